@@ -1,0 +1,8 @@
+create table product (
+    id    integer primary key,
+    name  text not null
+);
+create table price (
+    product_id integer not null references product (id),
+    cents      integer not null
+);

@@ -1,0 +1,90 @@
+//! `lockproof check`: the verdict again, from a stored run, with no server.
+
+use std::path::{Path, PathBuf};
+
+use super::common::{Failure, Format, Talk};
+use super::exit::{Exit, exit_of};
+use crate::history;
+use crate::invariant::{Verdict, judge};
+use crate::report::{verdict_block, wrap};
+use crate::scenario;
+use crate::search::{CONFIRMATION, HISTORY, unexpected, weigh};
+
+/// Options of `check`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArguments {
+    /// The run directory: the one that holds history.jsonl
+    pub dir: PathBuf,
+
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// Judges; 0 if the verdict is as the stored scenario expects, 3 if it is inconclusive instead, else 1.
+///
+/// # Errors
+/// When there is no history, or it cannot be judged.
+pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
+    let talk = Talk::of(arguments.format, false);
+    let dir = &arguments.dir;
+    let history = dir.join(HISTORY);
+    if !history.exists() {
+        return Err(no_history(dir));
+    }
+    let mut cut = Vec::new();
+    let mut verdict = verdict_of(&history, &mut cut)?;
+    let confirmation = dir.join(CONFIRMATION);
+    if confirmation.exists() {
+        weigh(&mut verdict, &verdict_of(&confirmation, &mut cut)?);
+    }
+    let scenario = scenario::load(&dir.join("scenario.toml"))
+        .map_err(|error| Failure::scenarios(vec![error]))?;
+    let reasons = unexpected(&verdict, &scenario.expect);
+    talk.result(&format!("verdict: {}", verdict.judgement));
+    talk.result(verdict_block(&verdict, true).trim_end());
+    for path in cut {
+        let text = format!("{}: its last line is cut and was left out", path.display());
+        talk.result(&wrap("reported", &text));
+    }
+    for reason in &reasons {
+        talk.result(&wrap("unexpected", reason));
+    }
+    talk.document(&verdict);
+    Ok(exit_of(&verdict, &scenario.expect))
+}
+
+fn verdict_of(path: &Path, cut: &mut Vec<PathBuf>) -> Result<Verdict, Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let stored = history::read_stored(path).map_err(|error| usage(error.to_string()))?;
+    if stored.truncated {
+        cut.push(path.to_owned());
+    }
+    judge(&stored.lines).map_err(|error| usage(format!("{}: {error}", path.display())))
+}
+
+/// Says where a history could be instead.
+fn no_history(dir: &Path) -> Failure {
+    let mut below: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join(HISTORY).exists())
+        .map(|path| path.display().to_string())
+        .collect();
+    below.sort();
+    let instead = if dir.is_file() {
+        "it is a file; give the directory that it is in".to_owned()
+    } else if !dir.exists() {
+        "there is no such directory".to_owned()
+    } else if below.is_empty() {
+        "give the directory of one run, as `lockproof run` names it under artifacts".to_owned()
+    } else {
+        format!("give one of the runs in it: {}", below.join(", "))
+    };
+    Failure::new(
+        Exit::Usage,
+        format!("no {HISTORY} in {}: {instead}", dir.display()),
+    )
+}

@@ -1,0 +1,290 @@
+//! What the commands have in common: options, the server, signals, messages.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::exit::Exit;
+use crate::scenario::ScenarioError;
+use crate::search::TrialError;
+use crate::server::{Server, ServerChoice, ServerError, ServerOptions};
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// One JSON document on standard output; everything else goes to standard error.
+    Json,
+}
+
+/// Options of every command that needs a server.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArguments {
+    /// auto, container, local, or postgres://… of a server in which lockproof may make databases
+    #[arg(
+        long,
+        env = "LOCKPROOF_SERVER",
+        default_value = "auto",
+        hide_env_values = true,
+        value_parser = ChoiceParser
+    )]
+    pub server: ServerChoice,
+
+    /// The image of a container [default: postgres:16-alpine]
+    #[arg(long, env = "LOCKPROOF_IMAGE")]
+    pub image: Option<String>,
+}
+
+/// Reads `--server`. By itself clap would show what was given, password included.
+#[derive(Debug, Clone)]
+struct ChoiceParser;
+
+impl clap::builder::TypedValueParser for ChoiceParser {
+    type Value = ServerChoice;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<ServerChoice, clap::Error> {
+        value
+            .to_string_lossy()
+            .parse()
+            .map_err(|error: ServerError| {
+                let message = format!("--server: {error}");
+                command
+                    .clone()
+                    .error(clap::error::ErrorKind::ValueValidation, message)
+            })
+    }
+}
+
+impl ServerArguments {
+    /// As the server room has them.
+    #[must_use]
+    pub fn options(&self) -> ServerOptions {
+        ServerOptions {
+            choice: self.server.clone(),
+            image: self.image.clone(),
+        }
+    }
+}
+
+/// Options on how the result is shown and where it is kept.
+#[derive(Debug, Clone, clap::Args)]
+pub struct OutputArguments {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+
+    /// Where histories and verdicts are kept
+    #[arg(long, value_name = "DIR", default_value = "lockproof-out")]
+    pub out: PathBuf,
+
+    /// Print the result only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Prints what is not the result: to standard output for people, to standard error beside JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Talk {
+    json: bool,
+    quiet: bool,
+}
+
+impl Talk {
+    /// As the options say.
+    #[must_use]
+    pub fn new(output: &OutputArguments) -> Self {
+        Self::of(output.format, output.quiet)
+    }
+
+    /// In this format; with `quiet`, only the result.
+    #[must_use]
+    pub fn of(format: Format, quiet: bool) -> Self {
+        Self {
+            json: format == Format::Json,
+            quiet,
+        }
+    }
+
+    /// A line on the way to the result.
+    pub fn say(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        self.result(line);
+    }
+
+    /// A line of the result.
+    pub fn result(&self, line: &str) {
+        // A closed pipe is no reason to leave anything behind.
+        if self.json {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+
+    /// The JSON document.
+    pub fn document(&self, value: &impl serde::Serialize) {
+        if self.json
+            && let Ok(text) = serde_json::to_string_pretty(value)
+        {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+}
+
+/// An error, with the exit code that it means.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// One message: what, where, what to do.
+    pub message: String,
+    /// The lines of a file that the message is about, to be shown to people.
+    pub shown: Option<String>,
+}
+
+/// What a command with `--format json` prints instead of its result when it fails.
+#[derive(serde::Serialize)]
+struct FailureJson<'a> {
+    error: &'a str,
+    exit_code: u8,
+}
+
+impl Failure {
+    /// With this exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            shown: None,
+        }
+    }
+
+    /// Scenario files that cannot be used, each with the line that is wrong.
+    #[must_use]
+    pub fn scenarios(errors: Vec<ScenarioError>) -> Self {
+        let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let shown: String = errors
+            .into_iter()
+            .map(|error| match error {
+                // With the line itself; of a file that cannot be read there is none.
+                ScenarioError::Wrong(_) => format!("{:?}", miette::Report::new(error)),
+                ScenarioError::Unreadable { .. } => format!("{error}\n"),
+            })
+            .collect();
+        Self {
+            shown: Some(format!("a scenario cannot be used\n{}", shown.trim_end())),
+            ..Self::new(Exit::Usage, messages.join("\n"))
+        }
+    }
+
+    /// Tells it: on standard error to people; with `json` also as the one document on standard
+    /// output.
+    pub fn tell(&self, json: bool) {
+        let message = self.shown.as_ref().unwrap_or(&self.message);
+        let _ = writeln!(std::io::stderr(), "lockproof: {message}");
+        let document = FailureJson {
+            error: &self.message,
+            exit_code: self.exit as u8,
+        };
+        if json && let Ok(text) = serde_json::to_string_pretty(&document) {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::new(Exit::Environment, error.to_string())
+    }
+}
+
+impl From<TrialError> for Failure {
+    fn from(error: TrialError) -> Self {
+        use crate::history::HistoryError;
+        use crate::pod::PodError;
+        use crate::run::RunError;
+        let exit = match &error {
+            TrialError::Schema { .. } | TrialError::Prepare { .. } => Exit::Usage,
+            TrialError::Run(RunError::CleanRun { .. }) => Exit::Inconclusive,
+            TrialError::Run(RunError::NoSuchPod(_)) => Exit::Usage,
+            TrialError::Run(RunError::Pod(
+                PodError::NotFound { .. } | PodError::NotExecutable { .. } | PodError::EmptyCommand,
+            )) => Exit::Usage,
+            _ => Exit::Environment,
+        };
+        let help = match &error {
+            TrialError::History(HistoryError::Write { .. })
+            | TrialError::Run(RunError::History(HistoryError::Write { .. })) => {
+                "; choose another place with --out DIR"
+            }
+            _ => "",
+        };
+        Self::new(exit, format!("{error}{help}"))
+    }
+}
+
+/// Runs a command against a server: takes it, says which, hands it over, gives it back. An
+/// interrupt (SIGINT or SIGTERM) drops the command's work first.
+///
+/// # Errors
+/// What the command or the server says; an interrupt.
+pub async fn with_server<T>(
+    arguments: &ServerArguments,
+    talk: Talk,
+    work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut interrupt = std::pin::pin!(interrupted());
+    let options = arguments.options();
+    let server = tokio::select! {
+        biased;
+        signal = &mut interrupt => return Err(signal),
+        server = Server::acquire(&options) => server?,
+    };
+    talk.say(&format!("server: {}", server.facts().description));
+    let result = tokio::select! {
+        biased;
+        signal = &mut interrupt => Err(signal),
+        result = work(server.clone()) => result,
+    };
+    let released = tokio::time::timeout(Duration::from_secs(30), server.release()).await;
+    let value = result?;
+    match released {
+        Ok(released) => released?,
+        Err(_) => {
+            return Err(Failure::new(
+                Exit::Environment,
+                "the server did not stop within 30 s; `lockproof clean` finds what is left",
+            ));
+        }
+    }
+    Ok(value)
+}
+
+async fn interrupted() -> Failure {
+    use tokio::signal::unix::{SignalKind, signal};
+    let message = "interrupted; cleaned up";
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    Failure::new(Exit::Interrupted, message)
+}
+
+/// Milliseconds, for JSON.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

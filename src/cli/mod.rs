@@ -1,0 +1,21 @@
+//! One file a command: what each prints, and which exit code it ends with.
+
+mod args;
+pub mod check;
+pub mod check_log;
+pub mod clean;
+pub mod common;
+pub mod doctor;
+mod exit;
+pub mod guardian;
+mod out;
+pub mod replay;
+pub mod reproduce;
+pub mod run;
+pub mod schema;
+pub mod seed;
+pub mod stress;
+pub mod subject;
+
+pub use args::main;
+pub use exit::Exit;

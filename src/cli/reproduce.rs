@@ -1,0 +1,322 @@
+//! `lockproof reproduce`: the overlap bug, shown, replayed, and the same schedule with the lock.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, with_server};
+use super::exit::Exit;
+use super::out::OutputDirectory;
+use super::subject::job;
+use crate::history::PodName;
+use crate::invariant::{Finding, InvariantName, Judgement};
+use crate::report::{ReproduceJson, play, verdict_block, wrap};
+use crate::scenario::{self, InvariantName as Named, Program, Scenario, SeederSettings};
+use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
+use crate::search::{Outcome, Stage, Trial, replay};
+use crate::server::Server;
+
+/// Options of `reproduce`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReproduceArguments {
+    /// How often the schedule is replayed
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+
+    /// A scenario file whose schedule is used; needed for a subject of your own
+    #[arg(long, value_name = "FILE")]
+    pub schedule: Option<PathBuf>,
+
+    /// SQL that makes the subject's tables
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+
+    /// A command (for sh -c) that prepares the database, after the schema
+    #[arg(long, value_name = "CMD")]
+    pub prepare: Option<String>,
+
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArguments,
+
+    /// How the result is shown
+    #[command(flatten)]
+    pub output: OutputArguments,
+
+    /// The subject: a command that uses DATABASE_URL or the PG* variables [default: the built-in
+    /// seeder without its lock]
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// The original bug, as a scenario: a resets and is held before its first tip splits; b truncates;
+/// a goes on.
+///
+/// # Errors
+/// Never in fact: the patterns are fixed.
+pub fn original_bug(lock: &str) -> Result<Scenario, Failure> {
+    let program = Program::Seeder(SeederSettings {
+        lock: lock.to_owned(),
+        ..SeederSettings::default()
+    });
+    let mut scenario = Scenario::new("Two resets overlap", program);
+    let pattern = |text: &str| {
+        SqlPattern::new(text).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    };
+    let turn = |index: usize, until: Stop| {
+        Move::Turn(Turn {
+            pod: PodName::of_index(index),
+            until,
+        })
+    };
+    scenario.schedule = Schedule::Controlled(vec![
+        turn(
+            0,
+            Stop::Before {
+                sql: pattern("insert into invoice_tip_splits")?,
+                nth: 1,
+            },
+        ),
+        turn(
+            1,
+            Stop::After {
+                sql: pattern("truncate")?,
+                nth: 1,
+            },
+        ),
+        turn(0, Stop::End),
+    ]);
+    Ok(scenario)
+}
+
+/// The scenario that the arguments ask for, and whether it is the built-in one.
+fn wanted(arguments: &ReproduceArguments) -> Result<(Scenario, bool), Failure> {
+    if arguments.command.is_empty() && arguments.schedule.is_none() {
+        let mut scenario = original_bug("none")?;
+        scenario.expect.verdict = scenario::ExpectedVerdict::Violated;
+        scenario.expect.violates = vec![Named::NoErrors];
+        scenario.expect.sqlstate = Some("23503".to_owned());
+        scenario.expect.table = Some("invoice_tip_splits".to_owned());
+        scenario.expect.constraint =
+            Some("invoice_tip_splits_invoice_id_invoices_id_fk".to_owned());
+        return Ok((scenario, true));
+    }
+    let Some(file) = &arguments.schedule else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a subject of your own needs a schedule: write one in a scenario file and give it with \
+             --schedule FILE (README.md shows how; finding one by itself is not built yet)",
+        ));
+    };
+    let mut scenario = scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+    if !arguments.command.is_empty() {
+        scenario.subject.program = Program::Command(arguments.command.clone());
+        scenario.title = format!("{} along {}", scenario.subject.program, file.display());
+    }
+    if let Some(schema) = &arguments.schema {
+        scenario.subject.schema = Some(schema.clone());
+    }
+    if let Some(prepare) = &arguments.prepare {
+        scenario.subject.prepare = Some(scenario::Prepare::Shell(prepare.clone()));
+    }
+    Ok((scenario, false))
+}
+
+/// Reproduces; the exit code.
+///
+/// # Errors
+/// When the clean run does not succeed or no server can be had.
+pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    let talk = Talk::new(&arguments.output);
+    let (scenario, built_in) = wanted(arguments)?;
+    // A schema that is not there is said before a server is started.
+    job(&scenario.subject)?;
+    let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
+    let work = Work {
+        arguments,
+        talk,
+        scenario: &scenario,
+        built_in,
+        out: directory.path().to_owned(),
+        begun,
+    };
+    let document = with_server(&arguments.server, talk, async |server| {
+        work.reproduce(server).await
+    })
+    .await?;
+    talk.document(&document);
+    let inconclusive =
+        document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
+    Ok(match document.reproduced {
+        true => Exit::AsExpected,
+        false if inconclusive => Exit::Inconclusive,
+        false => Exit::Unexpected,
+    })
+}
+
+struct Work<'a> {
+    arguments: &'a ReproduceArguments,
+    talk: Talk,
+    scenario: &'a Scenario,
+    built_in: bool,
+    out: PathBuf,
+    begun: Instant,
+}
+
+impl Work<'_> {
+    async fn reproduce(&self, server: Server) -> Result<ReproduceJson, Failure> {
+        let talk = self.talk;
+        let job = job(&self.scenario.subject)?;
+        let stage = Stage::build(&server, &job).await?;
+        let trial = Trial::prepare(&stage, self.scenario, &job, None).await?;
+        let baseline = &trial.measured().baseline;
+        talk.say(&format!(
+            "clean run: {}, {} steps, {} tables written, no error",
+            job.text,
+            baseline.steps,
+            baseline.written.len()
+        ));
+        let turns = turns(&self.scenario.schedule);
+        talk.say("\nthe schedule:");
+        for turn in &turns {
+            talk.say(&format!("  {turn}"));
+        }
+        let first = trial.run(Some(&self.out)).await?;
+        first.save(self.scenario, &self.out)?;
+        let finding = self.looked_for(&first).cloned();
+        talk.say("\nwhat happened:");
+        for scene in play(&first.lines) {
+            talk.say(&format!("  {scene}"));
+        }
+        let first_error_ms = finding.as_ref().map(|_| millis(self.begun.elapsed()));
+        if let Some(finding) = &finding {
+            talk.result(&format!("\n{}", wrap("violated", &finding.why)));
+            talk.say(&format!(
+                "  first error {:.1} s after the start of the command",
+                self.begun.elapsed().as_secs_f32()
+            ));
+        } else {
+            talk.result("\nThe schedule did not bring the expected error:");
+            talk.result(verdict_block(&first.verdict, true).trim_end());
+        }
+        let replays = replay(
+            &trial,
+            &first,
+            self.arguments.times,
+            |outcome| self.is_same(outcome, finding.as_ref()),
+            |_, _| {},
+        )
+        .await?;
+        talk.result(&format!(
+            "\nreplayed {n} times: the exact error {} of {n}, the same trace {} of {n}",
+            replays.hits,
+            replays.same_trace,
+            n = replays.of
+        ));
+        if let Some(difference) = &replays.first_difference {
+            talk.result(&format!("  first difference: {difference}"));
+        }
+        let with_lock = if self.built_in {
+            Some(self.with_lock(&stage).await?)
+        } else {
+            None
+        };
+        stage.strike().await?;
+        talk.say(&format!("\nhistory and verdict: {}", self.out.display()));
+        if self.built_in {
+            talk.say(&format!(
+                "again with: lockproof replay {}",
+                self.out.join("scenario.toml").display()
+            ));
+        }
+        let every_time = finding.is_some() && replays.hits == replays.of;
+        Ok(ReproduceJson {
+            reproduced: every_time && with_lock.is_none_or(|verdict| verdict == Judgement::Holds),
+            attempts: replays.of,
+            hits: replays.hits,
+            sqlstate: finding.as_ref().and_then(|found| found.sqlstate.clone()),
+            table: finding.as_ref().and_then(|found| found.table.clone()),
+            constraint: finding.and_then(|found| found.constraint),
+            turns,
+            trace_hash_same: replays.same_trace,
+            with_lock,
+            first_error_ms,
+            elapsed_ms: millis(self.begun.elapsed()),
+            server: server.facts().clone(),
+            artifacts: self.out.clone(),
+        })
+    }
+
+    /// The error that the scenario looks for; of a scenario that names none, the first finding.
+    fn looked_for<'o>(&self, outcome: &'o Outcome) -> Option<&'o Finding> {
+        let expect = &self.scenario.expect;
+        let fits = |wanted: &Option<String>, found: &Option<String>| {
+            wanted.is_none() || (found.is_some() && found == wanted)
+        };
+        let errors = outcome.verdict.of(InvariantName::NoErrors);
+        let rest = outcome.verdict.invariants.iter();
+        errors
+            .into_iter()
+            .chain(rest)
+            .filter(|one| one.judgement == Judgement::Violated)
+            .flat_map(|one| &one.findings)
+            .find(|finding| {
+                fits(&expect.sqlstate, &finding.sqlstate)
+                    && fits(&expect.constraint, &finding.constraint)
+            })
+    }
+
+    fn is_same(&self, outcome: &Outcome, first: Option<&Finding>) -> bool {
+        let found = self.looked_for(outcome);
+        match (first, found) {
+            (Some(first), Some(found)) => {
+                first.sqlstate == found.sqlstate
+                    && first.table == found.table
+                    && first.constraint == found.constraint
+            }
+            _ => false,
+        }
+    }
+
+    /// The same schedule with the lock: it must block, and hold.
+    async fn with_lock(&self, stage: &Stage) -> Result<Judgement, Failure> {
+        let mut scenario = original_bug("session")?;
+        scenario.subject.lock = Some(scenario::LockName::Key(crate::seeder::LOCK_KEY));
+        scenario.expect.guards = vec![scenario::GuardName::Contention];
+        let job = job(&scenario.subject)?;
+        let trial = Trial::prepare(stage, &scenario, &job, None).await?;
+        let dir = self.out.join("with-lock");
+        std::fs::create_dir_all(&dir).map_err(|error| {
+            Failure::new(
+                Exit::Environment,
+                format!("cannot write to {}: {error}", dir.display()),
+            )
+        })?;
+        let outcome = trial.run(Some(&dir)).await?;
+        outcome.save(&scenario, &dir)?;
+        let talk = self.talk;
+        talk.say(&format!(
+            "\nthe same schedule with the lock ({}):",
+            job.text
+        ));
+        for scene in play(&outcome.lines) {
+            talk.say(&format!("  {scene}"));
+        }
+        talk.result(&format!("\nwith the lock: {}", outcome.verdict.judgement));
+        talk.say(verdict_block(&outcome.verdict, false).trim_end());
+        Ok(outcome.verdict.judgement)
+    }
+}
+
+/// The schedule, a line each.
+fn turns(schedule: &Schedule) -> Vec<String> {
+    match schedule {
+        Schedule::Controlled(moves) => moves.iter().map(ToString::to_string).collect(),
+        Schedule::Free(free) => vec![format!(
+            "free, stagger {} to {} ms, seed {}",
+            free.stagger.0.as_millis(),
+            free.stagger.1.as_millis(),
+            free.seed
+        )],
+    }
+}

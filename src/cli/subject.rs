@@ -1,0 +1,63 @@
+//! A scenario's subject as a job that can be run. The only place that knows both the harness and
+//! the built-in seeder.
+
+use std::path::Path;
+
+use super::common::Failure;
+use super::exit::Exit;
+use crate::pod;
+use crate::scenario::{Prepare, Program, Subject};
+use crate::search::Job;
+use crate::seeder;
+use crate::server::lockproof_binary;
+
+/// The job of a scenario's subject.
+///
+/// # Errors
+/// When the schema file cannot be read or the lockproof binary is not found.
+pub fn job(subject: &Subject) -> Result<Job, Failure> {
+    let argv = match &subject.program {
+        Program::Seeder(settings) => {
+            let binary = lockproof_binary()
+                .map_err(|error| Failure::new(Exit::Environment, error.to_string()))?;
+            std::iter::once(binary.display().to_string())
+                .chain(settings.arguments())
+                .collect()
+        }
+        Program::Command(argv) => argv.clone(),
+    };
+    let schema = match (&subject.schema, &subject.program) {
+        (Some(path), _) => Some((path.display().to_string(), read(path)?)),
+        (None, Program::Seeder(_)) => {
+            Some(("the seeder's schema".to_owned(), seeder::SCHEMA.to_owned()))
+        }
+        (None, Program::Command(_)) => None,
+    };
+    let prepare = subject.prepare.as_ref().map(|prepare| match prepare {
+        Prepare::Shell(line) => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
+        Prepare::Command(words) => words.clone(),
+    });
+    Ok(Job {
+        program: pod::Program {
+            argv,
+            env: subject
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            dir: None,
+        },
+        text: subject.program.to_string(),
+        schema,
+        prepare,
+    })
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read the schema {}: {error}", path.display()),
+        )
+    })
+}

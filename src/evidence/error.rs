@@ -1,0 +1,70 @@
+//! Why evidence could not be had.
+
+use std::time::Duration;
+
+/// Why evidence could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The server did not answer a question.
+    #[error("the server did not say {what}: {}", crate::evidence::error::text(.source))]
+    Query {
+        /// What was asked.
+        what: &'static str,
+        /// The driver's error.
+        source: tokio_postgres::Error,
+    },
+    /// The server took too long over a question.
+    #[error("the server did not say {what} within {} s", .limit.as_secs())]
+    Timeout {
+        /// What was asked.
+        what: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The sentinel never came.
+    #[error(
+        "the server's log is not complete: waited {} s for the sentinel line, read {read} bytes of {file}",
+        .limit.as_secs()
+    )]
+    Sentinel {
+        /// The log file.
+        file: String,
+        /// How much of it was read.
+        read: usize,
+        /// The limit.
+        limit: Duration,
+    },
+    /// An answer that cannot be read.
+    #[error("cannot read {what}: {why}")]
+    Unreadable {
+        /// What was to be read.
+        what: &'static str,
+        /// Why it cannot.
+        why: String,
+    },
+}
+
+/// A driver error with the server's own words: its Display alone says only "db error".
+pub(crate) fn text(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
+        None => error.to_string(),
+    }
+}
+
+/// The longest wait for an answer to one question about the server's state.
+pub(super) const QUESTION_LIMIT: Duration = Duration::from_secs(30);
+
+/// Awaits an answer within the limit.
+pub(super) async fn bounded<T>(
+    what: &'static str,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, EvidenceError> {
+    tokio::time::timeout(QUESTION_LIMIT, answer)
+        .await
+        .map_err(|_| EvidenceError::Timeout {
+            what,
+            limit: QUESTION_LIMIT,
+        })?
+        .map_err(|source| EvidenceError::Query { what, source })
+}

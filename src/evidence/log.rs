@@ -1,0 +1,218 @@
+//! The server's structured log, read through SQL, so that it is the same for a container, a local
+//! server and an external one.
+//!
+//! Owns the csvlog format (24 columns on 13, 26 from 14). A sentinel line, written at the end, must
+//! have arrived before the log counts as read.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use tokio_postgres::Client;
+
+use super::error::{EvidenceError, bounded};
+
+/// How long the sentinel may take from the backend to the file.
+const SENTINEL_LIMIT: Duration = Duration::from_secs(10);
+/// Statements are cut at this many characters.
+const STATEMENT: usize = 2_000;
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// When, in microseconds since 1970 (the log has milliseconds).
+    pub server_us: i64,
+    /// The database that the session was in.
+    pub database: String,
+    /// Process id of the backend.
+    pub pid: i32,
+    /// When the backend started, in whole seconds since 1970.
+    pub started_s: i64,
+    /// `ERROR`, `LOG`, …
+    pub severity: String,
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// Message.
+    pub message: String,
+    /// Detail.
+    pub detail: Option<String>,
+    /// Statement, cut at 2,000 characters.
+    pub statement: Option<String>,
+}
+
+/// Reads what the server logs from a point on.
+#[derive(Debug)]
+pub struct LogReader {
+    file: String,
+    offset: i64,
+    /// What to add to the log's local time to get UTC, in microseconds.
+    to_utc_us: i64,
+}
+
+impl LogReader {
+    /// Begins at the present end of the log.
+    ///
+    /// # Errors
+    /// When the server does not tell where its log is.
+    pub async fn begin(client: &Client) -> Result<Self, EvidenceError> {
+        let row = bounded(
+            "where its log is",
+            client.query_one(
+                "select f, (pg_stat_file(f)).size,
+                   ((extract(epoch from now()) - extract(epoch from
+                     (now() at time zone current_setting('log_timezone')))) * 1000000)::bigint
+                 from pg_current_logfile('csvlog') f",
+                &[],
+            ),
+        )
+        .await?;
+        let file: Option<String> = row.get(0);
+        Ok(Self {
+            file: file.ok_or(EvidenceError::Unreadable {
+                what: "the server's log",
+                why: "it writes no csvlog".to_owned(),
+            })?,
+            offset: row.get(1),
+            to_utc_us: row.get(2),
+        })
+    }
+
+    /// Writes a sentinel through this connection, waits until it has arrived in the log, and
+    /// returns all records of this database between the beginning and the sentinel.
+    ///
+    /// # Errors
+    /// When the sentinel does not arrive within 10 s or the log cannot be read.
+    pub async fn finish(
+        self,
+        client: &Client,
+        database: &str,
+    ) -> Result<Vec<LogRecord>, EvidenceError> {
+        let sentinel = format!("lockproof-sentinel {}", uuid::Uuid::new_v4().simple());
+        bounded(
+            "that it has logged the sentinel",
+            client.batch_execute(&format!("do $$ begin raise log '{sentinel}'; end $$")),
+        )
+        .await?;
+        let log = self.read_until(client, sentinel.as_bytes()).await?;
+        parse(&log, database, self.to_utc_us)
+    }
+
+    async fn read_until(&self, client: &Client, sentinel: &[u8]) -> Result<Vec<u8>, EvidenceError> {
+        let begun = tokio::time::Instant::now();
+        let mut log: Vec<u8> = Vec::new();
+        loop {
+            let from = self.offset + i64::try_from(log.len()).unwrap_or(i64::MAX);
+            let row = bounded(
+                "what is in its log",
+                client.query_one(
+                    "select pg_read_binary_file($1, $2, 16777216, true)",
+                    &[&self.file, &from],
+                ),
+            )
+            .await?;
+            let chunk: Option<&[u8]> = row.get(0);
+            let seen = log.len().saturating_sub(sentinel.len());
+            log.extend_from_slice(chunk.unwrap_or_default());
+            let complete =
+                find(&log[seen..], sentinel).is_some_and(|at| log[seen + at..].contains(&b'\n'));
+            if complete {
+                return Ok(log);
+            }
+            if begun.elapsed() > SENTINEL_LIMIT {
+                return Err(EvidenceError::Sentinel {
+                    file: self.file.clone(),
+                    read: log.len(),
+                    limit: SENTINEL_LIMIT,
+                });
+            }
+            if chunk.unwrap_or_default().is_empty() {
+                // The line is on its way through the logging collector's pipe.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+fn parse(log: &[u8], database: &str, to_utc_us: i64) -> Result<Vec<LogRecord>, EvidenceError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(log);
+    let mut records = Vec::new();
+    let mut row = csv::ByteRecord::new();
+    loop {
+        match reader.read_byte_record(&mut row) {
+            Ok(true) => {}
+            Ok(false) => return Ok(records),
+            Err(error) => {
+                return Err(EvidenceError::Unreadable {
+                    what: "the server's log",
+                    why: error.to_string(),
+                });
+            }
+        }
+        // A line that another session is still writing may be cut: it has no column 22.
+        if row.len() < 23 || row.get(2) != Some(database.as_bytes()) {
+            continue;
+        }
+        let field = |index: usize| String::from_utf8_lossy(&row[index]).into_owned();
+        let optional = |index: usize| (!row[index].is_empty()).then(|| field(index));
+        let session_id = field(5);
+        let started_s = session_id
+            .split('.')
+            .next()
+            .and_then(|start| i64::from_str_radix(start, 16).ok());
+        let (Some(started_s), Ok(pid)) = (started_s, field(3).parse()) else {
+            continue;
+        };
+        records.push(LogRecord {
+            server_us: time(&field(0)).unwrap_or(0) + to_utc_us,
+            database: database.to_owned(),
+            pid,
+            started_s,
+            severity: field(11),
+            sqlstate: field(12),
+            message: field(13),
+            detail: optional(14),
+            statement: optional(19).map(|sql| sql.chars().take(STATEMENT).collect()),
+        });
+    }
+}
+
+/// `2026-11-23 08:01:02.123 UTC`, the zone left aside.
+fn time(text: &str) -> Option<i64> {
+    let (date_time, _) = text.rsplit_once(' ')?;
+    let parsed = NaiveDateTime::parse_from_str(date_time, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    Some(parsed.and_utc().timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_over_several_lines_is_one_and_other_databases_are_left_out() {
+        let log = "2026-11-23 08:01:02.123 UTC,\"u\",\"db\",77,\"127.0.0.1:1\",6741f00e.4d,1,\"INSERT\",\
+2026-11-23 08:01:00 UTC,3/4,0,ERROR,23503,\"violates \"\"x\"\"\nsecond line\",\"Key (a)=(1)\",,,,,\"insert into t\nvalues (1)\",,,\"psql\",\"client backend\",,0\n\
+2026-11-23 08:01:02.124 UTC,\"u\",\"other\",78,,6741f00e.4e,1,\"\",2026-11-23 08:01:00 UTC,,0,LOG,00000,\"x\",,,,,,,,,\"\",\"\",,0\n";
+        let records = parse(log.as_bytes(), "db", 0).unwrap();
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].pid, 77);
+        assert_eq!(records[0].started_s, 0x6741_f00e);
+        assert_eq!(records[0].sqlstate, "23503");
+        assert_eq!(records[0].message, "violates \"x\"\nsecond line");
+        assert_eq!(
+            records[0].statement.as_deref(),
+            Some("insert into t\nvalues (1)")
+        );
+        assert_eq!(
+            records[0].server_us,
+            time("2026-11-23 08:01:02.123 UTC").unwrap()
+        );
+    }
+}

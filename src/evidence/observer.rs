@@ -1,0 +1,197 @@
+//! What the server shows of sessions and advisory locks right now.
+//!
+//! Owns the questions to `pg_locks` and `pg_stat_activity`, prepared once, over one connection of
+//! the harness's own.
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, Statement};
+
+use super::error::{EvidenceError, bounded};
+use super::witness::read_locks;
+use crate::history::{HeldLock, Session};
+
+/// What the server shows of one backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Its session.
+    pub session: Session,
+    /// `state`: `active`, `idle`, `idle in transaction`, …
+    pub state: String,
+    /// `wait_event_type`, empty if it does not wait.
+    pub wait_event_type: String,
+    /// Sessions that block it.
+    pub blocked_by: Vec<i32>,
+    /// For how long it has waited for a heavyweight lock by the server's own clock, in
+    /// microseconds (server 14 and later).
+    pub waited_us: Option<i64>,
+    /// Its query, cut at 200 characters.
+    pub query: String,
+}
+
+/// Asks the server what it shows.
+#[derive(Debug)]
+pub struct Observer {
+    client: Client,
+    locks: Statement,
+    activity: Statement,
+    sessions_of_database: Statement,
+    deadlock_timeout_us: u64,
+}
+
+const LOCKS: &str = "
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+  (select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, l.classid::bigint,
+            l.objid::bigint, l.objsubid, l.mode, l.granted)
+            order by l.pid, l.classid, l.objid, l.objsubid, l.mode, l.granted), '[]')::text
+   from pg_catalog.pg_locks l
+   where l.locktype = 'advisory'
+     and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))";
+
+fn activity_query(condition: &str, waitstart: bool) -> String {
+    let waited = if waitstart {
+        "case when a.wait_event_type = 'Lock' then
+           (select (extract(epoch from clock_timestamp() - min(l.waitstart)) * 1000000)::bigint
+            from pg_catalog.pg_locks l where l.pid = a.pid and not l.granted) end"
+    } else {
+        "null::bigint"
+    };
+    format!(
+        "select a.pid, (extract(epoch from a.backend_start) * 1000000)::bigint, coalesce(a.state, ''),
+           coalesce(a.wait_event_type, ''),
+           case when a.wait_event_type = 'Lock' then pg_blocking_pids(a.pid) else '{{}}' end,
+           {waited}, left(coalesce(a.query, ''), 200)
+         from pg_catalog.pg_stat_activity a where {condition}"
+    )
+}
+
+impl Observer {
+    /// An observer over this connection.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn new(client: Client) -> Result<Self, EvidenceError> {
+        let what = "its version";
+        let row = bounded(
+            what,
+            client.query_one(
+                "select current_setting('server_version_num')::int,
+                   (extract(epoch from current_setting('deadlock_timeout')::interval) * 1000000)::bigint",
+                &[],
+            ),
+        )
+        .await?;
+        let waitstart = row.get::<_, i32>(0) >= 140_000;
+        let deadlock_timeout_us = u64::try_from(row.get::<_, i64>(1)).unwrap_or(1_000_000);
+        let locks = bounded(what, client.prepare(LOCKS)).await?;
+        let activity = activity_query("a.pid = any($1::int[])", waitstart);
+        let activity = bounded(what, client.prepare(&activity)).await?;
+        let sessions = activity_query(
+            "a.datname = $1::text and a.backend_type = 'client backend' \
+             and a.application_name not like 'lockproof%'",
+            waitstart,
+        );
+        let sessions_of_database = bounded(what, client.prepare(&sessions)).await?;
+        Ok(Self {
+            client,
+            locks,
+            activity,
+            sessions_of_database,
+            deadlock_timeout_us,
+        })
+    }
+
+    /// The server's `deadlock_timeout`, in microseconds.
+    #[must_use]
+    pub fn deadlock_timeout_us(&self) -> u64 {
+        self.deadlock_timeout_us
+    }
+
+    /// The connection, for questions of other kinds.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// All advisory locks of this connection's database, and when it read them (microseconds since 1970).
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn locks(&self) -> Result<(i64, Vec<HeldLock>), EvidenceError> {
+        let what = "which advisory locks there are";
+        let row = bounded(what, self.client.query_one(&self.locks, &[])).await?;
+        let locks = read_locks(row.get(1)).map_err(|error| EvidenceError::Unreadable {
+            what: "pg_locks",
+            why: error.to_string(),
+        })?;
+        Ok((row.get(0), locks))
+    }
+
+    /// What these backends do; those that are gone are missing.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn activity(&self, pids: &[i32]) -> Result<HashMap<i32, Activity>, EvidenceError> {
+        self.ask(&self.activity, &pids).await
+    }
+
+    /// All client sessions of a database but the harness's own.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn sessions_of(
+        &self,
+        database: &str,
+    ) -> Result<HashMap<i32, Activity>, EvidenceError> {
+        self.ask(&self.sessions_of_database, &database).await
+    }
+
+    async fn ask<P: tokio_postgres::types::ToSql + Sync>(
+        &self,
+        statement: &Statement,
+        parameter: &P,
+    ) -> Result<HashMap<i32, Activity>, EvidenceError> {
+        let what = "what its sessions do";
+        let rows = bounded(what, self.client.query(statement, &[parameter])).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let pid = row.get(0);
+                let activity = Activity {
+                    session: Session {
+                        pid,
+                        started_us: row.get(1),
+                    },
+                    state: row.get(2),
+                    wait_event_type: row.get(3),
+                    blocked_by: row.get(4),
+                    waited_us: row.get(5),
+                    query: row.get(6),
+                };
+                (pid, activity)
+            })
+            .collect())
+    }
+
+    /// `pg_terminate_backend`; whether the signal was sent.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn terminate_backend(&self, pid: i32) -> Result<bool, EvidenceError> {
+        let what = "whether it terminated a backend";
+        let sql = "select pg_terminate_backend($1::int)";
+        let row = bounded(what, self.client.query_one(sql, &[&pid])).await?;
+        Ok(row.get(0))
+    }
+
+    /// `pg_cancel_backend`; whether the signal was sent.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn cancel_backend(&self, pid: i32) -> Result<bool, EvidenceError> {
+        let what = "whether it cancelled a backend's query";
+        let sql = "select pg_cancel_backend($1::int)";
+        let row = bounded(what, self.client.query_one(sql, &[&pid])).await?;
+        Ok(row.get(0))
+    }
+}

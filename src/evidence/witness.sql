@@ -1,0 +1,113 @@
+-- The witness. Everything it owns is in the schema `lockproof` or named `zz_lockproof_witness`.
+create schema lockproof;
+
+-- Advisory locks of this database, as [pid, database, classid, objid, objsubid, mode, granted].
+create function lockproof.advisory_locks() returns json
+language sql stable as $$
+  select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, l.classid::bigint,
+           l.objid::bigint, l.objsubid, l.mode, l.granted) order by l.pid, l.classid, l.objid), '[]')
+  from pg_catalog.pg_locks l
+  where l.locktype = 'advisory'
+    and l.database = (select d.oid from pg_catalog.pg_database d
+                      where d.datname = pg_catalog.current_database())
+$$;
+
+-- log_min_error_statement: without it each line would carry the whole statement.
+create function lockproof.note(table_name text, operation text) returns void
+language plpgsql security definer
+set search_path = pg_catalog
+set log_min_error_statement = panic
+set client_min_messages = notice
+as $$
+begin
+  raise log 'lockproof-witness %', json_build_object(
+    'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    'table', table_name, 'op', operation, 'locks', lockproof.advisory_locks());
+end
+$$;
+
+-- security definer: the subject may have changed its role to one that sees nothing of this schema.
+create function lockproof.witness() returns trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  perform lockproof.note(tg_table_schema || '.' || tg_table_name, tg_op);
+  return null;
+end
+$$;
+
+create function lockproof.arm(relation regclass) returns void
+language plpgsql as $$
+begin
+  execute format('create trigger zz_lockproof_witness after insert or update or delete or truncate
+    on %s for each statement execute function lockproof.witness()', relation);
+  execute format('alter table %s enable always trigger zz_lockproof_witness', relation);
+end
+$$;
+
+-- What arm() itself does is no write of the subject.
+create function lockproof.ddl() returns event_trigger
+language plpgsql security definer as $$
+declare
+  command record;
+  target record;
+begin
+  if current_setting('lockproof.arming', true) = 'on' then
+    return;
+  end if;
+  for command in select * from pg_event_trigger_ddl_commands()
+                 where classid = 'pg_catalog.pg_class'::regclass loop
+    for target in
+      select n.nspname, c.relname, c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
+        and n.nspname not like 'pg\_%'
+        and (c.oid = command.objid
+             or c.oid = (select i.indrelid from pg_index i where i.indexrelid = command.objid))
+    loop
+      perform set_config('lockproof.arming', 'on', true);
+      if not exists (select 1 from pg_trigger t
+                     where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness') then
+        perform lockproof.arm(target.oid::regclass);
+      elsif exists (select 1 from pg_trigger t
+                    where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness'
+                      and t.tgenabled <> 'A') then
+        -- DISABLE TRIGGER ALL, as restores and fixtures do it, must not blind the witness.
+        execute format('alter table %s enable always trigger zz_lockproof_witness', target.oid::regclass);
+      end if;
+      perform set_config('lockproof.arming', 'off', true);
+      perform lockproof.note(target.nspname || '.' || target.relname, command.command_tag);
+    end loop;
+  end loop;
+end
+$$;
+
+create function lockproof.dropped() returns event_trigger
+language plpgsql security definer as $$
+declare
+  object record;
+begin
+  for object in select * from pg_event_trigger_dropped_objects()
+                where object_type = 'table' and not is_temporary
+  loop
+    perform lockproof.note(object.schema_name || '.' || object.object_name, tg_tag);
+  end loop;
+end
+$$;
+
+do $$
+declare
+  relation record;
+begin
+  for relation in
+    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
+      and n.nspname not like 'pg\_%'
+  loop
+    perform lockproof.arm(relation.oid::regclass);
+  end loop;
+end
+$$;
+
+create event trigger lockproof_ddl on ddl_command_end execute function lockproof.ddl();
+alter event trigger lockproof_ddl enable always;
+create event trigger lockproof_dropped on sql_drop execute function lockproof.dropped();
+alter event trigger lockproof_dropped enable always;

@@ -1,0 +1,496 @@
+//! The events of a history: one JSON object a line, in the order in which they were recorded.
+//!
+//! Owns the format and its version. Knows nothing of sockets, clocks or SQL: whoever records an
+//! event has already decided what it says.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{FinalState, RunFacts};
+use super::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+
+/// The version of the format. A reader refuses a history of another version.
+pub const FORMAT: u32 = 1;
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When the harness recorded it, in microseconds since the run began.
+    pub at_us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Always the first line: what was run, and what the verdict needs to know of it.
+    Run(Box<RunFacts>),
+    /// A pod's process was started.
+    PodStarted {
+        /// Which pod.
+        pod: PodName,
+        /// Process id of its first process.
+        pid: u32,
+        /// Whether it is the recovery pod, started when all others had ended.
+        recovery: bool,
+    },
+    /// A line that a pod printed. Recorded, never trusted.
+    PodOutput {
+        /// Which pod.
+        pod: PodName,
+        /// Where it printed.
+        stream: OutputStream,
+        /// The line, without its line feed; bytes that are no UTF-8 replaced.
+        line: String,
+    },
+    /// A pod's first process has exited.
+    PodExited {
+        /// Which pod.
+        pod: PodName,
+        /// Its exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+    /// A pod has ended: its processes are gone and so is the server side of all its sessions.
+    PodEnded {
+        /// Which pod.
+        pod: PodName,
+    },
+    /// A pod opened a connection.
+    ConnectionOpened {
+        /// Its name.
+        connection: ConnectionName,
+    },
+    /// The server gave a connection a session.
+    SessionStarted {
+        /// The connection.
+        connection: ConnectionName,
+        /// The backend behind it.
+        session: Session,
+    },
+    /// A connection was closed.
+    ConnectionClosed {
+        /// Which connection.
+        connection: ConnectionName,
+        /// Who closed it.
+        by: ClosedBy,
+    },
+    /// The backend of a session has left `pg_stat_activity`.
+    SessionGone {
+        /// The connection it served.
+        connection: ConnectionName,
+        /// The backend.
+        session: Session,
+    },
+    /// The server refused a connection, or ended a session, with an error outside any step; its
+    /// client has been told.
+    SessionError {
+        /// The connection.
+        connection: ConnectionName,
+        /// The error.
+        error: ServerError,
+    },
+    /// A client asked to cancel what a session does.
+    CancelRequested {
+        /// The pod that asked.
+        pod: PodName,
+        /// The backend process id that the request named.
+        target_pid: i32,
+    },
+    /// A step arrived and is held by the gate (in free pacing: arrived and passed).
+    StepHeld {
+        /// The step.
+        step: StepId,
+        /// On which connection.
+        connection: ConnectionName,
+        /// What it asks.
+        request: Request,
+    },
+    /// A step was given to the server.
+    StepReleased {
+        /// The step.
+        step: StepId,
+        /// Its number among the pod's steps, from 1; `None` for driver look-ups.
+        number: Option<u32>,
+        /// On which connection.
+        connection: ConnectionName,
+        /// On which session.
+        session: Option<Session>,
+        /// How it was given.
+        delivery: Delivery,
+        /// How long the gate held it, in microseconds.
+        held_us: u64,
+    },
+    /// A step ended, or was seen to be blocked (then a second ending follows, unless a fault
+    /// or the run's end takes the step first).
+    StepEnded {
+        /// The step.
+        step: StepId,
+        /// How.
+        ending: Ending,
+        /// What came back.
+        answer: Answer,
+        /// Process ids of the sessions that block it, when it is blocked.
+        blocked_by: Vec<i32>,
+    },
+    /// A held step never reached the server.
+    StepDropped {
+        /// The step.
+        step: StepId,
+        /// Why: a fault's name, or `run ended`.
+        why: String,
+    },
+    /// A dead client's statement that still runs, or still waits, on the server.
+    Ghost {
+        /// The step.
+        step: StepId,
+        /// Its connection.
+        connection: ConnectionName,
+        /// The backend that runs it.
+        session: Option<Session>,
+    },
+    /// A turn or a fault of the schedule begins.
+    TurnStarted {
+        /// Its place in the schedule, from 0; turns added after the schedule's end count on.
+        index: usize,
+        /// Its text, as in a scenario file.
+        turn: String,
+        /// Whether the schedule says so (`false`: added to bring the pods to their end).
+        scheduled: bool,
+    },
+    /// A turn has ended.
+    TurnEnded {
+        /// Its place in the schedule.
+        index: usize,
+        /// Why.
+        why: TurnEnd,
+    },
+    /// The stop of a turn that had ended as blocked was met later.
+    StopMetLater {
+        /// The turn's place in the schedule.
+        index: usize,
+    },
+    /// A fault was applied, or could not be.
+    Fault(FaultEvent),
+    /// All advisory locks of the run's database, at a step boundary or as a sample.
+    Locks {
+        /// When the server read them, in microseconds since 1970 on its own clock.
+        server_us: i64,
+        /// Granted and awaited advisory locks, of all sessions.
+        locks: Vec<HeldLock>,
+    },
+    /// A write that the witness saw. Read from the log after the run; ordered among the `locks`
+    /// events by `server_us`.
+    Write(Write),
+    /// A line of the server's structured log that belongs to the run (not the witness's).
+    ServerLog(LogLine),
+    /// The sentinel line was seen in the server's log: everything before it has been read.
+    LogComplete {
+        /// How many lines of the run's database were read.
+        lines: u64,
+    },
+    /// What the server still shows after the last pod ended (and its time to settle passed).
+    Remains {
+        /// Advisory locks that pods' sessions hold or wait for.
+        locks: Vec<HeldLock>,
+        /// Pods' sessions that the server still has.
+        sessions: Vec<RemainingSession>,
+        /// How long was waited for them to go, in microseconds.
+        waited_us: u64,
+    },
+    /// The final rows.
+    FinalState(FinalState),
+    /// How the pods were known to be quiet between steps.
+    Settling(SettleCounts),
+    /// A time limit or a cap was hit: what was waited for, and what was seen.
+    LimitHit {
+        /// What was waited for.
+        waited_for: String,
+        /// What was seen instead.
+        saw: String,
+        /// The limit, in microseconds (0 for a cap on steps).
+        limit_us: u64,
+    },
+    /// The last line of a complete history.
+    RunEnded {
+        /// Hash over the trace, as 64 hexadecimal digits.
+        trace_hash: String,
+    },
+}
+
+/// Where a pod printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Who closed a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosedBy {
+    /// The pod: Terminate message, or end of stream.
+    Client,
+    /// The server.
+    Server,
+    /// The harness, as a fault.
+    Fault,
+    /// The harness, because the client broke the protocol or asked for what cannot be had.
+    Refused,
+}
+
+/// What a step asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Request {
+    /// The SQL of the step's statements; long ones cut at 2,000 characters.
+    pub sql: Vec<String>,
+    /// The normal form of each: white space folded, literals replaced.
+    pub normal: Vec<String>,
+    /// Calls of advisory lock functions, in the order of the text.
+    pub lock_calls: Vec<LockCall>,
+    /// Tables that the text names as written, as the text spells them, lower case.
+    pub writes: Vec<String>,
+    /// Whether the text cannot tell what is written (functions, DO blocks, unknown SQL).
+    pub opaque: bool,
+    /// Whether it is a driver's look-up in the catalog.
+    pub look_up: bool,
+    /// Whether it is a Terminate message.
+    pub terminate: bool,
+}
+
+/// A call of an advisory lock function in a statement's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockCall {
+    /// What the function does.
+    pub action: LockAction,
+    /// Exclusive or share; of unlock: which it gives back.
+    pub mode: LockMode,
+    /// Whether a transaction's end releases it (`…_xact_…`).
+    pub xact: bool,
+    /// The key, where text and parameters tell it; the database is 0.
+    pub key: Option<LockKey>,
+}
+
+/// What a lock function does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockAction {
+    /// `pg_advisory_lock…`, waits.
+    Lock,
+    /// `pg_try_advisory_lock…`, answers whether it got the lock.
+    TryLock,
+    /// `pg_advisory_unlock…`, answers whether the session held it.
+    Unlock,
+    /// `pg_advisory_unlock_all`.
+    UnlockAll,
+}
+
+/// How a step was given to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// As the pod sent it.
+    Forwarded,
+    /// As the pod sent it, and the answer is kept from the pod.
+    AnswerDropped,
+    /// As the pod sent it, and the pod is told the fault's error instead of the answer.
+    AnswerReplaced,
+    /// The server got another statement in its place, which raises the chosen error.
+    Replaced,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The server is ready for the next request.
+    Done,
+    /// It waits for a lock that only another turn can free.
+    Blocked,
+    /// It waits for something else of its own pod.
+    NeedsPod,
+    /// The session is gone.
+    Gone,
+}
+
+/// What came back for a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Answer {
+    /// Command tags, such as `INSERT 0 8`.
+    pub tags: Vec<String>,
+    /// The error, if one came.
+    pub error: Option<ServerError>,
+    /// Warnings and notices: SQLSTATE and message.
+    pub notices: Vec<ServerError>,
+    /// Results of the step's lock calls in order; `None` where it answers nothing (void) or the
+    /// call was never answered.
+    pub lock_results: Vec<Option<bool>>,
+    /// Transaction status after it: `I`, `T` or `E`; absent while the step is not done.
+    pub transaction: Option<char>,
+}
+
+/// An error or a notice of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct ServerError {
+    /// `ERROR`, `FATAL`, `WARNING`, …
+    pub severity: String,
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The primary message.
+    pub message: String,
+    /// The table it names.
+    pub table: Option<String>,
+    /// The constraint it names.
+    pub constraint: Option<String>,
+}
+
+/// Why a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnEnd {
+    /// Its stop was met.
+    Reached,
+    /// The pod ended first (or, for a turn without stop, as wanted).
+    PodEnded,
+    /// Everything the pod could still do was blocked.
+    Blocked,
+    /// The pod repeats itself without effect: others go first.
+    Yielded,
+    /// A limit was hit.
+    Limit,
+}
+
+/// A fault that was applied, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultEvent {
+    /// Its name, as in the scenario file: `kill`, `terminate-backend`, …
+    pub name: String,
+    /// The point: `before`, `in-doubt`, `waiting`, `after`, or a time.
+    pub point: String,
+    /// The pod it hit.
+    pub pod: Option<PodName>,
+    /// The connection it hit.
+    pub connection: Option<ConnectionName>,
+    /// The session it hit.
+    pub session: Option<Session>,
+    /// The step at which it came.
+    pub step: Option<StepId>,
+    /// Whether it did fire, by the server's or the kernel's own word.
+    pub fired: bool,
+    /// What showed that it fired, or why it did not.
+    pub evidence: String,
+    /// Whether it takes the pod as a whole.
+    pub takes_pod: bool,
+    /// Whether it ends the session.
+    pub ends_session: bool,
+    /// SQLSTATEs that it explains on the session it hit (on every session of the pod if it takes
+    /// the pod).
+    pub sqlstates: Vec<String>,
+}
+
+/// An advisory lock of `pg_locks`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldLock {
+    /// Process id of the session.
+    pub pid: i32,
+    /// The lock.
+    pub key: LockKey,
+    /// How.
+    pub mode: LockMode,
+    /// Held, or still awaited.
+    pub granted: bool,
+}
+
+/// A write that the witness saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Write {
+    /// When, in microseconds since 1970 on the server's clock.
+    pub server_us: i64,
+    /// The backend that wrote.
+    pub session: Session,
+    /// The connection that the backend served, where known.
+    pub connection: Option<ConnectionName>,
+    /// The step in which it happened, where known.
+    pub step: Option<StepId>,
+    /// The table, as `schema.table`.
+    pub table: String,
+    /// What was done.
+    pub operation: Operation,
+    /// Advisory locks of this database at that moment, of all sessions.
+    pub locks: Vec<HeldLock>,
+}
+
+/// What was done to a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// INSERT, or COPY FROM.
+    Insert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+    /// TRUNCATE.
+    Truncate,
+    /// DDL, with the command's tag, such as `CREATE TABLE` or `DROP TABLE`.
+    Ddl(String),
+}
+
+/// A line of the server's structured log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When, in microseconds since 1970 (the log has milliseconds).
+    pub server_us: i64,
+    /// Process id of the backend.
+    pub pid: i32,
+    /// The connection that the backend served; `None`: no pod's.
+    pub connection: Option<ConnectionName>,
+    /// The step in which it happened, where known.
+    pub step: Option<StepId>,
+    /// `ERROR`, `FATAL`, `WARNING`, `LOG`, …
+    pub severity: String,
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The message.
+    pub message: String,
+    /// The detail.
+    pub detail: Option<String>,
+    /// The statement, cut at 2,000 characters.
+    pub statement: Option<String>,
+}
+
+/// A pod's session that outlived its pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemainingSession {
+    /// The backend.
+    pub session: Session,
+    /// The connection it served.
+    pub connection: Option<ConnectionName>,
+    /// `state` in `pg_stat_activity`.
+    pub state: String,
+    /// Its query, cut at 200 characters.
+    pub query: String,
+}
+
+/// How the pods were known to be quiet between steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct SettleCounts {
+    /// The pod could only have one request open, and had it: no look was needed.
+    pub not_needed: u64,
+    /// Two equal looks, all waits untimed.
+    pub settled: u64,
+    /// Two equal looks, some waits timed, or sockets or pipes that leave the pod.
+    pub assumed: u64,
+    /// Never quiet within the limit.
+    pub restless: u64,
+    /// What leaves the pods: sockets and pipes by name.
+    pub leaves: Vec<String>,
+}

@@ -1,0 +1,155 @@
+//! What the verdict needs to know of a run besides what happened in it: what was run, what the
+//! scenario demands, what clean and serial runs showed.
+//!
+//! Owns those values; they are part of the format.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{LockKey, PodName};
+
+/// What the verdict needs to know of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// The version of the format.
+    pub format: u32,
+    /// The version of lockproof.
+    pub lockproof: String,
+    /// An id of the run, unique on the machine.
+    pub run: String,
+    /// The scenario's title.
+    pub title: String,
+    /// How the steps were let go.
+    pub pacing: Pacing,
+    /// The subject, as a person would write it.
+    pub subject: String,
+    /// The pods that were to run, recovery pod aside.
+    pub pods: Vec<PodName>,
+    /// Whether a recovery pod was to run after all others.
+    pub recovery: bool,
+    /// How many turns and faults the schedule has (in free pacing: how many faults).
+    #[serde(default)]
+    pub moves: usize,
+    /// The server.
+    pub server: ServerFacts,
+    /// Oid of the run's database.
+    pub database: u32,
+    /// Whether the witness was in the run's database.
+    pub witness: bool,
+    /// Whether the server's log could be read.
+    pub log: bool,
+    /// What the scenario demands.
+    pub rules: Rules,
+    /// What clean and serial runs showed; `None` where the run is itself one of them.
+    pub baseline: Option<Baseline>,
+}
+
+/// How steps were let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pacing {
+    /// The harness released every step.
+    Controlled,
+    /// In real time.
+    Free,
+}
+
+/// The server of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerFacts {
+    /// `container`, `local` or `external`.
+    pub kind: String,
+    /// `server_version`, such as `15.18`.
+    pub version: String,
+    /// Which one and why, in one line.
+    pub description: String,
+}
+
+/// What the scenario demands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The protected tables, as `schema.table`.
+    pub protect: Vec<String>,
+    /// The lock that must guard them.
+    pub lock: LockRule,
+    /// How a grant may end.
+    pub release: Release,
+    /// What a pod does that finds the lock taken.
+    pub on_contention: OnContention,
+    /// If set, the only SQLSTATEs that `no-errors` looks for.
+    pub only_sqlstates: Option<Vec<String>>,
+    /// Guards that the scenario demands, by name; the ones that always apply are not listed.
+    pub guards: Vec<String>,
+}
+
+/// The lock that must guard the protected tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockRule {
+    /// The scenario names it. (The database in the key is the run's.)
+    Named(LockKey),
+    /// It is whatever the clean run took; the databases in the keys are to be ignored.
+    FromCleanRun(Vec<LockKey>),
+    /// Neither: the lock invariants are not judged.
+    None,
+}
+
+/// How a grant may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Release {
+    /// By an unlock on its own session.
+    Unlock,
+    /// By an unlock or by the end of its session.
+    Any,
+}
+
+/// What a pod does that finds the lock taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnContention {
+    /// It waits and then does its work.
+    Wait,
+    /// It leaves without having done anything.
+    Skip,
+}
+
+/// What clean and serial runs showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Baseline {
+    /// SQLSTATEs of errors that statements of the clean run met.
+    pub sqlstates: Vec<String>,
+    /// The lines of the clean run's standard output that begin with `✓`.
+    pub check_lines: Vec<String>,
+    /// The tables that the clean run wrote, as `schema.table`.
+    pub written: Vec<String>,
+    /// The longest time between an answer and the same connection's next request, in microseconds.
+    pub max_gap_us: u64,
+    /// The most requests that a pod had open at once.
+    pub max_open_requests: u32,
+    /// How many steps the clean run had.
+    pub steps: u32,
+    /// Final states of serial runs of 1, 2, … pods, digests over the agreed columns only.
+    pub serial: Vec<FinalState>,
+    /// For each table the columns on which all serial runs agree.
+    pub agreed_columns: BTreeMap<String, Vec<String>>,
+    /// Steps that differed between two clean runs, as normal forms; empty: deterministic.
+    pub unstable_steps: Vec<String>,
+}
+
+/// The rows of a database at the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct FinalState {
+    /// Each table, as `schema.table`.
+    pub tables: BTreeMap<String, TableState>,
+}
+
+/// The rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct TableState {
+    /// How many.
+    pub rows: u64,
+    /// A digest over the agreed columns of all rows, in no order.
+    pub digest: String,
+}

@@ -1,0 +1,16 @@
+//! WHAT HAPPENED: the event types, the versioned format, and how it is written and read.
+//!
+//! Owns the history's words and its file. Pure but for the writer's and the reader's plain files;
+//! knows nothing of Postgres, of sockets or of the verdict.
+
+mod event;
+mod facts;
+mod name;
+mod reader;
+mod writer;
+
+pub use event::*;
+pub use facts::*;
+pub use name::*;
+pub use reader::*;
+pub use writer::*;

@@ -1,0 +1,272 @@
+//! Which locks covered a write from its start to its end.
+//!
+//! Owns the way from evidence to that answer, with and without a witness. Knows nothing of what
+//! ought to have covered it.
+
+use super::facts::{Facts, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words};
+use crate::history::{ConnectionName, Ending, Event, LockKey, LockMode, PodName, Session};
+
+/// A write of a protected table, as far as the evidence tells.
+pub(super) struct Work<'f, 'a> {
+    pub pod: &'f PodName,
+    pub table: &'a str,
+    /// `pod b wrote …`.
+    pub words: String,
+    pub seqs: Vec<u64>,
+    pub step: Option<&'f StepFacts<'a>>,
+    /// The locks of pods at its end; without a witness, before its start.
+    pub locks: Vec<LockThen<'a>>,
+    /// The locks that covered it, or why that cannot be told.
+    pub cover: Result<Vec<LockKey>, String>,
+    /// Why a lock that was held at its end did not cover it.
+    pub but: Option<String>,
+}
+
+/// All writes of protected tables by pods, in their order.
+pub(super) fn work<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
+    if facts.run.witness {
+        facts
+            .writes
+            .iter()
+            .map(|write| witnessed(facts, write))
+            .collect()
+    } else {
+        unwitnessed(facts)
+    }
+}
+
+fn witnessed<'f, 'a>(facts: &'f Facts<'a>, write: &'f PodWrite<'a>) -> Work<'f, 'a> {
+    let step = write.step.and_then(|step| facts.steps.get(&step));
+    let mut cover = Vec::new();
+    let mut but = None;
+    let known = step.is_some_and(|step| step.released.is_some());
+    for lock in &write.locks {
+        if lock.granted
+            && lock.mode == LockMode::Exclusive
+            && lock.pod() == write.pod()
+            && facts.is_rule_key(&lock.key)
+        {
+            match begun_without(facts, write, step, lock) {
+                None => cover.push(lock.key),
+                Some(why) => but = Some(why),
+            }
+        }
+    }
+    Work {
+        pod: write.pod(),
+        table: write.table,
+        words: write_words(write, &facts.steps),
+        seqs: step
+            .and_then(|step| step.last())
+            .map(|end| end.at.seq)
+            .into_iter()
+            .chain([write.seq])
+            .collect(),
+        step,
+        locks: write.locks.clone(),
+        cover: if cover.is_empty() || known || !facts.controlled() {
+            Ok(cover)
+        } else {
+            Err(
+                "its step is not known, so that what it held at its start cannot be told"
+                    .to_owned(),
+            )
+        },
+        but,
+    }
+}
+
+/// Why a lock that was held at a write's end was not held, under the same grant, from its start.
+/// The snapshot in force when its step was released tells; in free pacing there is none.
+fn begun_without(
+    facts: &Facts<'_>,
+    write: &PodWrite<'_>,
+    step: Option<&StepFacts<'_>>,
+    lock: &LockThen<'_>,
+) -> Option<String> {
+    if !facts.controlled() {
+        return None;
+    }
+    let released = step?.released?.seq;
+    let start = facts.in_force(released)?;
+    let holder = |snapshot: &Snapshot<'_>| {
+        snapshot
+            .locks
+            .iter()
+            .filter(|one| one.granted && one.mode == lock.mode && one.key.same_key(&lock.key))
+            .filter_map(|one| facts.sessions.at(one.pid, snapshot.server_us))
+            .find(|owner| owner.connection.pod == *write.pod())
+            .map(|owner| owner.session)
+    };
+    match holder(start) {
+        Some(session) if session == lock.session => facts
+            .snapshots_from(released)
+            .iter()
+            .take_while(|one| one.server_us < write.server_us)
+            .any(|one| holder(one) != Some(lock.session))
+            .then(|| {
+                format!(
+                    "it gave lock {} back and took it again while it wrote",
+                    lock.key
+                )
+            }),
+        Some(session) => Some(format!(
+            "it held lock {} under one grant when it began ({session}) and under another at its \
+             end ({})",
+            lock.key, lock.session
+        )),
+        // Taken inside the step: held before the write itself began.
+        None if lock.session == write.session => None,
+        None => Some(format!(
+            "it took lock {} on {} only after the write had begun",
+            lock.key, lock.connection
+        )),
+    }
+}
+
+/// Without a witness the text of steps tells what is written, and snapshots before and after
+/// tell what was held. What neither tells is inconclusive.
+fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
+    let mut all = Vec::new();
+    for step in facts.steps.values() {
+        let Some(released) = step
+            .released
+            .filter(|_| step.ran() && !step.request.look_up)
+        else {
+            continue;
+        };
+        let failed = step
+            .last()
+            .is_some_and(|end| end.ending == Ending::Done && end.answer.error.is_some());
+        if failed || step.request.terminate {
+            continue;
+        }
+        let named: Vec<&'a str> = step
+            .request
+            .writes
+            .iter()
+            .filter_map(|table| protected(facts.run, table))
+            .collect();
+        let tables = if step.request.opaque {
+            facts.run.rules.protect.iter().map(String::as_str).collect()
+        } else {
+            named
+        };
+        let before = facts.in_force(released.seq);
+        let locks = before.map_or_else(Vec::new, |one| locks_then(facts, one));
+        for table in tables {
+            all.push(Work {
+                pod: step.pod(),
+                table,
+                words: format!("pod {} wrote {table} in {}", step.pod(), step.words()),
+                seqs: step
+                    .last()
+                    .map_or_else(|| vec![released.seq], |end| vec![released.seq, end.at.seq]),
+                step: Some(step),
+                locks: locks.clone(),
+                cover: cover_of_step(facts, step, released.seq),
+                but: None,
+            });
+        }
+    }
+    all.sort_by_key(|work| work.seqs[0]);
+    all
+}
+
+fn cover_of_step(
+    facts: &Facts<'_>,
+    step: &StepFacts<'_>,
+    released: u64,
+) -> Result<Vec<LockKey>, String> {
+    if !facts.controlled() {
+        return Err("in free pacing nothing but a witness tells which locks it held".to_owned());
+    }
+    if step.request.opaque {
+        return Err("its text does not tell what it writes and locks".to_owned());
+    }
+    if !step.request.lock_calls.is_empty() {
+        return Err("it both takes or gives back locks and writes".to_owned());
+    }
+    let end = match step.last() {
+        Some(end) if end.ending == Ending::Done => end.at.seq,
+        _ => return Err("it was never answered".to_owned()),
+    };
+    let held = |snapshot: Option<&Snapshot<'_>>| -> Vec<(LockKey, Session)> {
+        snapshot
+            .map_or_else(Vec::new, |one| locks_then(facts, one))
+            .into_iter()
+            .filter(|one| {
+                one.granted
+                    && one.mode == LockMode::Exclusive
+                    && one.pod() == step.pod()
+                    && facts.is_rule_key(&one.key)
+            })
+            .map(|one| (one.key, one.session))
+            .collect()
+    };
+    let after = held(snapshot_after(facts, end));
+    Ok(held(facts.in_force(released))
+        .into_iter()
+        .filter(|one| after.contains(one))
+        .map(|(key, _)| key)
+        .collect())
+}
+
+/// The locks in force right after a step ended: a snapshot taken before anything else was let go,
+/// or, if there is none, the one that was in force already.
+pub(super) fn snapshot_after<'f, 'a>(facts: &'f Facts<'a>, end: u64) -> Option<&'f Snapshot<'a>> {
+    let after = facts.lines.partition_point(|line| line.seq <= end);
+    let next = facts.lines[after..]
+        .iter()
+        .find(|line| matches!(line.event, Event::StepReleased { .. } | Event::Fault(_)))
+        .map_or(u64::MAX, |line| line.seq);
+    facts.in_force(next)
+}
+
+/// The locks of pods' sessions in a snapshot.
+pub(super) fn locks_then<'a>(facts: &Facts<'a>, snapshot: &Snapshot<'a>) -> Vec<LockThen<'a>> {
+    snapshot
+        .locks
+        .iter()
+        .filter_map(|lock| {
+            let owner = facts.sessions.at(lock.pid, snapshot.server_us)?;
+            Some(LockThen {
+                connection: owner.connection,
+                session: owner.session,
+                key: lock.key,
+                mode: lock.mode,
+                granted: lock.granted,
+            })
+        })
+        .collect()
+}
+
+/// `it held no advisory lock, while a.0 held lock 7`.
+pub(super) fn held_words(pod: &PodName, locks: &[LockThen<'_>]) -> String {
+    let lock = |one: &LockThen<'_>| match one.mode {
+        LockMode::Exclusive => format!("lock {}", one.key),
+        LockMode::Share => format!("lock {} in share mode only", one.key),
+    };
+    let (own, others): (Vec<_>, Vec<_>) = locks
+        .iter()
+        .filter(|one| one.granted)
+        .partition(|one| one.pod() == pod);
+    let own: Vec<String> = own.into_iter().map(lock).collect();
+    let name =
+        |one: &LockThen<'_>| -> (ConnectionName, String) { (one.connection.clone(), lock(one)) };
+    let others: Vec<String> = others
+        .into_iter()
+        .map(name)
+        .map(|(connection, lock)| format!("{connection} held {lock}"))
+        .collect();
+    let own = if own.is_empty() {
+        "it held no advisory lock".to_owned()
+    } else {
+        format!("it held {}", list(&own))
+    };
+    if others.is_empty() {
+        own
+    } else {
+        format!("{own}, while {}", list(&others))
+    }
+}

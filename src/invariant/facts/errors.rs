@@ -1,0 +1,216 @@
+//! Errors: every statement that failed, each counted once.
+//!
+//! Owns the way from wire and log to one error. Knows nothing of what is allowed to fail.
+
+use std::collections::BTreeMap;
+
+use super::sessions::Sessions;
+use super::steps::StepFacts;
+use super::strangers::StrangerError;
+use crate::history::{ConnectionName, Delivery, Event, Line, LogLine, PodName, Session, StepId};
+
+/// A statement of a pod that failed, or the end of a pod's session by the server.
+#[derive(Debug)]
+pub(crate) struct PodError<'a> {
+    pub connection: &'a ConnectionName,
+    pub session: Option<Session>,
+    pub step: Option<StepId>,
+    pub severity: &'a str,
+    pub sqlstate: &'a str,
+    pub message: &'a str,
+    pub table: Option<String>,
+    pub constraint: Option<String>,
+    /// The statement, where only the log knows it.
+    pub statement: Option<&'a str>,
+    /// The line of the history that showed it on the wire.
+    pub wire: Option<u64>,
+    /// The server's clock, where the log told it (in whole milliseconds).
+    pub server_us: Option<i64>,
+    /// Whether the pod was told.
+    pub heard: bool,
+    /// The lines that show it.
+    pub seqs: Vec<u64>,
+}
+
+impl PodError<'_> {
+    /// Whose statement failed.
+    pub fn pod(&self) -> &PodName {
+        &self.connection.pod
+    }
+
+    /// Whether it was told outside any step: a connection refused, or a session ended.
+    pub fn is_outside_steps(&self) -> bool {
+        self.wire.is_some() && self.step.is_none()
+    }
+}
+
+fn is_error(severity: &str) -> bool {
+    matches!(severity, "ERROR" | "FATAL" | "PANIC")
+}
+
+/// Whether a backend may meet it before anybody knows whose it is: no connection to be had, not
+/// let in, starting up, no such database.
+fn is_start_up(log: &LogLine) -> bool {
+    let class = log.sqlstate.get(..2);
+    log.severity != "ERROR"
+        && (matches!(class, Some("53" | "28")) || matches!(&*log.sqlstate, "57P03" | "3D000"))
+}
+
+/// The place of the error on the wire that this line of the log tells once more.
+fn on_wire_already(errors: &[PodError<'_>], merged: &[bool], log: &LogLine) -> Option<usize> {
+    let same = |i: &usize, outside: bool| {
+        let error = &errors[*i];
+        let step = match (error.step, log.step) {
+            (Some(wire), Some(log)) => wire == log,
+            _ => error.message == log.message,
+        };
+        let whose = match &log.connection {
+            Some(connection) => error.connection == connection,
+            None => outside && is_start_up(log),
+        };
+        !merged[*i]
+            && whose
+            && error.sqlstate == log.sqlstate
+            && if outside {
+                error.is_outside_steps()
+            } else {
+                step
+            }
+    };
+    let places = 0..merged.len();
+    places
+        .clone()
+        .find(|i| log.connection.is_some() && same(i, false))
+        .or_else(|| places.clone().find(|i| same(i, true)))
+}
+
+/// All errors of pods' connections: those seen on the wire first, then those only the log knows;
+/// and the errors of strangers.
+pub(crate) fn errors<'a>(
+    lines: &'a [Line],
+    steps: &BTreeMap<StepId, StepFacts<'a>>,
+    sessions: &Sessions<'a>,
+) -> (Vec<PodError<'a>>, Vec<StrangerError<'a>>) {
+    let mut errors: Vec<PodError> = steps
+        .values()
+        .flat_map(|step| step.endings.iter().map(move |end| (step, end)))
+        .filter_map(|(step, end)| Some((step, end, end.answer.error.as_ref()?)))
+        .filter(|(_, _, error)| is_error(&error.severity))
+        .map(|(step, end, error)| PodError {
+            connection: step.connection,
+            session: step.session,
+            step: Some(step.id),
+            severity: &error.severity,
+            sqlstate: &error.sqlstate,
+            message: &error.message,
+            table: error.table.clone(),
+            constraint: error.constraint.clone(),
+            statement: None,
+            wire: Some(end.at.seq),
+            server_us: None,
+            heard: !matches!(
+                step.delivery,
+                Delivery::AnswerDropped | Delivery::AnswerReplaced
+            ),
+            seqs: vec![end.at.seq],
+        })
+        .chain(outside_steps(lines, sessions))
+        .collect();
+    errors.sort_by_key(|error| error.wire);
+    // A step has one error; a second ending that repeats it says nothing new.
+    errors.dedup_by(|later, first| {
+        later.connection == first.connection
+            && later.step == first.step
+            && later.sqlstate == first.sqlstate
+    });
+    let on_wire = errors.len();
+    let mut merged = vec![false; on_wire];
+    let mut strangers = Vec::new();
+    for line in lines {
+        let Event::ServerLog(log) = &line.event else {
+            continue;
+        };
+        if !is_error(&log.severity) {
+            continue;
+        }
+        let same = on_wire_already(&errors, &merged, log);
+        if let Some(i) = same {
+            merged[i] = true;
+            let error = &mut errors[i];
+            error.seqs.push(line.seq);
+            error.server_us = Some(log.server_us);
+            error.table = error.table.take().or_else(|| table_of(log));
+            error.constraint = error.constraint.take().or_else(|| constraint_of(log));
+        } else if let Some(connection) = &log.connection {
+            errors.push(PodError {
+                connection,
+                session: sessions
+                    .at(log.pid, log.server_us)
+                    .map(|facts| facts.session),
+                step: log.step,
+                severity: &log.severity,
+                sqlstate: &log.sqlstate,
+                message: &log.message,
+                table: table_of(log),
+                constraint: constraint_of(log),
+                statement: log.statement.as_deref(),
+                wire: None,
+                server_us: Some(log.server_us),
+                heard: false,
+                seqs: vec![line.seq],
+            });
+        } else {
+            strangers.push(StrangerError { seq: line.seq, log });
+        }
+    }
+    (errors, strangers)
+}
+
+/// Errors with which the server refused a connection or ended a session, outside any step.
+fn outside_steps<'a>(
+    lines: &'a [Line],
+    sessions: &Sessions<'a>,
+) -> impl Iterator<Item = PodError<'a>> {
+    lines.iter().filter_map(|line| match &line.event {
+        Event::SessionError { connection, error } if is_error(&error.severity) => Some(PodError {
+            connection,
+            session: sessions.of_connection(connection, line.seq),
+            step: None,
+            severity: &error.severity,
+            sqlstate: &error.sqlstate,
+            message: &error.message,
+            table: error.table.clone(),
+            constraint: error.constraint.clone(),
+            statement: None,
+            wire: Some(line.seq),
+            server_us: None,
+            heard: true,
+            seqs: vec![line.seq],
+        }),
+        _ => None,
+    })
+}
+
+/// The text between quotes after these words.
+fn quoted<'t>(text: &'t str, words: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(words)?;
+    rest.split_once('"').map(|(name, _)| name)
+}
+
+/// The constraint that a message names. The csv log has no field for it.
+fn constraint_of(log: &LogLine) -> Option<String> {
+    quoted(&log.message, " constraint \"").map(str::to_owned)
+}
+
+/// The table that a message names. Where a parent's deletion fails, the message names the parent
+/// first and the table with the constraint last; the wire names the latter.
+fn table_of(log: &LogLine) -> Option<String> {
+    let after_constraint = log
+        .message
+        .split_once(" constraint \"")
+        .and_then(|(_, rest)| quoted(rest, " on table \""));
+    after_constraint
+        .or_else(|| quoted(&log.message, " on table \""))
+        .or_else(|| quoted(&log.message, "relation \""))
+        .map(str::to_owned)
+}

@@ -1,0 +1,92 @@
+//! Faults: what was done, from when on, and to whom.
+//!
+//! Owns the reach of a fault. Knows nothing of what it excuses.
+
+use std::collections::BTreeMap;
+
+use super::sessions::Sessions;
+use super::steps::StepFacts;
+use crate::history::{ConnectionName, Event, FaultEvent, Line, PodName, Session, StepId};
+
+/// One fault that fired.
+#[derive(Debug)]
+pub(crate) struct FaultFacts<'a> {
+    pub event: &'a FaultEvent,
+    /// From which line on it may show.
+    pub from: u64,
+    /// The pod it hit.
+    pub pod: Option<&'a PodName>,
+    /// The connection it hit, if it hit one.
+    pub connection: Option<&'a ConnectionName>,
+    /// The session it hit, if it hit one.
+    pub session: Option<Session>,
+    /// Where the server's clock stood when it came.
+    pub server_us: Option<i64>,
+}
+
+impl FaultFacts<'_> {
+    /// Whether what this connection and session show may come from it.
+    pub fn reaches(&self, connection: &ConnectionName, session: Option<Session>) -> bool {
+        if self.event.takes_pod {
+            return self.pod == Some(&connection.pod);
+        }
+        match (self.session, self.connection) {
+            (Some(hit), _) if session.is_some() => session == Some(hit),
+            (_, Some(hit)) => hit == connection,
+            (Some(_), None) => false,
+            // It is only known which pod it hit.
+            (None, None) => self.pod == Some(&connection.pod),
+        }
+    }
+
+    /// Whether it took the pod of this session, or ended the session, before this line.
+    pub fn ended(&self, connection: &ConnectionName, session: Session, seq: u64) -> bool {
+        self.from <= seq
+            && (self.event.takes_pod || self.event.ends_session)
+            && self.reaches(connection, Some(session))
+    }
+}
+
+/// All faults that fired.
+pub(crate) fn faults<'a>(
+    lines: &'a [Line],
+    steps: &BTreeMap<StepId, StepFacts<'a>>,
+    sessions: &Sessions<'a>,
+) -> Vec<FaultFacts<'a>> {
+    let mut faults = Vec::new();
+    let mut begun = None;
+    let mut server_us = None;
+    for line in lines {
+        match &line.event {
+            // The fault's own turn: its consequences may be recorded before the fault itself,
+            // which is only written when it is known to have fired.
+            Event::TurnStarted { .. } => begun = Some((line.seq, server_us)),
+            Event::TurnEnded { .. } => begun = None,
+            Event::StepReleased {
+                number: Some(_), ..
+            } => begun = None,
+            Event::Locks { server_us: now, .. } => server_us = Some(*now),
+            Event::Fault(event) if event.fired => {
+                let step = event.step.and_then(|step| steps.get(&step));
+                let connection = event
+                    .connection
+                    .as_ref()
+                    .or(step.map(|step| step.connection))
+                    .or_else(|| Some(sessions.of(event.session?)?.connection));
+                let (from, server_us) = begun.unwrap_or((line.seq, server_us));
+                faults.push(FaultFacts {
+                    event,
+                    from,
+                    pod: event.pod.as_ref().or(connection.map(|one| &one.pod)),
+                    connection,
+                    session: event
+                        .session
+                        .or_else(|| sessions.of_connection(connection?, line.seq)),
+                    server_us,
+                });
+            }
+            _ => {}
+        }
+    }
+    faults
+}

@@ -1,0 +1,77 @@
+//! Grants: which lock was held by which session, from when to when, and how it ended.
+//!
+//! Owns a grant's shape and the calls that failed. How they are found is the ledger's business.
+
+use crate::history::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+
+/// How a grant ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// By an unlock on its session, or by a step there that can have unlocked it.
+    Unlocked,
+    /// By an unlock on its session that was never answered: it may or may not have been done.
+    Unanswered,
+    /// By `DISCARD ALL` on its session.
+    Discarded,
+    /// By the end of its transaction.
+    Transaction,
+    /// By the end of its session.
+    Session,
+}
+
+/// A lock held by a session from its grant to its release.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant<'a> {
+    pub session: Session,
+    pub connection: &'a ConnectionName,
+    pub key: LockKey,
+    pub mode: LockMode,
+    /// Whether its transaction's end releases it; `None` if no call was seen that took it.
+    pub xact: Option<bool>,
+    /// From which line on.
+    pub from: u64,
+    /// The last snapshot that showed it.
+    pub seen: Option<u64>,
+    /// Until which line, and how it ended; `None`: it never did.
+    pub end: Option<(u64, How)>,
+    /// How often it was taken (session locks stack); 0 if no call was seen that took it.
+    pub taken: u32,
+    /// How often it was given back.
+    pub returned: u32,
+    /// Whether every lock call of the session was seen and answered, so that the two can be compared.
+    pub exact: bool,
+    /// Whether its session was in a transaction when it was last heard of.
+    pub in_transaction: bool,
+}
+
+impl Grant<'_> {
+    /// Whose it is.
+    pub fn pod(&self) -> &PodName {
+        &self.connection.pod
+    }
+
+    /// Whether it was held at this line.
+    pub fn held_at(&self, seq: u64) -> bool {
+        self.from < seq && self.end.is_none_or(|(end, _)| seq < end)
+    }
+
+    /// `the exclusive lock 1196576591 of a.0 (session 812)`.
+    pub fn words(&self) -> String {
+        format!(
+            "the {} lock {} of {} ({})",
+            self.mode, self.key, self.connection, self.session
+        )
+    }
+}
+
+/// An unlock of what the session did not hold.
+#[derive(Debug)]
+pub(crate) struct FailedUnlock<'a> {
+    pub connection: &'a ConnectionName,
+    pub step: Option<StepId>,
+    pub key: Option<LockKey>,
+    /// The lines that show it.
+    pub seqs: Vec<u64>,
+    /// `its answer was false`, `the server warned …`.
+    pub shown_by: String,
+}

@@ -1,0 +1,29 @@
+//! The facts of a run, derived from its events alone.
+//!
+//! Owns what follows from the history without any rule: who is behind a session, what a step did,
+//! which lock was held from when to when. Knows nothing of what must hold.
+
+mod all;
+mod errors;
+mod explained;
+mod faults;
+mod grants;
+mod ledger;
+mod limit;
+mod pods;
+mod sessions;
+mod steps;
+mod strangers;
+mod timers;
+mod words;
+mod writes;
+
+pub(super) use all::*;
+pub(super) use errors::*;
+pub(super) use explained::is_loss;
+pub(super) use faults::FaultFacts;
+pub(super) use grants::*;
+pub(super) use pods::*;
+pub(super) use steps::*;
+pub(super) use words::*;
+pub(super) use writes::*;

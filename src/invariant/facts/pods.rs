@@ -1,0 +1,87 @@
+//! Pods: when they started, what they printed, how they ended.
+//!
+//! Owns a pod's life as the harness saw it. Knows nothing of what it did on the server.
+
+use std::collections::BTreeMap;
+
+use crate::history::{Event, Line, OutputStream, PodName};
+
+/// How a pod's first process exited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exit {
+    pub seq: u64,
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+/// One pod.
+#[derive(Debug, Default)]
+pub(crate) struct PodFacts<'a> {
+    pub started: Option<u64>,
+    pub recovery: bool,
+    pub exit: Option<Exit>,
+    pub ended: Option<u64>,
+    /// Lines of its standard output that begin with `✓`, trimmed.
+    pub check_lines: Vec<&'a str>,
+}
+
+impl PodFacts<'_> {
+    /// Whether it exited with code 0.
+    pub fn succeeded(&self) -> bool {
+        self.exit.is_some_and(|exit| exit.code == Some(0))
+    }
+
+    /// Whether it lived at this line.
+    pub fn lived_at(&self, seq: u64) -> bool {
+        self.exit.is_none_or(|exit| seq < exit.seq) && self.ended.is_none_or(|end| seq < end)
+    }
+}
+
+/// All pods that were to run or did.
+pub(crate) fn pods<'a>(
+    lines: &'a [Line],
+    planned: &'a [PodName],
+) -> BTreeMap<&'a PodName, PodFacts<'a>> {
+    let mut pods: BTreeMap<&PodName, PodFacts> = planned
+        .iter()
+        .map(|pod| (pod, PodFacts::default()))
+        .collect();
+    for line in lines {
+        match &line.event {
+            Event::PodStarted { pod, recovery, .. } => {
+                let facts = pods.entry(pod).or_default();
+                facts.started.get_or_insert(line.seq);
+                facts.recovery = *recovery;
+            }
+            Event::PodOutput {
+                pod,
+                stream: OutputStream::Stdout,
+                line,
+            } => {
+                // A line of something that is no pod of the run makes no pod.
+                let text = line.trim();
+                if text.starts_with('✓')
+                    && let Some(facts) = pods.get_mut(pod)
+                {
+                    facts.check_lines.push(text);
+                }
+            }
+            Event::PodExited { pod, code, signal } => {
+                if let Some(facts) = pods.get_mut(pod) {
+                    facts.exit.get_or_insert(Exit {
+                        seq: line.seq,
+                        code: *code,
+                        signal: *signal,
+                    });
+                }
+            }
+            Event::PodEnded { pod } => {
+                if let Some(facts) = pods.get_mut(pod) {
+                    facts.ended.get_or_insert(line.seq);
+                }
+            }
+            _ => {}
+        }
+    }
+    pods
+}

@@ -1,0 +1,188 @@
+//! Steps: what was asked, when it was given to the server, how it ended.
+//!
+//! Owns the life of a step. Knows nothing of locks held.
+
+use std::collections::BTreeMap;
+
+use super::words::sql_start;
+use crate::history::{
+    Answer, ConnectionName, Delivery, Ending, Event, Line, LockAction, Pacing, PodName, Request,
+    Session, StepId,
+};
+
+/// A point of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment {
+    /// The line.
+    pub seq: u64,
+    /// Microseconds since the run began.
+    pub at_us: u64,
+}
+
+/// One ending of a step; a blocked step has several.
+#[derive(Debug)]
+pub(crate) struct EndingFacts<'a> {
+    pub at: Moment,
+    pub ending: Ending,
+    pub answer: &'a Answer,
+}
+
+/// One step.
+#[derive(Debug)]
+pub(crate) struct StepFacts<'a> {
+    pub id: StepId,
+    pub connection: &'a ConnectionName,
+    pub request: &'a Request,
+    pub held: Moment,
+    pub released: Option<Moment>,
+    pub number: Option<u32>,
+    pub session: Option<Session>,
+    pub delivery: Delivery,
+    pub held_us: u64,
+    pub endings: Vec<EndingFacts<'a>>,
+    pub dropped: Option<Moment>,
+}
+
+impl<'a> StepFacts<'a> {
+    /// Whose step it is.
+    pub fn pod(&self) -> &'a PodName {
+        &self.connection.pod
+    }
+
+    /// Whether the server got what the pod asked.
+    pub fn ran(&self) -> bool {
+        self.released.is_some() && self.delivery != Delivery::Replaced
+    }
+
+    /// Its last word: done, or gone with its session.
+    pub fn last(&self) -> Option<&EndingFacts<'a>> {
+        self.endings
+            .iter()
+            .find(|one| matches!(one.ending, Ending::Done | Ending::Gone))
+    }
+
+    /// When it was first seen to be blocked.
+    pub fn blocked(&self) -> Option<Moment> {
+        self.endings
+            .iter()
+            .find(|one| one.ending == Ending::Blocked)
+            .map(|one| one.at)
+    }
+
+    /// Whether it was with the server at this line, or ended after `since`.
+    pub fn was_under_way(&self, since: u64, until: u64) -> bool {
+        self.released.is_some_and(|at| at.seq <= until)
+            && self.last().is_none_or(|end| end.at.seq > since)
+    }
+
+    /// Whether it may have given a session's lock back: an unlock that did not fail, or SQL that
+    /// does not tell.
+    pub fn could_release(&self) -> bool {
+        let unlocks = self.request.lock_calls.iter().enumerate().any(|(i, call)| {
+            let result = self
+                .last()
+                .and_then(|end| end.answer.lock_results.get(i).copied().flatten());
+            matches!(call.action, LockAction::Unlock | LockAction::UnlockAll)
+                && result != Some(false)
+        });
+        self.ran() && (unlocks || self.request.opaque || self.discards())
+    }
+
+    /// Whether it drops everything its session has (`DISCARD ALL`).
+    pub fn discards(&self) -> bool {
+        self.ran()
+            && self
+                .request
+                .sql
+                .iter()
+                .any(|sql| sql.trim_start().to_lowercase().starts_with("discard all"))
+    }
+
+    /// `step 12 (a.3, "insert into invoices …")`.
+    pub fn words(&self) -> String {
+        let number = self
+            .number
+            .map_or_else(|| self.id.0.to_string(), |number| number.to_string());
+        match self.request.sql.first() {
+            Some(sql) => format!("step {number} on {}, {}", self.connection, sql_start(sql)),
+            None => format!("step {number} on {}", self.connection),
+        }
+    }
+}
+
+/// All steps, by their ids.
+pub(crate) fn steps<'a>(lines: &'a [Line], pacing: Pacing) -> BTreeMap<StepId, StepFacts<'a>> {
+    let mut steps: BTreeMap<StepId, StepFacts<'a>> = BTreeMap::new();
+    for line in lines {
+        let at = Moment {
+            seq: line.seq,
+            at_us: line.at_us,
+        };
+        match &line.event {
+            Event::StepHeld {
+                step,
+                connection,
+                request,
+            } => {
+                steps.entry(*step).or_insert_with(|| StepFacts {
+                    id: *step,
+                    connection,
+                    request,
+                    held: at,
+                    released: None,
+                    number: None,
+                    session: None,
+                    delivery: Delivery::Forwarded,
+                    held_us: 0,
+                    endings: Vec::new(),
+                    dropped: None,
+                });
+            }
+            Event::StepReleased {
+                step,
+                number,
+                session,
+                delivery,
+                held_us,
+                ..
+            } => {
+                if let Some(facts) = steps.get_mut(step) {
+                    facts.released.get_or_insert(at);
+                    facts.number = *number;
+                    facts.session = *session;
+                    facts.delivery = *delivery;
+                    facts.held_us = *held_us;
+                }
+            }
+            Event::StepEnded {
+                step,
+                ending,
+                answer,
+                ..
+            } => {
+                if let Some(facts) = steps.get_mut(step) {
+                    facts.endings.push(EndingFacts {
+                        at,
+                        ending: *ending,
+                        answer,
+                    });
+                }
+            }
+            Event::StepDropped { step, .. } => {
+                if let Some(facts) = steps.get_mut(step) {
+                    facts.dropped.get_or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    if pacing == Pacing::Free {
+        // There a step that was not dropped has passed when it arrived.
+        for facts in steps.values_mut() {
+            if facts.dropped.is_none() && facts.released.is_none() {
+                facts.released = Some(facts.held);
+            }
+        }
+    }
+    steps
+}

@@ -1,0 +1,170 @@
+//! Writes: what the witness saw pods write, and which of their locks covered it.
+//!
+//! Owns the way from a witness's line to a pod, its step and the locks of all pods at that moment.
+//! Knows nothing of which lock ought to be held.
+
+use std::collections::BTreeMap;
+
+use super::sessions::Sessions;
+use super::steps::StepFacts;
+use super::words::sql_start;
+use crate::history::{
+    ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
+};
+
+/// An advisory lock at the moment of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LockThen<'a> {
+    pub connection: &'a ConnectionName,
+    pub session: Session,
+    pub key: LockKey,
+    pub mode: LockMode,
+    pub granted: bool,
+}
+
+impl LockThen<'_> {
+    /// Whose it is.
+    pub fn pod(&self) -> &PodName {
+        &self.connection.pod
+    }
+}
+
+/// A write of a protected table by a pod.
+#[derive(Debug)]
+pub(crate) struct PodWrite<'a> {
+    pub seq: u64,
+    pub server_us: i64,
+    pub connection: &'a ConnectionName,
+    pub session: Session,
+    pub step: Option<StepId>,
+    /// As `protect` spells it.
+    pub table: &'a str,
+    pub operation: &'a Operation,
+    /// The locks of pods' sessions at that moment.
+    pub locks: Vec<LockThen<'a>>,
+}
+
+impl PodWrite<'_> {
+    /// Whose write it is.
+    pub fn pod(&self) -> &PodName {
+        &self.connection.pod
+    }
+}
+
+/// What was done, for people.
+pub(crate) fn operation_words(operation: &Operation) -> &str {
+    match operation {
+        Operation::Insert => "INSERT",
+        Operation::Update => "UPDATE",
+        Operation::Delete => "DELETE",
+        Operation::Truncate => "TRUNCATE",
+        Operation::Ddl(tag) => tag,
+    }
+}
+
+/// The protected table that this name means: qualified it must be equal, alone the table's own
+/// name is enough. Quotes and case do not count.
+pub(crate) fn protected<'a>(run: &'a RunFacts, name: &str) -> Option<&'a str> {
+    let plain = |text: &str| text.replace('"', "").to_lowercase();
+    let wanted = plain(name);
+    run.rules
+        .protect
+        .iter()
+        .find(|table| {
+            let table = plain(table);
+            if wanted.contains('.') && table.contains('.') {
+                table == wanted
+            } else {
+                table.rsplit('.').next() == wanted.rsplit('.').next()
+            }
+        })
+        .map(String::as_str)
+}
+
+/// All witnessed writes of protected tables by pods, in the order of the server's clock.
+pub(crate) fn writes<'a>(
+    lines: &'a [Line],
+    run: &'a RunFacts,
+    sessions: &Sessions<'a>,
+) -> Vec<PodWrite<'a>> {
+    let mut writes = Vec::new();
+    for line in lines {
+        let Event::Write(write) = &line.event else {
+            continue;
+        };
+        let Some(table) = protected(run, &write.table) else {
+            continue;
+        };
+        let by_pid = || sessions.at(write.session.pid, write.server_us);
+        // A process id alone makes nobody a pod's: without a connection it is a stranger's.
+        let owner = sessions
+            .of(write.session)
+            .or_else(|| by_pid().filter(|_| write.connection.is_some()));
+        let Some(connection) = write
+            .connection
+            .as_ref()
+            .or(owner.map(|owner| owner.connection))
+        else {
+            continue;
+        };
+        let locks = write
+            .locks
+            .iter()
+            .filter_map(|lock| {
+                let owner = sessions.at(lock.pid, write.server_us)?;
+                Some(LockThen {
+                    // Behind a pooler the writer's own session serves the writer at this moment.
+                    connection: if lock.pid == write.session.pid {
+                        connection
+                    } else {
+                        owner.connection
+                    },
+                    session: owner.session,
+                    key: lock.key,
+                    mode: lock.mode,
+                    granted: lock.granted,
+                })
+            })
+            .collect();
+        writes.push(PodWrite {
+            seq: line.seq,
+            server_us: write.server_us,
+            connection,
+            session: owner.map_or(write.session, |owner| owner.session),
+            step: write.step,
+            table,
+            operation: &write.operation,
+            locks,
+        });
+    }
+    writes.sort_by_key(|write| (write.server_us, write.seq));
+    writes
+}
+
+/// `pod b wrote public.invoices (TRUNCATE) in step 3 on b.0, "truncate …"`.
+pub(crate) fn write_words(write: &PodWrite<'_>, steps: &BTreeMap<StepId, StepFacts<'_>>) -> String {
+    let what = format!(
+        "pod {} wrote {} ({})",
+        write.pod(),
+        write.table,
+        operation_words(write.operation)
+    );
+    match write.step.and_then(|step| steps.get(&step)) {
+        Some(step) => format!("{what} in {}", step.words()),
+        None => format!("{what} on {}", write.connection),
+    }
+}
+
+/// A step's SQL for people, of a step that may not be known.
+pub(crate) fn step_words(
+    step: Option<StepId>,
+    steps: &BTreeMap<StepId, StepFacts<'_>>,
+    connection: &ConnectionName,
+    statement: Option<&str>,
+) -> String {
+    match (step.and_then(|step| steps.get(&step)), statement) {
+        (Some(step), _) => step.words(),
+        (None, Some(sql)) => format!("a statement on {connection}, {}", sql_start(sql)),
+        (None, None) => format!("a statement on {connection}"),
+    }
+}

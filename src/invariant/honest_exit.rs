@@ -1,0 +1,161 @@
+//! honest-exit: a pod that hit an error did not exit 0; one that exited 0 printed all the clean
+//! run's ✓ lines or, with skip, did nothing.
+//!
+//! Owns that rule. Evidence: exits, standard output, errors on the wire, lost sessions.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Facts, FaultFacts, PodError, PodFacts, StepFacts, count, list, step_words};
+use super::ruling::Found;
+use super::verdict::{Finding, InvariantName, InvariantVerdict};
+use crate::history::{ClosedBy, ConnectionName, Delivery, OnContention, PodName};
+
+const NAME: InvariantName = InvariantName::HonestExit;
+
+pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    let mut found = Found::default();
+    let mut succeeded = 0;
+    for (name, pod) in facts.started() {
+        let Some(exit) = pod.exit.filter(|_| pod.succeeded()) else {
+            continue;
+        };
+        succeeded += 1;
+        let finding = |why: String, seqs: Vec<u64>| Finding {
+            why,
+            seqs,
+            pod: Some(name.clone()),
+            ..Finding::default()
+        };
+        let mut dishonest = |finding: Finding| {
+            if facts.after_limit(exit.seq) {
+                found.stopped(finding);
+            } else {
+                found.violation(finding);
+            }
+        };
+        if let Some((what, seqs)) = error_met(facts, name, pod) {
+            let seqs = seqs.into_iter().chain([exit.seq]).collect();
+            dishonest(finding(
+                format!("pod {name} exited with code 0 though {what}"),
+                seqs,
+            ));
+        }
+        let skipped = facts.run.rules.on_contention == OnContention::Skip && !facts.wrote(name);
+        let missing = missing_lines(facts, pod);
+        if !skipped && !missing.is_empty() {
+            dishonest(finding(
+                format!(
+                    "pod {name} exited with code 0 but did not print {} of the clean run: {}",
+                    count(missing.len(), "✓ line"),
+                    list(&missing)
+                ),
+                vec![exit.seq],
+            ));
+        }
+    }
+    found.ruling(
+        NAME,
+        facts,
+        match succeeded {
+            0 => "no pod exited with code 0".to_owned(),
+            _ => format!(
+                "{} exited with code 0, having met no error and printed all ✓ lines",
+                count(succeeded, "pod")
+            ),
+        },
+    )
+}
+
+/// The first error that a pod met: one that it was told, or a session that it lost.
+fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(String, Vec<u64>)> {
+    let heard = |error: &&PodError<'_>| {
+        let late = |seq| !pod.lived_at(seq) || left(facts, error.connection, seq);
+        error.pod() == name
+            && error.heard
+            && !facts.in_clean_run(error.sqlstate)
+            && !(error.is_outside_steps() && error.wire.is_some_and(late))
+    };
+    if let Some(error) = facts.errors.iter().find(heard) {
+        if error.is_outside_steps() {
+            let what = format!(
+                "{} was ended or refused with {}: {}",
+                error.connection, error.sqlstate, error.message
+            );
+            return Some((what, error.seqs.clone()));
+        }
+        let step = step_words(error.step, &facts.steps, error.connection, error.statement);
+        return Some((
+            format!("{step} was answered {}: {}", error.sqlstate, error.message),
+            error.seqs.clone(),
+        ));
+    }
+    if let Some(told) = told_instead(facts, name) {
+        return Some(told);
+    }
+    facts
+        .sessions
+        .closed_of(name)
+        .find(|(connection, seq, by)| {
+            matches!(by, ClosedBy::Server | ClosedBy::Fault)
+                && pod.lived_at(*seq)
+                && !left(facts, connection, *seq)
+        })
+        .map(|(connection, seq, _)| {
+            let session = facts.sessions.of_connection(connection, seq);
+            let what = session.map_or_else(String::new, |session| format!(" ({session})"));
+            (format!("it had lost {connection}{what}"), vec![seq])
+        })
+}
+
+/// Whether the pod had said before this line that it ends the connection.
+fn left(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
+    facts
+        .steps
+        .values()
+        .any(|step| step.connection == connection && step.request.terminate && step.held.seq < seq)
+}
+
+/// The first error that a fault told a pod in place of an answer: the history has the answer.
+fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)> {
+    let replaced = |step: &&StepFacts<'_>| {
+        step.pod() == name && step.delivery == Delivery::AnswerReplaced && step.last().is_some()
+    };
+    facts.steps.values().filter(replaced).find_map(|step| {
+        let of_step = |one: &&FaultFacts<'_>| one.event.step == Some(step.id);
+        let fault = facts.faults.iter().find(of_step)?;
+        let states = &fault.event.sqlstates;
+        let usual = !states.is_empty() && states.iter().all(|one| facts.in_clean_run(one));
+        let seqs = step.last().map(|end| end.at.seq).into_iter().collect();
+        let what = format!(
+            "{} was answered {} by the fault {}",
+            step.words(),
+            list(states),
+            fault.event.name
+        );
+        (!usual).then_some((what, seqs))
+    })
+}
+
+/// The clean run's ✓ lines that this pod did not print, or printed less often.
+fn missing_lines(facts: &Facts<'_>, pod: &PodFacts<'_>) -> Vec<String> {
+    let mut printed: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &pod.check_lines {
+        *printed.entry(line).or_default() += 1;
+    }
+    let expected = facts
+        .run
+        .baseline
+        .as_ref()
+        .map_or(&[][..], |base| base.check_lines.as_slice());
+    expected
+        .iter()
+        .filter(|line| match printed.get_mut(line.trim()) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                false
+            }
+            _ => true,
+        })
+        .map(|line| format!("\"{}\"", line.trim()))
+        .collect()
+}

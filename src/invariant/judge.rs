@@ -1,0 +1,76 @@
+//! The verdict on a history.
+//!
+//! Owns what a history must be to be judged, and how the parts of a verdict come together.
+
+use super::facts::Facts;
+use super::guards::guards;
+use super::limits::not_tested;
+use super::reports::reports;
+use super::verdict::{Judgement, MalformedHistory, Verdict};
+use super::{
+    clean_state, honest_exit, mutual_exclusion, no_errors, no_leak, progress, same_session,
+    work_under_lock,
+};
+use crate::history::{Event, FORMAT, Line, RunFacts};
+
+/// Why the three lock invariants are not judged where no lock is to be had.
+pub(super) const NO_LOCK: &str =
+    "the scenario names no lock and the clean run takes no advisory lock";
+
+/// Judges a history: a pure function, so that a stored run gets the same verdict again.
+///
+/// # Errors
+/// When it is no history of a run: empty, not begun with what was run, out of order, of another
+/// format. A history that was cut is judged; its verdict is at best inconclusive.
+pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
+    let facts = Facts::from(history, run_of(history)?);
+    let invariants = vec![
+        no_errors::judge(&facts),
+        same_session::judge(&facts),
+        work_under_lock::judge(&facts),
+        mutual_exclusion::judge(&facts),
+        no_leak::judge(&facts),
+        clean_state::judge(&facts),
+        progress::judge(&facts),
+        honest_exit::judge(&facts),
+    ];
+    let guards = guards(&facts);
+    let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
+    let judgement = if any(Judgement::Violated) {
+        Judgement::Violated
+    } else if any(Judgement::Inconclusive) || guards.iter().any(|guard| !guard.met) {
+        Judgement::Inconclusive
+    } else {
+        Judgement::Holds
+    };
+    let not_tested = not_tested(&facts, &invariants);
+    let reports = reports(&facts);
+    Ok(Verdict {
+        judgement,
+        invariants,
+        guards,
+        not_tested,
+        reports,
+    })
+}
+
+fn run_of(history: &[Line]) -> Result<&RunFacts, MalformedHistory> {
+    let (first, rest) = history.split_first().ok_or(MalformedHistory::Empty)?;
+    let Event::Run(run) = &first.event else {
+        return Err(MalformedHistory::NoRun);
+    };
+    if run.format != FORMAT {
+        return Err(MalformedHistory::Format(run.format, FORMAT));
+    }
+    let mut last = first.seq;
+    for line in rest {
+        if line.seq <= last {
+            return Err(MalformedHistory::OutOfOrder(line.seq));
+        }
+        if matches!(line.event, Event::Run(_)) {
+            return Err(MalformedHistory::SecondRun(line.seq));
+        }
+        last = line.seq;
+    }
+    Ok(run)
+}

@@ -1,0 +1,32 @@
+//! WHAT MUST HOLD: one file an invariant, over facts that are derived from the history alone.
+//!
+//! Owns the verdict. Pure: no server, no clock, no files. Knows nothing of scenarios, of how the
+//! history was made, or of how a verdict is shown.
+
+mod belief;
+mod clean_state;
+mod cover;
+mod facts;
+mod guards;
+mod honest_exit;
+mod judge;
+mod limits;
+mod mutual_exclusion;
+mod no_errors;
+mod no_leak;
+mod progress;
+mod reports;
+mod ruling;
+mod same_session;
+mod verdict;
+mod work_under_lock;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod tests;
+
+pub use judge::judge;
+pub use verdict::*;

@@ -1,0 +1,121 @@
+//! no-errors: no statement, a dead pod's included, failed with an SQLSTATE that no clean run
+//! shows and no injected fault explains; a scenario may narrow it.
+//!
+//! Owns that rule. Evidence: answers on the wire and, for what nobody heard, the server's log.
+
+use super::facts::{Facts, PodError, is_loss, step_words};
+use super::ruling::{Found, not_judged};
+use super::verdict::{Finding, InvariantName, InvariantVerdict};
+
+const NAME: InvariantName = InvariantName::NoErrors;
+
+pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    if facts.run.baseline.is_none() {
+        return not_judged(
+            NAME,
+            "the run is itself a clean or serial run: its errors are what others are measured by",
+        );
+    }
+    let mut found = Found::default();
+    for (index, error) in facts.errors.iter().enumerate() {
+        if !wanted(facts, error.sqlstate)
+            || facts.in_clean_run(error.sqlstate)
+            || facts.explained[index]
+        {
+            continue;
+        }
+        let mut finding = finding(facts, error);
+        match timer_behind(facts, index) {
+            _ if lost_at_limit(facts, error) => found.stopped(finding),
+            Some(why) => {
+                finding.why = format!("{}; but {why}", finding.why);
+                found.unclear.push(finding);
+            }
+            None => found.violation(finding),
+        }
+    }
+    strangers(facts, &mut found);
+    let holds = match &facts.run.rules.only_sqlstates {
+        Some(only) => format!("no statement failed with SQLSTATE {}", only.join(" or ")),
+        None => "no statement failed but as the clean run or an injected fault explains".to_owned(),
+    };
+    found.plain(NAME, holds)
+}
+
+/// Whether the scenario looks for this SQLSTATE.
+fn wanted(facts: &Facts<'_>, sqlstate: &str) -> bool {
+    let only = facts.run.rules.only_sqlstates.as_ref();
+    only.is_none_or(|only| only.iter().any(|one| one == sqlstate))
+}
+
+/// Errors of sessions that did not come through lockproof: whose they are cannot be told.
+fn strangers(facts: &Facts<'_>, found: &mut Found) {
+    let taken = facts.faults.iter().any(|fault| fault.event.takes_pod);
+    for error in &facts.strangers.errors {
+        let sqlstate = error.log.sqlstate.as_str();
+        let of_taken = taken && matches!(sqlstate, "57P01" | "08006");
+        if wanted(facts, sqlstate) && !facts.in_clean_run(sqlstate) && !of_taken {
+            found.unclear.push(Finding {
+                why: error.words(),
+                seqs: vec![error.seq],
+                sqlstate: Some(sqlstate.to_owned()),
+                ..Finding::default()
+            });
+        }
+    }
+}
+
+/// Whether the server tells of a client or a session that was lost when the harness stopped the
+/// pods at a limit.
+fn lost_at_limit(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
+    let last = facts.lines.last().map_or(0, |line| line.seq);
+    let seq = error.wire.or_else(|| {
+        let closed = facts.sessions.closed(error.connection);
+        closed.map(|(seq, _)| seq)
+    });
+    is_loss(error.sqlstate) && facts.after_limit(seq.unwrap_or(last))
+}
+
+/// The sentence of the timer that is behind this error: its own, or the one that aborted its
+/// transaction. Other errors of the pod stand for themselves.
+fn timer_behind<'f>(facts: &'f Facts<'_>, index: usize) -> Option<&'f str> {
+    let error = &facts.errors[index];
+    let timer = facts.timers.iter().find(|timer| {
+        timer.error == Some(index)
+            || (error.sqlstate == "25P02"
+                && timer
+                    .error
+                    .is_some_and(|i| i < index && facts.errors[i].connection == error.connection))
+    });
+    timer.map(|timer| timer.why.as_str())
+}
+
+fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {
+    let what = if error.is_outside_steps() {
+        format!("connection {}", error.connection)
+    } else {
+        step_words(error.step, &facts.steps, error.connection, error.statement)
+    };
+    let mut why = format!(
+        "{what} of pod {} failed with {}: {}",
+        error.pod(),
+        error.sqlstate,
+        error.message
+    );
+    if error.wire.is_none() {
+        why.push_str(" (told by the server's log only)");
+    }
+    if let Some(constraint) = &error.constraint
+        && !error.message.contains(constraint.as_str())
+    {
+        why.push_str(&format!(" (constraint {constraint})"));
+    }
+    Finding {
+        why,
+        seqs: error.seqs.clone(),
+        pod: Some(error.pod().clone()),
+        sqlstate: Some(error.sqlstate.to_owned()),
+        table: error.table.clone(),
+        constraint: error.constraint.clone(),
+    }
+}

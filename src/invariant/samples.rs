@@ -1,0 +1,83 @@
+//! Names, calls and errors for the histories of tests.
+//!
+//! Owns small values that stories are made of. Only for tests.
+
+use crate::history::*;
+
+pub(super) const DATABASE: u32 = 16_384;
+pub(super) const KEY: i64 = 1_196_576_591;
+pub(super) const INVOICES: &str = "public.invoices";
+pub(super) const SPLITS: &str = "public.invoice_tip_splits";
+pub(super) const LINES: [&str; 2] = ["✓ Created 4 staff", "✓ Released seed advisory lock"];
+
+pub(super) fn name(text: &str) -> ConnectionName {
+    text.parse().unwrap()
+}
+
+pub(super) fn pod(text: &str) -> PodName {
+    PodName::new(text)
+}
+
+/// The session of a connection: its process id tells it.
+pub(super) fn session(connection: &str) -> Session {
+    let name = name(connection);
+    let letter = i32::from(name.pod.as_str().as_bytes()[0] - b'a');
+    let pid = 1000 + letter * 100 + i32::try_from(name.index).unwrap();
+    Session { pid, started_us: 1 }
+}
+
+pub(super) fn key() -> LockKey {
+    LockKey::bigint(DATABASE, KEY)
+}
+
+pub(super) fn call(action: LockAction) -> LockCall {
+    LockCall {
+        action,
+        mode: LockMode::Exclusive,
+        xact: false,
+        key: Some(LockKey::bigint(0, KEY)),
+    }
+}
+
+pub(super) fn error(sqlstate: &str, message: &str) -> ServerError {
+    ServerError {
+        severity: "ERROR".to_owned(),
+        sqlstate: sqlstate.to_owned(),
+        message: message.to_owned(),
+        table: None,
+        constraint: None,
+    }
+}
+
+pub(super) fn rows(rows: u64) -> FinalState {
+    let table = TableState {
+        rows,
+        digest: format!("digest of {rows}"),
+    };
+    FinalState {
+        tables: [(INVOICES.to_owned(), table)].into(),
+    }
+}
+
+/// A fault of this name that fired.
+pub(super) fn fault(name: &str, hit: &str) -> FaultEvent {
+    let connection = hit.contains('.').then(|| self::name(hit));
+    FaultEvent {
+        name: name.to_owned(),
+        point: "before".to_owned(),
+        pod: Some(connection.as_ref().map_or(pod(hit), |one| one.pod.clone())),
+        session: connection.is_some().then(|| session(hit)),
+        connection,
+        step: None,
+        fired: true,
+        evidence: "seen".to_owned(),
+        takes_pod: name == "kill" || name == "terminate",
+        ends_session: name == "terminate-backend" || name == "reset",
+        sqlstates: match name {
+            "terminate-backend" => vec!["57P01".to_owned()],
+            "cancel-backend" => vec!["57014".to_owned()],
+            "kill" | "reset" => vec!["08006".to_owned()],
+            _ => Vec::new(),
+        },
+    }
+}

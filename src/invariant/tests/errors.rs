@@ -1,0 +1,244 @@
+//! no-errors in detail, and failures that depend on time.
+
+use super::*;
+use crate::history::*;
+use InvariantName::*;
+
+fn log(sqlstate: &str, message: &str, step: Option<StepId>) -> Event {
+    Event::ServerLog(LogLine {
+        server_us: 1_000_500,
+        pid: session("a.0").pid,
+        connection: Some(name("a.0")),
+        step,
+        severity: "ERROR".to_owned(),
+        sqlstate: sqlstate.to_owned(),
+        message: message.to_owned(),
+        detail: None,
+        statement: None,
+    })
+}
+
+fn failing(sqlstate: &str) -> Story {
+    let mut story = Story::of(&["a"]);
+    story
+        .start("a", 1)
+        .fails("a.0", INVOICES, error(sqlstate, "no"))
+        .exits("a", 1);
+    story
+}
+
+#[test]
+fn an_error_seen_on_the_wire_and_in_the_log_is_counted_once() {
+    for step in [None, Some(StepId(1))] {
+        let lines = failing("23505").late(log("23505", "no", step)).end();
+        let findings = said(&lines, NoErrors).findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].seqs.len(), 2);
+    }
+}
+
+#[test]
+fn two_equal_errors_in_the_log_and_one_on_the_wire_are_two() {
+    let lines = failing("23505")
+        .late(log("23505", "no", None))
+        .late(log("23505", "no", None))
+        .end();
+    assert_eq!(said(&lines, NoErrors).findings.len(), 2);
+}
+
+#[test]
+fn an_error_of_the_clean_run_is_no_finding() {
+    let mut story = failing("23505");
+    story.run.baseline.as_mut().unwrap().sqlstates = vec!["23505".to_owned()];
+    // The run's facts are written with the first event.
+    let mut lines = story.end();
+    lines[0].event = Event::Run(Box::new(story.run.clone()));
+    assert_eq!(said(&lines, NoErrors).judgement, Judgement::Holds);
+}
+
+#[test]
+fn a_scenario_narrows_the_errors_that_count() {
+    let narrowed = |sqlstate| {
+        let mut story = failing(sqlstate);
+        story.run.rules.only_sqlstates = Some(vec!["23503".to_owned()]);
+        let mut lines = story.end();
+        lines[0].event = Event::Run(Box::new(story.run.clone()));
+        said(&lines, NoErrors).judgement
+    };
+    assert_eq!(narrowed("23505"), Judgement::Holds);
+    assert_eq!(narrowed("23503"), Judgement::Violated);
+}
+
+#[test]
+fn an_error_of_nobodys_connection_is_unclear_and_not_the_pods() {
+    let mut story = Story::of(&["a"]);
+    story.works("a");
+    let Event::ServerLog(line) = log("42601", "not a pod's", None) else {
+        unreachable!()
+    };
+    story.late(Event::ServerLog(LogLine {
+        connection: None,
+        ..line
+    }));
+    let said = said(&story.end(), NoErrors);
+    assert_eq!(said.judgement, Judgement::Inconclusive);
+    let why = &said.why;
+    assert!(
+        why.contains("which did not come through lockproof, met 42601"),
+        "{why}"
+    );
+}
+
+#[test]
+fn the_table_of_a_deleted_parents_error_is_the_child() {
+    let message = "update or delete on table \"invoices\" violates foreign key constraint \
+                   \"splits_fk\" on table \"invoice_tip_splits\"";
+    let mut story = Story::of(&["a"]);
+    story.works("a").late(log("23503", message, None));
+    let finding = &said(&story.end(), NoErrors).findings[0];
+    assert_eq!(finding.table.as_deref(), Some("invoice_tip_splits"));
+    assert_eq!(finding.constraint.as_deref(), Some("splits_fk"));
+}
+
+#[test]
+fn a_clean_run_is_not_measured_by_itself() {
+    let mut story = Story::of(&["a"]);
+    story.run.baseline = None;
+    let lines = story.works("a").end();
+    assert_eq!(said(&lines, NoErrors).judgement, Judgement::NotJudged);
+    assert_eq!(said(&lines, CleanState).judgement, Judgement::NotJudged);
+}
+
+/// b waits this long for the lock and then meets this error.
+fn waiting(us: u64, sqlstate: &str) -> Vec<Line> {
+    let mut story = Story::of(&["a", "b"]);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .start("b", 2)
+        .waits("b.0")
+        .write("a.1", INVOICES)
+        .pass(us);
+    let waited = StepId(2);
+    story.locks.pop();
+    story
+        .ended(
+            waited,
+            Ending::Done,
+            Answer {
+                error: Some(error(sqlstate, "timed out")),
+                ..Answer::default()
+            },
+        )
+        .snapshot()
+        .leaves("b.0")
+        .exits("b", 1)
+        .unlock("a.0")
+        .leaves("a.0")
+        .succeeds("a")
+        .end()
+}
+
+#[test]
+fn a_timers_error_after_a_long_wait_makes_the_failure_time_dependent() {
+    let lines = waiting(60_000, "55P03");
+    let verdict = verdict(&lines);
+    assert_eq!(
+        verdict.judgement,
+        Judgement::Inconclusive,
+        "{}",
+        words(&verdict)
+    );
+    for name in [NoErrors, Progress] {
+        let said = said(&lines, name);
+        assert_eq!(said.judgement, Judgement::Inconclusive);
+        assert!(said.why.contains("time-dependent"), "{}", said.why);
+    }
+}
+
+#[test]
+fn a_timers_error_within_the_clean_runs_own_gaps_is_a_violation() {
+    assert_violated(&waiting(100, "55P03"), &[NoErrors, Progress]);
+}
+
+#[test]
+fn another_error_after_a_long_wait_is_a_violation() {
+    assert_violated(&waiting(60_000, "40P01"), &[NoErrors, Progress]);
+}
+
+#[test]
+fn a_cancel_by_a_fault_is_no_timer() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1).pass(1);
+    let step = story.write_held("a.0", INVOICES);
+    story.pass(60_000).release("a.0", step);
+    story.event(Event::Fault(fault("cancel-backend", "a.0")));
+    let answer = Answer {
+        error: Some(error("57014", "canceling statement due to user request")),
+        ..Answer::default()
+    };
+    story.ended(step, Ending::Done, answer).exits("a", 1);
+    assert_violated(&story.end(), &[]);
+}
+
+#[test]
+fn a_client_that_gives_up_a_held_step_is_time_dependent() {
+    let story = |us| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 1);
+        story.write_held("a.0", INVOICES);
+        story
+            .pass(us)
+            .lost("a.0", ClosedBy::Client)
+            .exits("a", 1)
+            .end()
+    };
+    assert_eq!(
+        said(&story(60_000), Progress).judgement,
+        Judgement::Inconclusive
+    );
+    assert_eq!(said(&story(100), Progress).judgement, Judgement::Violated);
+}
+
+#[test]
+fn a_lock_session_that_a_timer_ended_makes_the_lost_lock_time_dependent() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0");
+    let held = story.write_held("a.1", INVOICES);
+    story
+        .pass(60_000)
+        .late(Event::ServerLog(LogLine {
+            server_us: 1_060_000,
+            pid: session("a.0").pid,
+            connection: Some(name("a.0")),
+            step: None,
+            severity: "FATAL".to_owned(),
+            sqlstate: "57P05".to_owned(),
+            message: "terminating connection due to idle-session timeout".to_owned(),
+            detail: None,
+            statement: None,
+        }))
+        .lost("a.0", ClosedBy::Server)
+        .write_done("a.1", INVOICES, held)
+        .write("a.1", SPLITS)
+        .exits("a", 1);
+    let verdict = verdict(&story.end());
+    assert_eq!(
+        verdict.judgement,
+        Judgement::Inconclusive,
+        "{}",
+        words(&verdict)
+    );
+}
+
+#[test]
+fn a_statements_time_out_is_not_excused_by_a_hold_of_another_step() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    let held = story.write_held("a.0", "other");
+    story.pass(60_000).write_done("a.0", "other", held);
+    story
+        .fails("a.0", "other", error("55P03", "lock timeout"))
+        .exits("a", 1);
+    assert_violated(&story.end(), &[NoErrors, Progress]);
+}

@@ -1,0 +1,374 @@
+//! Faults: what they excuse, and what they do not.
+
+use super::*;
+use crate::history::*;
+use InvariantName::*;
+
+fn terminated(story: &mut Story, connection: &str) {
+    story
+        .event(Event::Fault(fault("terminate-backend", connection)))
+        .lost(connection, ClosedBy::Server);
+}
+
+#[test]
+fn a_killed_holder_and_a_recovery_that_completes_violate_nothing() {
+    let mut story = Story::of(&["a"]);
+    story.run.recovery = true;
+    story.run.rules.guards = vec!["recovery-completed".to_owned()];
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .write("a.1", INVOICES)
+        .killed("a", 2)
+        .works("r");
+    assert_violated(&story.end(), &[]);
+}
+
+#[test]
+fn a_session_that_ends_without_a_fault_is_not_excused() {
+    let mut story = Story::of(&["a"]);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .write("a.1", INVOICES)
+        .killed("a", 2)
+        .works("r");
+    let lines = change(story.end(), 0, |event| match event {
+        Event::Fault(fault) => {
+            fault.fired = false;
+            true
+        }
+        _ => false,
+    });
+    assert_violated(&lines, &[SameSession, Progress]);
+}
+
+#[test]
+fn a_killed_waiter_violates_nothing() {
+    let mut story = Story::of(&["a", "b"]);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .start("b", 2)
+        .waits("b.0")
+        .killed("b", 2)
+        .write("a.1", INVOICES)
+        .unlock("a.0")
+        .leaves("a.0")
+        .succeeds("a");
+    assert_violated(&story.end(), &[]);
+}
+
+#[test]
+fn a_job_that_goes_on_without_its_lock_is_caught() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0").write("a.1", INVOICES);
+    terminated(&mut story, "a.0");
+    story
+        .write("a.1", SPLITS)
+        .connect("a.2")
+        .lock_with("a.2", call(LockAction::Unlock), Some(false))
+        .leaves("a.2")
+        .leaves("a.1")
+        .succeeds("a");
+    let lines = story.end();
+    assert_violated(&lines, &[SameSession, WorkUnderLock, HonestExit]);
+    // The grant itself ended by the fault: only the unlock is told.
+    assert_eq!(said(&lines, SameSession).findings.len(), 1);
+    let reports = verdict(&lines).reports;
+    assert!(
+        reports.iter().any(
+            |one| one.contains("pod a believed in a lock it no longer had")
+                && one.contains("1 write, 0 of them sent before")
+        ),
+        "{reports:?}"
+    );
+}
+
+#[test]
+fn a_write_sent_before_the_pod_could_know_is_reported_and_not_judged() {
+    let mut story = Story::of(&["a", "b"]);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .write("a.1", INVOICES)
+        .start("b", 2)
+        .waits("b.0");
+    let sent = story.write_held("a.1", SPLITS);
+    terminated(&mut story, "a.0");
+    story
+        .granted("b.0")
+        .write_done("a.1", SPLITS, sent)
+        .leaves("a.1")
+        .exits("a", 1)
+        .write("b.1", INVOICES)
+        .unlock("b.0")
+        .leaves("b.0")
+        .succeeds("b");
+    let lines = story.end();
+    assert_violated(&lines, &[]);
+    let reports = verdict(&lines).reports;
+    assert!(
+        reports
+            .iter()
+            .any(|one| one.contains("1 write, 1 of them sent before")),
+        "{reports:?}"
+    );
+    // The same write sent after the pod was told is judged.
+    let mut story = Story::of(&["a", "b"]);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .write("a.1", INVOICES)
+        .start("b", 2)
+        .waits("b.0");
+    terminated(&mut story, "a.0");
+    story
+        .granted("b.0")
+        .write("a.1", SPLITS)
+        .leaves("a.1")
+        .exits("a", 1)
+        .write("b.1", INVOICES)
+        .unlock("b.0")
+        .leaves("b.0")
+        .succeeds("b");
+    assert_violated(&story.end(), &[WorkUnderLock, MutualExclusion]);
+}
+
+#[test]
+fn a_lock_that_the_pod_gave_up_itself_excuses_no_write() {
+    let mut story = Story::of(&["a"]);
+    story.run.rules.release = Release::Any;
+    story.start("a", 2).lock("a.0");
+    let sent = story.write_held("a.1", INVOICES);
+    story
+        .leaves("a.0")
+        .write_done("a.1", INVOICES, sent)
+        .succeeds("a");
+    assert_violated(&story.end(), &[WorkUnderLock]);
+}
+
+#[test]
+fn an_error_that_the_fault_explains_is_no_finding_and_another_one_is() {
+    let story = |sqlstate: &str| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).lock("a.0");
+        story.event(Event::Fault(fault("cancel-backend", "a.1")));
+        story
+            .fails("a.1", INVOICES, error(sqlstate, "canceled"))
+            .unlock("a.0")
+            .leaves("a.0")
+            .exits("a", 1)
+            .end()
+    };
+    assert_violated(&story("57014"), &[]);
+    assert_violated(&story("23505"), &[NoErrors]);
+}
+
+#[test]
+fn a_fault_explains_nothing_that_came_before_it_or_on_another_session() {
+    let mut story = Story::of(&["a"]);
+    story
+        .start("a", 2)
+        .fails("a.1", INVOICES, error("40001", "early"))
+        .event(Event::Fault(FaultEvent {
+            sqlstates: vec!["40001".to_owned()],
+            ..fault("error", "a.1")
+        }))
+        .fails("a.0", INVOICES, error("40001", "elsewhere"))
+        .fails("a.1", INVOICES, error("40001", "explained"))
+        .exits("a", 1);
+    let lines = story.end();
+    assert_violated(&lines, &[NoErrors]);
+    let findings = said(&lines, NoErrors).findings;
+    assert_eq!(findings.len(), 2, "{findings:?}");
+}
+
+#[test]
+fn an_aborted_transaction_is_explained_by_what_aborted_it_until_it_ends() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    story.event(Event::Fault(FaultEvent {
+        sqlstates: vec!["40001".to_owned()],
+        ..fault("error", "a.0")
+    }));
+    let fails = |story: &mut Story, sqlstate: &str, status| {
+        let step = story.write_held("a.0", "other");
+        let answer = Answer {
+            error: Some(error(sqlstate, "no")),
+            transaction: Some(status),
+            ..Answer::default()
+        };
+        story.release("a.0", step).ended(step, Ending::Done, answer);
+    };
+    fails(&mut story, "40001", 'E');
+    fails(&mut story, "25P02", 'E');
+    story.exits("a", 1);
+    assert_violated(&story.end(), &[]);
+
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    story.event(Event::Fault(FaultEvent {
+        sqlstates: vec!["40001".to_owned()],
+        ..fault("error", "a.0")
+    }));
+    fails(&mut story, "40001", 'E');
+    story.write("a.0", "other");
+    fails(&mut story, "25P02", 'E');
+    story.exits("a", 1);
+    assert_violated(&story.end(), &[NoErrors]);
+}
+
+#[test]
+fn a_dead_pods_lost_connection_is_explained_and_its_ghosts_error_is_not() {
+    let log = |sqlstate: &str, message: &str, severity: &str| {
+        Event::ServerLog(LogLine {
+            server_us: 2_000_000,
+            pid: session("a.1").pid,
+            connection: Some(name("a.1")),
+            step: None,
+            severity: severity.to_owned(),
+            sqlstate: sqlstate.to_owned(),
+            message: message.to_owned(),
+            detail: None,
+            statement: Some("insert into invoice_tip_splits values (1)".to_owned()),
+        })
+    };
+    let story = |event| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).lock("a.0").killed("a", 2);
+        story.late(event).works("r").end()
+    };
+    assert_violated(&story(log("08006", "connection lost", "FATAL")), &[]);
+    let lines = story(log(
+        "23503",
+        "insert or update on table \"invoice_tip_splits\" violates foreign key constraint \"x_fk\"",
+        "ERROR",
+    ));
+    assert_violated(&lines, &[NoErrors]);
+    let finding = &said(&lines, NoErrors).findings[0];
+    assert_eq!(finding.constraint.as_deref(), Some("x_fk"));
+    assert_eq!(finding.table.as_deref(), Some("invoice_tip_splits"));
+    assert!(finding.why.contains("server's log only"), "{}", finding.why);
+}
+
+#[test]
+fn a_ghosts_write_is_reported_and_not_judged() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0");
+    let sent = story.write_held("a.1", INVOICES);
+    story.release("a.1", sent);
+    story
+        .event(Event::Fault(fault("kill", "a")))
+        .event(Event::PodExited {
+            pod: pod("a"),
+            code: None,
+            signal: Some(9),
+        })
+        .lost("a.0", ClosedBy::Client)
+        .event(Event::Ghost {
+            step: sent,
+            connection: name("a.1"),
+            session: Some(session("a.1")),
+        })
+        .witness("a.1", INVOICES, Some(sent), Operation::Insert)
+        .ended(sent, Ending::Gone, Answer::default())
+        .lost("a.1", ClosedBy::Client)
+        .event(Event::PodEnded { pod: pod("a") })
+        .works("r");
+    let lines = story.end();
+    assert_violated(&lines, &[]);
+    let reports = verdict(&lines).reports;
+    assert!(
+        reports.iter().any(|one| one.starts_with("ghost: ")),
+        "{reports:?}"
+    );
+}
+
+#[test]
+fn a_fault_that_hit_a_pod_excuses_its_exit_and_not_its_neighbours() {
+    let mut story = Story::of(&["a", "b"]);
+    story.start("a", 1).start("b", 1);
+    story.event(Event::Fault(fault("cancel-backend", "a.0")));
+    story.exits("a", 1).exits("b", 1);
+    let lines = story.end();
+    assert_violated(&lines, &[Progress]);
+    assert_eq!(said(&lines, Progress).findings.len(), 1);
+    assert_eq!(said(&lines, Progress).findings[0].pod, Some(pod("b")));
+}
+
+#[test]
+fn a_write_sent_before_the_lock_was_taken_is_not_excused_by_its_loss() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).snapshot();
+    let early = story.write_held("a.1", INVOICES);
+    story.lock("a.0");
+    terminated(&mut story, "a.0");
+    story.write_done("a.1", INVOICES, early).exits("a", 1);
+    assert_violated(&story.end(), &[WorkUnderLock]);
+}
+
+#[test]
+fn a_cancel_after_a_long_hold_does_not_make_other_failures_time_dependent() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    let step = story.write_held("a.0", "other");
+    story.pass(60_000).release("a.0", step);
+    story.event(Event::Fault(fault("cancel-backend", "a.0")));
+    let answer = Answer {
+        error: Some(error("57014", "canceling statement due to user request")),
+        ..Answer::default()
+    };
+    story.ended(step, Ending::Done, answer).succeeds("a");
+    assert_violated(&story.end(), &[HonestExit]);
+}
+
+#[test]
+fn a_kill_is_no_clients_time_out() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).write_held("a.1", SPLITS);
+    story
+        .pass(60_000)
+        .event(Event::Fault(fault("kill", "a")))
+        .lost("a.1", ClosedBy::Client)
+        .connect("a.2")
+        .write("a.2", INVOICES)
+        .exits("a", 137);
+    // Whatever a did without the lock stays a violation.
+    assert_violated(&story.end(), &[WorkUnderLock]);
+}
+
+#[test]
+fn what_a_pod_did_before_its_timer_ran_out_is_a_violation() {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1).write("a.0", INVOICES);
+    story.write_held("a.0", SPLITS);
+    story.pass(60_000).lost("a.0", ClosedBy::Client);
+    let lines = story.exits("a", 1).end();
+    assert_eq!(said(&lines, WorkUnderLock).judgement, Judgement::Violated);
+    assert_eq!(said(&lines, Progress).judgement, Judgement::Inconclusive);
+}
+
+#[test]
+fn a_lock_call_that_a_fault_replaced_is_no_contention() {
+    let mut story = Story::of(&["a", "b"]);
+    story.run.rules.guards = vec!["contention".to_owned()];
+    story.start("a", 2).lock("a.0").start("b", 1);
+    story.lock_with("b.0", call(LockAction::TryLock), Some(false));
+    story
+        .exits("b", 1)
+        .unlock("a.0")
+        .leaves("a.0")
+        .succeeds("a");
+    let met = |lines: &[Line]| verdict(lines).guards.last().unwrap().met;
+    let lines = story.end();
+    assert!(met(&lines));
+    let lines = change(lines, 1, |event| match event {
+        Event::StepReleased { delivery, .. } => {
+            *delivery = Delivery::Replaced;
+            true
+        }
+        _ => false,
+    });
+    assert!(!met(&lines));
+}

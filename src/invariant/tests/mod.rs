@@ -1,0 +1,111 @@
+//! The invariants on hand-written histories.
+//!
+//! Owns the helpers by which a test changes one event of a good history and asks what is said.
+
+mod errors;
+mod faults;
+mod guards;
+mod limit;
+mod locks;
+mod one_event;
+mod others;
+mod pacing;
+mod planted;
+mod properties;
+mod strangers;
+
+use super::samples::*;
+use super::story::*;
+use super::{InvariantName, InvariantVerdict, Judgement, Verdict, judge};
+use crate::history::{Event, Line};
+
+/// Two overlapping pods under a correct lock: b waits until a has given it back.
+fn good() -> Vec<Line> {
+    let mut story = Story::of(&["a", "b"]);
+    overlap(&mut story);
+    story.end()
+}
+
+fn overlap(story: &mut Story) {
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .write("a.1", INVOICES)
+        .start("b", 2)
+        .waits("b.0")
+        .write("a.1", SPLITS)
+        .unlock("a.0")
+        .granted("b.0")
+        .leaves("a.0")
+        .leaves("a.1")
+        .succeeds("a")
+        .write("b.1", INVOICES)
+        .write("b.1", SPLITS)
+        .unlock("b.0")
+        .leaves("b.0")
+        .leaves("b.1")
+        .succeeds("b");
+}
+
+fn verdict(lines: &[Line]) -> Verdict {
+    judge(lines).unwrap()
+}
+
+fn said(lines: &[Line], name: InvariantName) -> InvariantVerdict {
+    verdict(lines).of(name).unwrap().clone()
+}
+
+/// The history with one event changed: the nth, from 0, for which `change` says so.
+fn change(mut lines: Vec<Line>, nth: usize, change: impl Fn(&mut Event) -> bool) -> Vec<Line> {
+    let mut seen = 0;
+    for line in &mut lines {
+        let mut event = line.event.clone();
+        if change(&mut event) {
+            if seen == nth {
+                line.event = event;
+                return lines;
+            }
+            seen += 1;
+        }
+    }
+    panic!("the history has no such event");
+}
+
+/// The history without one event: the nth, from 0, for which `is` says so.
+fn without(mut lines: Vec<Line>, nth: usize, is: impl Fn(&Event) -> bool) -> Vec<Line> {
+    let (place, _) = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| is(&line.event))
+        .nth(nth)
+        .expect("the history has no such event");
+    lines.remove(place);
+    for (i, line) in lines.iter_mut().enumerate() {
+        line.seq = i as u64 + 1;
+    }
+    lines
+}
+
+/// Asserts which invariants are violated, and no others.
+#[track_caller]
+fn assert_violated(lines: &[Line], expected: &[InvariantName]) {
+    let verdict = verdict(lines);
+    let violated: Vec<_> = verdict.violated().collect();
+    assert_eq!(violated, expected, "{}", words(&verdict));
+    // A story in which no write succeeds guards nothing: not violated, and no `holds` either.
+    let wrote = verdict
+        .guards
+        .iter()
+        .any(|guard| guard.name == "wrote" && guard.met);
+    let wanted = match (expected.is_empty(), wrote) {
+        (true, true) => Judgement::Holds,
+        (true, false) => Judgement::Inconclusive,
+        (false, _) => Judgement::Violated,
+    };
+    assert_eq!(verdict.judgement, wanted, "{}", words(&verdict));
+}
+
+/// The verdict as text, for a failed assertion.
+fn words(verdict: &Verdict) -> String {
+    serde_json::to_string_pretty(verdict).unwrap()
+}

@@ -1,0 +1,128 @@
+//! The words of a verdict.
+//!
+//! Owns its types and how they combine. Knows nothing of how anything is judged or shown.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::PodName;
+pub use crate::scenario::InvariantName;
+
+/// What is said of an invariant, or of a run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judgement {
+    /// It held, within the limits that the verdict names.
+    Holds,
+    /// It did not hold; the findings say where.
+    Violated,
+    /// The evidence does not tell.
+    Inconclusive,
+    /// There is nothing to judge. Only of an invariant, never of a run.
+    NotJudged,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Inconclusive => "inconclusive",
+            Self::NotJudged => "not judged",
+        })
+    }
+}
+
+/// One thing that was found, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Finding {
+    /// One sentence that a tester understands.
+    pub why: String,
+    /// The lines of the history that show it.
+    pub seqs: Vec<u64>,
+    /// The pod that did it, where one did.
+    pub pod: Option<PodName>,
+    /// The SQLSTATE, of an error.
+    pub sqlstate: Option<String>,
+    /// The table that was written, or that an error names.
+    pub table: Option<String>,
+    /// The constraint that an error names.
+    pub constraint: Option<String>,
+}
+
+/// What is said of one invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantVerdict {
+    /// Which one.
+    pub name: InvariantName,
+    /// What is said of it.
+    pub judgement: Judgement,
+    /// Why, in a sentence.
+    pub why: String,
+    /// What was found. Empty when it holds or was not judged.
+    pub findings: Vec<Finding>,
+}
+
+/// A condition without which `holds` would be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Its name.
+    pub name: String,
+    /// Whether it came true.
+    pub met: bool,
+    /// What shows it, or what is missing.
+    pub why: String,
+}
+
+/// What is said of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `Violated` if any invariant is; else `Inconclusive` if any is, or if a guard is not met;
+    /// else `Holds`.
+    pub judgement: Judgement,
+    /// All eight invariants, in their order.
+    pub invariants: Vec<InvariantVerdict>,
+    /// The guards that applied.
+    pub guards: Vec<Guard>,
+    /// What was not tested, a sentence each.
+    pub not_tested: Vec<String>,
+    /// What is reported, not judged, a sentence each.
+    pub reports: Vec<String>,
+}
+
+impl Verdict {
+    /// What is said of this invariant.
+    #[must_use]
+    pub fn of(&self, name: InvariantName) -> Option<&InvariantVerdict> {
+        self.invariants.iter().find(|one| one.name == name)
+    }
+
+    /// The names of the violated invariants.
+    pub fn violated(&self) -> impl Iterator<Item = InvariantName> + '_ {
+        self.invariants
+            .iter()
+            .filter(|one| one.judgement == Judgement::Violated)
+            .map(|one| one.name)
+    }
+}
+
+/// A history that cannot be judged, because it is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedHistory {
+    /// There is no line in it.
+    #[error("the history is empty")]
+    Empty,
+    /// It does not say what was run.
+    #[error("the first line of a history must say what was run, this one is something else")]
+    NoRun,
+    /// It says twice what was run.
+    #[error("line {0} begins a second run; a history is of one")]
+    SecondRun(u64),
+    /// It has another format.
+    #[error("the history has format {0}, this lockproof judges format {1}")]
+    Format(u32, u32),
+    /// Its lines are out of order.
+    #[error("line {0} is out of order: line numbers must rise")]
+    OutOfOrder(u64),
+}

@@ -1,0 +1,112 @@
+//! work-under-lock: for each protected table there is one lock (server, database, key form, key)
+//! that the writer's pod held exclusively, under one grant from start to end, at every write of
+//! every pod; DDL is a write.
+//!
+//! This is the lockset rule (Savage, Burrows, Nelson, Sobalvarro and Anderson, "Eraser", SOSP
+//! 1997, section 2): the candidates of a table start as all locks and are intersected, at each
+//! write, with what the writer holds. Our deviations: a pod, not a thread, holds a lock, whichever
+//! of its sessions got it; the candidates start as the scenario's or the clean run's locks;
+//! only writes count and there is no "exclusive" first phase, because a write outside the lock is
+//! wrong even while only one pod runs; and after a finding the candidates are kept, so that
+//! each pod's first write outside the lock is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::belief::{lost, sent_in_belief};
+use super::cover::{Work, held_words, work};
+use super::facts::{Facts, count};
+use super::ruling::{Found, not_judged};
+use super::verdict::{Finding, InvariantName, InvariantVerdict};
+use crate::history::{LockKey, LockMode};
+
+const NAME: InvariantName = InvariantName::WorkUnderLock;
+
+pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    if facts.rule_keys.is_empty() {
+        return not_judged(NAME, super::judge::NO_LOCK);
+    }
+    let lost = lost(facts);
+    let mut candidates: BTreeMap<&str, Vec<LockKey>> = BTreeMap::new();
+    let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut found = Found::default();
+    let mut covered = 0;
+    let all = work(facts);
+    for one in &all {
+        if one
+            .step
+            .is_some_and(|step| sent_in_belief(&lost, step).is_some())
+        {
+            continue;
+        }
+        let keys = match &one.cover {
+            Ok(keys) => keys,
+            Err(why) => {
+                found.unclear(
+                    format!(
+                        "it cannot be told whether {} under the lock: {why}",
+                        one.words
+                    ),
+                    one.seqs.clone(),
+                );
+                continue;
+            }
+        };
+        let before = candidates
+            .entry(one.table)
+            .or_insert_with(|| facts.rule_keys.clone());
+        let after: Vec<LockKey> = before
+            .iter()
+            .copied()
+            .filter(|key| keys.contains(key))
+            .collect();
+        if !after.is_empty() {
+            *before = after;
+            covered += 1;
+        } else if told.insert((one.table, one.pod.as_str())) {
+            found.violation(finding(facts, one, before));
+        }
+    }
+    found.strangers(facts);
+    let holds = match covered {
+        0 => "no pod wrote a protected table".to_owned(),
+        _ => format!(
+            "{} of {} were each made under the table's lock",
+            count(covered, "write"),
+            count(candidates.len(), "protected table")
+        ),
+    };
+    found.ruling(NAME, facts, holds)
+}
+
+fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {
+    let names: Vec<String> = wanted.iter().map(|key| format!("lock {key}")).collect();
+    let wrong_key = work.locks.iter().any(|lock| {
+        lock.granted
+            && lock.pod() == work.pod
+            && lock.mode == LockMode::Exclusive
+            && !facts.is_rule_key(&lock.key)
+    }) && !facts
+        .grants
+        .iter()
+        .any(|grant| grant.pod() == work.pod && facts.is_rule_key(&grant.key));
+    let mut why = format!(
+        "{} without holding {} exclusively: {}",
+        work.words,
+        names.join(" or "),
+        work.but
+            .clone()
+            .unwrap_or_else(|| held_words(work.pod, &work.locks))
+    );
+    if wrong_key {
+        why.push_str("; pod ");
+        why.push_str(work.pod.as_str());
+        why.push_str(" never took the lock that guards the table but another: the key differs from pod to pod");
+    }
+    Finding {
+        why,
+        seqs: work.seqs.clone(),
+        pod: Some(work.pod.clone()),
+        table: Some(work.table.to_owned()),
+        ..Finding::default()
+    }
+}

@@ -1,0 +1,7 @@
+//! The `lockproof` command: parse, call, exit code; nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockproof::cli::main()
+}

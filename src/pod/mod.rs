@@ -1,0 +1,28 @@
+//! WHO: spawn, signals, output lines, settling.
+//!
+//! Owns the processes of a pod from their start to their reaping, what they print, and the answer
+//! to "does the pod still have something to say?". Knows no Postgres, no wire and no SQL.
+
+mod diag;
+mod error;
+mod exits;
+mod family;
+mod group;
+mod lines;
+mod marker;
+mod proc;
+mod process;
+mod program;
+mod pump;
+mod settle;
+mod syscalls;
+mod ticker;
+mod wait;
+mod watch;
+
+pub use error::PodError;
+pub use marker::{MARKER, kill_by_marker, start_time};
+pub use process::{KillReport, Pod};
+pub use program::Program;
+pub use pump::PodEvent;
+pub use settle::{Quiet, SettleLimits, Settled, Settler};

@@ -1,0 +1,175 @@
+//! What /proc says of a process: its stat line, its children, its environment.
+//!
+//! Owns the parsing. Knows nothing of pods. Every function answers "nothing" where there is no
+//! /proc or the process has gone meanwhile: a process can end between any two reads.
+
+use std::fs;
+use std::sync::OnceLock;
+
+/// The facts of a process's stat line that matter here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Process id.
+    pub pid: i32,
+    /// The name of its program, cut at 15 bytes by the kernel.
+    pub name: String,
+    /// `R`, `S`, `D`, `Z`, `T`, … as in proc(5).
+    pub state: char,
+    /// Its parent.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// When it started, in clock ticks since the machine's boot. A process id alone is reused.
+    pub start: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and only its entry is left.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// The stat line of a process or, with `pid/task/tid`, of a thread.
+pub fn stat(pid: i32) -> Option<Stat> {
+    stat_at(&pid.to_string())
+}
+
+/// The stat line of what is at this path under /proc.
+pub fn stat_at(path: &str) -> Option<Stat> {
+    parse_stat(&fs::read(format!("/proc/{path}/stat")).ok()?)
+}
+
+/// The fields of a stat line. The name is in parentheses and may itself contain any of them.
+pub fn parse_stat(line: &[u8]) -> Option<Stat> {
+    let open = line.iter().position(|byte| *byte == b'(')?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let pid = str::from_utf8(&line[..open]).ok()?.trim().parse().ok()?;
+    let name = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
+    let rest = str::from_utf8(&line[close + 1..]).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        pid,
+        name,
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// The state in a stat line.
+pub fn state_of(line: &[u8]) -> Option<char> {
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    line.get(close + 2).copied().map(char::from)
+}
+
+/// The number of threads in a process's stat line.
+pub fn thread_count(line: &[u8]) -> Option<usize> {
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let rest = str::from_utf8(&line[close + 1..]).ok()?;
+    rest.split_ascii_whitespace().nth(17)?.parse().ok()
+}
+
+/// Whether any thread of the process still lives. The first thread of a process can end before
+/// the others do; its stat line then says `Z`.
+pub fn any_thread_lives(pid: i32) -> bool {
+    threads(pid)
+        .into_iter()
+        .filter_map(|tid| stat_at(&format!("{pid}/task/{tid}")))
+        .any(|thread| !thread.is_dead())
+}
+
+/// The ids of a process's threads.
+pub fn threads(pid: i32) -> Vec<i32> {
+    numbers_in(&format!("/proc/{pid}/task"))
+}
+
+/// The ids of all processes on the machine.
+pub fn all() -> Vec<i32> {
+    numbers_in("/proc")
+}
+
+fn numbers_in(dir: &str) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The children of a process, of all its threads.
+pub fn children(pid: i32) -> Vec<i32> {
+    if !lists_children() {
+        return all()
+            .into_iter()
+            .filter_map(stat)
+            .filter(|stat| stat.parent == pid)
+            .map(|stat| stat.pid)
+            .collect();
+    }
+    let mut found = Vec::new();
+    for thread in threads(pid) {
+        if let Ok(text) = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")) {
+            found.extend(parse_children(&text));
+        }
+    }
+    found
+}
+
+/// The process ids in a `children` file.
+pub fn parse_children(text: &str) -> impl Iterator<Item = i32> + '_ {
+    text.split_ascii_whitespace()
+        .filter_map(|word| word.parse().ok())
+}
+
+/// Whether this kernel was built with the `children` files (CONFIG_PROC_CHILDREN).
+pub fn lists_children() -> bool {
+    static LISTS: OnceLock<bool> = OnceLock::new();
+    *LISTS.get_or_init(|| {
+        let own = std::process::id();
+        fs::metadata(format!("/proc/{own}/task/{own}/children")).is_ok()
+    })
+}
+
+/// Whether the environment that the process was started with has this `NAME=value`.
+pub fn environ_has(pid: i32, entry: &str) -> bool {
+    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
+        return false;
+    };
+    environ
+        .split(|byte| *byte == 0)
+        .any(|variable| variable == entry.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_blanks_does_not_shift_the_fields() {
+        let line = b"42 (a) R (b) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 9876 1 1";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!(
+            (stat.pid, stat.name.as_str(), stat.state, stat.parent),
+            (42, "a) R (b", 'S', 7)
+        );
+        assert_eq!((stat.group, stat.start), (42, 9876));
+        assert_eq!(thread_count(line), Some(3));
+        assert_eq!(state_of(line), Some('S'));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_no_process() {
+        assert_eq!(parse_stat(b"42 (a) S 7 42"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn one_sees_oneself() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(!stat(own).unwrap().is_dead());
+        assert!(all().contains(&own) && threads(own).contains(&own));
+    }
+}

@@ -1,0 +1,324 @@
+//! One running copy of the subject, from its start to the end of its last process.
+//!
+//! Owns spawning and signals. What belongs to the pod is the family's business, what it prints
+//! the pump's.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::error::PodError;
+use super::exits::inherited;
+use super::family::{Family, adopt_orphans};
+use super::marker::MARKER;
+use super::proc::Stat;
+use super::program::Program;
+use super::pump::{self, PodEvent};
+use crate::history::PodName;
+
+/// One running copy of the subject with all its processes. Dropping it kills them all.
+#[derive(Debug)]
+pub struct Pod {
+    shared: Arc<Shared>,
+    pid: u32,
+    id: String,
+    start: u64,
+}
+
+/// What the pod and its pump both hold.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The pod's name.
+    pub name: PodName,
+    /// Counts what the pump heard: output and the first process's end.
+    pub spoken: AtomicU64,
+    /// Local ports that lead to lockproof.
+    pub ports: Mutex<Vec<u16>>,
+    family: Mutex<Family>,
+    /// Whether all processes were seen to be gone; none can come back.
+    over: AtomicBool,
+}
+
+impl Shared {
+    /// All live processes of the pod.
+    pub fn live(&self) -> Vec<Stat> {
+        if self.over.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut family = self.lock();
+        let mut live = family.look();
+        if live.is_empty() {
+            // The kernel's lists of children may skip an entry while another one leaves.
+            live = family.look();
+        }
+        live
+    }
+
+    /// From now on there is nothing left of the pod, whoever looks.
+    pub fn finish(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Family> {
+        self.family.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a SIGKILL to a pod met.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KillReport {
+    /// The processes that were signalled, in the order of the signals.
+    pub signalled: Vec<i32>,
+}
+
+impl Pod {
+    /// Starts the program in a process group of its own, with no input and with stdout and stderr
+    /// read line by line into `events`. It inherits lockproof's environment, then the program's,
+    /// then `extra_env`, then the mark of [`Pod::id`].
+    ///
+    /// # Errors
+    /// If there is no such program, it may not be run, its directory cannot be used, the system
+    /// refuses, or there is no tokio runtime.
+    pub fn spawn(
+        name: &PodName,
+        program: &Program,
+        extra_env: &[(String, String)],
+        events: UnboundedSender<PodEvent>,
+    ) -> Result<Self, PodError> {
+        Handle::try_current().map_err(|_| PodError::NoRuntime)?;
+        let file = program.resolve(extra_env)?;
+        adopt_orphans();
+        // Read now, before lockproof opens pipes to its pods.
+        let _ = inherited();
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut command = Command::new(&file);
+        command
+            .arg0(&program.argv[0])
+            .args(&program.argv[1..])
+            .envs(program.env.iter().chain(extra_env).map(|(k, v)| (k, v)))
+            .env(MARKER, &id)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(dir) = &program.dir {
+            command.current_dir(dir);
+        }
+        let refused = |source: io::Error| match source.raw_os_error() {
+            Some(code) if code == Errno::ENOEXEC as i32 => PodError::NotExecutable {
+                path: file.clone(),
+                why: "it is neither a program of this machine nor a script with a #! line"
+                    .to_owned(),
+            },
+            Some(code) if code == Errno::EACCES as i32 => PodError::NotExecutable {
+                path: file.clone(),
+                why: "permission denied".to_owned(),
+            },
+            _ => PodError::Spawn {
+                program: program.argv[0].clone(),
+                source,
+            },
+        };
+        let mut child = command.spawn().map_err(refused)?;
+        let pid = child.id().unwrap_or(0);
+        let family = Family::new(i32::try_from(pid).unwrap_or(0), &id);
+        let (stdout, stderr) = pipes(&mut child).map_err(refused)?;
+        let start = family.first().1;
+        let shared = Arc::new(Shared {
+            name: name.clone(),
+            spoken: AtomicU64::new(0),
+            ports: Mutex::new(Vec::new()),
+            family: Mutex::new(family),
+            over: AtomicBool::new(false),
+        });
+        tokio::spawn(pump::run(child, stdout, stderr, shared.clone(), events));
+        Ok(Self {
+            shared,
+            pid,
+            id,
+            start,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &PodName {
+        &self.shared.name
+    }
+
+    /// Process id of its first process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Process id (also the id of its process group) and start time of its first process, in
+    /// clock ticks since boot (field 22 of /proc/PID/stat; 0 where there is no /proc).
+    #[must_use]
+    pub fn identity(&self) -> (u32, u64) {
+        (self.pid, self.start)
+    }
+
+    /// The id that all its processes carry as `LOCKPROOF_POD_ID`; see [`super::kill_by_marker`].
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Names the ports on this machine that lead to lockproof, so that settling does not take
+    /// connections to them for ones that leave the pod.
+    pub fn set_own_ports(&self, ports: &[u16]) {
+        let mut own = self
+            .shared
+            .ports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *own = ports.to_vec();
+    }
+
+    /// All its live processes in the order of their ids: the first and all that descend from it,
+    /// also those that left the group or lost their parent.
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
+        self.shared.live().iter().map(|stat| stat.pid).collect()
+    }
+
+    /// Whether any process of it is left.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.live().is_empty()
+    }
+
+    /// SIGKILL to all its processes, repeated until none is left that was not signalled. A process
+    /// with a SIGKILL pending cannot fork any more, so this ends.
+    pub fn kill(&self) -> KillReport {
+        KillReport {
+            signalled: self.signal_all(Signal::SIGKILL),
+        }
+    }
+
+    /// SIGTERM to its first process only.
+    ///
+    /// # Errors
+    /// If the first process has gone already, or the system refuses.
+    pub fn terminate(&self) -> Result<(), PodError> {
+        let (pid, _) = self.shared.lock().first();
+        if !self.shared.lock().first_lives() {
+            return Err(PodError::FirstProcessGone {
+                pod: self.name().clone(),
+                pid: self.pid,
+            });
+        }
+        kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| PodError::Signal {
+            pod: self.name().clone(),
+            pid,
+            signal: "SIGTERM",
+            source: error.into(),
+        })
+    }
+
+    /// SIGSTOP to all its processes; gives those that were signalled.
+    pub fn pause(&self) -> Vec<i32> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT to all its processes; gives those that were signalled.
+    pub fn resume(&self) -> Vec<i32> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    /// Until no process of it is left.
+    ///
+    /// # Errors
+    /// [`PodError::StillThere`] after `limit`, with the processes that are.
+    pub async fn gone(&self, limit: Duration) -> Result<(), PodError> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let live = self.shared.live();
+            if live.is_empty() {
+                return Ok(());
+            }
+            let waited = begun.elapsed();
+            if waited >= limit {
+                return Err(PodError::StillThere {
+                    pod: self.name().clone(),
+                    waited,
+                    processes: described(&live),
+                });
+            }
+            tokio::time::sleep(pause.min(limit - waited)).await;
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn signal_all(&self, signal: Signal) -> Vec<i32> {
+        let mut signalled = Vec::new();
+        let mut done = Vec::new();
+        // Two passes in a row must find nothing new: the kernel's lists of children may skip an
+        // entry while another one leaves.
+        let mut clean = 0;
+        while clean < 2 {
+            clean += 1;
+            for stat in self.shared.live() {
+                let key = (stat.pid, stat.start);
+                if done.contains(&key) {
+                    continue;
+                }
+                done.push(key);
+                clean = 0;
+                // Without /proc the group stands for all processes.
+                let target = if stat.start == 0 { -stat.pid } else { stat.pid };
+                if kill(Pid::from_raw(target), signal).is_ok() {
+                    signalled.push(stat.pid);
+                }
+            }
+        }
+        signalled
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The read ends of the child's pipes.
+fn pipes(child: &mut Child) -> io::Result<(Receiver, Receiver)> {
+    let taken = || io::Error::other("the child has no pipe");
+    let stdout = child.stdout.take().ok_or_else(taken)?.into_owned_fd()?;
+    let stderr = child.stderr.take().ok_or_else(taken)?.into_owned_fd()?;
+    Ok((
+        Receiver::from_owned_fd(stdout)?,
+        Receiver::from_owned_fd(stderr)?,
+    ))
+}
+
+/// `4711 (node, S), 4712 (sh, Z)`.
+fn described(live: &[Stat]) -> String {
+    let mut text = String::new();
+    for stat in live {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        let _ = write!(text, "{} ({}, {})", stat.pid, stat.name, stat.state);
+    }
+    text
+}

@@ -1,0 +1,164 @@
+//! The JSON documents of `run` and `reproduce`.
+//!
+//! Owns their shape. Times in milliseconds.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::ServerFacts;
+use crate::invariant::{Judgement, Verdict};
+
+/// What `run --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunJson {
+    /// The server.
+    pub server: ServerFacts,
+    /// How many scenarios came out as expected.
+    pub as_expected: usize,
+    /// How many did not.
+    pub unexpected: usize,
+    /// Each scenario.
+    pub scenarios: Vec<ScenarioJson>,
+}
+
+/// One scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioJson {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its title.
+    pub title: String,
+    /// The verdict; absent if there is none.
+    pub verdict: Option<Judgement>,
+    /// Whether it is the expected one.
+    pub as_expected: bool,
+    /// Why it is not.
+    pub reasons: Vec<String>,
+    /// Each invariant.
+    pub invariants: Vec<InvariantJson>,
+    /// Each guard.
+    pub guards: Vec<GuardJson>,
+    /// What was not tested.
+    pub not_tested: Vec<String>,
+    /// What is reported, not judged.
+    pub reports: Vec<String>,
+    /// The command that runs it again.
+    pub replay: String,
+    /// The run directory.
+    pub artifacts: PathBuf,
+    /// Hash over the trace.
+    pub trace_hash: Option<String>,
+    /// How long it took, clean and serial runs included.
+    pub elapsed_ms: u64,
+}
+
+/// An invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantJson {
+    /// Its name.
+    pub name: String,
+    /// What is said of it.
+    pub verdict: Judgement,
+    /// Why.
+    pub why: String,
+}
+
+/// A guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardJson {
+    /// Its name.
+    pub name: String,
+    /// Whether it came true.
+    pub met: bool,
+}
+
+/// What `reproduce --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReproduceJson {
+    /// Whether the error came in every attempt and the same schedule holds with the lock.
+    pub reproduced: bool,
+    /// How often the schedule was run.
+    pub attempts: u32,
+    /// In how many of them the exact error came.
+    pub hits: u32,
+    /// SQLSTATE of the error.
+    pub sqlstate: Option<String>,
+    /// The table that it names.
+    pub table: Option<String>,
+    /// The constraint that it names.
+    pub constraint: Option<String>,
+    /// The schedule, a line each.
+    pub turns: Vec<String>,
+    /// In how many attempts the trace's hash was that of the first.
+    pub trace_hash_same: u32,
+    /// The verdict on the same schedule with the lock; absent for a foreign subject.
+    pub with_lock: Option<Judgement>,
+    /// Time to the first error, in milliseconds from the start of the command.
+    pub first_error_ms: Option<u64>,
+    /// The whole command, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The server.
+    pub server: ServerFacts,
+    /// The run directory.
+    pub artifacts: PathBuf,
+}
+
+/// Where a scenario came from and went.
+#[derive(Debug, Clone)]
+pub struct ScenarioSource {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its title.
+    pub title: String,
+    /// The command that runs it again.
+    pub replay: String,
+    /// The run directory.
+    pub artifacts: PathBuf,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// A scenario's JSON from its verdict; `reasons`: why it is not as expected.
+#[must_use]
+pub fn scenario_json(
+    source: ScenarioSource,
+    verdict: Option<&Verdict>,
+    trace_hash: Option<String>,
+    reasons: Vec<String>,
+) -> ScenarioJson {
+    ScenarioJson {
+        file: source.file,
+        title: source.title,
+        verdict: verdict.map(|verdict| verdict.judgement),
+        as_expected: reasons.is_empty(),
+        reasons,
+        invariants: verdict
+            .into_iter()
+            .flat_map(|verdict| &verdict.invariants)
+            .map(|one| InvariantJson {
+                name: one.name.to_string(),
+                verdict: one.judgement,
+                why: one.why.clone(),
+            })
+            .collect(),
+        guards: verdict
+            .into_iter()
+            .flat_map(|verdict| &verdict.guards)
+            .map(|guard| GuardJson {
+                name: guard.name.clone(),
+                met: guard.met,
+            })
+            .collect(),
+        not_tested: verdict
+            .map(|verdict| verdict.not_tested.clone())
+            .unwrap_or_default(),
+        reports: verdict
+            .map(|verdict| verdict.reports.clone())
+            .unwrap_or_default(),
+        replay: source.replay,
+        artifacts: source.artifacts,
+        trace_hash,
+        elapsed_ms: source.elapsed_ms,
+    }
+}

@@ -1,0 +1,278 @@
+//! A run as a short play: who did what, in order.
+//!
+//! Owns the choice of what is worth a line: the turns, with the statement at which each stopped,
+//! every blocked step and what it waited for, every error, every fault. All of it from the history.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::history::{Answer, Ending, Event, Line, PodName, Request, StepId, TurnEnd};
+
+/// One line of the play.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scene {
+    /// Who acts; empty for the server.
+    pub who: String,
+    /// What happens.
+    pub what: String,
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>3}  {}", self.who, self.what)
+    }
+}
+
+#[derive(Default)]
+struct Teller<'a> {
+    requests: HashMap<StepId, (&'a Request, PodName, String)>,
+    pids: HashMap<i32, String>,
+    blocked: HashMap<StepId, String>,
+    scenes: Vec<Scene>,
+    steps: u32,
+    last: Option<StepId>,
+    stopped_at: Option<StepId>,
+    actor: Option<PodName>,
+    /// The turn's stop is the step at which it is held.
+    until_before: bool,
+}
+
+/// The play of a history.
+#[must_use]
+pub fn play(lines: &[Line]) -> Vec<Scene> {
+    let mut teller = Teller::default();
+    for line in lines {
+        teller.tell(&line.event);
+    }
+    teller.scenes
+}
+
+/// A statement's beginning, on one line.
+fn short(request: &Request) -> String {
+    let text = request
+        .sql
+        .first()
+        .map_or("(nothing)", String::as_str)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    // The list of columns and the rows say nothing to a reader of the play.
+    let cut = text.find(" (").filter(|_| text.starts_with("insert into "));
+    let text = cut.map_or(text.as_str(), |at| &text[..at]);
+    if text.chars().count() > 60 {
+        format!("{}…", text.chars().take(60).collect::<String>().trim_end())
+    } else if cut.is_some() {
+        format!("{text} …")
+    } else {
+        text.to_owned()
+    }
+}
+
+impl<'a> Teller<'a> {
+    fn say(&mut self, who: &str, what: String) {
+        self.scenes.push(Scene {
+            who: who.to_owned(),
+            what,
+        });
+    }
+
+    fn tell(&mut self, event: &'a Event) {
+        match event {
+            Event::SessionStarted {
+                connection,
+                session,
+            } => {
+                self.pids.insert(session.pid, connection.to_string());
+            }
+            Event::StepHeld {
+                step,
+                connection,
+                request,
+            } => {
+                let known = (request, connection.pod.clone(), connection.to_string());
+                self.requests.insert(*step, known);
+                if !request.look_up && self.actor.as_ref() == Some(&connection.pod) {
+                    self.stopped_at = Some(*step);
+                }
+            }
+            Event::StepReleased {
+                step,
+                number: Some(_),
+                ..
+            } => {
+                self.steps += 1;
+                self.last = Some(*step);
+                self.stopped_at = self.stopped_at.filter(|held| held != step);
+            }
+            Event::StepEnded {
+                step,
+                ending,
+                answer,
+                blocked_by,
+            } => self.ended(*step, *ending, answer, blocked_by),
+            Event::TurnStarted { turn, .. } => {
+                self.steps = 0;
+                self.last = None;
+                self.until_before = turn.contains(" until before ");
+                let pod = turn.strip_prefix("run ").and_then(|rest| {
+                    let name = rest.split_whitespace().next()?;
+                    Some(PodName::new(name))
+                });
+                self.actor = pod;
+            }
+            Event::TurnEnded { why, .. } => self.turn_ended(*why),
+            Event::Fault(fault) => {
+                self.tell_steps();
+                let target = fault
+                    .connection
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .or_else(|| fault.pod.as_ref().map(ToString::to_string))
+                    .unwrap_or_default();
+                let outcome = if fault.fired { "" } else { "did not fire: " };
+                self.say(
+                    "⚡",
+                    format!(
+                        "{} {target} ({}): {outcome}{}",
+                        fault.name, fault.point, fault.evidence
+                    ),
+                );
+            }
+            Event::Ghost {
+                step, connection, ..
+            } => {
+                if let Some((request, _, _)) = self.requests.get(step) {
+                    let what = format!(
+                        "{connection} is gone, its statement is still on the server: {}",
+                        short(request)
+                    );
+                    self.say("", what);
+                }
+            }
+            Event::PodExited { pod, code, signal } => {
+                self.tell_steps();
+                let how = match (code, signal) {
+                    (Some(code), _) => format!("exits with code {code}"),
+                    (None, Some(signal)) => format!("is ended by signal {signal}"),
+                    (None, None) => "ends".to_owned(),
+                };
+                self.say(pod.as_str(), how);
+            }
+            Event::LimitHit {
+                waited_for, saw, ..
+            } => self.say(
+                "",
+                format!("out of time: waited for {waited_for}; saw: {saw}"),
+            ),
+            _ => {}
+        }
+    }
+
+    /// Says how many steps went by without anything worth telling.
+    fn tell_steps(&mut self) {
+        let Some((request, pod, _)) = self.last.take().and_then(|id| self.requests.get(&id)) else {
+            return;
+        };
+        let steps = match self.steps {
+            1 => "1 step".to_owned(),
+            many => format!("{many} steps, the last"),
+        };
+        let what = format!("{steps}: {}", short(request));
+        let who = pod.to_string();
+        self.steps = 0;
+        self.say(&who, what);
+    }
+
+    fn ended(&mut self, step: StepId, ending: Ending, answer: &Answer, blocked_by: &[i32]) {
+        let Some((request, pod, _)) = self.requests.get(&step) else {
+            return;
+        };
+        if request.look_up {
+            return;
+        }
+        let (text, who) = (short(request), pod.to_string());
+        match ending {
+            Ending::Blocked => {
+                let by: Vec<String> = blocked_by
+                    .iter()
+                    .map(|pid| {
+                        self.pids
+                            .get(pid)
+                            .cloned()
+                            .unwrap_or_else(|| format!("backend {pid}"))
+                    })
+                    .collect();
+                self.forget_last(step);
+                self.blocked.insert(step, text.clone());
+                self.say(&who, format!("waits: {text}  (for {})", by.join(", ")));
+            }
+            Ending::Done | Ending::Gone => {
+                let waited = self.blocked.remove(&step).is_some();
+                if let Some(error) = &answer.error {
+                    self.forget_last(step);
+                    let on = match (&error.table, &error.constraint) {
+                        (Some(table), Some(constraint)) => format!(" on {table}, {constraint}"),
+                        (Some(table), None) => format!(" on {table}"),
+                        _ => format!(": {}", error.message),
+                    };
+                    self.say(
+                        &who,
+                        format!("{text}  → {} {}{on}", error.severity, error.sqlstate),
+                    );
+                } else if waited {
+                    let how = if ending == Ending::Gone {
+                        "is gone with its session"
+                    } else {
+                        "goes through"
+                    };
+                    self.say(&who, format!("{how}: {text}"));
+                } else if ending == Ending::Gone {
+                    self.forget_last(step);
+                    self.say(&who, format!("loses its session at: {text}"));
+                }
+            }
+            Ending::NeedsPod => {}
+        }
+    }
+
+    /// Tells the steps before this one; this one gets a line of its own.
+    fn forget_last(&mut self, step: StepId) {
+        if self.last != Some(step) {
+            return;
+        }
+        let before = self.steps.saturating_sub(1);
+        self.last = None;
+        self.steps = 0;
+        if before > 0
+            && let Some((_, pod, _)) = self.requests.get(&step)
+        {
+            let who = pod.to_string();
+            let plural = if before == 1 { "step" } else { "steps" };
+            self.say(&who, format!("{before} {plural}"));
+        }
+    }
+
+    fn turn_ended(&mut self, why: TurnEnd) {
+        self.tell_steps();
+        let held = self
+            .stopped_at
+            .take()
+            .and_then(|id| self.requests.get(&id))
+            .map(|(request, pod, _)| (short(request), pod.to_string()));
+        match (why, held) {
+            (TurnEnd::Reached, Some((text, pod))) if self.until_before => {
+                self.say(&pod, format!("is held before: {text}"));
+            }
+            (TurnEnd::Yielded, _) => {
+                let who = self
+                    .actor
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                self.say(&who, "only repeats itself: the others go first".to_owned());
+            }
+            _ => {}
+        }
+        self.actor = None;
+    }
+}

@@ -1,0 +1,101 @@
+//! A verdict for the terminal.
+//!
+//! Owns the layout of the block that a scenario's outcome is told in.
+
+use std::fmt::Write;
+
+use crate::invariant::{Judgement, Verdict};
+
+/// Lines are wrapped at this column.
+const WIDTH: usize = 100;
+/// At most this many findings of an invariant are told; the rest is in verdict.json.
+const FINDINGS: usize = 3;
+
+/// The block of a verdict: every invariant that does not simply hold, guards not met, what was
+/// reported and what was not tested. `all`: every invariant and guard.
+#[must_use]
+pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
+    let mut out = String::new();
+    let holding: Vec<&str> = verdict
+        .invariants
+        .iter()
+        .filter(|one| one.judgement == Judgement::Holds)
+        .map(|one| one.name.name())
+        .collect();
+    if !all && !holding.is_empty() {
+        let _ = writeln!(out, "{}", wrap("holds", &holding.join(", ")));
+    }
+    for one in &verdict.invariants {
+        if one.judgement == Judgement::Holds && !all {
+            continue;
+        }
+        let label = one.judgement.to_string();
+        // The first finding, not the summary: the others follow in a list.
+        let why = match one.findings.first() {
+            Some(first) if one.judgement == Judgement::Violated => &first.why,
+            _ => &one.why,
+        };
+        let _ = writeln!(out, "{}", wrap(&label, &format!("{}: {why}", one.name)));
+        if one.judgement == Judgement::Violated {
+            for finding in one.findings.iter().skip(1).take(FINDINGS - 1) {
+                let _ = writeln!(out, "{}", wrap("", &format!("- {}", finding.why)));
+            }
+            if one.findings.len() > FINDINGS {
+                let more = one.findings.len() - FINDINGS;
+                let _ = writeln!(out, "{}", wrap("", &format!("- and {more} more")));
+            }
+        }
+    }
+    for guard in verdict.guards.iter().filter(|guard| all || !guard.met) {
+        let label = if guard.met { "guard" } else { "guard ✗" };
+        let _ = writeln!(
+            out,
+            "{}",
+            wrap(label, &format!("{}: {}", guard.name, guard.why))
+        );
+    }
+    for report in &verdict.reports {
+        let _ = writeln!(out, "{}", wrap("reported", report));
+    }
+    // What was not judged has been told above.
+    let told = |limit: &&String| !limit.contains(" was not judged: ");
+    for limit in verdict.not_tested.iter().filter(told) {
+        let _ = writeln!(out, "{}", wrap("not tested", limit));
+    }
+    out
+}
+
+/// The column at which text behind a label begins.
+const INDENT: usize = 16;
+
+/// Text behind a label, its lines kept: the first one wrapped, those after it indented as they are.
+#[must_use]
+pub fn wrap_lines(label: &str, text: &str) -> String {
+    let mut lines = text.lines();
+    let mut out = wrap(label, lines.next().unwrap_or_default());
+    for line in lines {
+        let _ = write!(out, "\n{}{line}", " ".repeat(INDENT));
+    }
+    out
+}
+
+/// Text behind a label, wrapped and indented.
+#[must_use]
+pub fn wrap(label: &str, text: &str) -> String {
+    let mut out = format!("  {label:<width$}", width = INDENT - 2);
+    let mut column = INDENT;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}

@@ -1,0 +1,334 @@
+//! Clean and serial runs: what the subject does when nothing disturbs it.
+//!
+//! Owns the measuring: the clean run (one pod), serial runs of 1 to n pods one after the other, and
+//! what is learnt from them (trace, errors, lines, tables, locks, columns that can be compared).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::conductor::{Finished, run_once};
+use super::error::RunError;
+use super::plan::{Place, Plan};
+use super::trace::TraceEntry;
+use crate::evidence::{ColumnDigests, column_digests, final_state};
+use crate::history::{Baseline, Event, Line, LockKey, OutputStream, PodName, Writer};
+use crate::schedule::Schedule;
+use crate::server::Database;
+
+/// What clean and serial runs showed.
+#[derive(Debug, Clone)]
+pub struct BaselineRuns {
+    /// For the verdict.
+    pub baseline: Baseline,
+    /// The clean run's history.
+    pub clean: Vec<Line>,
+    /// The clean run's trace.
+    pub trace: Vec<TraceEntry>,
+    /// The advisory locks that the clean run took, the database left aside.
+    pub locks: Vec<LockKey>,
+}
+
+/// Makes the clean run and the serial runs for a plan; its schedule and faults are left aside.
+///
+/// # Errors
+/// When the clean run does not succeed, with what it printed; or when the harness cannot do its
+/// work.
+pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunError> {
+    let mut runs: Vec<Finished> = Vec::new();
+    let mut states: Vec<ColumnDigests> = Vec::new();
+    for count in 1..=(plan.pods + usize::from(plan.recovery)).max(2) {
+        let serial = Plan {
+            pods: count,
+            recovery: false,
+            schedule: Schedule::Controlled(Vec::new()),
+            baseline: None,
+            one_request: runs
+                .first()
+                .is_some_and(|clean| clean.max_open_requests <= 1),
+            ..plan.clone()
+        };
+        let result = run_once(place, &serial, Writer::in_memory(), true).await;
+        let run = match result {
+            Ok(run) => run,
+            Err(error) => {
+                drop_all(place, &mut runs).await?;
+                return Err(error);
+            }
+        };
+        let failure = failure(&run, &serial);
+        runs.push(run);
+        if let Some(why) = failure {
+            drop_all(place, &mut runs).await?;
+            return Err(RunError::CleanRun { why });
+        }
+    }
+    let measured = compare(place, &runs, &mut states).await;
+    drop_all(place, &mut runs).await?;
+    let (agreed_columns, serial) = measured?;
+    let Some(clean) = runs.first() else {
+        return Err(RunError::CleanRun {
+            why: "it was not made".to_owned(),
+        });
+    };
+    let baseline = Baseline {
+        sqlstates: errors(&clean.lines),
+        check_lines: check_lines(&clean.lines),
+        written: written(&clean.lines),
+        max_gap_us: runs.iter().map(|run| run.max_gap_us).max().unwrap_or(0),
+        max_open_requests: runs
+            .iter()
+            .map(|run| run.max_open_requests)
+            .max()
+            .unwrap_or(0),
+        steps: u32::try_from(clean.trace.len()).unwrap_or(u32::MAX),
+        serial,
+        agreed_columns,
+        unstable_steps: unstable(&runs),
+    };
+    Ok(BaselineRuns {
+        baseline,
+        locks: locks(&clean.lines),
+        trace: clean.trace.clone(),
+        clean: clean.lines.clone(),
+    })
+}
+
+async fn drop_all(place: Place<'_>, runs: &mut [Finished]) -> Result<(), RunError> {
+    for run in runs {
+        if let Some(database) = run.database.take() {
+            place.server.drop_database(database).await?;
+        }
+    }
+    Ok(())
+}
+
+type Agreed = BTreeMap<String, Vec<String>>;
+
+/// The columns on which all serial runs agree, and each run's final state over them.
+async fn compare(
+    place: Place<'_>,
+    runs: &[Finished],
+    states: &mut Vec<ColumnDigests>,
+) -> Result<(Agreed, Vec<crate::history::FinalState>), RunError> {
+    let databases: Vec<&Database> = runs
+        .iter()
+        .filter_map(|run| run.database.as_ref())
+        .collect();
+    let mut clients = Vec::new();
+    for database in databases {
+        let client = place.server.connect(&database.name).await?;
+        states.push(column_digests(&client).await?);
+        clients.push(client);
+    }
+    let mut agreed = Agreed::new();
+    if let Some(first) = states.first() {
+        for (table, (_, columns)) in first {
+            let same = columns
+                .iter()
+                .filter(|(column, digest)| {
+                    states.iter().all(|state| {
+                        state
+                            .get(table)
+                            .and_then(|(_, columns)| columns.get(*column))
+                            == Some(*digest)
+                    })
+                })
+                .map(|(column, _)| column.clone())
+                .collect();
+            agreed.insert(table.clone(), same);
+        }
+    }
+    let mut finals = Vec::new();
+    for client in &clients {
+        finals.push(final_state(client, &agreed).await?);
+    }
+    Ok((agreed, finals))
+}
+
+/// Why a serial run did not succeed, in words for the user.
+fn failure(run: &Finished, plan: &Plan) -> Option<String> {
+    if run.tls_demanded {
+        return Some(
+            "the subject insists on TLS, which lockproof cannot look into; tell it to use \
+             sslmode=disable (inside the sandbox nothing leaves the machine)"
+                .to_owned(),
+        );
+    }
+    for line in &run.lines {
+        if let Event::LimitHit {
+            waited_for, saw, ..
+        } = &line.event
+        {
+            return Some(format!(
+                "waited {} s for {waited_for}; seen: {saw}. If the subject needs longer, set \
+                 time_limit under [subject]{}",
+                plan.time_limit.as_secs_f32(),
+                last_words(&run.lines)
+            ));
+        }
+    }
+    for line in &run.lines {
+        if let Event::PodExited { pod, code, signal } = &line.event
+            && *code != Some(0)
+        {
+            let how = match (code, signal) {
+                (Some(code), _) => format!("exited with code {code}"),
+                (None, Some(signal)) => format!("was ended by signal {signal}"),
+                (None, None) => "ended".to_owned(),
+            };
+            return Some(format!(
+                "pod {pod} {how} though nothing disturbed it{}",
+                last_words(&run.lines)
+            ));
+        }
+    }
+    let connected = run
+        .lines
+        .iter()
+        .any(|line| matches!(line.event, Event::SessionStarted { .. }));
+    (!connected).then(|| {
+        format!(
+            "the subject never connected to the server; it must use DATABASE_URL or the PG* \
+             variables that it is given{}",
+            last_words(&run.lines)
+        )
+    })
+}
+
+/// The last lines that the pods printed.
+fn last_words(lines: &[Line]) -> String {
+    let mut words: Vec<String> = lines
+        .iter()
+        .rev()
+        .filter_map(|line| match &line.event {
+            Event::PodOutput { pod, line, .. } => Some(format!("  {pod}: {line}")),
+            _ => None,
+        })
+        .take(5)
+        .collect();
+    if words.is_empty() {
+        return "; it printed nothing".to_owned();
+    }
+    words.reverse();
+    format!("; it printed last:\n{}", words.join("\n"))
+}
+
+fn errors(lines: &[Line]) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for line in lines {
+        match &line.event {
+            Event::StepEnded { answer, .. } => {
+                found.extend(answer.error.as_ref().map(|error| error.sqlstate.clone()));
+            }
+            Event::ServerLog(log)
+                if log.connection.is_some()
+                    && matches!(log.severity.as_str(), "ERROR" | "FATAL" | "PANIC") =>
+            {
+                found.insert(log.sqlstate.clone());
+            }
+            _ => {}
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn check_lines(lines: &[Line]) -> Vec<String> {
+    lines
+        .iter()
+        .filter_map(|line| match &line.event {
+            Event::PodOutput {
+                stream: OutputStream::Stdout,
+                line,
+                ..
+            } if line.trim_start().starts_with('✓') => Some(line.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn written(lines: &[Line]) -> Vec<String> {
+    let mut tables = BTreeSet::new();
+    for line in lines {
+        match &line.event {
+            Event::Write(write) if write.connection.is_some() => {
+                tables.insert(write.table.clone());
+            }
+            Event::StepHeld { request, .. } => {
+                tables.extend(request.writes.iter().map(|table| qualified(table)))
+            }
+            _ => {}
+        }
+    }
+    tables.into_iter().collect()
+}
+
+/// A table's name with its schema; `public` where the text has none.
+pub(crate) fn qualified(table: &str) -> String {
+    if table.contains('.') {
+        table.to_owned()
+    } else {
+        format!("public.{table}")
+    }
+}
+
+/// Every advisory lock that a pod's session held, or asked for by a key that the text tells.
+fn locks(lines: &[Line]) -> Vec<LockKey> {
+    let mut pids = BTreeSet::new();
+    let mut keys = BTreeSet::new();
+    for line in lines {
+        match &line.event {
+            Event::SessionStarted { session, .. } => {
+                pids.insert(session.pid);
+            }
+            Event::Locks { locks, .. } => keys.extend(
+                locks
+                    .iter()
+                    .filter(|lock| pids.contains(&lock.pid))
+                    .map(|lock| lock.key),
+            ),
+            Event::Write(write) => keys.extend(
+                write
+                    .locks
+                    .iter()
+                    .filter(|lock| pids.contains(&lock.pid))
+                    .map(|lock| lock.key),
+            ),
+            Event::StepHeld { request, .. } => {
+                keys.extend(request.lock_calls.iter().filter_map(|call| call.key));
+            }
+            _ => {}
+        }
+    }
+    // The same key with the database known and unknown is one lock.
+    let mut distinct: Vec<LockKey> = Vec::new();
+    for key in keys {
+        if !distinct.iter().any(|known| known.same_key(&key)) {
+            distinct.push(LockKey { database: 0, ..key });
+        }
+    }
+    distinct
+}
+
+/// Steps of the first pod that differ between the serial runs.
+fn unstable(runs: &[Finished]) -> Vec<String> {
+    let first = PodName::of_index(0).to_string();
+    let steps = |run: &Finished| -> Vec<String> {
+        run.trace
+            .iter()
+            .filter(|entry| entry.connection.starts_with(&format!("{first}.")))
+            .map(|entry| format!("{} {}", entry.connection, entry.normal))
+            .collect()
+    };
+    let Some(clean) = runs.first().map(steps) else {
+        return Vec::new();
+    };
+    let mut different = BTreeSet::new();
+    for run in runs.iter().skip(1) {
+        let other = steps(run);
+        for index in 0..clean.len().max(other.len()) {
+            if clean.get(index) != other.get(index) {
+                different.extend(clean.get(index).or(other.get(index)).cloned());
+            }
+        }
+    }
+    different.into_iter().collect()
+}

@@ -1,0 +1,191 @@
+//! The books of a step: its arrival, its release, and the order in which they are written down.
+//!
+//! Owns the one rule on that order: what a pod asks after an answer is written after the answer's
+//! ending, however soon it comes.
+
+use std::time::{Instant, SystemTime};
+
+use super::conductor::Conductor;
+use super::links::Step;
+use crate::history::{ConnectionName, Delivery, Event, PodName, Request, StepId};
+use crate::sql;
+use crate::wire::{Handover, StepText};
+
+/// What a step asks, as the history has it.
+fn read_request(text: &StepText) -> Request {
+    let mut request = Request::default();
+    let mut look_ups = 0;
+    for statement in &text.statements {
+        let parameters: Vec<sql::Parameter<'_>> = statement
+            .parameters
+            .iter()
+            .map(|parameter| sql::Parameter {
+                bytes: parameter.bytes.as_deref(),
+                binary: parameter.binary,
+                type_oid: parameter.type_oid,
+            })
+            .collect();
+        let meaning = sql::meaning(&statement.sql, &parameters);
+        look_ups += usize::from(meaning.look_up);
+        let kept: String = statement.sql.chars().take(SQL_KEPT).collect();
+        if statement.executes {
+            // A simple Query may hold several statements, and a stop may name any of them.
+            let mut single = sql::statements(&kept);
+            if single.len() > 1 {
+                request.sql.append(&mut single);
+            } else {
+                request.sql.push(kept);
+            }
+            request.normal.extend(meaning.normal);
+            request.lock_calls.extend(meaning.lock_calls);
+            request.writes.extend(meaning.writes);
+            request.opaque |= meaning.opaque;
+        } else {
+            request.sql.push(format!("/* prepare */ {kept}"));
+            request.normal.extend(
+                meaning
+                    .normal
+                    .iter()
+                    .map(|normal| format!("/* prepare */ {normal}")),
+            );
+        }
+    }
+    request.look_up = !text.statements.is_empty() && look_ups == text.statements.len();
+    request
+}
+
+/// SQL is cut at this many characters in the history.
+const SQL_KEPT: usize = 2_000;
+
+impl Conductor<'_> {
+    pub(super) fn held(
+        &mut self,
+        connection: ConnectionName,
+        _number: u64,
+        text: &StepText,
+        at: Instant,
+    ) {
+        let id = StepId(self.next_step);
+        self.next_step += 1;
+        let request = read_request(text);
+        let look_up = request.look_up;
+        // An answer to this pod that is still to be written down comes first: it asked after it.
+        let unwritten = self.owes_ending(&connection.pod);
+        if !unwritten {
+            self.note(Event::StepHeld {
+                step: id,
+                connection: connection.clone(),
+                request: request.clone(),
+            });
+        }
+        let batch = self.batch;
+        let mut gap = None;
+        if let Some(link) = self.link(&connection) {
+            link.held = Some(id);
+            gap = link.answered_at.map(|answered| at - answered);
+        }
+        if let Some(gap) = gap {
+            let gap = u64::try_from(gap.as_micros()).unwrap_or(u64::MAX);
+            self.max_gap_us = self.max_gap_us.max(gap);
+        }
+        self.steps.insert(
+            id,
+            Step {
+                id,
+                connection: connection.clone(),
+                request,
+                batch,
+                held_at: at,
+                released: None,
+                delivery: Delivery::Forwarded,
+                answer: None,
+                answered: None,
+                ended: false,
+                unwritten,
+                waiting: None,
+            },
+        );
+        if let Some(member) = self.members.get_mut(&connection.pod) {
+            let open = member
+                .links
+                .values()
+                .filter(|link| link.held.is_some() || link.running.is_some())
+                .count();
+            member.max_open = member.max_open.max(u32::try_from(open).unwrap_or(u32::MAX));
+            if self.controlled && look_up {
+                let _ = member.proxy.release(&connection, Handover::Forward);
+                self.book_release(id, Delivery::Forwarded, at);
+            }
+        }
+    }
+
+    /// Keeps the books of a step that has been given to the server.
+    pub(super) fn book_release(&mut self, id: StepId, delivery: Delivery, at: Instant) {
+        self.write_arrival(id);
+        let wall = self.wall(at);
+        let Some(step) = self.steps.get_mut(&id) else {
+            return;
+        };
+        step.released = Some(wall);
+        step.delivery = delivery;
+        let held = at.saturating_duration_since(step.held_at);
+        let connection = step.connection.clone();
+        let look_up = step.request.look_up;
+        let mut number = None;
+        let mut session = None;
+        let mut orphaned = false;
+        if let Some(member) = self.members.get_mut(&connection.pod) {
+            if !look_up {
+                member.steps += 1;
+                number = Some(member.steps);
+                self.released += 1;
+            }
+            if let Some(link) = member.links.get_mut(&connection.index) {
+                link.held = None;
+                link.running = Some(id);
+                session = link.session;
+                orphaned = link.client_closed.is_some();
+            }
+        }
+        if orphaned {
+            self.note(Event::Ghost {
+                step: id,
+                connection: connection.clone(),
+                session,
+            });
+        }
+        self.note(Event::StepReleased {
+            step: id,
+            number,
+            connection,
+            session,
+            delivery,
+            held_us: u64::try_from(held.as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// Whether a step of the pod has its answer and its ending is still to be written down.
+    pub(super) fn owes_ending(&self, pod: &PodName) -> bool {
+        self.members.get(pod).is_some_and(|member| member.owed > 0)
+    }
+
+    /// Writes down a step's arrival, if that was put off.
+    pub(super) fn write_arrival(&mut self, id: StepId) {
+        let Some(step) = self.steps.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut step.unwritten) {
+            let event = Event::StepHeld {
+                step: id,
+                connection: step.connection.clone(),
+                request: step.request.clone(),
+            };
+            self.note(event);
+        }
+    }
+
+    /// The time of day at this instant, by one clock for the whole run.
+    pub(super) fn wall(&self, at: Instant) -> SystemTime {
+        self.begun_wall + at.saturating_duration_since(self.begun)
+    }
+}

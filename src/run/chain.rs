@@ -1,0 +1,169 @@
+//! Who waits for whom: what the server shows of blocked sessions, followed to its ends.
+//!
+//! Owns the rule of what counts as blocked: every chain ends in a session that the gate holds or that
+//! is idle; a chain that leads back to itself is a deadlock, which the server ends.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Waiting;
+use crate::evidence::Activity;
+use crate::history::StepId;
+
+/// Where a session's wait leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// It does not wait, or what it waits for goes on by itself.
+    Moves,
+    /// Only another turn can end it; these block it.
+    Stuck(Vec<i32>),
+}
+
+/// Whether the server has nothing to do for its client.
+pub(super) fn is_idle(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
+    picture
+        .get(&pid)
+        .is_some_and(|activity| activity.state.starts_with("idle"))
+}
+
+/// Whether the server waits for its client in the middle of a step.
+pub(super) fn needs_pod(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
+    picture
+        .get(&pid)
+        .is_some_and(|activity| activity.state == "active" && activity.wait_event_type == "Client")
+}
+
+/// What is added to the deadlock timeout: the check itself, on a busy machine.
+const DEADLOCK_CHECK: Duration = Duration::from_millis(5);
+
+impl Conductor<'_> {
+    /// What all sessions of the run do, and those that block them.
+    pub(super) async fn picture(&self) -> Result<HashMap<i32, Activity>, RunError> {
+        let ours: Vec<i32> = self
+            .members
+            .values()
+            .flat_map(|member| member.links.values())
+            .filter(|link| !link.gone)
+            .filter_map(|link| link.pid)
+            .collect();
+        let mut picture = self.observer.activity(&ours).await?;
+        loop {
+            let missing: Vec<i32> = picture
+                .values()
+                .flat_map(|activity| activity.blocked_by.iter().copied())
+                .filter(|pid| *pid > 0 && !picture.contains_key(pid))
+                .collect();
+            if missing.is_empty() {
+                return Ok(picture);
+            }
+            let more = self.observer.activity(&missing).await?;
+            if more.is_empty() {
+                return Ok(picture);
+            }
+            picture.extend(more);
+        }
+    }
+
+    /// Follows who blocks whom. Stuck only if every chain ends in a session that the gate holds or
+    /// that is idle.
+    pub(super) fn chain(&self, pid: i32, picture: &HashMap<i32, Activity>) -> Chain {
+        let Some(activity) = picture.get(&pid) else {
+            return Chain::Moves;
+        };
+        if activity.blocked_by.is_empty() {
+            return Chain::Moves;
+        }
+        let mut path = HashSet::from([pid]);
+        if activity
+            .blocked_by
+            .iter()
+            .all(|blocker| self.is_stuck(*blocker, picture, &mut path))
+        {
+            Chain::Stuck(activity.blocked_by.clone())
+        } else {
+            Chain::Moves
+        }
+    }
+
+    pub(super) fn is_stuck(
+        &self,
+        pid: i32,
+        picture: &HashMap<i32, Activity>,
+        path: &mut HashSet<i32>,
+    ) -> bool {
+        if pid == 0 {
+            // A prepared transaction: nothing of ours ends it.
+            return true;
+        }
+        let Some(activity) = picture.get(&pid) else {
+            return false;
+        };
+        if !activity.blocked_by.is_empty() {
+            if !path.insert(pid) {
+                // The chain leads back: the server's deadlock check will choose a victim.
+                return false;
+            }
+            let stuck = activity
+                .blocked_by
+                .iter()
+                .all(|blocker| self.is_stuck(*blocker, picture, path));
+            path.remove(&pid);
+            return stuck;
+        }
+        let link = self
+            .members
+            .values()
+            .flat_map(|member| member.links.values())
+            .find(|link| link.pid == Some(pid) && !link.gone);
+        match link {
+            Some(link) if link.is_leaving() => false,
+            Some(link) => match link.running.and_then(|id| self.steps.get(&id)) {
+                Some(step) => step.waiting == Some(Waiting::Pod),
+                None => true,
+            },
+            None => activity.state.starts_with("idle"),
+        }
+    }
+
+    /// Whether the server is at work for another connection of this step's pod: what comes of it
+    /// may be what the pod waits for.
+    pub(super) fn another_moves(&self, id: StepId, picture: &HashMap<i32, Activity>) -> bool {
+        let member = self
+            .steps
+            .get(&id)
+            .and_then(|step| self.members.get(&step.connection.pod));
+        member.is_some_and(|member| {
+            member
+                .links
+                .values()
+                .filter(|link| link.running.is_some_and(|running| running != id))
+                .filter_map(|link| link.pid)
+                .any(|pid| {
+                    picture
+                        .get(&pid)
+                        .is_some_and(|activity| activity.state == "active")
+                        && !needs_pod(pid, picture)
+                        && self.chain(pid, picture) == Chain::Moves
+                })
+        })
+    }
+
+    /// Whether the server has made its deadlock check on this wait, by the server's own clock
+    /// where it tells since when it waits.
+    pub(super) fn deadlock_check_is_over(
+        &self,
+        pid: i32,
+        picture: &HashMap<i32, Activity>,
+        since: Instant,
+    ) -> bool {
+        let check = Duration::from_micros(self.observer.deadlock_timeout_us()) + DEADLOCK_CHECK;
+        let waited = picture
+            .get(&pid)
+            .and_then(|activity| activity.waited_us)
+            .and_then(|waited| u64::try_from(waited).ok())
+            .map_or_else(|| since.elapsed(), Duration::from_micros);
+        waited >= check
+    }
+}

@@ -1,0 +1,364 @@
+//! One run: from its database to the last line of its history.
+//!
+//! Owns the flow: database, pods, schedule, the way to every pod's end, recovery, evidence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::environment::environment;
+use super::error::RunError;
+use super::links::{Member, Repeats, Step};
+use super::plan::{Place, Plan};
+use super::trace::TraceEntry;
+use super::turn::PendingStop;
+use crate::evidence::{LogReader, Observer};
+use crate::history::{
+    Event, FORMAT, HeldLock, Line, LockRule, Pacing, PodName, Rules, RunFacts, SettleCounts,
+    StepId, Writer,
+};
+use crate::pod::{Pod, PodEvent, Settler};
+use crate::schedule::Schedule;
+use crate::server::{Database, Guardian, Ward};
+use crate::wire::{Proxy, Upstream, WireEvent};
+
+/// A run that has been made.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its history.
+    pub lines: Vec<Line>,
+    /// Its trace.
+    pub trace: Vec<TraceEntry>,
+    /// Hash over the trace.
+    pub trace_hash: String,
+    /// The most requests that a pod had open at once.
+    pub max_open_requests: u32,
+    /// The longest time between an answer and the same connection's next request, in microseconds.
+    pub max_gap_us: u64,
+    /// Whether a pod insisted on TLS.
+    pub tls_demanded: bool,
+    /// How long it took until the history began: database, connection to it, proxies.
+    pub prepared: Duration,
+    /// The run's database, if it was to be kept.
+    pub database: Option<Database>,
+}
+
+/// Everything that a run in progress knows.
+pub(super) struct Conductor<'a> {
+    pub place: Place<'a>,
+    pub plan: &'a Plan,
+    pub database: Database,
+    pub observer: Observer,
+    pub log: Option<LogReader>,
+    pub writer: Writer,
+    pub begun: Instant,
+    pub begun_wall: SystemTime,
+    pub deadline: Instant,
+    pub members: BTreeMap<PodName, Member>,
+    pub steps: BTreeMap<StepId, Step>,
+    pub next_step: u64,
+    pub batch: u64,
+    pub released: u64,
+    pub trace: Vec<TraceEntry>,
+    /// How many endings of steps are in the history.
+    pub endings: u64,
+    /// How many turns and faults have been begun.
+    pub turns: usize,
+    /// Pods whose grace ends then (free pacing).
+    pub graces: Vec<(Instant, PodName)>,
+    pub locks: Option<Vec<HeldLock>>,
+    /// A step has ended since the locks were last written down.
+    pub at_boundary: bool,
+    pub settler: Settler,
+    pub settling: SettleCounts,
+    pub pending_stops: Vec<PendingStop>,
+    pub wire: mpsc::UnboundedReceiver<WireEvent>,
+    pub wire_sender: mpsc::UnboundedSender<WireEvent>,
+    pub output: mpsc::UnboundedReceiver<PodEvent>,
+    pub output_sender: mpsc::UnboundedSender<PodEvent>,
+    pub activity: Arc<AtomicU64>,
+    pub max_gap_us: u64,
+    pub limit_hit: bool,
+    pub controlled: bool,
+}
+
+/// Makes one run. With `keep`, its database is handed back instead of dropped.
+///
+/// # Errors
+/// When the harness itself cannot do its work; the database and the pods are gone then, too.
+pub async fn run_once(
+    place: Place<'_>,
+    plan: &Plan,
+    writer: Writer,
+    keep: bool,
+) -> Result<Finished, RunError> {
+    let template = if plan.witness {
+        place.template
+    } else {
+        place.bare_template
+    };
+    let begun = Instant::now();
+    let database = place.server.create_database("run", Some(template)).await?;
+    let created = begun.elapsed();
+    let mut conductor = match Conductor::new(place, plan, database.clone(), writer).await {
+        Ok(conductor) => conductor,
+        Err(error) => {
+            place.server.drop_database(database).await?;
+            return Err(error);
+        }
+    };
+    let ready = begun.elapsed();
+    let result = conductor.conduct().await;
+    let conducted = begun.elapsed();
+    let tls_demanded = conductor.members.values().any(|one| one.tls_demanded);
+    let max_open_requests = conductor
+        .members
+        .values()
+        .map(|member| member.max_open)
+        .max()
+        .unwrap_or(0);
+    let max_gap_us = conductor.max_gap_us;
+    let Conductor {
+        writer,
+        trace,
+        observer,
+        members,
+        ..
+    } = conductor;
+    // Pods die with their members, the connection with the observer: only then can the database go.
+    let wards: Vec<_> = members.values().filter_map(|member| member.ward).collect();
+    drop(members);
+    for ward in wards {
+        Guardian::start()?.unregister(ward);
+    }
+    drop(observer);
+    let mut dropped = Ok(());
+    let database = if keep && result.is_ok() {
+        Some(database)
+    } else {
+        dropped = place.server.drop_database(database).await;
+        None
+    };
+    tracing::debug!(
+        database_ms = created.as_millis(),
+        ready_ms = (ready - created).as_millis(),
+        run_ms = (conducted - ready).as_millis(),
+        cleared_ms = (begun.elapsed() - conducted).as_millis(),
+        "run made"
+    );
+    // Why the run failed says more than why its database stayed.
+    let trace_hash = result?;
+    dropped?;
+    Ok(Finished {
+        lines: writer.finish()?,
+        trace,
+        trace_hash,
+        max_open_requests,
+        max_gap_us,
+        tls_demanded,
+        prepared: ready,
+        database,
+    })
+}
+
+impl<'a> Conductor<'a> {
+    async fn new(
+        place: Place<'a>,
+        plan: &'a Plan,
+        database: Database,
+        writer: Writer,
+    ) -> Result<Self, RunError> {
+        let client = place.server.connect(&database.name).await?;
+        let log = if place.server.log_readable() {
+            Some(LogReader::begin(&client).await?)
+        } else {
+            None
+        };
+        let observer = Observer::new(client).await?;
+        let (wire_sender, wire) = mpsc::unbounded_channel();
+        let (output_sender, output) = mpsc::unbounded_channel();
+        let begun = Instant::now();
+        let mut conductor = Self {
+            place,
+            plan,
+            database,
+            observer,
+            log,
+            writer,
+            begun,
+            begun_wall: SystemTime::now(),
+            deadline: begun + plan.time_limit,
+            members: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            next_step: 1,
+            batch: 0,
+            released: 0,
+            trace: Vec::new(),
+            endings: 0,
+            turns: 0,
+            graces: Vec::new(),
+            locks: None,
+            at_boundary: false,
+            settler: Settler::new(),
+            settling: SettleCounts::default(),
+            pending_stops: Vec::new(),
+            wire,
+            wire_sender,
+            output,
+            output_sender,
+            activity: Arc::default(),
+            max_gap_us: 0,
+            limit_hit: false,
+            controlled: matches!(plan.schedule, Schedule::Controlled(_)),
+        };
+        conductor.note_facts();
+        for name in plan.pod_names() {
+            conductor.add_member(name, false).await?;
+        }
+        Ok(conductor)
+    }
+
+    fn note_facts(&mut self) {
+        let plan = self.plan;
+        let facts = RunFacts {
+            format: FORMAT,
+            lockproof: env!("CARGO_PKG_VERSION").to_owned(),
+            run: self.database.name.clone(),
+            title: plan.title.clone(),
+            pacing: if self.controlled {
+                Pacing::Controlled
+            } else {
+                Pacing::Free
+            },
+            subject: plan.subject.clone(),
+            pods: plan.pod_names(),
+            recovery: plan.recovery,
+            moves: match &plan.schedule {
+                Schedule::Controlled(moves) => moves.len(),
+                Schedule::Free(free) => free.faults.len(),
+            },
+            server: self.place.server.facts().clone(),
+            database: self.database.oid,
+            witness: plan.witness,
+            log: self.log.is_some(),
+            rules: rules_in(&plan.rules, self.database.oid),
+            baseline: plan.baseline.clone(),
+        };
+        self.note(Event::Run(Box::new(facts)));
+    }
+
+    /// Writes an event into the history.
+    pub fn note(&mut self, event: Event) {
+        let at = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.writer.record(at, event);
+    }
+
+    async fn add_member(&mut self, name: PodName, recovery: bool) -> Result<(), RunError> {
+        let address = self.place.server.address();
+        let proxy = Proxy::start(
+            &name,
+            Upstream {
+                host: address.host.clone(),
+                port: address.port,
+            },
+            !self.controlled,
+            self.wire_sender.clone(),
+            Arc::clone(&self.activity),
+        )
+        .await?;
+        self.members.insert(
+            name.clone(),
+            Member {
+                name,
+                proxy,
+                pod: None,
+                ward: None,
+                recovery,
+                links: BTreeMap::new(),
+                exited: None,
+                ended: false,
+                steps: 0,
+                max_open: 0,
+                repeats: Repeats::default(),
+                tls_demanded: false,
+                owed: 0,
+            },
+        );
+        Ok(())
+    }
+
+    /// Starts a pod, if it is not started yet.
+    pub async fn start(&mut self, name: &PodName) -> Result<(), RunError> {
+        let member = self
+            .members
+            .get_mut(name)
+            .ok_or_else(|| RunError::NoSuchPod(name.clone()))?;
+        if member.pod.is_some() {
+            return Ok(());
+        }
+        let environment = environment(
+            self.place.server.address(),
+            &self.database.name,
+            name.as_str(),
+            "127.0.0.1",
+            member.proxy.port(),
+        )?;
+        let guardian = Guardian::start()?;
+        let pod = Pod::spawn(
+            name,
+            &self.plan.program,
+            &environment,
+            self.output_sender.clone(),
+        )?;
+        pod.set_own_ports(&[member.proxy.port()]);
+        if let Ok(pid) = i32::try_from(pod.pid()) {
+            member.ward = Some(guardian.register(Ward::Process { pid }));
+        }
+        let event = Event::PodStarted {
+            pod: name.clone(),
+            pid: pod.pid(),
+            recovery: member.recovery,
+        };
+        member.pod = Some(pod);
+        self.note(event);
+        Ok(())
+    }
+
+    /// The run proper; its trace hash.
+    async fn conduct(&mut self) -> Result<String, RunError> {
+        match &self.plan.schedule {
+            Schedule::Controlled(moves) => self.follow(moves).await?,
+            Schedule::Free(free) => self.run_free(free).await?,
+        }
+        if self.plan.recovery && !self.limit_hit {
+            let name = self.plan.recovery_name();
+            self.add_member(name.clone(), true).await?;
+            if self.controlled {
+                let index = self.turns;
+                self.added_turn(index, &name).await?;
+            } else {
+                self.start(&name).await?;
+                self.free_until_ended().await?;
+            }
+        }
+        self.stop_everything().await?;
+        self.gather().await
+    }
+}
+
+fn rules_in(rules: &Rules, database: u32) -> Rules {
+    let mut rules = rules.clone();
+    match &mut rules.lock {
+        LockRule::Named(key) => key.database = database,
+        LockRule::FromCleanRun(keys) => {
+            for key in keys {
+                key.database = database;
+            }
+        }
+        LockRule::None => {}
+    }
+    rules
+}

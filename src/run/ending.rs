@@ -1,0 +1,320 @@
+//! When a step has ended: done, blocked, needs its pod, or gone.
+//!
+//! Owns the waiting for it and the look at everything that waits, after every step. An outcome is
+//! latched when its ending is seen on the wire; the server is only asked while none is.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::answer::read_answer;
+use super::chain::{Chain, is_idle, needs_pod};
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Waiting;
+use crate::history::{self, Delivery, Ending, Event, StepId};
+use crate::wire::Handover;
+
+/// How long an answer is waited for before the server is asked what the session does.
+const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
+/// How long a session may be idle with its answer still on the way, on a busy machine.
+const UNREAD: Duration = Duration::from_millis(250);
+/// How often it is asked.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
+
+impl Conductor<'_> {
+    /// Lets a held step go and waits for its ending. Then looks at all that waits.
+    pub(super) async fn step(
+        &mut self,
+        id: StepId,
+        handover: Handover,
+        delivery: Delivery,
+    ) -> Result<Option<Ending>, RunError> {
+        let Some(step) = self.steps.get(&id) else {
+            return Ok(None);
+        };
+        let connection = step.connection.clone();
+        if let Some(member) = self.members.get(&connection.pod) {
+            // A connection that ended in between has told so, or will.
+            let _ = member.proxy.release(&connection, handover);
+        }
+        // What comes from now on is an answer to this step, however soon it comes.
+        self.batch += 1;
+        self.book_release(id, delivery, Instant::now());
+        let ending = self.await_ending(id).await?;
+        self.look_again().await?;
+        Ok(ending)
+    }
+
+    async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
+        let mut pause = BEFORE_ASKING;
+        let mut blocked_since: Option<Instant> = None;
+        let mut idle_since: Option<Instant> = None;
+        loop {
+            self.next_event(pause).await?;
+            pause = BETWEEN_QUESTIONS;
+            if self.has_answer(id) {
+                self.note_done(id);
+                return Ok(Some(Ending::Done));
+            }
+            let Some((pid, over)) = self.session_of(id) else {
+                return Ok(None);
+            };
+            if Instant::now() > self.deadline {
+                self.hit_limit("the ending of a step");
+                return Ok(None);
+            }
+            if over {
+                self.await_gone().await?;
+                if self.has_answer(id) {
+                    continue;
+                }
+                self.note_gone(id);
+                return Ok(Some(Ending::Gone));
+            }
+            let Some(pid) = pid else { continue };
+            let picture = self.picture().await?;
+            // An answer that came while the question was on its way goes first.
+            self.absorb_all().await?;
+            if self.has_answer(id) {
+                continue;
+            }
+            if let Chain::Stuck(by) = self.chain(pid, &picture) {
+                let since = *blocked_since.get_or_insert_with(Instant::now);
+                if self.deadlock_check_is_over(pid, &picture, since) {
+                    self.note_waiting(id, Waiting::Lock, by);
+                    return Ok(Some(Ending::Blocked));
+                }
+                continue;
+            }
+            blocked_since = None;
+            // Done on the server, and its answer does not come: the client does not read on, for
+            // it waits for another of its connections.
+            idle_since = is_idle(pid, &picture).then(|| idle_since.unwrap_or_else(Instant::now));
+            let unread = idle_since.is_some_and(|since| since.elapsed() > UNREAD);
+            if (unread || needs_pod(pid, &picture))
+                && !self.another_moves(id, &picture)
+                && self.is_quiet(id).await?
+            {
+                let again = self.picture().await?;
+                self.absorb_all().await?;
+                let still = needs_pod(pid, &again) || (unread && is_idle(pid, &again));
+                if !self.has_answer(id) && still && !self.another_moves(id, &again) {
+                    self.note_waiting(id, Waiting::Pod, Vec::new());
+                    return Ok(Some(Ending::NeedsPod));
+                }
+            }
+        }
+    }
+
+    /// Looks at every step that waits: those that have ended are written down in the order of pod
+    /// names; those whose way is free now are waited for.
+    pub(super) async fn look_again(&mut self) -> Result<(), RunError> {
+        loop {
+            self.absorb_all().await?;
+            self.await_gone().await?;
+            let waiting = self.waiting_steps();
+            if waiting.is_empty() || self.limit_hit {
+                break;
+            }
+            // First whoever moves comes to rest, so that the order of writing is not that of arrival.
+            let moving = self.moving(&waiting).await?;
+            if !moving.is_empty() {
+                let severed = moving.iter().filter(|id| self.let_severed_go(**id)).count();
+                if severed > 0 {
+                    continue;
+                }
+                if Instant::now() > self.deadline {
+                    self.hit_limit("a step whose lock was free");
+                    break;
+                }
+                self.next_event(BETWEEN_QUESTIONS).await?;
+                continue;
+            }
+            let mut completed: Vec<StepId> =
+                waiting.into_iter().filter(|id| self.is_over(*id)).collect();
+            if completed.is_empty() {
+                break;
+            }
+            completed.sort_by_key(|id| {
+                self.steps
+                    .get(id)
+                    .map(|step| (step.connection.clone(), step.id))
+            });
+            for id in completed {
+                if self.has_answer(id) {
+                    self.note_done(id);
+                } else {
+                    self.note_gone(id);
+                }
+            }
+        }
+        self.note_locks().await
+    }
+
+    pub(super) fn has_answer(&self, id: StepId) -> bool {
+        self.steps
+            .get(&id)
+            .is_some_and(|step| step.answer.is_some())
+    }
+
+    /// The backend of a step's connection, and whether that connection is over on the server.
+    pub(super) fn session_of(&self, id: StepId) -> Option<(Option<i32>, bool)> {
+        let step = self.steps.get(&id)?;
+        let link = self
+            .members
+            .get(&step.connection.pod)?
+            .links
+            .get(&step.connection.index)?;
+        Some((link.pid, link.gone || link.server_closed))
+    }
+
+    /// Waits until the backends of all connections whose end has begun have left
+    /// `pg_stat_activity`: only then are their locks free.
+    pub(super) async fn await_gone(&mut self) -> Result<(), RunError> {
+        loop {
+            let leaving: Vec<i32> = self
+                .members
+                .values()
+                .flat_map(|member| member.links.values())
+                .filter(|link| link.is_leaving())
+                .filter_map(|link| link.pid)
+                .collect();
+            if leaving.is_empty() {
+                return Ok(());
+            }
+            let picture = self.observer.activity(&leaving).await?;
+            let mut any = false;
+            let mut gone = Vec::new();
+            for link in self
+                .members
+                .values_mut()
+                .flat_map(|member| member.links.values_mut())
+            {
+                if let Some(session) = link.session
+                    && link.is_leaving()
+                    && leaving.contains(&session.pid)
+                    && picture
+                        .get(&session.pid)
+                        .is_none_or(|seen| seen.session != session)
+                {
+                    link.gone = true;
+                    any = true;
+                    gone.push((link.name.clone(), session));
+                }
+            }
+            for (connection, session) in gone {
+                self.note(Event::SessionGone {
+                    connection,
+                    session,
+                });
+            }
+            if any {
+                self.note_locks().await?;
+                continue;
+            }
+            if Instant::now() > self.deadline {
+                self.hit_limit("the end of a closed connection's session");
+                return Ok(());
+            }
+            self.absorb_all().await?;
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+    }
+
+    /// Reads the advisory locks and writes them down if a step has ended since the last time (that
+    /// a lock is still held after an unlock is evidence, too), or if they have changed.
+    pub(super) async fn note_locks(&mut self) -> Result<(), RunError> {
+        let (server_us, locks) = self.observer.locks().await?;
+        let boundary = std::mem::take(&mut self.at_boundary);
+        if boundary || self.locks.as_ref() != Some(&locks) {
+            self.locks = Some(locks.clone());
+            self.note(Event::Locks { server_us, locks });
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_waiting(&mut self, id: StepId, waiting: Waiting, blocked_by: Vec<i32>) {
+        if let Some(step) = self.steps.get_mut(&id) {
+            step.waiting = Some(waiting);
+        }
+        self.at_boundary = true;
+        self.note(Event::StepEnded {
+            step: id,
+            ending: match waiting {
+                Waiting::Lock => Ending::Blocked,
+                Waiting::Pod => Ending::NeedsPod,
+            },
+            answer: history::Answer::default(),
+            blocked_by,
+        });
+    }
+
+    pub(super) fn note_done(&mut self, id: StepId) {
+        let Some(step) = self.steps.get_mut(&id) else {
+            return;
+        };
+        if step.ended {
+            return;
+        }
+        step.ended = true;
+        step.waiting = None;
+        let answer = step
+            .answer
+            .as_ref()
+            .map(|answer| read_answer(answer, &step.request))
+            .unwrap_or_default();
+        self.at_boundary = true;
+        self.note(Event::StepEnded {
+            step: id,
+            ending: Ending::Done,
+            answer,
+            blocked_by: Vec::new(),
+        });
+        self.meet_pending_stops(id);
+        self.settle_debt(id, true);
+    }
+
+    /// A step's ending is in the history: what its pod asked after it can follow.
+    fn settle_debt(&mut self, id: StepId, answered: bool) {
+        self.endings += 1;
+        let Some(pod) = self.steps.get(&id).map(|step| step.connection.pod.clone()) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(&pod) else {
+            return;
+        };
+        if answered {
+            member.owed = member.owed.saturating_sub(1);
+        }
+        if member.owed == 0 {
+            let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
+            for id in held {
+                self.write_arrival(id);
+            }
+        }
+    }
+
+    pub(super) fn note_gone(&mut self, id: StepId) {
+        let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
+            return;
+        };
+        step.ended = true;
+        step.waiting = None;
+        step.answered = Some(SystemTime::now());
+        let connection = step.connection.clone();
+        if let Some(link) = self
+            .members
+            .get_mut(&connection.pod)
+            .and_then(|member| member.links.get_mut(&connection.index))
+        {
+            link.running = None;
+        }
+        self.at_boundary = true;
+        self.note(Event::StepEnded {
+            step: id,
+            ending: Ending::Gone,
+            answer: history::Answer::default(),
+            blocked_by: Vec::new(),
+        });
+        self.settle_debt(id, false);
+    }
+}

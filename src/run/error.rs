@@ -1,0 +1,55 @@
+//! Why a run could not be made. A subject that fails is no error here: that is what runs are for.
+
+use crate::evidence::EvidenceError;
+use crate::history::{HistoryError, PodName};
+use crate::pod::PodError;
+use crate::server::{GuardianError, ServerError};
+use crate::wire::WireError;
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Its evidence.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// A pod.
+    #[error(transparent)]
+    Pod(#[from] PodError),
+    /// A proxy.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The history's file.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The guardian could not be started.
+    #[error(transparent)]
+    Guardian(#[from] GuardianError),
+    /// A statement of the harness's own failed.
+    #[error("{what}: {}", crate::evidence::driver_text(.source))]
+    Sql {
+        /// What was tried.
+        what: String,
+        /// The driver's error.
+        source: tokio_postgres::Error,
+    },
+    /// A command of the scenario failed.
+    #[error("{what} failed: {why}")]
+    Command {
+        /// The command.
+        what: String,
+        /// How it ended and what it printed.
+        why: String,
+    },
+    /// The subject does not do its work alone and undisturbed, so nothing can be said of it.
+    #[error("the clean run did not succeed: {why}")]
+    CleanRun {
+        /// What happened, and what to do.
+        why: String,
+    },
+    /// A schedule names a pod that there is not.
+    #[error("the schedule names pod {0}, which does not run")]
+    NoSuchPod(PodName),
+}

@@ -1,0 +1,223 @@
+//! The end of a run: what remains, the log to its sentinel, the final rows.
+//!
+//! Owns the order in which the last evidence is read, and to which step each line of the log
+//! belongs.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Step;
+use super::trace::{trace_hash, trace_of};
+use crate::evidence::{LogRecord, final_state, read_witness};
+use crate::history::{ConnectionName, Event, HeldLock, LogLine, RemainingSession, Session, StepId};
+
+/// How long sessions of ended pods may take to be gone.
+const SESSIONS_LIMIT: Duration = Duration::from_secs(5);
+
+impl Conductor<'_> {
+    /// Kills what still runs (after a limit was hit) and waits for its end.
+    pub(super) async fn stop_everything(&mut self) -> Result<(), RunError> {
+        self.absorb_all().await?;
+        for member in self.members.values() {
+            if let Some(pod) = &member.pod
+                && pod.is_running()
+            {
+                pod.kill();
+                pod.gone(Duration::from_secs(10)).await?;
+            }
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) {
+            self.absorb_all().await?;
+            let reported = self
+                .members
+                .values()
+                .all(|member| member.pod.is_none() || member.exited.is_some());
+            if reported {
+                break;
+            }
+            self.next_event(Duration::from_millis(2)).await?;
+        }
+        let held: Vec<ConnectionName> = self
+            .members
+            .values()
+            .flat_map(|member| member.links.values())
+            .filter(|link| link.held.is_some())
+            .map(|link| link.name.clone())
+            .collect();
+        for name in held {
+            if let Some(member) = self.members.get(&name.pod) {
+                let _ = member.proxy.drop_held(&name);
+            }
+            self.drop_held(&name, "run ended");
+        }
+        Ok(())
+    }
+
+    /// Reads the last evidence and writes the last lines; the trace hash.
+    pub(super) async fn gather(&mut self) -> Result<String, RunError> {
+        self.note_remains().await?;
+        if let Some(log) = self.log.take() {
+            let records = log
+                .finish(self.observer.client(), &self.database.name)
+                .await?;
+            self.note_log(&records).await?;
+        }
+        let agreed = self
+            .plan
+            .baseline
+            .as_ref()
+            .map(|baseline| baseline.agreed_columns.clone())
+            .unwrap_or_default();
+        let state = final_state(self.observer.client(), &agreed).await?;
+        self.note(Event::FinalState(state));
+        let settling = self.settling.clone();
+        self.note(Event::Settling(settling));
+        self.trace = trace_of(self.writer.lines());
+        let hash = trace_hash(&self.trace);
+        self.note(Event::RunEnded {
+            trace_hash: hash.clone(),
+        });
+        Ok(hash)
+    }
+
+    /// What the server still has of the pods once they have had time to go.
+    async fn note_remains(&mut self) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            self.look_again().await?;
+            let names: Vec<_> = self.members.keys().cloned().collect();
+            for name in names {
+                self.note_if_ended(&name);
+            }
+            let sessions = self.observer.sessions_of(&self.database.name).await?;
+            let (_, locks) = self.observer.locks().await?;
+            let locks: Vec<HeldLock> = locks
+                .into_iter()
+                .filter(|lock| lock.key.database == self.database.oid)
+                .collect();
+            let clear = sessions.is_empty() && locks.is_empty();
+            if clear || begun.elapsed() > SESSIONS_LIMIT {
+                let sessions = sessions
+                    .into_values()
+                    .map(|activity| RemainingSession {
+                        session: activity.session,
+                        connection: self.connection_of(activity.session),
+                        state: activity.state,
+                        query: activity.query,
+                    })
+                    .collect();
+                self.note(Event::Remains {
+                    locks,
+                    sessions,
+                    waited_us: micros(begun.elapsed()),
+                });
+                return Ok(());
+            }
+            self.next_event(Duration::from_millis(5)).await?;
+        }
+    }
+
+    async fn note_log(&mut self, records: &[LogRecord]) -> Result<(), RunError> {
+        let offset = self.clock_offset().await?;
+        let mut by_connection: HashMap<&ConnectionName, Vec<&Step>> = HashMap::new();
+        for step in self.steps.values().filter(|step| step.released.is_some()) {
+            by_connection
+                .entry(&step.connection)
+                .or_default()
+                .push(step);
+        }
+        let mut events = Vec::new();
+        for record in records {
+            if record.message.starts_with("lockproof-sentinel") {
+                continue;
+            }
+            let session = Session {
+                pid: record.pid,
+                started_us: record.started_s * 1_000_000,
+            };
+            let connection = self.connection_of(session);
+            if let Some(mut write) = read_witness(record) {
+                // Without a connection it is a stranger's: dblink, or whatever went round the proxy.
+                write.step = connection.as_ref().and_then(|name| {
+                    step_at(by_connection.get(name)?, write.server_us - offset, 0)
+                });
+                if let Some(full) = connection
+                    .as_ref()
+                    .and_then(|name| self.members.get(&name.pod)?.links.get(&name.index)?.session)
+                {
+                    write.session = full;
+                }
+                write.connection = connection;
+                events.push(Event::Write(write));
+                continue;
+            }
+            let step = connection
+                .as_ref()
+                // The log has milliseconds only.
+                .and_then(|name| {
+                    step_at(by_connection.get(name)?, record.server_us - offset, 1_000)
+                });
+            events.push(Event::ServerLog(LogLine {
+                server_us: record.server_us,
+                pid: record.pid,
+                connection,
+                step,
+                severity: record.severity.clone(),
+                sqlstate: record.sqlstate.clone(),
+                message: record.message.clone(),
+                detail: record.detail.clone(),
+                statement: record.statement.clone(),
+            }));
+        }
+        drop(by_connection);
+        for event in events {
+            self.note(event);
+        }
+        self.note(Event::LogComplete {
+            lines: u64::try_from(records.len()).unwrap_or(u64::MAX),
+        });
+        Ok(())
+    }
+
+    /// How far the server's clock is ahead of ours, in microseconds. The answer was given at some
+    /// moment between question and receipt: if it can be ours, it is ours (a question may take
+    /// long on a busy machine, and half of that is no difference of clocks).
+    async fn clock_offset(&self) -> Result<i64, RunError> {
+        let before = wall_us(SystemTime::now());
+        let (server, _) = self.observer.locks().await?;
+        let after = wall_us(SystemTime::now());
+        Ok(if (before..=after).contains(&server) {
+            0
+        } else {
+            server - i64::midpoint(before, after)
+        })
+    }
+}
+
+/// Which of a connection's steps was under way at this time (by our clock, in microseconds).
+/// `early`: how much too early the time may be, for want of digits.
+fn step_at(steps: &[&Step], time: i64, early: i64) -> Option<StepId> {
+    // Steps of a connection are released one after the other.
+    let until = steps.partition_point(|step| {
+        step.released
+            .is_some_and(|released| wall_us(released) <= time + early)
+    });
+    let step = steps.get(until.checked_sub(1)?)?;
+    step.answered
+        .is_none_or(|answered| time <= wall_us(answered))
+        .then_some(step.id)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn wall_us(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or(0)
+}

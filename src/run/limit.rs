@@ -1,0 +1,71 @@
+//! Limits that were hit: what was waited for, and what is seen of every pod.
+//!
+//! Owns the words of it. Whatever waits asks here when its time is up.
+
+use super::conductor::Conductor;
+use super::links::Member;
+use crate::history::{Event, StepId};
+
+impl Conductor<'_> {
+    /// Notes that the run's time is up, with what is seen of every pod.
+    pub fn hit_limit(&mut self, waited_for: &str) {
+        let limit = u64::try_from(self.plan.time_limit.as_micros()).unwrap_or(u64::MAX);
+        self.note_limit(waited_for, limit);
+    }
+
+    /// Notes that a limit was hit; 0 stands for the cap on steps. What follows from it is not told
+    /// again.
+    pub fn note_limit(&mut self, waited_for: &str, limit_us: u64) {
+        if self.limit_hit {
+            return;
+        }
+        let saw: Vec<String> = self
+            .members
+            .values()
+            .map(|member| self.describe(member))
+            .collect();
+        self.limit_hit = true;
+        self.note(Event::LimitHit {
+            waited_for: waited_for.to_owned(),
+            saw: saw.join("; "),
+            limit_us,
+        });
+    }
+
+    pub(super) fn describe(&self, member: &Member) -> String {
+        let name = &member.name;
+        if member.pod.is_none() {
+            return format!("{name} was not started");
+        }
+        if member.ended {
+            return format!("{name} has ended");
+        }
+        let mut parts: Vec<String> = Vec::new();
+        for link in member.links.values() {
+            let sql = |id: &StepId| {
+                self.steps
+                    .get(id)
+                    .and_then(|step| step.request.normal.first().cloned())
+                    .map(|sql| sql.chars().take(60).collect::<String>())
+                    .unwrap_or_default()
+            };
+            if let Some(id) = &link.running {
+                parts.push(format!(
+                    "{} has no answer yet to \"{}\"",
+                    link.name,
+                    sql(id)
+                ));
+            } else if let Some(id) = &link.held {
+                parts.push(format!("{} is held before \"{}\"", link.name, sql(id)));
+            }
+        }
+        if parts.is_empty() {
+            parts.push(if member.links.is_empty() {
+                format!("{name} runs and has never connected")
+            } else {
+                format!("{name} runs and asks nothing")
+            });
+        }
+        parts.join(", ")
+    }
+}

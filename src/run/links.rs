@@ -1,0 +1,179 @@
+//! The state that a run keeps of its pods, connections and steps.
+//!
+//! Owns plain bookkeeping. Knows nothing of how it comes about.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::history::{ConnectionName, Delivery, PodName, Request, Session, StepId};
+use crate::pod::Pod;
+use crate::server::Registration;
+use crate::wire::{Answer, CloseCause, Proxy};
+
+/// A pod of the run.
+pub(super) struct Member {
+    pub name: PodName,
+    pub proxy: Proxy,
+    /// `None` until its first turn.
+    pub pod: Option<Pod>,
+    /// The guardian's promise to kill it if this process is killed.
+    pub ward: Option<Registration>,
+    pub recovery: bool,
+    pub links: BTreeMap<u32, Link>,
+    pub exited: Option<(Option<i32>, Option<i32>)>,
+    /// Its processes are gone and so is the server side of its sessions.
+    pub ended: bool,
+    /// Released steps, look-ups aside.
+    pub steps: u32,
+    /// The most requests that it had open at once.
+    pub max_open: u32,
+    /// What it did last, as long as it only asked.
+    pub repeats: Repeats,
+    pub tls_demanded: bool,
+    /// Steps that have their answer, their ending still to be written down.
+    pub owed: u32,
+}
+
+/// What a pod did last, as long as it only asked and no step of another pod came in between.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    /// Question and answer, the latest last.
+    pub recent: Vec<String>,
+    /// The count of all steps at the latest of them.
+    pub at_step: u64,
+}
+
+impl Repeats {
+    /// The longest pattern that counts as one round of polling, in steps.
+    const LONGEST: usize = 4;
+    /// A round that came this often in a row, with the same answers, is a yield.
+    const ROUNDS: usize = 3;
+
+    /// Takes in a step; `None`: one that did something.
+    pub fn push(&mut self, what: Option<String>, at_step: u64) {
+        if self.at_step + 1 != at_step {
+            self.recent.clear();
+        }
+        self.at_step = at_step;
+        match what {
+            Some(what) => self.recent.push(what),
+            None => self.recent.clear(),
+        }
+        let most = Self::LONGEST * Self::ROUNDS;
+        if self.recent.len() > most {
+            self.recent.remove(0);
+        }
+    }
+
+    /// Whether the pod only goes round in a circle.
+    pub fn is_polling(&self) -> bool {
+        (1..=Self::LONGEST).any(|period| {
+            let length = period * Self::ROUNDS;
+            self.recent.len() >= length && {
+                let last = &self.recent[self.recent.len() - length..];
+                last.iter()
+                    .zip(&last[period..])
+                    .all(|(one, next)| one == next)
+            }
+        })
+    }
+}
+
+/// A connection of a pod.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub name: ConnectionName,
+    pub session: Option<Session>,
+    pub pid: Option<i32>,
+    /// The server is ready for its first request.
+    pub started: bool,
+    pub held: Option<StepId>,
+    /// Released, its ending not yet seen on the wire.
+    pub running: Option<StepId>,
+    pub client_closed: Option<CloseCause>,
+    pub server_closed: bool,
+    /// Cut on both sides while its step waited on the server: nothing more comes over the wire,
+    /// and the backend does not know it yet.
+    pub severed: bool,
+    pub finished: bool,
+    /// Its backend has left `pg_stat_activity`, or it never had one.
+    pub gone: bool,
+    /// When the pod opened it.
+    pub opened_at: Instant,
+    /// When the last answer went to the pod.
+    pub answered_at: Option<Instant>,
+}
+
+impl Link {
+    pub fn new(name: ConnectionName) -> Self {
+        Self {
+            name,
+            session: None,
+            pid: None,
+            started: false,
+            held: None,
+            running: None,
+            client_closed: None,
+            server_closed: false,
+            severed: false,
+            finished: false,
+            gone: false,
+            opened_at: Instant::now(),
+            answered_at: None,
+        }
+    }
+
+    /// Between arrival and the first ReadyForQuery. A connection that says nothing for a second is
+    /// open, not starting.
+    pub fn is_starting(&self) -> bool {
+        !self.started
+            && self.client_closed.is_none()
+            && !self.server_closed
+            && !self.finished
+            && self.opened_at.elapsed() < Duration::from_secs(1)
+    }
+
+    /// Its end has begun and its backend is about to leave.
+    pub fn is_leaving(&self) -> bool {
+        !self.gone
+            && self.held.is_none()
+            && (self.server_closed || (self.client_closed.is_some() && self.running.is_none()))
+    }
+
+    /// The pod's side is closed and its last statement still runs, or waits, on the server.
+    pub fn is_ghost(&self) -> bool {
+        self.client_closed.is_some() && !self.server_closed && self.running.is_some()
+    }
+}
+
+/// A step of the run.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub id: StepId,
+    pub connection: ConnectionName,
+    /// Its number on the connection, as the gate counts.
+    pub request: Request,
+    /// How many steps had been released before it came: equal for steps that arrived together.
+    pub batch: u64,
+    pub held_at: Instant,
+    pub released: Option<SystemTime>,
+    pub delivery: Delivery,
+    /// The answer, latched when it was seen on the wire.
+    pub answer: Option<Answer>,
+    pub answered: Option<SystemTime>,
+    /// Its final ending is in the history.
+    pub ended: bool,
+    /// Its arrival is still to be written down: an answer to the same pod comes first.
+    pub unwritten: bool,
+    /// It was seen blocked, or to need its pod, and has not ended since.
+    pub waiting: Option<Waiting>,
+}
+
+/// What a step that has not ended waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// For a lock.
+    Lock,
+    /// For its own pod.
+    Pod,
+}

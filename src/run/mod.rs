@@ -1,0 +1,36 @@
+//! THE CONDUCTOR: drives pods through the gate along a schedule, writes the history.
+//!
+//! Owns the order in which steps are released, what ends a step, when a pod counts as quiet, and
+//! the flow of one run from its database to its last line. Knows nothing of how a verdict is
+//! reached or shown.
+
+mod absorb;
+mod answer;
+mod baseline;
+mod booking;
+mod chain;
+mod conductor;
+mod course;
+mod ending;
+mod environment;
+mod error;
+mod faulting;
+mod finish;
+mod free;
+mod killing;
+mod limit;
+mod links;
+mod plan;
+mod quiet;
+mod target;
+mod trace;
+mod turn;
+mod waiting;
+
+pub(crate) use baseline::qualified;
+pub use baseline::{BaselineRuns, measure};
+pub use conductor::{Finished, run_once};
+pub(crate) use environment::environment;
+pub use error::RunError;
+pub use plan::{Place, Plan};
+pub use trace::{TraceEntry, trace_hash, trace_of};

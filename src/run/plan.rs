@@ -1,0 +1,62 @@
+//! What is to be run, and where.
+//!
+//! Owns the inputs of one run as plain values. Knows nothing of TOML or of the command line.
+
+use std::time::Duration;
+
+use crate::history::{Baseline, PodName, Rules};
+use crate::pod::Program;
+use crate::schedule::Schedule;
+use crate::server::{Database, Server};
+
+/// Where runs happen.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// The database that every run's database is a copy of: with the witness, and without.
+    pub template: &'a Database,
+    /// The same without the witness.
+    pub bare_template: &'a Database,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The scenario's title.
+    pub title: String,
+    /// The subject, as a person would write it.
+    pub subject: String,
+    /// The subject's command.
+    pub program: Program,
+    /// How many pods.
+    pub pods: usize,
+    /// Whether a recovery pod runs after all others.
+    pub recovery: bool,
+    /// In what order.
+    pub schedule: Schedule,
+    /// What must hold; the databases in its keys are filled in by the run.
+    pub rules: Rules,
+    /// What clean and serial runs showed.
+    pub baseline: Option<Baseline>,
+    /// Whether the clean run is known to have had one request open at a time.
+    pub one_request: bool,
+    /// Whether the witness watches.
+    pub witness: bool,
+    /// The longest that the run may take.
+    pub time_limit: Duration,
+}
+
+impl Plan {
+    /// The names of the pods, recovery pod aside.
+    #[must_use]
+    pub fn pod_names(&self) -> Vec<PodName> {
+        (0..self.pods).map(PodName::of_index).collect()
+    }
+
+    /// The name of the recovery pod.
+    #[must_use]
+    pub fn recovery_name(&self) -> PodName {
+        PodName::of_index(self.pods)
+    }
+}

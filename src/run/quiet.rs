@@ -1,0 +1,151 @@
+//! When a pod has nothing more to say for now, and when it has ended.
+//!
+//! Owns the order of questions: reports first, then what is on its way (start-up, look-ups, ends),
+//! and only then a look at the pod's processes. No verdict depends on it; repeatability does.
+
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use crate::history::{Event, PodName, StepId};
+use crate::pod::{Pod, Quiet, SettleLimits};
+
+/// How long the next request of a pod that has only one at once is waited for before a look.
+const NEXT_REQUEST: Duration = Duration::from_millis(20);
+/// How long something that is on its way is waited for before the books are looked at again.
+const ON_ITS_WAY: Duration = Duration::from_millis(2);
+
+impl Conductor<'_> {
+    /// Waits until the pod is quiet: it holds all it wants to say to the gate, or it has ended, or
+    /// its processes rest.
+    pub(super) async fn quiet(&mut self, name: &PodName) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            self.absorb_all().await?;
+            self.await_gone().await?;
+            if self.limit_hit || self.note_if_ended(name) || Instant::now() > self.deadline {
+                return Ok(());
+            }
+            let Some(member) = self.members.get(name) else {
+                return Ok(());
+            };
+            let Some(pod) = &member.pod else {
+                return Ok(());
+            };
+            let on_its_way = member.links.values().any(|link| {
+                link.is_starting()
+                    || link
+                        .running
+                        .and_then(|id| self.steps.get(&id))
+                        .is_some_and(|step| {
+                            step.request.look_up && step.waiting.is_none() && !step.ended
+                        })
+            });
+            let dead = member.exited.is_some() && !pod.is_running();
+            if on_its_way || (dead && !self.only_waits(name)) {
+                if dead && member.links.values().any(|link| link.held.is_some()) {
+                    return Ok(());
+                }
+                if !self.next_event(ON_ITS_WAY).await? {
+                    self.watch_look_ups().await?;
+                }
+                continue;
+            }
+            if dead {
+                return Ok(());
+            }
+            if self.plan.one_request {
+                if self.has_a_request(name) {
+                    self.settling.not_needed += 1;
+                    return Ok(());
+                }
+                if self.next_event(NEXT_REQUEST).await? {
+                    continue;
+                }
+            }
+            if self.settled(name, begun).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One look at the processes of all live pods. Whether they rest.
+    async fn settled(&mut self, name: &PodName, begun: Instant) -> Result<bool, RunError> {
+        let pods: Vec<&Pod> = self
+            .members
+            .values()
+            .filter(|member| !member.ended)
+            .filter_map(|member| member.pod.as_ref())
+            .collect();
+        let limits = SettleLimits::default();
+        let seen = self.settler.wait(&pods, &self.activity, &limits).await;
+        // The settler has read what was in the sockets before it called a pod quiet.
+        let spoke = self.absorb_all().await?;
+        for leaving in seen.leaves {
+            if !self.settling.leaves.contains(&leaving) {
+                self.settling.leaves.push(leaving);
+            }
+        }
+        let over = begun.elapsed() > limits.restless_after * 4 && self.has_a_request(name);
+        match seen.quiet {
+            Quiet::Spoke if !over => return Ok(false),
+            _ if spoke && !over => return Ok(false),
+            Quiet::Settled => self.settling.settled += 1,
+            Quiet::Assumed => self.settling.assumed += 1,
+            Quiet::Restless | Quiet::Spoke => self.settling.restless += 1,
+        }
+        Ok(true)
+    }
+
+    /// One look: whether the pod of this step rests, so that what the server waits for can only
+    /// come by another of its connections.
+    pub(super) async fn is_quiet(&mut self, id: StepId) -> Result<bool, RunError> {
+        match self.steps.get(&id).map(|step| step.connection.pod.clone()) {
+            Some(name) => self.settled(&name, Instant::now()).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Whether the pod has a request at the gate, or one that waits on the server.
+    fn has_a_request(&self, name: &PodName) -> bool {
+        self.members.get(name).is_some_and(|member| {
+            member
+                .links
+                .values()
+                .any(|link| link.held.is_some() || self.is_waiting(link.running))
+        })
+    }
+
+    /// Whether all that a dead pod has left on the server are statements that wait there.
+    fn only_waits(&self, name: &PodName) -> bool {
+        self.members.get(name).is_some_and(|member| {
+            let mut left = member.links.values().filter(|link| !link.gone).peekable();
+            left.peek().is_some()
+                && left.all(|link| link.is_ghost() && self.is_waiting(link.running))
+        })
+    }
+
+    pub(super) fn is_waiting(&self, step: Option<StepId>) -> bool {
+        step.and_then(|id| self.steps.get(&id))
+            .is_some_and(|step| step.waiting.is_some())
+    }
+
+    /// Notes that a pod has ended, once its processes and the server side of its sessions are
+    /// gone. Whether it has.
+    pub(super) fn note_if_ended(&mut self, name: &PodName) -> bool {
+        let Some(member) = self.members.get_mut(name) else {
+            return false;
+        };
+        if member.ended {
+            return true;
+        }
+        let over = member.exited.is_some()
+            && member.pod.as_ref().is_some_and(|pod| !pod.is_running())
+            && member.links.values().all(|link| link.gone);
+        if over {
+            member.ended = true;
+            self.note(Event::PodEnded { pod: name.clone() });
+        }
+        over
+    }
+}

@@ -1,0 +1,241 @@
+//! One turn: a pod runs, step by step, until its stop.
+//!
+//! Owns which of a pod's held steps goes next, when a stop is met (also later, by a step that was
+//! blocked when the turn ended), and when a pod that only repeats itself makes way.
+
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Step;
+use crate::history::{Delivery, Ending, Event, PodName, StepId, TurnEnd};
+use crate::schedule::{SqlPattern, Stop, Turn};
+use crate::wire::Handover;
+
+/// The most steps of a run.
+const STEP_CAP: u64 = 100_000;
+
+/// A stop that was not met when its turn ended as blocked or yielded.
+pub(super) struct PendingStop {
+    index: usize,
+    pod: PodName,
+    sql: SqlPattern,
+    nth: u32,
+    matches: u32,
+    /// A held step that was counted already when the turn ended.
+    counted: Option<StepId>,
+}
+
+/// Whether a step is what a stop names, as it is written or in its normal form (which has no
+/// needless quotes).
+fn meets(step: &Step, sql: &SqlPattern) -> bool {
+    sql.matches(&step.request.sql) || sql.matches(&step.request.normal)
+}
+
+impl Conductor<'_> {
+    /// Runs a turn; why it ended.
+    pub(super) async fn turn(&mut self, index: usize, turn: &Turn) -> Result<TurnEnd, RunError> {
+        let name = &turn.pod;
+        self.start(name).await?;
+        let mut matches = 0;
+        let mut counted: Option<StepId> = None;
+        let mut steps = 0;
+        loop {
+            self.quiet(name).await?;
+            if self.limit_hit {
+                return Ok(TurnEnd::Limit);
+            }
+            let ended = self.members.get(name).is_some_and(|member| member.ended);
+            if ended {
+                return Ok(if turn.until == Stop::End {
+                    TurnEnd::Reached
+                } else {
+                    TurnEnd::PodEnded
+                });
+            }
+            let Some(id) = self.next_held(name) else {
+                if self.waits(name) {
+                    return Ok(if turn.until == Stop::Blocked {
+                        TurnEnd::Reached
+                    } else {
+                        self.keep_stop(index, turn, matches, counted);
+                        TurnEnd::Blocked
+                    });
+                }
+                self.await_request(name).await?;
+                continue;
+            };
+            if let Stop::Before { sql, nth } = &turn.until
+                && counted != Some(id)
+                && self.matches(id, sql)
+            {
+                counted = Some(id);
+                matches += 1;
+                if matches == *nth {
+                    return Ok(TurnEnd::Reached);
+                }
+            }
+            if self.yields(name) {
+                self.keep_stop(index, turn, matches, counted);
+                return Ok(TurnEnd::Yielded);
+            }
+            if self.released >= STEP_CAP {
+                self.note_limit(&format!("the pods to end within {STEP_CAP} steps"), 0);
+                return Ok(TurnEnd::Limit);
+            }
+            let ending = self
+                .step(id, Handover::Forward, Delivery::Forwarded)
+                .await?;
+            self.count_repeat(name, id);
+            steps += 1;
+            match &turn.until {
+                Stop::After { sql, nth }
+                    if ending == Some(Ending::Done)
+                        && self.succeeded(id)
+                        && self.matches(id, sql) =>
+                {
+                    matches += 1;
+                    if matches == *nth {
+                        self.quiet(name).await?;
+                        return Ok(TurnEnd::Reached);
+                    }
+                }
+                Stop::Steps(wanted) if steps >= *wanted => {
+                    self.quiet(name).await?;
+                    return Ok(TurnEnd::Reached);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The step that is released next: of those held, the one that arrived first; of several that
+    /// arrived together, the one of the lowest connection.
+    pub(super) fn next_held(&self, name: &PodName) -> Option<StepId> {
+        let member = self.members.get(name)?;
+        member
+            .links
+            .values()
+            .filter_map(|link| link.held)
+            .filter_map(|id| self.steps.get(&id))
+            .min_by_key(|step| (step.batch, step.connection.index))
+            .map(|step| step.id)
+    }
+
+    pub(super) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {
+        self.steps.get(&id).is_some_and(|step| meets(step, sql))
+    }
+
+    /// Whether a step was answered without an error.
+    fn succeeded(&self, id: StepId) -> bool {
+        self.steps
+            .get(&id)
+            .and_then(|step| step.answer.as_ref())
+            .is_some_and(|answer| answer.error.is_none())
+    }
+
+    /// Whether a step of the pod waits on the server.
+    pub(super) fn waits(&self, name: &PodName) -> bool {
+        self.members.get(name).is_some_and(|member| {
+            member
+                .links
+                .values()
+                .any(|link| self.is_waiting(link.running))
+        })
+    }
+
+    /// Waits for the pod to say something more, within the run's time.
+    async fn await_request(&mut self, name: &PodName) -> Result<(), RunError> {
+        loop {
+            if self.next_event(Duration::from_millis(20)).await? || self.limit_hit {
+                return Ok(());
+            }
+            if self.note_if_ended(name) {
+                return Ok(());
+            }
+            // Processes other than the first one, or a session, may end without a report.
+            let over = self.members.get(name).is_none_or(|member| {
+                member.exited.is_some() && member.pod.as_ref().is_none_or(|pod| !pod.is_running())
+            });
+            if Instant::now() > self.deadline {
+                self.hit_limit(&format!("the next request or the end of pod {name}"));
+                return Ok(());
+            }
+            if over {
+                return self.look_again().await;
+            }
+        }
+    }
+
+    fn keep_stop(&mut self, index: usize, turn: &Turn, matches: u32, counted: Option<StepId>) {
+        if let Stop::Before { sql, nth } | Stop::After { sql, nth } = &turn.until {
+            self.pending_stops.push(PendingStop {
+                index,
+                pod: turn.pod.clone(),
+                sql: sql.clone(),
+                nth: *nth,
+                matches,
+                counted,
+            });
+        }
+    }
+
+    /// Looks whether a step that has ended meets a stop whose turn is over.
+    pub(super) fn meet_pending_stops(&mut self, id: StepId) {
+        let Some(step) = self.steps.get(&id) else {
+            return;
+        };
+        let mut met = Vec::new();
+        for stop in &mut self.pending_stops {
+            if stop.pod == step.connection.pod && stop.counted != Some(id) && meets(step, &stop.sql)
+            {
+                stop.matches += 1;
+                if stop.matches == stop.nth {
+                    met.push(stop.index);
+                }
+            }
+        }
+        self.pending_stops.retain(|stop| stop.matches < stop.nth);
+        for index in met {
+            self.note(Event::StopMetLater { index });
+        }
+    }
+
+    /// Keeps what a step asked and was answered, if it did nothing else: a pod that goes round in
+    /// such a circle polls (a try-lock, perhaps in a transaction of its own each time).
+    fn count_repeat(&mut self, name: &PodName, id: StepId) {
+        let released = self.released;
+        let Some(step) = self.steps.get(&id) else {
+            return;
+        };
+        let only_asks = step.request.writes.is_empty() && !step.request.opaque;
+        let what = step.answer.as_ref().filter(|_| only_asks).map(|answer| {
+            format!(
+                "{:?} {:?} {:?} {:?}",
+                step.request.sql,
+                answer.tags,
+                answer.rows,
+                answer.error.as_ref().map(|error| &error.sqlstate)
+            )
+        });
+        if let Some(member) = self.members.get_mut(name) {
+            member.repeats.push(what, released);
+        }
+    }
+
+    /// Whether the pod makes way: it repeats itself, and another could still do something.
+    fn yields(&mut self, name: &PodName) -> bool {
+        let others = self
+            .members
+            .values()
+            .any(|member| member.name != *name && !member.ended);
+        let Some(member) = self.members.get_mut(name) else {
+            return false;
+        };
+        if others && member.repeats.is_polling() {
+            member.repeats.recent.clear();
+            return true;
+        }
+        false
+    }
+}

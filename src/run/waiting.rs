@@ -1,0 +1,96 @@
+//! Steps that wait: which of them go on now, and what becomes of those whose client is gone.
+//!
+//! Owns the look at each of them; what is written down of it is decided in `ending`.
+
+use std::time::Instant;
+
+use super::chain::{Chain, is_idle, needs_pod};
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Waiting;
+use crate::history::StepId;
+
+impl Conductor<'_> {
+    /// Which steps that were seen to wait go on now, without having ended yet.
+    pub(super) async fn moving(&mut self, waiting: &[StepId]) -> Result<Vec<StepId>, RunError> {
+        if waiting.iter().all(|id| self.is_over(*id)) {
+            return Ok(Vec::new());
+        }
+        let picture = self.picture().await?;
+        // An answer that came while the question was on its way goes first.
+        self.absorb_all().await?;
+        Ok(waiting
+            .iter()
+            .copied()
+            .filter(|id| {
+                let Some((Some(pid), false)) = self.session_of(*id) else {
+                    return false;
+                };
+                let blocked = matches!(self.chain(pid, &picture), Chain::Stuck(_));
+                let unread = self.steps.get(id).and_then(|step| step.waiting) == Some(Waiting::Pod)
+                    && is_idle(pid, &picture);
+                !self.has_answer(*id) && !blocked && !unread && !needs_pod(pid, &picture)
+            })
+            .collect())
+    }
+
+    /// Looks at look-ups under way: one that waits for a lock that only another turn can free is
+    /// noted as blocked, as any step would be.
+    pub(super) async fn watch_look_ups(&mut self) -> Result<(), RunError> {
+        let running: Vec<(StepId, i32, Instant)> = self
+            .members
+            .values()
+            .flat_map(|member| member.links.values())
+            .filter_map(|link| Some((self.steps.get(&link.running?)?, link.pid?)))
+            .filter(|(step, _)| step.request.look_up && step.waiting.is_none())
+            .map(|(step, pid)| (step.id, pid, step.held_at))
+            .collect();
+        if running.is_empty() {
+            return Ok(());
+        }
+        let picture = self.picture().await?;
+        self.absorb_all().await?;
+        for (id, pid, since) in running {
+            if !self.is_over(id)
+                && let Chain::Stuck(by) = self.chain(pid, &picture)
+                && self.deadlock_check_is_over(pid, &picture, since)
+            {
+                self.note_waiting(id, Waiting::Lock, by);
+            }
+        }
+        Ok(())
+    }
+
+    /// A step of a severed connection whose way is free ends with its session: only
+    /// `pg_stat_activity` will tell. Whether it is one.
+    pub(super) fn let_severed_go(&mut self, id: StepId) -> bool {
+        let Some(name) = self.steps.get(&id).map(|step| step.connection.clone()) else {
+            return false;
+        };
+        let link = self
+            .members
+            .get_mut(&name.pod)
+            .and_then(|member| member.links.get_mut(&name.index));
+        match link {
+            Some(link) if link.severed => {
+                link.severed = false;
+                link.server_closed = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn waiting_steps(&self) -> Vec<StepId> {
+        self.steps
+            .values()
+            .filter(|step| step.waiting.is_some() && !step.ended)
+            .map(|step| step.id)
+            .collect()
+    }
+
+    /// Whether a step that waits has its answer, or its session is over.
+    pub(super) fn is_over(&self, id: StepId) -> bool {
+        self.has_answer(id) || self.session_of(id).is_none_or(|(_, over)| over)
+    }
+}

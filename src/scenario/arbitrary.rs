@@ -1,0 +1,254 @@
+//! Any scenario, for tests: every value that a file can hold, and no other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::*;
+use crate::history::{ConnectionName, OnContention, PodName, Release};
+use crate::schedule::{
+    Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, SqlPattern, Stop, Turn,
+};
+
+/// A file that exists, for `schema`.
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
+/// Text of all kinds, never blank.
+fn words() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z]{1,8}",
+        "[ -~]{0,12}x[\"'\\\\\n\t]{0,3}",
+        "\\PC{0,6}é\u{7f}\u{1}\\PC{0,6}",
+        Just("'''\"\"\"\\".to_owned()),
+    ]
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        (0..100_000_u64).prop_map(Duration::from_millis),
+        any::<u64>().prop_map(Duration::from_nanos),
+    ]
+}
+
+fn sqlstate() -> impl Strategy<Value = String> {
+    "[1-9A-Z][0-9A-Z]{4}"
+}
+
+fn command() -> impl Strategy<Value = Vec<String>> {
+    vec(words(), 1..4)
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    let settings = (
+        select(SEEDER_LOCKS.to_vec()),
+        select(SEEDER_PROFILES.to_vec()),
+        any::<(bool, bool)>(),
+        of(any::<u64>()),
+        of(duration()),
+    )
+        .prop_map(
+            |(lock, profile, (reset, known_users), seed, linger)| SeederSettings {
+                lock: lock.to_owned(),
+                profile: profile.to_owned(),
+                reset,
+                known_users,
+                seed,
+                linger,
+            },
+        );
+    prop_oneof![
+        settings.prop_map(Program::Seeder),
+        command().prop_map(Program::Command),
+    ]
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    let prepare = prop_oneof![
+        words().prop_map(Prepare::Shell),
+        command().prop_map(Prepare::Command),
+    ];
+    let lock = prop_oneof![
+        any::<i64>().prop_map(LockName::Key),
+        any::<[i32; 2]>().prop_map(LockName::Keys),
+    ];
+    let env = vec(("[A-Z a-z.é\"]{1,6}", "\\PC{0,5}[\n\"]?"), 0..3);
+    (
+        program(),
+        of(Just(PathBuf::from(SCHEMA))),
+        of(prepare),
+        env,
+        of(vec(words(), 1..4)),
+        of(lock),
+        any::<(bool, bool, bool)>(),
+        of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
+    )
+        .prop_map(
+            |(program, schema, prepare, env, protect, lock, flags, time_limit)| Subject {
+                program,
+                schema,
+                prepare,
+                env: env.into_iter().collect::<BTreeMap<_, _>>(),
+                protect,
+                lock,
+                release: if flags.0 {
+                    Release::Any
+                } else {
+                    Release::Unlock
+                },
+                on_contention: if flags.1 {
+                    OnContention::Skip
+                } else {
+                    OnContention::Wait
+                },
+                witness: flags.2,
+                time_limit,
+            },
+        )
+}
+
+/// One of the pods `a`, `b`, `c`.
+fn pod() -> impl Strategy<Value = PodName> {
+    (0..3_usize).prop_map(PodName::of_index)
+}
+
+fn stop() -> impl Strategy<Value = Stop> {
+    let sql = || {
+        prop_oneof![
+            "[a-z ]{0,10}x".prop_filter_map("no pattern", |text| SqlPattern::new(&text).ok()),
+            "\\PC{1,8}".prop_filter_map("no pattern", |text| SqlPattern::new(&text).ok()),
+            Just(SqlPattern::new(r#"/^insert\s+into "?x/"#).unwrap()),
+        ]
+    };
+    prop_oneof![
+        (sql(), 1..=u32::MAX).prop_map(|(sql, nth)| Stop::Before { sql, nth }),
+        (sql(), 1..3_u32).prop_map(|(sql, nth)| Stop::After { sql, nth }),
+        (1..=u32::MAX).prop_map(Stop::Steps),
+        Just(Stop::Blocked),
+        Just(Stop::End),
+    ]
+}
+
+fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
+    let kind = prop_oneof![
+        Just(FaultKind::Kill),
+        duration().prop_map(|grace| FaultKind::Terminate { grace }),
+        sqlstate().prop_map(|sqlstate| FaultKind::Error { sqlstate }),
+        Just(FaultKind::TerminateBackend),
+        Just(FaultKind::CancelBackend),
+        Just(FaultKind::Reset),
+    ];
+    (kind, pod(), of(of(any::<u32>())), point).prop_map(|(kind, pod, session, point)| {
+        let session = match session {
+            _ if !kind.is_of_session() => SessionChoice::Next,
+            None => SessionChoice::Next,
+            Some(None) => SessionChoice::HoldingLock,
+            Some(Some(index)) => SessionChoice::Connection(ConnectionName {
+                pod: pod.clone(),
+                index,
+            }),
+        };
+        let no_answer = matches!(point, Point::Waiting | Point::After);
+        let point = match kind {
+            FaultKind::Error { .. } if no_answer => Point::InDoubt,
+            _ => point,
+        };
+        Fault {
+            kind,
+            pod,
+            session,
+            point,
+        }
+    })
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let points = vec![Point::Before, Point::InDoubt, Point::Waiting, Point::After];
+    let a_move = prop_oneof![
+        2 => (pod(), stop()).prop_map(|(pod, until)| Move::Turn(Turn { pod, until })),
+        1 => fault(select(points)).prop_map(Move::Fault),
+    ];
+    let free = (
+        duration(),
+        duration(),
+        any::<u64>(),
+        vec(fault(duration().prop_map(Point::At)), 0..3),
+    )
+        .prop_map(|(one, other, seed, faults)| FreeSchedule {
+            stagger: (one.min(other), one.max(other)),
+            seed,
+            faults,
+        });
+    prop_oneof![
+        3 => vec(a_move, 0..6).prop_map(Schedule::Controlled),
+        1 => free.prop_map(Schedule::Free),
+    ]
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    (
+        select(ExpectedVerdict::ALL.to_vec()),
+        subsequence(InvariantName::ALL.to_vec(), 0..=3),
+        subsequence(InvariantName::ALL.to_vec(), 0..=3),
+        (of(sqlstate()), of(words()), of(words())),
+        of(vec(sqlstate(), 1..3)),
+        subsequence(GuardName::ALL.to_vec(), 0..=3),
+    )
+        .prop_map(
+            |(verdict, violates, may_violate, error, only_sqlstates, guards)| {
+                let verdict = match verdict {
+                    ExpectedVerdict::Holds if !violates.is_empty() => ExpectedVerdict::Violated,
+                    other => other,
+                };
+                let errors = verdict != ExpectedVerdict::Holds
+                    || may_violate.contains(&InvariantName::NoErrors);
+                Expect {
+                    verdict,
+                    violates,
+                    may_violate,
+                    sqlstate: error.0.filter(|_| errors),
+                    constraint: error.1.filter(|_| errors),
+                    table: error.2.filter(|_| errors),
+                    only_sqlstates,
+                    guards,
+                }
+            },
+        )
+}
+
+/// Any scenario of at least three pods.
+pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
+    (
+        words(),
+        vec(words(), 0..3),
+        subject(),
+        (3..=MOST_PODS, any::<bool>()),
+        schedule(),
+        expect(),
+    )
+        .prop_map(
+            |(title, tags, subject, (count, recovery), schedule, expect)| Scenario {
+                title,
+                tags,
+                subject,
+                pods: Pods { count, recovery },
+                schedule,
+                expect,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, max_shrink_time: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read_again(scenario in scenario()) {
+        let text = scenario.to_toml();
+        let read = parse(&text, Path::new("any.toml"));
+        prop_assert_eq!(read.map_err(|error| format!("{error}\n{text}")), Ok(scenario));
+    }
+}

@@ -1,0 +1,312 @@
+//! A scenario file as it stands: every key it may have, with its type and its place.
+//!
+//! Owns the keys and their descriptions, which become the JSON schema. A key that is not here is an
+//! error. Whether a value is possible is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::history::{OnContention, Release};
+
+/// A scenario for lockproof: what to test, in what order, and what must come of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "lockproof scenario")]
+pub(super) struct File {
+    /// What the scenario shows, in one line.
+    #[schemars(with = "String")]
+    pub(super) title: Spanned<String>,
+    /// Words to choose scenarios by (`lockproof run --tag`).
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    /// What is tested.
+    #[schemars(with = "SubjectFile")]
+    pub(super) subject: Spanned<SubjectFile>,
+    /// How many copies of it.
+    #[serde(default)]
+    pub(super) pods: PodsFile,
+    /// In what order; left out, the pods run one after the other.
+    #[serde(default)]
+    pub(super) schedule: ScheduleFile,
+    /// What must come of it; left out, every invariant must hold.
+    #[serde(default)]
+    pub(super) expect: ExpectFile,
+}
+
+/// What is tested: either `seeder` or `command`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with the key `command` or `seeder`"
+)]
+pub(super) struct SubjectFile {
+    /// The built-in subject.
+    #[schemars(with = "Option<SeederFile>")]
+    pub(super) seeder: Option<Spanned<SeederFile>>,
+    /// A program and its arguments.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) command: Option<Spanned<Vec<String>>>,
+    /// SQL that makes the template database; relative to the scenario file.
+    #[schemars(with = "Option<String>")]
+    pub(super) schema: Option<Spanned<PathBuf>>,
+    /// A command that prepares the template database: a line for the shell, or a program and its
+    /// arguments.
+    #[schemars(with = "Option<PrepareFile>")]
+    pub(super) prepare: Option<Spanned<PrepareFile>>,
+    /// Further environment variables of every pod.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(super) env: BTreeMap<Spanned<String>, String>,
+    /// The protected tables; left out, every table that the clean run writes.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) protect: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The lock that must guard them; left out, whatever advisory lock the clean run takes.
+    #[schemars(with = "Option<LockFile>")]
+    pub(super) lock: Option<Spanned<LockFile>>,
+    /// How a lock grant may end: by an unlock on its session, or also by the session's end.
+    pub(super) release: Option<Release>,
+    /// What a pod does that finds the lock taken.
+    pub(super) on_contention: Option<OnContention>,
+    /// How long a run may take, such as "2m".
+    #[schemars(with = "Option<String>")]
+    pub(super) time_limit: Option<Spanned<String>>,
+    /// Whether triggers in the run's database watch every write (default: true).
+    pub(super) witness: Option<bool>,
+}
+
+/// What the built-in subject is told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { lock = \"session\", profile = \"tiny\" }"
+)]
+pub(super) struct SeederFile {
+    /// How it locks (default: session).
+    #[schemars(with = "Option<String>", extend("enum" = super::model::SEEDER_LOCKS))]
+    pub(super) lock: Option<Spanned<String>>,
+    /// How much it seeds (default: tiny).
+    #[schemars(with = "Option<String>", extend("enum" = super::model::SEEDER_PROFILES))]
+    pub(super) profile: Option<Spanned<String>>,
+    /// Whether it first drops and creates the schema.
+    #[serde(default)]
+    pub(super) reset: bool,
+    /// Whether it seeds the known users only.
+    #[serde(default)]
+    pub(super) known_users: bool,
+    /// Where its random draws start.
+    pub(super) seed: Option<u64>,
+    /// How long its process stays where its pool lives on, such as "300ms".
+    #[schemars(with = "Option<String>")]
+    pub(super) linger: Option<Spanned<String>>,
+}
+
+/// A command that prepares the template database.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a line for the shell, or a list of a program and its arguments"
+)]
+pub(super) enum PrepareFile {
+    /// A line for `sh -c`.
+    Shell(String),
+    /// A program and its arguments.
+    Command(Vec<String>),
+}
+
+/// An advisory lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { key = 0x47524f4f }"
+)]
+pub(super) struct LockFile {
+    /// Of `pg_advisory_lock(bigint)`.
+    pub(super) key: Option<i64>,
+    /// Of `pg_advisory_lock(int, int)`.
+    pub(super) keys: Option<[i32; 2]>,
+}
+
+/// How many copies of the subject.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table such as { count = 2 }")]
+pub(super) struct PodsFile {
+    /// How many (default: 2). They are called a, b, c, …
+    #[schemars(with = "Option<u8>", range(min = 1, max = 26))]
+    pub(super) count: Option<Spanned<i64>>,
+    /// Whether one more runs after all others have ended.
+    #[serde(default)]
+    pub(super) recovery: bool,
+}
+
+/// In what order: `turns`, where the harness releases every step, or `free`, in real time.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with the key `turns` or `free`"
+)]
+pub(super) struct ScheduleFile {
+    /// Turns and faults, one after the other; then every pod runs to its end.
+    #[schemars(with = "Option<Vec<MoveFile>>")]
+    pub(super) turns: Option<Vec<Spanned<MoveFile>>>,
+    /// Real time.
+    #[schemars(with = "Option<FreeFile>")]
+    pub(super) free: Option<Spanned<FreeFile>>,
+}
+
+/// `{ run = "a", until = … }` or `{ fault = … }`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table such as { run = \"a\" }")]
+pub(super) struct MoveFile {
+    /// Let this pod run.
+    #[schemars(with = "Option<String>")]
+    pub(super) run: Option<Spanned<String>>,
+    /// Until when; left out, to its end.
+    #[schemars(with = "Option<StopFile>")]
+    pub(super) until: Option<Spanned<StopFile>>,
+    /// Do something to a pod.
+    #[schemars(with = "Option<FaultFile>")]
+    pub(super) fault: Option<Spanned<FaultFile>>,
+}
+
+/// When a turn ends: one of `before`, `after` (each perhaps with `nth`), `steps`, `blocked`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { before = \"insert into t\" }"
+)]
+pub(super) struct StopFile {
+    /// When a step whose SQL begins so (or, between slashes, matches so) is held.
+    #[schemars(with = "Option<String>")]
+    pub(super) before: Option<Spanned<String>>,
+    /// When such a step has ended.
+    #[schemars(with = "Option<String>")]
+    pub(super) after: Option<Spanned<String>>,
+    /// Which of the matching steps of this turn, from 1.
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub(super) nth: Option<Spanned<i64>>,
+    /// After this many steps.
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub(super) steps: Option<Spanned<i64>>,
+    /// When the pod can do nothing but wait for a lock.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) blocked: Option<Spanned<bool>>,
+}
+
+/// Pods in real time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { stagger = [\"0ms\", \"3s\"] }"
+)]
+pub(super) struct FreeFile {
+    /// Each pod but the first starts a random time after the one before it, between these two
+    /// (default: all at once).
+    #[schemars(with = "Option<[String; 2]>")]
+    pub(super) stagger: Option<Spanned<[Spanned<String>; 2]>>,
+    /// Where the random times start (default: 0).
+    #[serde(default)]
+    pub(super) seed: u64,
+    /// Faults, each `at` a time since the run began.
+    #[serde(default)]
+    #[schemars(with = "Vec<FaultFile>")]
+    pub(super) faults: Vec<Spanned<FaultFile>>,
+}
+
+/// One fault: one of the names below, and in free pacing `at`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a table such as { kill = { pod = \"a\" } }"
+)]
+pub(super) struct FaultFile {
+    /// In free pacing: this long after the run began, such as "50ms".
+    #[schemars(with = "Option<String>")]
+    pub(super) at: Option<Spanned<String>>,
+    /// SIGKILL to all processes of the pod.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) kill: Option<Spanned<TargetFile>>,
+    /// SIGTERM to its first process, `grace` (default: 30s), then SIGKILL to all.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) terminate: Option<Spanned<TargetFile>>,
+    /// The step is answered with an error of this `sqlstate`.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) error: Option<Spanned<TargetFile>>,
+    /// `pg_terminate_backend` on a session.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) terminate_backend: Option<Spanned<TargetFile>>,
+    /// `pg_cancel_backend` on a session.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) cancel_backend: Option<Spanned<TargetFile>>,
+    /// The connection is reset (RST).
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) reset: Option<Spanned<TargetFile>>,
+}
+
+/// What a fault is done to, and at which point. A session is named by one of `connection`,
+/// `holding` and `next` (the default).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table such as { pod = \"a\" }")]
+pub(super) struct TargetFile {
+    /// The pod.
+    #[schemars(with = "String")]
+    pub(super) pod: Spanned<String>,
+    /// When (default: before the next step).
+    #[schemars(with = "Option<String>", extend("enum" = super::read_schedule::POINTS))]
+    pub(super) point: Option<Spanned<String>>,
+    /// Of `terminate`: how long the pod has, such as "2s".
+    #[schemars(with = "Option<String>")]
+    pub(super) grace: Option<Spanned<String>>,
+    /// Of `error`: the SQLSTATE.
+    #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]
+    pub(super) sqlstate: Option<Spanned<String>>,
+    /// The session of this connection, such as "a.0".
+    #[schemars(with = "Option<String>")]
+    pub(super) connection: Option<Spanned<String>>,
+    /// `"lock"`: the session that holds an advisory lock.
+    #[schemars(with = "Option<String>", extend("const" = "lock"))]
+    pub(super) holding: Option<Spanned<String>>,
+    /// `true`: the session whose step is next to be released.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) next: Option<Spanned<bool>>,
+}
+
+/// What must come of it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { violates = [\"no-errors\"] }"
+)]
+pub(super) struct ExpectFile {
+    /// The verdict; left out, `violated` where `violates` names an invariant, else `holds`.
+    #[schemars(with = "Option<super::names::ExpectedVerdict>")]
+    pub(super) verdict: Option<Spanned<String>>,
+    /// The invariants that must be violated.
+    #[serde(default)]
+    #[schemars(with = "Vec<super::names::InvariantName>")]
+    pub(super) violates: Vec<Spanned<String>>,
+    /// Further invariants that may be violated, or not.
+    #[serde(default)]
+    #[schemars(with = "Vec<super::names::InvariantName>")]
+    pub(super) may_violate: Vec<Spanned<String>>,
+    /// The SQLSTATE that must come.
+    #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]
+    pub(super) sqlstate: Option<Spanned<String>>,
+    /// The constraint that its error must name.
+    #[schemars(with = "Option<String>")]
+    pub(super) constraint: Option<Spanned<String>>,
+    /// The table that its error must name.
+    #[schemars(with = "Option<String>")]
+    pub(super) table: Option<Spanned<String>>,
+    /// The only SQLSTATEs that no-errors looks for.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) only_sqlstates: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Guards that must come true, besides those that always apply.
+    #[serde(default)]
+    #[schemars(with = "Vec<super::names::GuardName>")]
+    pub(super) guards: Vec<Spanned<String>>,
+}

@@ -1,0 +1,34 @@
+//! WHAT TO TEST: the TOML model, reading with spans, writing, JSON schema.
+//!
+//! Owns the scenario: what its file may say, what that means, and how it is written back. Pure but
+//! for reading the file (and looking whether a schema file is there). Knows nothing of how a
+//! scenario is run or judged. Every key that a file may hold stands in `file.rs`; what a value must
+//! be, beyond its type, in `read.rs` and `read_schedule.rs`; both ways are held together by a test
+//! that writes any scenario and reads it again.
+
+mod duration;
+mod error;
+mod file;
+mod find;
+mod model;
+mod names;
+mod read;
+mod read_expect;
+mod read_schedule;
+mod read_subject;
+mod schema;
+mod suggest;
+mod write;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod mistake_tests;
+
+pub use duration::{NotADuration, parse_duration, write_duration};
+pub use error::{Problem, ScenarioError};
+pub use find::find;
+pub use model::*;
+pub use names::*;
+pub use read::{load, parse};
+pub use schema::schema;

@@ -1,0 +1,288 @@
+//! A scenario as a value: subject, pods, schedule, expectation.
+//!
+//! Owns the defaults. Knows nothing of TOML.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::names::{ExpectedVerdict, GuardName, InvariantName};
+use crate::history::{LockKey, OnContention, Release};
+use crate::schedule::Schedule;
+
+/// What to test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// What it shows, in one line.
+    pub title: String,
+    /// Words to choose scenarios by.
+    pub tags: Vec<String>,
+    /// What is tested.
+    pub subject: Subject,
+    /// How many copies of it.
+    pub pods: Pods,
+    /// In what order, with what faults.
+    pub schedule: Schedule,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+impl Scenario {
+    /// Two pods of this program, one after the other, of which every invariant must hold.
+    #[must_use]
+    pub fn new(title: impl Into<String>, program: Program) -> Self {
+        Self {
+            title: title.into(),
+            tags: Vec::new(),
+            subject: Subject::new(program),
+            pods: Pods::default(),
+            schedule: Schedule::Controlled(Vec::new()),
+            expect: Expect::default(),
+        }
+    }
+}
+
+/// What is tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The command under test.
+    pub program: Program,
+    /// SQL that makes the template database; absolute.
+    pub schema: Option<PathBuf>,
+    /// A command that prepares the template database.
+    pub prepare: Option<Prepare>,
+    /// Further environment variables of every pod.
+    pub env: BTreeMap<String, String>,
+    /// The protected tables; `None`: every table that the clean run writes.
+    pub protect: Option<Vec<String>>,
+    /// The lock that must guard them; `None`: whatever the clean run takes.
+    pub lock: Option<LockName>,
+    /// How a lock grant may end.
+    pub release: Release,
+    /// What a pod does that finds the lock taken.
+    pub on_contention: OnContention,
+    /// How long a run may take; `None`: as the harness thinks fit.
+    pub time_limit: Option<Duration>,
+    /// Whether the witness is in the run's database.
+    pub witness: bool,
+}
+
+impl Subject {
+    /// This program, and all else as it is where a file says nothing.
+    #[must_use]
+    pub fn new(program: Program) -> Self {
+        Self {
+            program,
+            schema: None,
+            prepare: None,
+            env: BTreeMap::new(),
+            protect: None,
+            lock: None,
+            release: Release::Unlock,
+            on_contention: OnContention::Wait,
+            time_limit: None,
+            witness: true,
+        }
+    }
+}
+
+/// The command under test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// The built-in one.
+    Seeder(SeederSettings),
+    /// A program and its arguments; never empty.
+    Command(Vec<String>),
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seeder(settings) => settings.fmt(f),
+            Self::Command(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    let gap = if index == 0 { "" } else { " " };
+                    let plain = !word.is_empty()
+                        && word
+                            .chars()
+                            .all(|c| c.is_alphanumeric() || "-_./=:,@%+".contains(c));
+                    if plain {
+                        write!(f, "{gap}{word}")?;
+                    } else {
+                        write!(f, "{gap}'{}'", word.replace('\'', r"'\''"))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The names of the seeder's locks.
+pub const SEEDER_LOCKS: [&str; 15] = [
+    "session",
+    "guarded",
+    "whole-job",
+    "single",
+    "none",
+    "pooled",
+    "late",
+    "early-release",
+    "try-ignored",
+    "xact",
+    "shared",
+    "wrong-key",
+    "double",
+    "no-finally",
+    "end-first",
+];
+
+/// The names of the seeder's profiles.
+pub const SEEDER_PROFILES: [&str; 4] = ["tiny", "dev", "uat", "demo"];
+
+/// What the built-in subject is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeederSettings {
+    /// How it locks: one of [`SEEDER_LOCKS`].
+    pub lock: String,
+    /// How much it seeds: one of [`SEEDER_PROFILES`].
+    pub profile: String,
+    /// Whether it first drops and creates the schema.
+    pub reset: bool,
+    /// Whether it seeds the known users only.
+    pub known_users: bool,
+    /// Where its random draws start; `None`: its own default.
+    pub seed: Option<u64>,
+    /// How long its process stays where its pool lives on; `None`: its own default.
+    pub linger: Option<Duration>,
+}
+
+impl Default for SeederSettings {
+    fn default() -> Self {
+        Self {
+            lock: "session".to_owned(),
+            profile: "tiny".to_owned(),
+            reset: false,
+            known_users: false,
+            seed: None,
+            linger: None,
+        }
+    }
+}
+
+impl SeederSettings {
+    /// The arguments that follow `lockproof` on its command line.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = ["seed", "--lock", &self.lock, "--profile", &self.profile]
+            .map(str::to_owned)
+            .into();
+        let flags = [(self.reset, "--reset"), (self.known_users, "--known-users")];
+        arguments.extend(
+            flags
+                .iter()
+                .filter(|flag| flag.0)
+                .map(|flag| flag.1.to_owned()),
+        );
+        if let Some(seed) = self.seed {
+            arguments.extend(["--seed".to_owned(), seed.to_string()]);
+        }
+        if let Some(linger) = self.linger {
+            arguments.extend(["--linger".to_owned(), linger.as_millis().to_string()]);
+        }
+        arguments
+    }
+}
+
+impl fmt::Display for SeederSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lockproof {}", self.arguments().join(" "))
+    }
+}
+
+/// A command that prepares the template database. It gets the environment of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepare {
+    /// A line for `sh -c`.
+    Shell(String),
+    /// A program and its arguments; never empty.
+    Command(Vec<String>),
+}
+
+/// An advisory lock by its key, the database left aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockName {
+    /// `pg_advisory_lock(bigint)`.
+    Key(i64),
+    /// `pg_advisory_lock(int, int)`.
+    Keys([i32; 2]),
+}
+
+impl LockName {
+    /// The lock in this database.
+    #[must_use]
+    pub fn in_database(self, database: u32) -> LockKey {
+        match self {
+            Self::Key(key) => LockKey::bigint(database, key),
+            Self::Keys([first, second]) => LockKey::two_ints(database, first, second),
+        }
+    }
+}
+
+/// How many copies of the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pods {
+    /// How many, from 1 to [`MOST_PODS`].
+    pub count: usize,
+    /// Whether one more runs after all others have ended.
+    pub recovery: bool,
+}
+
+/// The most pods that a scenario can have: one for each letter.
+pub const MOST_PODS: usize = 26;
+
+impl Default for Pods {
+    fn default() -> Self {
+        Self {
+            count: 2,
+            recovery: false,
+        }
+    }
+}
+
+/// What must come of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// The verdict.
+    pub verdict: ExpectedVerdict,
+    /// The invariants that must be violated.
+    pub violates: Vec<InvariantName>,
+    /// Further ones that may be violated, or not.
+    pub may_violate: Vec<InvariantName>,
+    /// The SQLSTATE that must come.
+    pub sqlstate: Option<String>,
+    /// The constraint that its error must name.
+    pub constraint: Option<String>,
+    /// The table that its error must name.
+    pub table: Option<String>,
+    /// If set, the only SQLSTATEs that `no-errors` looks for.
+    pub only_sqlstates: Option<Vec<String>>,
+    /// Guards that must come true, besides those that always apply.
+    pub guards: Vec<GuardName>,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self {
+            verdict: ExpectedVerdict::Holds,
+            violates: Vec::new(),
+            may_violate: Vec::new(),
+            sqlstate: None,
+            constraint: None,
+            table: None,
+            only_sqlstates: None,
+            guards: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A scenario file to a scenario.
+//!
+//! Owns the order of the reading; each table has a reader of its own.
+
+use std::path::Path;
+
+use super::error::{ScenarioError, Wrong};
+use super::file::{File, PodsFile};
+use super::model::{MOST_PODS, Pods, Scenario};
+use super::read_expect::expect;
+use super::read_schedule::schedule;
+use super::read_subject::subject;
+
+/// Reads a scenario file.
+///
+/// # Errors
+/// When the file cannot be read, or what [`parse`] says.
+pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
+    let bytes = std::fs::read(path).map_err(|cause| ScenarioError::Unreadable {
+        path: path.to_owned(),
+        cause,
+    })?;
+    match str::from_utf8(&bytes) {
+        Ok(text) => parse(text, path),
+        Err(error) => {
+            let at = error.valid_up_to();
+            let text = String::from_utf8_lossy(&bytes);
+            let message = format!("the byte 0x{:02x} is no UTF-8", bytes[at]);
+            Err(Wrong::new(at..at + 1, message)
+                .help("save the file in the encoding UTF-8")
+                .in_file(path, &text))
+        }
+    }
+}
+
+/// The scenario of this text. The path names the file in errors, and its directory is where relative
+/// paths begin.
+///
+/// # Errors
+/// Names the place of whatever is no TOML, no key of a scenario, of a wrong type, or impossible: pods
+/// that do not exist, a schema file that is not there, and so on.
+pub fn parse(text: &str, path: &Path) -> Result<Scenario, ScenarioError> {
+    read(text, path).map_err(|wrong| wrong.in_file(path, text))
+}
+
+fn read(text: &str, path: &Path) -> Result<Scenario, Wrong> {
+    let file: File = toml::from_str(text).map_err(|error| Wrong::from_toml(&error, text))?;
+    if file.title.get_ref().trim().is_empty() {
+        return Err(Wrong::new(file.title.span(), "the title is empty"));
+    }
+    let pods = pods(&file.pods)?;
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
+    Ok(Scenario {
+        title: file.title.into_inner(),
+        tags: file.tags,
+        subject: subject(file.subject, directory)?,
+        pods,
+        schedule: schedule(&file.schedule, pods.count)?,
+        expect: expect(file.expect)?,
+    })
+}
+
+fn pods(file: &PodsFile) -> Result<Pods, Wrong> {
+    let mut pods = Pods {
+        recovery: file.recovery,
+        ..Pods::default()
+    };
+    if let Some(count) = &file.count {
+        pods.count = usize::try_from(*count.get_ref())
+            .ok()
+            .filter(|count| (1..=MOST_PODS).contains(count))
+            .ok_or_else(|| {
+                Wrong::new(
+                    count.span(),
+                    format!(
+                        "{} pods are not possible, 1 to {MOST_PODS} are",
+                        count.get_ref()
+                    ),
+                )
+            })?;
+    }
+    Ok(pods)
+}

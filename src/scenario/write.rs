@@ -1,0 +1,292 @@
+//! A scenario to its file.
+//!
+//! Owns the layout: one turn a line, nothing written that is as it would be anyway.
+
+use std::fmt::Write;
+
+use super::duration::write_duration;
+use super::model::{Expect, LockName, Prepare, Program, Scenario, SeederSettings, Subject};
+use super::names::ExpectedVerdict;
+use crate::history::{OnContention, Release};
+use crate::schedule::{Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop};
+
+impl Scenario {
+    /// The scenario as a file that reads back as the same scenario.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut page = Page::default();
+        page.key("title", &text(&self.title));
+        if !self.tags.is_empty() {
+            page.key("tags", &list(&self.tags));
+        }
+        page.table("subject");
+        subject(&mut page, &self.subject);
+        page.table("pods");
+        page.key("count", &self.pods.count.to_string());
+        if self.pods.recovery {
+            page.key("recovery", "true");
+        }
+        page.table("schedule");
+        schedule(&mut page, &self.schedule);
+        expect(&mut page, &self.expect);
+        page.out
+    }
+}
+
+/// A page of keys and tables.
+#[derive(Default)]
+struct Page {
+    out: String,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    fn key(&mut self, key: &str, value: &str) {
+        self.line(&format!("{key} = {value}"));
+    }
+
+    fn table(&mut self, name: &str) {
+        self.line(&format!("\n[{name}]"));
+    }
+}
+
+fn subject(page: &mut Page, subject: &Subject) {
+    match &subject.program {
+        Program::Seeder(settings) => page.key("seeder", &seeder(settings)),
+        Program::Command(words) => page.key("command", &list(words)),
+    }
+    if let Some(path) = &subject.schema {
+        page.key("schema", &text(&path.to_string_lossy()));
+    }
+    match &subject.prepare {
+        Some(Prepare::Shell(line)) => page.key("prepare", &text(line)),
+        Some(Prepare::Command(words)) => page.key("prepare", &list(words)),
+        None => {}
+    }
+    if !subject.env.is_empty() {
+        let pairs = subject.env.iter();
+        let pairs: Vec<String> = pairs
+            .map(|(name, value)| format!("{} = {}", bare(name), text(value)))
+            .collect();
+        page.key("env", &inline(&pairs));
+    }
+    if let Some(tables) = &subject.protect {
+        page.key("protect", &list(tables));
+    }
+    match subject.lock {
+        Some(LockName::Key(key)) if key > 0xffff => {
+            page.key("lock", &format!("{{ key = {key:#x} }}"))
+        }
+        Some(LockName::Key(key)) => page.key("lock", &format!("{{ key = {key} }}")),
+        Some(LockName::Keys([first, second])) => {
+            page.key("lock", &format!("{{ keys = [{first}, {second}] }}"));
+        }
+        None => {}
+    }
+    if subject.release == Release::Any {
+        page.key("release", "\"any\"");
+    }
+    if subject.on_contention == OnContention::Skip {
+        page.key("on_contention", "\"skip\"");
+    }
+    if let Some(limit) = subject.time_limit {
+        page.key("time_limit", &text(&write_duration(limit)));
+    }
+    if !subject.witness {
+        page.key("witness", "false");
+    }
+}
+
+fn seeder(settings: &SeederSettings) -> String {
+    let mut keys = vec![
+        format!("lock = {}", text(&settings.lock)),
+        format!("profile = {}", text(&settings.profile)),
+    ];
+    if settings.reset {
+        keys.push("reset = true".to_owned());
+    }
+    if settings.known_users {
+        keys.push("known_users = true".to_owned());
+    }
+    keys.extend(settings.seed.map(|seed| format!("seed = {seed}")));
+    keys.extend(
+        settings
+            .linger
+            .map(|time| format!("linger = {}", text(&write_duration(time)))),
+    );
+    inline(&keys)
+}
+
+fn schedule(page: &mut Page, schedule: &Schedule) {
+    match schedule {
+        Schedule::Controlled(moves) => {
+            let lines: Vec<String> = moves.iter().map(a_move).collect();
+            page.key("turns", &lines_of(&lines));
+        }
+        Schedule::Free(free) => free_schedule(page, free),
+    }
+}
+
+fn free_schedule(page: &mut Page, free: &FreeSchedule) {
+    // Keys of a table, not an inline one: inline tables stay on one line.
+    page.key(
+        "free.stagger",
+        &list(&[
+            write_duration(free.stagger.0),
+            write_duration(free.stagger.1),
+        ]),
+    );
+    page.key("free.seed", &free.seed.to_string());
+    if !free.faults.is_empty() {
+        let lines: Vec<String> = free.faults.iter().map(|one| inline(&fault(one))).collect();
+        page.key("free.faults", &lines_of(&lines));
+    }
+}
+
+fn a_move(one: &Move) -> String {
+    let turn = match one {
+        Move::Fault(one) => return inline(&[format!("fault = {}", inline(&fault(one)))]),
+        Move::Turn(turn) => turn,
+    };
+    let matching = |word: &str, sql: &str, nth: u32| {
+        let mut keys = vec![format!("{word} = {}", text(sql))];
+        if nth != 1 {
+            keys.push(format!("nth = {nth}"));
+        }
+        inline(&keys)
+    };
+    let until = match &turn.until {
+        Stop::Before { sql, nth } => matching("before", sql.text(), *nth),
+        Stop::After { sql, nth } => matching("after", sql.text(), *nth),
+        Stop::Steps(steps) => inline(&[format!("steps = {steps}")]),
+        Stop::Blocked => inline(&["blocked = true".to_owned()]),
+        Stop::End => String::new(),
+    };
+    let mut keys = vec![format!("run = {}", text(turn.pod.as_str()))];
+    if !until.is_empty() {
+        keys.push(format!("until = {until}"));
+    }
+    inline(&keys)
+}
+
+/// The keys of a fault: its time, if it has one, and itself.
+fn fault(fault: &Fault) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut target = vec![format!("pod = {}", text(fault.pod.as_str()))];
+    match &fault.kind {
+        FaultKind::Terminate { grace } => {
+            target.push(format!("grace = {}", text(&write_duration(*grace))));
+        }
+        FaultKind::Error { sqlstate } => target.push(format!("sqlstate = {}", text(sqlstate))),
+        _ => {}
+    }
+    if fault.kind.is_of_session() {
+        match &fault.session {
+            SessionChoice::Next => {}
+            SessionChoice::HoldingLock => target.push("holding = \"lock\"".to_owned()),
+            SessionChoice::Connection(name) => {
+                target.push(format!("connection = {}", text(&name.to_string())));
+            }
+        }
+    }
+    match fault.point {
+        Point::Before => {}
+        Point::At(time) => keys.push(format!("at = {}", text(&write_duration(time)))),
+        point => target.push(format!("point = {}", text(&point.to_string()))),
+    }
+    keys.push(format!("{} = {}", fault.kind.name(), inline(&target)));
+    keys
+}
+
+fn expect(page: &mut Page, expect: &Expect) {
+    if *expect == Expect::default() {
+        return;
+    }
+    page.table("expect");
+    let implied = if expect.violates.is_empty() {
+        ExpectedVerdict::Holds
+    } else {
+        ExpectedVerdict::Violated
+    };
+    if expect.verdict != implied {
+        page.key("verdict", &text(expect.verdict.name()));
+    }
+    let names = |names: Vec<&str>| (!names.is_empty()).then(|| list(&names));
+    let lists = [
+        (
+            "violates",
+            names(expect.violates.iter().map(|one| one.name()).collect()),
+        ),
+        (
+            "may_violate",
+            names(expect.may_violate.iter().map(|one| one.name()).collect()),
+        ),
+        ("sqlstate", expect.sqlstate.as_deref().map(text)),
+        ("constraint", expect.constraint.as_deref().map(text)),
+        ("table", expect.table.as_deref().map(text)),
+        ("only_sqlstates", expect.only_sqlstates.as_deref().map(list)),
+        (
+            "guards",
+            names(expect.guards.iter().map(|one| one.name()).collect()),
+        ),
+    ];
+    for (key, value) in lists {
+        if let Some(value) = value {
+            page.key(key, &value);
+        }
+    }
+}
+
+/// A string as TOML writes it.
+fn text(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A key, quoted where TOML wants it.
+fn bare(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !key.is_empty() && key.chars().all(plain) {
+        key.to_owned()
+    } else {
+        text(key)
+    }
+}
+
+fn list(values: &[impl AsRef<str>]) -> String {
+    let values: Vec<String> = values.iter().map(|value| text(value.as_ref())).collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn inline(keys: &[String]) -> String {
+    format!("{{ {} }}", keys.join(", "))
+}
+
+/// A list with one value a line.
+fn lines_of(values: &[String]) -> String {
+    if values.is_empty() {
+        return "[]".to_owned();
+    }
+    let lines: String = values.iter().map(|value| format!("  {value},\n")).collect();
+    format!("[\n{lines}]")
+}

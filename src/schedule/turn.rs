@@ -1,0 +1,133 @@
+//! Turns and stops: who runs, and until when.
+//!
+//! Owns their shape and the sentence that describes each. Knows nothing of how a turn is driven.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::pattern::SqlPattern;
+use crate::history::PodName;
+
+/// In what order, and with what faults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Turns and faults, one after the other; then every pod in the order of its name to its end.
+    Controlled(Vec<Move>),
+    /// Real time.
+    Free(FreeSchedule),
+}
+
+/// Pods in real time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeSchedule {
+    /// Each pod but the first starts a random time after the one before it, between these two.
+    pub stagger: (Duration, Duration),
+    /// The seed of the random times.
+    pub seed: u64,
+    /// Faults; their points are times.
+    pub faults: Vec<Fault>,
+}
+
+/// One line of a controlled schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Move {
+    /// Let a pod run.
+    Turn(Turn),
+    /// Do something to it.
+    Fault(Fault),
+}
+
+/// Let one pod run, step by step, until a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The pod.
+    pub pod: PodName,
+    /// Until when.
+    pub until: Stop,
+}
+
+/// When a turn ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// When the nth step of this turn that matches is held, before the server sees it.
+    Before {
+        /// What to match.
+        sql: SqlPattern,
+        /// Which match, from 1.
+        nth: u32,
+    },
+    /// When the nth step of this turn that matches has ended.
+    After {
+        /// What to match.
+        sql: SqlPattern,
+        /// Which match, from 1.
+        nth: u32,
+    },
+    /// After this many steps.
+    Steps(u32),
+    /// When the pod can do nothing but wait for a lock.
+    Blocked,
+    /// At the pod's end.
+    End,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nth = |nth: &u32| {
+            if *nth == 1 {
+                String::new()
+            } else {
+                format!(" (match {nth})")
+            }
+        };
+        match self {
+            Self::Before { sql, nth: n } => write!(f, "until before {sql}{}", nth(n)),
+            Self::After { sql, nth: n } => write!(f, "until after {sql}{}", nth(n)),
+            Self::Steps(1) => f.write_str("for 1 step"),
+            Self::Steps(steps) => write!(f, "for {steps} steps"),
+            Self::Blocked => f.write_str("until blocked"),
+            Self::End => f.write_str("to its end"),
+        }
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "run {} {}", self.pod, self.until)
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Turn(turn) => turn.fmt(f),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use super::fault::{FaultKind, SessionChoice};
+        write!(f, "{} {}", self.kind.name(), self.pod)?;
+        if self.kind.is_of_session() {
+            match &self.session {
+                SessionChoice::Next => f.write_str(", the session of its next step")?,
+                SessionChoice::HoldingLock => f.write_str(", the session that holds the lock")?,
+                SessionChoice::Connection(name) => write!(f, ", connection {name}")?,
+            }
+        }
+        match &self.kind {
+            FaultKind::Error { sqlstate } => write!(f, ", SQLSTATE {sqlstate}")?,
+            FaultKind::Terminate { grace } => write!(f, ", grace {} ms", grace.as_millis())?,
+            _ => {}
+        }
+        write!(f, " ({})", self.point)
+    }
+}

@@ -1,0 +1,19 @@
+//! FINDING IT: the loops over runs: one scenario to its verdict, replays, random baselines.
+//!
+//! Owns how often what is run and what the runs say together. Knows nothing of how a run is
+//! driven, nor of how anything is shown. (Strategies that look for a schedule come here.)
+
+mod error;
+mod expectation;
+mod printed;
+mod replay;
+mod stage;
+mod stress;
+mod trial;
+
+pub use error::TrialError;
+pub use expectation::unexpected;
+pub use replay::{Replays, replay};
+pub use stage::{Job, Stage};
+pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
+pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, weigh};

@@ -1,0 +1,226 @@
+//! The stage on which a subject's runs happen: its template databases.
+//!
+//! Owns schema and preparation. Every run's database is a copy of one of the two templates: with
+//! the witness, or without.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tokio::process::Command;
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::ErrorPosition;
+
+use super::error::TrialError;
+use super::printed::Printed;
+use crate::evidence::WITNESS_SQL;
+use crate::pod::Program;
+use crate::run::Place;
+use crate::server::{Database, Server};
+use crate::sql::beginnings;
+
+/// The longest that a prepare command may take.
+const PREPARE_LIMIT: Duration = Duration::from_secs(300);
+/// The longest that a schema may take.
+const SCHEMA_LIMIT: Duration = Duration::from_secs(120);
+
+/// A subject, ready to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its command and environment.
+    pub program: Program,
+    /// The command as a person would write it.
+    pub text: String,
+    /// SQL that makes the template database, with the name by which errors tell of it.
+    pub schema: Option<(String, String)>,
+    /// A command that prepares the template database, after the schema.
+    pub prepare: Option<Vec<String>>,
+}
+
+impl Job {
+    /// Whether the template databases of these two jobs are the same.
+    #[must_use]
+    pub fn same_stage(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.prepare == other.prepare
+    }
+}
+
+/// The template databases of a subject.
+#[derive(Debug)]
+pub struct Stage {
+    server: Server,
+    bare: Database,
+    witness: Database,
+    witnessed: bool,
+}
+
+impl Stage {
+    /// Makes the templates.
+    ///
+    /// # Errors
+    /// When the schema or the prepare command fails, with what they said.
+    pub async fn build(server: &Server, job: &Job) -> Result<Self, TrialError> {
+        let bare = server.create_database("bare", None).await?;
+        if let Some((name, sql)) = &job.schema {
+            apply(server, &bare, name, sql).await?;
+        }
+        if let Some(command) = &job.prepare {
+            prepare(server, &bare, command, &job.program).await?;
+        }
+        let witness = server.create_database("witness", Some(&bare)).await?;
+        let witnessed = server.superuser() && server.log_readable();
+        if witnessed {
+            apply(server, &witness, "the witness", WITNESS_SQL).await?;
+        }
+        Ok(Self {
+            server: server.clone(),
+            bare,
+            witness,
+            witnessed,
+        })
+    }
+
+    /// Where runs of this subject happen.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            server: &self.server,
+            template: &self.witness,
+            bare_template: &self.bare,
+        }
+    }
+
+    /// Whether the server allows a witness: a superuser, and a log that can be read.
+    #[must_use]
+    pub fn witnessed(&self) -> bool {
+        self.witnessed
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Drops the templates.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn strike(self) -> Result<(), TrialError> {
+        self.server.drop_database(self.witness).await?;
+        self.server.drop_database(self.bare).await?;
+        Ok(())
+    }
+}
+
+async fn apply(
+    server: &Server,
+    database: &Database,
+    name: &str,
+    sql: &str,
+) -> Result<(), TrialError> {
+    let failed = |line: Option<usize>, why: String| {
+        let shown = line
+            .and_then(|line| Some((line, sql.lines().nth(line - 1)?)))
+            .map(|(line, text)| format!("\n  {line} | {}", text.trim_end()))
+            .unwrap_or_default();
+        TrialError::Schema {
+            name: name.to_owned(),
+            line,
+            why: why + &shown,
+        }
+    };
+    let client = server.connect(&database.name).await?;
+    let mut completed = 0;
+    match tokio::time::timeout(SCHEMA_LIMIT, execute(&client, sql, &mut completed)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(failed(
+            line_of(&error, sql, completed),
+            crate::evidence::driver_text(&error),
+        )),
+        Err(_) => Err(failed(
+            None,
+            format!("it did not end within {} s", SCHEMA_LIMIT.as_secs()),
+        )),
+    }
+}
+
+/// Runs all statements of a text, and counts those that are done.
+async fn execute(
+    client: &tokio_postgres::Client,
+    sql: &str,
+    completed: &mut usize,
+) -> Result<(), tokio_postgres::Error> {
+    let mut messages = std::pin::pin!(client.simple_query_raw(sql).await?);
+    while let Some(message) = messages.try_next().await? {
+        if matches!(message, SimpleQueryMessage::CommandComplete(_)) {
+            *completed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// The line that an error is about: where the server says it is, else where the statement begins
+/// that comes after those that are done.
+fn line_of(error: &tokio_postgres::Error, sql: &str, completed: usize) -> Option<usize> {
+    let db = error.as_db_error()?;
+    let before = match db.position() {
+        Some(ErrorPosition::Original(position)) => {
+            let characters = usize::try_from(*position).ok()?.saturating_sub(1);
+            sql.char_indices()
+                .nth(characters)
+                .map_or(sql.len(), |(at, _)| at)
+        }
+        _ => *beginnings(sql).get(completed)?,
+    };
+    Some(sql[..before].matches('\n').count() + 1)
+}
+
+async fn prepare(
+    server: &Server,
+    database: &Database,
+    command: &[String],
+    program: &Program,
+) -> Result<(), TrialError> {
+    let address = server.address();
+    let failed = |why: String| TrialError::Prepare {
+        command: address.redact(command.join(" ")),
+        why: address.redact(why),
+    };
+    let Some((first, rest)) = command.split_first() else {
+        return Ok(());
+    };
+    let mut child = Command::new(first);
+    child
+        .args(rest)
+        .envs(program.env.iter().cloned())
+        .envs(crate::run::environment(
+            address,
+            &database.name,
+            "prepare",
+            &address.host,
+            address.port,
+        )?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if let Some(dir) = &program.dir {
+        child.current_dir(dir);
+    }
+    let mut child = child
+        .spawn()
+        .map_err(|error| failed(format!("it could not be started: {error}")))?;
+    let mut printed = Printed::default();
+    let status = tokio::time::timeout(PREPARE_LIMIT, printed.until_end(&mut child)).await;
+    match status {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(format!("{status}{}", printed.last_words()))),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!(
+            "it did not end within {} s{}",
+            PREPARE_LIMIT.as_secs(),
+            printed.last_words()
+        ))),
+    }
+}

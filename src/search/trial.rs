@@ -1,0 +1,281 @@
+//! One scenario to its verdict.
+//!
+//! Owns the way there: clean and serial runs, the run proper, the verdict, and the one confirmation
+//! without the witness that a violation needs before it is told.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::error::TrialError;
+use super::expectation::unexpected;
+use super::stage::{Job, Stage};
+use crate::history::{Line, LockKey, LockRule, Rules, Writer};
+use crate::invariant::{InvariantName, Judgement, Verdict, judge};
+use crate::run::{BaselineRuns, Plan, measure, qualified, run_once};
+use crate::scenario::Scenario;
+use crate::schedule::Schedule;
+
+/// The file of a run's history in its run directory.
+pub const HISTORY: &str = "history.jsonl";
+/// The file of the confirming run's history.
+pub const CONFIRMATION: &str = "confirmation.jsonl";
+/// How long a run may take if the scenario says nothing.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// A scenario with what its clean and serial runs showed.
+#[derive(Debug)]
+pub struct Trial<'a> {
+    stage: &'a Stage,
+    scenario: &'a Scenario,
+    plan: Plan,
+    measured: BaselineRuns,
+}
+
+/// What came of a scenario.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The history of the run that was judged.
+    pub lines: Vec<Line>,
+    /// The verdict, after confirmation.
+    pub verdict: Verdict,
+    /// Why it is not as expected; empty if it is.
+    pub unexpected: Vec<String>,
+    /// Hash over the trace.
+    pub trace_hash: String,
+    /// What the confirmation without the witness showed.
+    pub confirmation: Confirmation,
+    /// How long the run proper took, from its database's making to its dropping.
+    pub took: Duration,
+    /// How long it took until the history began.
+    pub prepared: Duration,
+}
+
+/// What a second run without the witness showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// There was nothing to confirm.
+    NotNeeded,
+    /// The run itself was without the witness, or in free pacing, where no run repeats another.
+    NotPossible(String),
+    /// These were violated again.
+    Confirmed(Vec<InvariantName>),
+    /// These were not, so they are inconclusive.
+    Refuted(Vec<InvariantName>),
+}
+
+impl<'a> Trial<'a> {
+    /// Makes the clean and serial runs. `measured`: those of the same subject and number of pods,
+    /// if they have been made.
+    ///
+    /// # Errors
+    /// When the clean run does not succeed or the harness cannot do its work.
+    pub async fn prepare(
+        stage: &'a Stage,
+        scenario: &'a Scenario,
+        job: &Job,
+        measured: Option<BaselineRuns>,
+    ) -> Result<Self, TrialError> {
+        let subject = &scenario.subject;
+        let mut plan = Plan {
+            title: scenario.title.clone(),
+            subject: job.text.clone(),
+            program: job.program.clone(),
+            pods: scenario.pods.count,
+            recovery: scenario.pods.recovery,
+            schedule: scenario.schedule.clone(),
+            rules: Rules {
+                protect: Vec::new(),
+                lock: LockRule::None,
+                release: subject.release,
+                on_contention: subject.on_contention,
+                only_sqlstates: scenario.expect.only_sqlstates.clone(),
+                guards: scenario
+                    .expect
+                    .guards
+                    .iter()
+                    .map(|guard| guard.name().to_owned())
+                    .collect(),
+            },
+            baseline: None,
+            one_request: false,
+            witness: subject.witness && stage.witnessed(),
+            time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
+        };
+        let measured = match measured {
+            Some(measured) => measured,
+            None => measure(stage.place(), &plan).await?,
+        };
+        plan.rules.protect = match &subject.protect {
+            Some(tables) => tables.iter().map(|table| qualified(table)).collect(),
+            None => measured.baseline.written.clone(),
+        };
+        plan.rules.lock = lock_rule(scenario, &measured.locks);
+        plan.one_request = measured.baseline.max_open_requests <= 1;
+        plan.baseline = Some(measured.baseline.clone());
+        Ok(Self {
+            stage,
+            scenario,
+            plan,
+            measured,
+        })
+    }
+
+    /// The same trial with no witness in its databases, as fast as it can be.
+    #[must_use]
+    pub fn without_witness(mut self) -> Self {
+        self.plan.witness = false;
+        self
+    }
+
+    /// What clean and serial runs showed.
+    #[must_use]
+    pub fn measured(&self) -> &BaselineRuns {
+        &self.measured
+    }
+
+    /// Runs the scenario once and judges it; a violation is confirmed without the witness. With
+    /// `dir`, the histories are written there, as `history.jsonl` and `confirmation.jsonl`.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub async fn run(&self, dir: Option<&Path>) -> Result<Outcome, TrialError> {
+        let mut outcome = self.run_unconfirmed(writer(dir, HISTORY)?).await?;
+        if outcome.verdict.judgement == Judgement::Violated {
+            outcome.confirmation = self.confirm(&mut outcome.verdict, dir).await?;
+            outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the scenario once and judges it, without confirmation.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub async fn run_unconfirmed(&self, writer: Writer) -> Result<Outcome, TrialError> {
+        self.run_along(&self.plan.schedule, writer).await
+    }
+
+    /// Runs the subject along another schedule and judges it, without confirmation.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub async fn run_along(
+        &self,
+        schedule: &Schedule,
+        writer: Writer,
+    ) -> Result<Outcome, TrialError> {
+        let plan = Plan {
+            schedule: schedule.clone(),
+            ..self.plan.clone()
+        };
+        let begun = Instant::now();
+        let run = run_once(self.stage.place(), &plan, writer, false).await?;
+        let took = begun.elapsed();
+        let verdict = judge(&run.lines)?;
+        Ok(Outcome {
+            unexpected: unexpected(&verdict, &self.scenario.expect),
+            verdict,
+            trace_hash: run.trace_hash,
+            lines: run.lines,
+            confirmation: Confirmation::NotNeeded,
+            took,
+            prepared: run.prepared,
+        })
+    }
+
+    async fn confirm(
+        &self,
+        verdict: &mut Verdict,
+        dir: Option<&Path>,
+    ) -> Result<Confirmation, TrialError> {
+        if !self.plan.witness {
+            return Ok(Confirmation::NotPossible(
+                "the run was without the witness".to_owned(),
+            ));
+        }
+        if matches!(self.plan.schedule, Schedule::Free(_)) {
+            return Ok(Confirmation::NotPossible(
+                "in free pacing no run repeats another".to_owned(),
+            ));
+        }
+        let plan = Plan {
+            witness: false,
+            ..self.plan.clone()
+        };
+        let writer = writer(dir, CONFIRMATION)?;
+        let run = run_once(self.stage.place(), &plan, writer, false).await?;
+        Ok(weigh(verdict, &judge(&run.lines)?))
+    }
+}
+
+/// Weighs a verdict by that on the same schedule without the witness: what holds there was the
+/// witness's doing, and is inconclusive. (Some writes cannot be seen without the witness; an
+/// invariant that is inconclusive there refutes nothing.)
+pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
+    // A run that took another course refutes nothing.
+    if let Some(guard) = bare.guards.iter().find(|guard| !guard.met) {
+        return Confirmation::NotPossible(format!(
+            "without the witness guard {} was not met: {}",
+            guard.name, guard.why
+        ));
+    }
+    let mut confirmed = Vec::new();
+    let mut refuted = Vec::new();
+    for one in &mut verdict.invariants {
+        if one.judgement != Judgement::Violated {
+            continue;
+        }
+        match bare.of(one.name).map(|bare| bare.judgement) {
+            Some(Judgement::Holds) => {
+                one.judgement = Judgement::Inconclusive;
+                one.why = format!("seen only with the witness in the database: {}", one.why);
+                refuted.push(one.name);
+            }
+            Some(Judgement::Violated) => confirmed.push(one.name),
+            _ => {}
+        }
+    }
+    if verdict.judgement == Judgement::Violated && verdict.violated().next().is_none() {
+        verdict.judgement = Judgement::Inconclusive;
+    }
+    if refuted.is_empty() {
+        Confirmation::Confirmed(confirmed)
+    } else {
+        Confirmation::Refuted(refuted)
+    }
+}
+
+fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {
+    Ok(match dir {
+        Some(dir) => Writer::create(&dir.join(name))?,
+        None => Writer::in_memory(),
+    })
+}
+
+fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
+    match scenario.subject.lock {
+        Some(name) => LockRule::Named(name.in_database(0)),
+        None if clean.is_empty() => LockRule::None,
+        None => LockRule::FromCleanRun(clean.to_vec()),
+    }
+}
+
+impl Outcome {
+    /// Writes scenario and verdict beside the history.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, scenario: &Scenario, dir: &Path) -> Result<(), TrialError> {
+        write(dir.join("scenario.toml"), &scenario.to_toml())?;
+        let verdict =
+            serde_json::to_string_pretty(&self.verdict).map_err(|error| TrialError::Write {
+                path: dir.join("verdict.json"),
+                cause: error.into(),
+            })?;
+        write(dir.join("verdict.json"), &format!("{verdict}\n"))
+    }
+}
+
+fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {
+    std::fs::write(&path, text).map_err(|cause| TrialError::Write { path, cause })
+}

@@ -1,0 +1,200 @@
+//! Which server the user wants.
+//!
+//! Owns the reading of `--server` and `--image`. Knows nothing of how one is had.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::address::{Address, Secret};
+use super::error::ServerError;
+use tokio_postgres::config::{Host, SslMode};
+
+/// The image that is used when neither `--image` nor `LOCKPROOF_IMAGE` names one.
+pub(super) const DEFAULT_IMAGE: &str = "postgres:16-alpine";
+
+/// Which kind of server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ServerChoice {
+    /// A container, else the machine's own PostgreSQL.
+    #[default]
+    Auto,
+    /// A container.
+    Container,
+    /// The machine's own PostgreSQL binaries.
+    Local,
+    /// A server that is already there. Only databases that lockproof creates are used.
+    External(Address),
+}
+
+impl ServerChoice {
+    /// `auto`, `container`, `local` or `external`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Container => "container",
+            Self::Local => "local",
+            Self::External(_) => "external",
+        }
+    }
+}
+
+/// As `--server` takes it, without a password.
+impl fmt::Display for ServerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::External(address) => write!(f, "postgres://{address}"),
+            _ => f.write_str(self.kind()),
+        }
+    }
+}
+
+impl FromStr for ServerChoice {
+    type Err = ServerError;
+
+    fn from_str(text: &str) -> Result<Self, ServerError> {
+        match text.trim() {
+            "auto" => Ok(Self::Auto),
+            "container" => Ok(Self::Container),
+            "local" => Ok(Self::Local),
+            url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                external(url).map(Self::External)
+            }
+            _ => Err(ServerError::Choice {
+                given: without_password(text),
+                why: "it is none of these words and no postgres URL".to_owned(),
+            }),
+        }
+    }
+}
+
+fn external(url: &str) -> Result<Address, ServerError> {
+    let wrong = |why: String| ServerError::Choice {
+        given: without_password(url),
+        why,
+    };
+    // The driver's own parser knows the percent signs and the parameters after the question
+    // mark. Its message may quote a value, so only its kind is passed on.
+    let config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|_| wrong("the URL cannot be read".to_owned()))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(wrong(
+            "sslmode=require: lockproof reads the wire and so speaks no TLS; use sslmode=disable"
+                .to_owned(),
+        ));
+    }
+    let host = match config.get_hosts() {
+        [Host::Tcp(host)] => host.clone(),
+        [] => return Err(wrong("it names no host".to_owned())),
+        [_] => {
+            return Err(wrong(
+                "it names a Unix socket; a TCP host is needed".to_owned(),
+            ));
+        }
+        _ => return Err(wrong("it names several hosts; one is needed".to_owned())),
+    };
+    let password = match config.get_password() {
+        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        None => std::env::var("PGPASSWORD").unwrap_or_default(),
+    };
+    Ok(Address {
+        host,
+        port: config.get_ports().first().copied().unwrap_or(5432),
+        user: config
+            .get_user()
+            .map(str::to_owned)
+            .or_else(|| std::env::var("PGUSER").ok())
+            .unwrap_or_else(|| "postgres".to_owned()),
+        password: Secret::new(password),
+        maintenance: config.get_dbname().unwrap_or("postgres").to_owned(),
+    })
+}
+
+/// The text with whatever could be a password taken out.
+fn without_password(text: &str) -> String {
+    let scheme_end = text.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = text.split_at(scheme_end);
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) if query.to_ascii_lowercase().contains("pass") => (rest, "?***"),
+        Some((rest, _)) => (rest, "?…"),
+        None => (rest, ""),
+    };
+    let rest = match rest.rsplit_once('@') {
+        Some((who, place)) => {
+            let user = who.split_once(':').map_or(who, |(user, _)| user);
+            format!("{user}:***@{place}")
+        }
+        None => rest.to_owned(),
+    };
+    format!("{scheme}{rest}{query}")
+}
+
+/// What the user said about the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerOptions {
+    /// Which kind.
+    pub choice: ServerChoice,
+    /// The image of a container. Left out: `LOCKPROOF_IMAGE`, else `postgres:16-alpine`.
+    pub image: Option<String>,
+}
+
+impl ServerOptions {
+    /// This choice, and everything else by default.
+    #[must_use]
+    pub fn of(choice: ServerChoice) -> Self {
+        Self {
+            choice,
+            image: None,
+        }
+    }
+
+    /// The image that somebody asked for, if anybody did.
+    pub(super) fn wanted_image(&self) -> Option<String> {
+        self.image
+            .clone()
+            .or_else(|| std::env::var("LOCKPROOF_IMAGE").ok())
+            .filter(|image| !image.trim().is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_mean_themselves() {
+        for word in ["auto", "container", "local"] {
+            assert_eq!(word.parse::<ServerChoice>().unwrap().to_string(), word);
+        }
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let ServerChoice::External(address) = "postgres://ann:s%40crt@db.example:7000/work"
+            .parse()
+            .unwrap()
+        else {
+            panic!("not external");
+        };
+        assert_eq!(address.to_string(), "ann@db.example:7000");
+        assert_eq!(address.password.expose(), "s@crt");
+        assert_eq!(address.maintenance, "work");
+    }
+
+    #[test]
+    fn no_error_about_a_url_shows_its_password() {
+        for url in [
+            "postgres://ann:s3cret@/work?host=/tmp",
+            "postgres://ann:s3cret@h:port/x",
+            "postgres://ann:s3cret@h/x?sslmode=require",
+            "postgres://h/x?password=s3cret&bad=1",
+            "mysql://ann:s3cret@h/x",
+            "ann:s3cret@h",
+        ] {
+            let error = url.parse::<ServerChoice>().unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+            assert!(error.contains("auto, container, local"), "{error}");
+        }
+    }
+}

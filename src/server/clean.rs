@@ -1,0 +1,316 @@
+//! What dead owners left behind: finding it and removing it.
+//!
+//! Owns the judgement. Something is left behind only if the kernel says so: the lease or run
+//! file it belongs to is locked by nobody, and the process that started it is gone. Where that
+//! cannot be told (another machine's container), a running thing is spared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::address::Address;
+use super::choice::ServerChoice;
+use super::client::{self, ask};
+use super::database;
+use super::docker;
+use super::guard;
+use super::handle::run_name;
+use super::home;
+use super::lease;
+use super::machine;
+use super::owned;
+use super::state::{self, RUN_VARIABLE};
+use super::stored::{LEASE_FILE, StoredServer};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What a clean-up did, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CleanReport {
+    /// What was removed.
+    pub removed: Vec<String>,
+    /// What was found and left alone, and why.
+    pub spared: Vec<String>,
+    /// What should have gone and did not.
+    pub problems: Vec<String>,
+}
+
+/// Removes what dead lockproofs of this user left: processes of pods, servers with their data,
+/// containers, databases on shared servers and, if one is given, on an external server. Touches
+/// nothing of a live run.
+pub async fn clean(external: Option<&ServerChoice>) -> CleanReport {
+    let mut report = CleanReport::default();
+    processes(&mut report);
+    instances(&mut report).await;
+    data_homes(&mut report);
+    containers(&mut report).await;
+    for (instance, stored) in live_instances() {
+        report.spared.push(format!(
+            "{} server at {}:{} ({}): in use",
+            stored.kind,
+            stored.host,
+            stored.port,
+            instance.display()
+        ));
+        databases(&stored.address(), false, &mut report).await;
+    }
+    if let Some(ServerChoice::External(address)) = external {
+        databases(address, true, &mut report).await;
+    }
+    run_files(&mut report);
+    report
+}
+
+/// The part that is done, silently, whenever a server is started.
+pub(super) async fn sweep() {
+    let mut report = CleanReport::default();
+    instances(&mut report).await;
+    data_homes(&mut report);
+    containers(&mut report).await;
+    run_files(&mut report);
+    for what in report.removed {
+        // The keeper's standard error is a file in the instance's directory.
+        eprintln!("removed {what}, left by a dead run");
+    }
+}
+
+/// Pods whose owner died, and servers whose data directory is gone.
+fn processes(report: &mut CleanReport) {
+    let mut marks: BTreeMap<String, usize> = BTreeMap::new();
+    for seen in machine::all() {
+        if let Some(mark) = machine::environment_value(seen.name.pid, RUN_VARIABLE) {
+            *marks.entry(mark).or_default() += 1;
+        }
+    }
+    for (mark, count) in marks {
+        if state::mark_is_dead(&mark) {
+            for process in guard::kill_marked(&mark) {
+                report
+                    .removed
+                    .push(format!("process {} of a dead run", process.pid));
+            }
+        } else {
+            report
+                .spared
+                .push(format!("{count} processes of a live run ({mark})"));
+        }
+    }
+    let Some(prefix) = home::shm_prefix() else {
+        return;
+    };
+    let marker = format!("-D {}", prefix.display());
+    let homeless: BTreeSet<PathBuf> = machine::all()
+        .iter()
+        .map(|seen| machine::arguments(seen.name.pid))
+        .filter(|arguments| arguments.contains("postgres"))
+        .filter_map(|arguments| {
+            let from = arguments.find(&marker)? + 3;
+            let data = arguments[from..].split(' ').next()?;
+            Some(PathBuf::from(data))
+        })
+        .filter(|data| !data.exists())
+        .collect();
+    for data in homeless {
+        if home::stop(&data) {
+            report
+                .removed
+                .push(format!("server process of {} (deleted)", data.display()));
+        }
+    }
+}
+
+/// The folders of all instances of this user.
+fn all_instances() -> Vec<PathBuf> {
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect()
+    };
+    folders(&state::root_path())
+        .iter()
+        .filter(|folder| !folder.ends_with("runs"))
+        .flat_map(|folder| folders(folder))
+        .collect()
+}
+
+fn live_instances() -> Vec<(PathBuf, StoredServer)> {
+    all_instances()
+        .into_iter()
+        .filter(|instance| !state::is_free(&instance.join(LEASE_FILE)))
+        .filter_map(|instance| StoredServer::read(&instance).map(|stored| (instance, stored)))
+        .collect()
+}
+
+async fn instances(report: &mut CleanReport) {
+    for instance in all_instances() {
+        if lease::is_abandoned(&instance) {
+            report.removed.extend(owned::tear_down(&instance).await);
+        }
+    }
+}
+
+/// Data on the memory file system whose instance is gone.
+fn data_homes(report: &mut CleanReport) {
+    let Some(prefix) = home::shm_prefix() else {
+        return;
+    };
+    let (Some(parent), Some(start)) = (prefix.parent(), prefix.file_name()) else {
+        return;
+    };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if !name
+            .as_encoded_bytes()
+            .starts_with(start.as_encoded_bytes())
+        {
+            continue;
+        }
+        let home = entry.path();
+        match fs::read_to_string(home.join(home::OWNER_FILE)) {
+            Ok(instance) => {
+                if lease::is_abandoned(Path::new(&instance)) {
+                    report.removed.extend(home::remove(&home));
+                }
+            }
+            // Made an instant ago, or by somebody who died right then.
+            Err(_) => {
+                let old = entry
+                    .metadata()
+                    .and_then(|data| data.modified())
+                    .ok()
+                    .and_then(|time| time.elapsed().ok())
+                    .is_some_and(|age| age > Duration::from_secs(60));
+                if old {
+                    report.removed.extend(home::remove(&home));
+                }
+            }
+        }
+    }
+}
+
+async fn containers(report: &mut CleanReport) {
+    let Ok(engine) = docker::engine().await else {
+        return;
+    };
+    let found = match docker::containers(&engine).await {
+        Ok(found) => found,
+        Err(error) => return report.problems.push(error),
+    };
+    for container in found {
+        let name = format!("container {}", container.name);
+        if container.is_from_here() {
+            if container.owner_lives() || !lease::is_abandoned(container.instance()) {
+                report.spared.push(format!("{name}: in use"));
+                continue;
+            }
+        } else if container.running {
+            report.spared.push(format!(
+                "{name}: it runs, and was started on another machine or before the last boot"
+            ));
+            continue;
+        }
+        match docker::remove(&engine, &container.id).await {
+            Ok(()) => report.removed.push(name),
+            Err(error) => report.problems.push(error),
+        }
+    }
+}
+
+/// Databases of dead runs on a server that is in use.
+async fn databases(address: &Address, external: bool, report: &mut CleanReport) {
+    if let Err(error) = try_databases(address, external, report).await {
+        report
+            .problems
+            .push(format!("databases at {address}: {error}"));
+    }
+}
+
+async fn try_databases(
+    address: &Address,
+    external: bool,
+    report: &mut CleanReport,
+) -> Result<(), String> {
+    let config = address.config(&address.maintenance);
+    let client = client::on_this_runtime(&config, LIMIT)
+        .await
+        .map_err(|failure| failure.why().to_owned())?;
+    let listed = ask(
+        &client,
+        "list its databases",
+        "SELECT pg_catalog.string_agg(datname || ' ' || (SELECT pg_catalog.count(*) \
+         FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid), chr(10)) \
+         FROM pg_catalog.pg_database d WHERE datname LIKE 'lockproof%'",
+        LIMIT,
+    )
+    .await
+    .map_err(|error| error.to_string())?
+    .unwrap_or_default();
+    for line in listed.lines() {
+        let (name, sessions) = line.rsplit_once(' ').unwrap_or((line, "0"));
+        let Some(run) = database::run_of(name) else {
+            continue;
+        };
+        if state::run_is_alive(run) || is_connected(&client, run).await? {
+            report
+                .spared
+                .push(format!("database {name} at {address}: its run lives"));
+            continue;
+        }
+        // From another machine's run we see no file; its pods may still work.
+        if external && sessions != "0" {
+            report.spared.push(format!(
+                "database {name} at {address}: {sessions} sessions are in it"
+            ));
+            continue;
+        }
+        ask(
+            &client,
+            "drop a database",
+            &database::drop_sql(name),
+            Duration::from_secs(60),
+        )
+        .await
+        .map_err(|error| error.to_string())?;
+        report.removed.push(format!("database {name} at {address}"));
+    }
+    Ok(())
+}
+
+/// Whether the run has its maintenance connection to this server.
+async fn is_connected(client: &tokio_postgres::Client, run: &str) -> Result<bool, String> {
+    ask(
+        client,
+        "list its sessions",
+        &format!(
+            "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE application_name = '{}'",
+            run_name(run)
+        ),
+        LIMIT,
+    )
+    .await
+    .map(|row| row.is_some())
+    .map_err(|error| error.to_string())
+}
+
+fn run_files(report: &mut CleanReport) {
+    let root = state::root_path();
+    for entry in fs::read_dir(root.join("runs"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path();
+        if state::is_free(&path) {
+            state::forget_run(&path, Duration::ZERO);
+            report.removed.push(format!("run file {}", path.display()));
+        }
+    }
+    state::tidy(lease::START_LOCK, Duration::ZERO);
+}

@@ -1,0 +1,216 @@
+//! A server in a container, by testcontainers.
+//!
+//! Owns the choice of the image, the pull, the start and the wait for readiness.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::PortBinding;
+use testcontainers::core::{IntoContainerPort, Mount};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerRequest, ImageExt};
+use testcontainers_modules::postgres::Postgres;
+
+use super::address::{Address, Secret};
+use super::choice::DEFAULT_IMAGE;
+use super::client::{self, ConnectFailure};
+use super::docker::{self, in_full};
+use super::local::SUPERUSER;
+use super::settings;
+
+const PULL_LIMIT: Duration = Duration::from_secs(60);
+const CREATE_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Where the data is in the container: the official image has moved its own between versions.
+const DATA_HOME: &str = "/var/lib/lockproof";
+
+/// A container whose server accepts connections.
+pub(super) struct Started {
+    pub(super) address: Address,
+    pub(super) id: String,
+    pub(super) image: String,
+    /// Why this image.
+    pub(super) why: String,
+}
+
+/// Starts a server in a container.
+///
+/// # Errors
+/// A text that says which step failed. Containers that were made are removed.
+pub(super) async fn start(
+    instance: &Path,
+    wanted_image: Option<&str>,
+    password: &Secret,
+    progress: impl Fn(String),
+) -> Result<Started, String> {
+    let engine = docker::engine().await?;
+    let (image, why) = image(&engine, wanted_image, progress).await?;
+    let outcome = start_image(&engine, instance, &image, password).await;
+    match outcome {
+        Ok((address, id)) => Ok(Started {
+            address,
+            id,
+            image,
+            why,
+        }),
+        Err(error) => {
+            docker::remove_of(&engine, instance).await;
+            Err(format!("{image}: {error}"))
+        }
+    }
+}
+
+/// The image to use and why; it is there when this returns.
+async fn image(
+    engine: &Docker,
+    wanted: Option<&str>,
+    progress: impl Fn(String),
+) -> Result<(String, String), String> {
+    let image = wanted.unwrap_or(DEFAULT_IMAGE).to_owned();
+    if docker::has_image(engine, &image).await? {
+        return Ok((image, "the image is there".to_owned()));
+    }
+    progress(format!("pulling {image}"));
+    let start = Instant::now();
+    let pulled = tokio::time::timeout(PULL_LIMIT, request(&image).pull_image()).await;
+    let why = match pulled {
+        Ok(Ok(_)) => {
+            return Ok((
+                image,
+                format!("pulled in {:.1} s", start.elapsed().as_secs_f32()),
+            ));
+        }
+        Ok(Err(error)) => in_full(&error),
+        Err(_) => format!("the pull took more than {} s", PULL_LIMIT.as_secs()),
+    };
+    if wanted.is_none()
+        && let Some(own) = docker::own_image(engine).await
+    {
+        return Ok((own, format!("no registry gave {image}; this image is here")));
+    }
+    Err(format!(
+        "image {image} is not there and could not be pulled ({why}); .ci/make-image makes one \
+         from this machine's PostgreSQL, to be named by --image or LOCKPROOF_IMAGE"
+    ))
+}
+
+fn request(image: &str) -> ContainerRequest<Postgres> {
+    // The last colon, unless it belongs to a registry's port.
+    let (name, tag) = match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    };
+    Postgres::default().with_name(name).with_tag(tag)
+}
+
+async fn start_image(
+    engine: &Docker,
+    instance: &Path,
+    image: &str,
+    password: &Secret,
+) -> Result<(Address, String), String> {
+    // The stored form: the image passes it on to initdb, and a client then sends the password
+    // itself, which costs nothing; SCRAM would cost 3 ms a connection.
+    let verifier = postgres_protocol::password::md5(password.expose().as_bytes(), SUPERUSER);
+    let settings = settings::DISPOSABLE
+        .iter()
+        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+    let on_loopback = engine_is_here();
+    let request = request(image)
+        .with_env_var("POSTGRES_USER", SUPERUSER)
+        .with_env_var("POSTGRES_PASSWORD", verifier)
+        .with_env_var("POSTGRES_DB", "postgres")
+        .with_env_var("POSTGRES_HOST_AUTH_METHOD", "password")
+        .with_env_var(
+            "POSTGRES_INITDB_ARGS",
+            "--encoding=UTF8 --locale=C --no-sync",
+        )
+        .with_env_var("PGDATA", format!("{DATA_HOME}/data"))
+        .with_mount(Mount::tmpfs_mount(DATA_HOME))
+        // The collector takes the messages that the module waits for; we connect instead.
+        .with_ready_conditions(Vec::new())
+        .with_startup_timeout(CREATE_LIMIT)
+        .with_cmd(settings)
+        .with_labels(docker::labels(instance))
+        // Mapped by name: an image need not say which port it listens on.
+        .with_mapped_port(0, 5432.tcp());
+    let request = if on_loopback {
+        // By default the port would be open to the network.
+        request.with_host_config_modifier(|config| {
+            config.port_bindings = Some(HashMap::from([(
+                "5432/tcp".to_owned(),
+                Some(vec![PortBinding {
+                    host_ip: Some("127.0.0.1".to_owned()),
+                    host_port: Some(String::new()),
+                }]),
+            )]));
+        })
+    } else {
+        request
+    };
+    let container = tokio::time::timeout(CREATE_LIMIT, request.start())
+        .await
+        .map_err(|_| format!("not started within {} s", CREATE_LIMIT.as_secs()))?
+        .map_err(|error| in_full(&error))?;
+    let port = container.get_host_port_ipv4(5432.tcp()).await;
+    let host = container.get_host().await;
+    let id = container.id().to_owned();
+    // Dropping it would remove the container; its life is tied to the lease instead.
+    std::mem::forget(container);
+    let address = Address {
+        host: if on_loopback {
+            "127.0.0.1".to_owned()
+        } else {
+            // The port is that of IPv4; the name may stand for ::1 first.
+            match host.map_err(|error| in_full(&error))?.to_string() {
+                name if name == "localhost" => "127.0.0.1".to_owned(),
+                name => name,
+            }
+        },
+        port: port.map_err(|error| format!("its port: {}", in_full(&error)))?,
+        user: SUPERUSER.to_owned(),
+        password: password.clone(),
+        maintenance: "postgres".to_owned(),
+    };
+    wait_ready(engine, &id, &address).await?;
+    Ok((address, id))
+}
+
+/// Whether the engine's loopback is ours: a socket on this machine, and we are in no container.
+fn engine_is_here() -> bool {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    (host.is_empty() || host.starts_with("unix://")) && !Path::new("/.dockerenv").exists()
+}
+
+/// The image first runs a server that only listens on a Unix socket, so a TCP connection that
+/// is let in means that the real one runs.
+async fn wait_ready(engine: &Docker, id: &str, address: &Address) -> Result<(), String> {
+    let config = address.config("postgres");
+    let start = Instant::now();
+    let mut looked = start;
+    loop {
+        let saw = match client::on_this_runtime(&config, Duration::from_secs(5)).await {
+            Ok(_) => return Ok(()),
+            Err(ConnectFailure::Refused(why, state)) if state != "57P03" => {
+                return Err(format!("its server refused the first connection: {why}"));
+            }
+            // Docker's own proxy accepts before the server does, and closes again.
+            Err(failure) => failure.why().to_owned(),
+        };
+        if looked.elapsed() > Duration::from_millis(200) {
+            looked = Instant::now();
+            if let Some(how) = docker::ended(engine, id).await {
+                return Err(how);
+            }
+        }
+        if start.elapsed() > READY_LIMIT {
+            return Err(format!(
+                "its server was not ready within {} s: {saw}",
+                READY_LIMIT.as_secs()
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

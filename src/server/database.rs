@@ -1,0 +1,102 @@
+//! Databases that lockproof makes, and their names.
+//!
+//! Owns the rule by which a database is known as lockproof's, and whose: its name is
+//! `lockproof_<run id>_<purpose>_<number>`.
+
+/// A database that lockproof made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Database {
+    /// Its name: lower-case letters, digits and underscores.
+    pub name: String,
+    /// Its oid, as in `pg_locks.database`.
+    pub oid: u32,
+}
+
+const PREFIX: &str = "lockproof_";
+
+/// The name of a new database.
+pub(super) fn name(run_id: &str, purpose: &str, number: u64) -> String {
+    // Postgres cuts names at 63 bytes; the number must survive.
+    let purpose: String = purpose
+        .chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '_',
+        })
+        .take(20)
+        .collect();
+    format!("{PREFIX}{run_id}_{purpose}_{number}")
+}
+
+/// The id of the run that made a database of this name; `None` if lockproof did not.
+pub(super) fn run_of(name: &str) -> Option<&str> {
+    let (id, rest) = name.strip_prefix(PREFIX)?.split_once('_')?;
+    let number = rest.rsplit_once('_')?.1;
+    let is_id = id.len() == 10 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_id && number.parse::<u64>().is_ok()).then_some(id)
+}
+
+/// How to drop a database, sessions in it or not.
+pub(super) fn drop_sql(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))
+}
+
+/// How to make a database. Without a template it is empty, UTF8 and of the C locale, whatever
+/// the server's own are.
+pub(super) fn create_sql(
+    name: &str,
+    template: Option<&str>,
+    major: u32,
+    disposable: bool,
+) -> String {
+    let mut sql = format!("CREATE DATABASE {}", quoted(name));
+    match template {
+        Some(template) => {
+            sql.push_str(&format!(" TEMPLATE {}", quoted(template)));
+            // 13 ms against 25, but it forces two checkpoints, which a server with other
+            // databases would feel. Before 15 it was the only way.
+            if major >= 15 && disposable {
+                sql.push_str(" STRATEGY FILE_COPY");
+            }
+        }
+        None => {
+            sql.push_str(" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'");
+            if major >= 15 {
+                sql.push_str(" LOCALE_PROVIDER libc");
+            }
+        }
+    }
+    sql
+}
+
+/// An identifier in quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_whose_it_is() {
+        let name = name("0123456789", "Clean run: a \"very\" long purpose", 7);
+        assert_eq!(name, "lockproof_0123456789_clean_run__a__very___7");
+        assert!(name.len() <= 63);
+        assert_eq!(run_of(&name), Some("0123456789"));
+    }
+
+    #[test]
+    fn other_databases_are_not_ours() {
+        for name in [
+            "postgres",
+            "lockproof",
+            "lockproof_test",
+            "lockproof_mine_x_1",
+            "lockproof_0123456789_x",
+            "my_lockproof_0123456789_x_1",
+        ] {
+            assert_eq!(run_of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The Docker engine: is it there, which images has it, which containers are ours.
+//!
+//! Owns the labels by which containers are known, and their removal. Every question is bounded.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error as DockerError;
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder,
+};
+
+use super::machine::{self, ProcessName};
+
+/// The repository of images that `.ci/make-image` makes.
+pub(super) const OWN_IMAGES: &str = "lockproof/postgres";
+
+const LABEL_INSTANCE: &str = "lockproof.instance";
+const LABEL_OWNER: &str = "lockproof.owner";
+const LABEL_OWNER_STARTED: &str = "lockproof.owner-started";
+const LABEL_BOOT: &str = "lockproof.boot";
+const LABEL_NAMESPACE: &str = "lockproof.pid-namespace";
+
+/// An engine that runs answers a ping at once.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A connection to the engine that has answered.
+///
+/// # Errors
+/// A text that says what is wrong with it.
+pub(super) async fn engine() -> Result<Docker, String> {
+    // In a task of its own: with half a TLS configuration the library panics.
+    let client = tokio::spawn(testcontainers::core::client::docker_client_instance())
+        .await
+        .map_err(|error| format!("Docker's settings are broken: {error}"))?
+        .map_err(|error| format!("no Docker engine: {}", in_full(&error)))?;
+    match tokio::time::timeout(PING_LIMIT, client.ping()).await {
+        Ok(Ok(_)) => Ok(client),
+        Ok(Err(error)) => Err(format!("Docker did not answer: {}", in_full(&error))),
+        Err(_) => Err(format!(
+            "Docker did not answer within {} s",
+            PING_LIMIT.as_secs()
+        )),
+    }
+}
+
+/// An error with its causes; many of Docker's say little themselves.
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// Bounds a request to the engine.
+pub(super) async fn bounded<T>(
+    what: &str,
+    request: impl Future<Output = Result<T, DockerError>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(LIMIT, request).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("Docker could not {what}: {}", in_full(&error))),
+        Err(_) => Err(format!(
+            "Docker did not {what} within {} s",
+            LIMIT.as_secs()
+        )),
+    }
+}
+
+/// Whether an image is there.
+pub(super) async fn has_image(engine: &Docker, image: &str) -> Result<bool, String> {
+    match tokio::time::timeout(LIMIT, engine.inspect_image(image)).await {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(DockerError::DockerResponseServerError {
+            status_code: 404, ..
+        })) => Ok(false),
+        Ok(Err(error)) => Err(format!("image {image}: {}", in_full(&error))),
+        Err(_) => Err(format!("Docker did not look image {image} up in time")),
+    }
+}
+
+/// The tags of all images, sorted.
+pub(super) async fn images(engine: &Docker) -> Result<Vec<String>, String> {
+    let options = ListImagesOptionsBuilder::new().build();
+    let found = bounded("list its images", engine.list_images(Some(options))).await?;
+    let mut tags: Vec<String> = found.into_iter().flat_map(|i| i.repo_tags).collect();
+    tags.sort();
+    Ok(tags)
+}
+
+/// The image that `.ci/make-image` made here, if it made any; of the highest version.
+pub(super) async fn own_image(engine: &Docker) -> Option<String> {
+    let prefix = format!("{OWN_IMAGES}:");
+    images(engine)
+        .await
+        .ok()?
+        .into_iter()
+        .filter_map(|tag| {
+            let version: u32 = tag.strip_prefix(&prefix)?.parse().ok()?;
+            Some((version, tag))
+        })
+        .max()
+        .map(|(_, tag)| tag)
+}
+
+/// The labels of a container that this process is going to keep.
+pub(super) fn labels(instance: &Path) -> Vec<(String, String)> {
+    let owner = ProcessName::own();
+    [
+        (LABEL_INSTANCE, instance.display().to_string()),
+        (LABEL_OWNER, owner.pid.to_string()),
+        (LABEL_OWNER_STARTED, owner.started),
+        (LABEL_BOOT, machine::boot_id()),
+        (LABEL_NAMESPACE, machine::pid_namespace()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// A container that some lockproof started.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) running: bool,
+    labels: HashMap<String, String>,
+}
+
+impl Found {
+    fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    /// The instance it belongs to.
+    pub(super) fn instance(&self) -> &Path {
+        Path::new(self.label(LABEL_INSTANCE))
+    }
+
+    /// Whether its keeper was started in this boot of this machine, in this process namespace;
+    /// only then can we tell whether that still lives.
+    pub(super) fn is_from_here(&self) -> bool {
+        self.label(LABEL_BOOT) == machine::boot_id()
+            && self.label(LABEL_NAMESPACE) == machine::pid_namespace()
+    }
+
+    /// Whether the process that started it still lives.
+    pub(super) fn owner_lives(&self) -> bool {
+        let owner = ProcessName {
+            pid: self.label(LABEL_OWNER).parse().unwrap_or(0),
+            started: self.label(LABEL_OWNER_STARTED).to_owned(),
+        };
+        owner.is_alive()
+    }
+}
+
+/// All containers that some lockproof started, stopped ones too.
+pub(super) async fn containers(engine: &Docker) -> Result<Vec<Found>, String> {
+    let filters = HashMap::from([("label".to_owned(), vec![LABEL_INSTANCE.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    let found = bounded("list containers", engine.list_containers(Some(options))).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|summary| {
+            Some(Found {
+                id: summary.id?,
+                name: summary
+                    .names
+                    .and_then(|names| names.into_iter().next())
+                    .unwrap_or_default()
+                    .trim_start_matches('/')
+                    .to_owned(),
+                running: summary
+                    .status
+                    .is_some_and(|status| status.starts_with("Up")),
+                labels: summary.labels.unwrap_or_default(),
+            })
+        })
+        .collect())
+}
+
+/// Removes a container with its volumes, running or not. One that is gone already is no error.
+pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), String> {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    match tokio::time::timeout(LIMIT, engine.remove_container(id, Some(options))).await {
+        Ok(
+            Ok(())
+            | Err(DockerError::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }),
+        ) => Ok(()),
+        Ok(Err(error)) => Err(format!("container {id}: {}", in_full(&error))),
+        Err(_) => Err(format!("container {id} was not removed in time")),
+    }
+}
+
+/// Removes every container of an instance; what was removed, in words.
+pub(super) async fn remove_of(engine: &Docker, instance: &Path) -> Vec<String> {
+    let mut removed = Vec::new();
+    for found in containers(engine).await.unwrap_or_default() {
+        if found.instance() == instance {
+            match remove(engine, &found.id).await {
+                Ok(()) => removed.push(format!("container {}", found.name)),
+                Err(error) => tracing::warn!(error, "could not remove a container"),
+            }
+        }
+    }
+    removed
+}
+
+/// If a container has ended: how, and the last it printed.
+pub(super) async fn ended(engine: &Docker, id: &str) -> Option<String> {
+    use futures_util::StreamExt;
+    let state = engine.inspect_container(id, None).await.ok()?.state?;
+    if state.running.unwrap_or(true) {
+        return None;
+    }
+    let options = LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .tail("20")
+        .build();
+    let mut lines = engine.logs(id, Some(options));
+    let mut text = String::new();
+    while let Ok(Some(Ok(line))) = tokio::time::timeout(PING_LIMIT, lines.next()).await {
+        text.push_str(&line.to_string());
+    }
+    Some(format!(
+        "it ended with exit code {}: {}",
+        state.exit_code.unwrap_or(-1),
+        text.trim()
+    ))
+}

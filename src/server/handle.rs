@@ -1,0 +1,370 @@
+//! A running server in the hands of a run.
+//!
+//! Owns the connections for maintenance, the databases that were made, and giving it all back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use super::address::Address;
+use super::choice::{ServerChoice, ServerOptions};
+use super::client::{self, CONNECT_LIMIT, ask};
+use super::database::{self, Database};
+use super::error::{Attempt, ServerError};
+use super::external::{self, Profile};
+use super::guardian::{Guardian, Registration, Ward};
+use super::lease::{self, Held};
+use super::state;
+use crate::history::ServerFacts;
+
+/// How long a database may take to be made or dropped.
+const DATABASE_LIMIT: Duration = Duration::from_secs(60);
+/// How long the last one out waits for the server to be gone.
+const RELEASE_LIMIT: Duration = Duration::from_secs(20);
+/// Idle connections for maintenance that are kept.
+const KEPT_IDLE: usize = 4;
+
+/// A running server. Clones are the same handle; `release` on one of them ends all.
+///
+/// When the last clone is dropped without `release`, the guardian removes its databases and the
+/// keeper the server, soon but not at once.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    facts: ServerFacts,
+    address: Address,
+    profile: Profile,
+    disposable: bool,
+    guardian: Guardian,
+    /// Connections to the maintenance database that nobody uses at the moment.
+    idle: Mutex<Vec<Client>>,
+    databases: Mutex<BTreeMap<String, Registration>>,
+    held: Mutex<Option<(Held, Registration)>>,
+}
+
+/// Numbers databases through the whole process, whatever the handle.
+static NEXT_DATABASE: AtomicU64 = AtomicU64::new(1);
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("facts", &self.inner.facts)
+            .field("address", &self.inner.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server as the options ask: one that other processes of this machine may share.
+    ///
+    /// # Errors
+    /// When none can be had; the message lists what was tried and why it failed.
+    pub async fn acquire(options: &ServerOptions) -> Result<Self, ServerError> {
+        Self::had(options, false).await
+    }
+
+    /// A server that nobody shares, for whoever wants to restart or crash it.
+    ///
+    /// # Errors
+    /// As for `acquire`. An external server cannot be owned.
+    pub async fn own(options: &ServerOptions) -> Result<Self, ServerError> {
+        if let ServerChoice::External(address) = &options.choice {
+            return Err(ServerError::NoServer {
+                tried: vec![Attempt {
+                    kind: "external".to_owned(),
+                    why: format!("{address} belongs to somebody else and cannot be owned alone"),
+                }],
+            });
+        }
+        Self::had(options, true).await
+    }
+
+    async fn had(options: &ServerOptions, alone: bool) -> Result<Self, ServerError> {
+        let guardian = Guardian::start()?;
+        let (held, address, kind, description) = match &options.choice {
+            ServerChoice::External(address) => {
+                let description = format!("external server {address} (--server)");
+                (None, address.clone(), "external".to_owned(), description)
+            }
+            _ => {
+                let held = if alone {
+                    lease::start_alone(options).await?
+                } else {
+                    lease::join_or_start(options).await?
+                };
+                let address = held.stored.address();
+                let kind = held.stored.kind.clone();
+                let description = held.stored.description.clone();
+                (Some(held), address, kind, description)
+            }
+        };
+        let config = maintenance_config(&address);
+        let client = client::on_a_thread(config, CONNECT_LIMIT)
+            .await
+            .map_err(|failure| failure.into_error(&address.maintenance, &address.to_string()));
+        let examined = match client {
+            Ok(client) => external::examine(&client)
+                .await
+                .map(|profile| (client, profile)),
+            Err(error) => Err(error),
+        };
+        let (client, profile) = examined.map_err(|error| match &options.choice {
+            ServerChoice::External(address) => ServerError::NoServer {
+                tried: vec![Attempt {
+                    kind: format!("external {address}"),
+                    why: error.to_string(),
+                }],
+            },
+            _ => error,
+        })?;
+        let description = match &profile.log_missing {
+            None => description,
+            Some(missing) => format!("{description}; its log cannot be read: {missing}"),
+        };
+        let held = held.map(|held| {
+            let ward = Ward::Server(held.instance().to_path_buf());
+            let registration = guardian.register(ward);
+            (held, registration)
+        });
+        Ok(Self {
+            inner: Arc::new(Inner {
+                facts: ServerFacts {
+                    kind,
+                    version: profile.version.clone(),
+                    description,
+                },
+                address,
+                profile,
+                disposable: held.is_some(),
+                guardian,
+                idle: Mutex::new(vec![client]),
+                databases: Mutex::new(BTreeMap::new()),
+                held: Mutex::new(held),
+            }),
+        })
+    }
+
+    /// Which server it is, its version, and in one line which was taken and why.
+    #[must_use]
+    pub fn facts(&self) -> &ServerFacts {
+        &self.inner.facts
+    }
+
+    /// Where it listens and as whom to log in.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.inner.address
+    }
+
+    /// The major version, such as 16.
+    #[must_use]
+    pub fn major(&self) -> u32 {
+        self.inner.profile.major
+    }
+
+    /// Whether the role of `address` is superuser.
+    #[must_use]
+    pub fn superuser(&self) -> bool {
+        self.inner.profile.superuser
+    }
+
+    /// Whether the server's structured log (csvlog) can be read through SQL. If not, the
+    /// description says what would be needed.
+    #[must_use]
+    pub fn log_readable(&self) -> bool {
+        self.inner.profile.log_missing.is_none()
+    }
+
+    /// Connects directly to a database, within 15 s. The connection is driven by a task on the
+    /// caller's runtime: it stands still when that is not polled.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer in time.
+    pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
+        let config = self.inner.address.config(database);
+        client::on_this_runtime(&config, CONNECT_LIMIT)
+            .await
+            .map_err(|failure| failure.into_error(database, &self.inner.address.to_string()))
+    }
+
+    /// Makes a database: empty (UTF8, C locale), or a copy of a template that nobody is
+    /// connected to. Within 60 s.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer in time.
+    pub async fn create_database(
+        &self,
+        purpose: &str,
+        template: Option<&Database>,
+    ) -> Result<Database, ServerError> {
+        let inner = &self.inner;
+        let number = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
+        let name = database::name(state::run_id(), purpose, number);
+        // First told, then made: a SIGKILL in between leaves nothing.
+        let registration = inner.guardian.register(Ward::Database {
+            name: name.clone(),
+            server: inner.address.clone(),
+        });
+        lock(&inner.databases).insert(name.clone(), registration);
+        let template = template.map(|template| template.name.as_str());
+        let mut statements = vec![database::create_sql(
+            &name,
+            template,
+            inner.profile.major,
+            inner.disposable,
+        )];
+        if !inner.disposable && inner.profile.superuser {
+            statements.extend(external::settings_sql(&name));
+        }
+        let made = self
+            .with_maintenance(&format!("create database {name}"), statements)
+            .await;
+        if let Err(error) = made {
+            self.forget(&name, true);
+            return Err(error);
+        }
+        let oid = self
+            .with_maintenance(
+                "look up the new database",
+                vec![format!(
+                    "SELECT oid FROM pg_catalog.pg_database WHERE datname = '{name}'"
+                )],
+            )
+            .await?
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| ServerError::Refused {
+                what: format!("find database {name}"),
+                why: "it was made and is not there".to_owned(),
+            })?;
+        Ok(Database { name, oid })
+    }
+
+    /// Drops a database with all sessions in it. Within 60 s.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer in time.
+    pub async fn drop_database(&self, database: Database) -> Result<(), ServerError> {
+        self.drop_by_name(&database.name).await
+    }
+
+    async fn drop_by_name(&self, name: &str) -> Result<(), ServerError> {
+        self.with_maintenance(
+            &format!("drop database {name}"),
+            vec![database::drop_sql(name)],
+        )
+        .await?;
+        self.forget(name, false);
+        Ok(())
+    }
+
+    /// Drops what databases of this handle are still there and gives its share of the server
+    /// back. If it was the last share, the server is gone when this returns (within 20 s).
+    ///
+    /// # Errors
+    /// When something could not be dropped or the server does not stop in time. What is left
+    /// stays on the guardian's list.
+    pub async fn release(self) -> Result<(), ServerError> {
+        let inner = &self.inner;
+        let held = lock(&inner.held).take();
+        let alone = match &held {
+            // Nobody else's server: what is in it goes with it.
+            Some((held, _)) => held.is_last().await,
+            None => false,
+        };
+        let names: Vec<String> = lock(&inner.databases).keys().cloned().collect();
+        let mut first_error = None;
+        for name in names {
+            if alone {
+                self.forget(&name, false);
+            } else if let Err(error) = self.drop_by_name(&name).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        lock(&inner.idle).clear();
+        if let Some((held, registration)) = held {
+            match held.release(RELEASE_LIMIT).await {
+                Ok(()) => inner.guardian.unregister(registration),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn forget(&self, name: &str, clear: bool) {
+        if let Some(registration) = lock(&self.inner.databases).remove(name) {
+            if clear {
+                self.inner.guardian.clear_now(registration);
+            } else {
+                self.inner.guardian.unregister(registration);
+            }
+        }
+    }
+
+    /// Runs statements one after the other on a connection of our own; the answer of the last.
+    async fn with_maintenance(
+        &self,
+        what: &str,
+        statements: Vec<String>,
+    ) -> Result<Option<String>, ServerError> {
+        let idle = lock(&self.inner.idle).pop();
+        let client = match idle {
+            Some(client) if !client.is_closed() => client,
+            _ => {
+                let address = &self.inner.address;
+                client::on_a_thread(maintenance_config(address), CONNECT_LIMIT)
+                    .await
+                    .map_err(|failure| {
+                        failure.into_error(&address.maintenance, &address.to_string())
+                    })?
+            }
+        };
+        let mut answer = None;
+        for sql in statements {
+            // On an error the client is dropped: after a time-out its statement still runs.
+            answer = ask(&client, what, &sql, DATABASE_LIMIT).await?;
+        }
+        let mut idle = lock(&self.inner.idle);
+        if idle.len() < KEPT_IDLE {
+            idle.push(client);
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for registration in std::mem::take(&mut *lock(&self.databases)).into_values() {
+            self.guardian.clear_now(registration);
+        }
+        if let Some((held, registration)) = lock(&self.held).take() {
+            drop(held);
+            self.guardian.clear_now(registration);
+        }
+    }
+}
+
+/// Maintenance connections carry the run's id, by which `clean` sees from another machine that
+/// the run still lives.
+fn maintenance_config(address: &Address) -> tokio_postgres::Config {
+    let mut config = address.config(&address.maintenance);
+    config.application_name(run_name(state::run_id()));
+    config
+}
+
+/// The `application_name` of a run's maintenance connections.
+pub(super) fn run_name(run_id: &str) -> String {
+    format!("lockproof run {run_id}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

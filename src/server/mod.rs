@@ -1,0 +1,51 @@
+//! WHERE: container, local, external; databases from a template; leases; clean-up, guardian.
+//!
+//! Owns every server that lockproof uses, from the search for one to its last file. It knows no
+//! fault, no scenario and no history but [`crate::history::ServerFacts`].
+//!
+//! How a disposable server lives: whoever needs one takes a *lease* (a shared lock on a file)
+//! and starts a *keeper*, the lockproof binary again, in a session of its own. The keeper starts
+//! the server and waits for the lease to be free. The kernel frees it when the last holder is
+//! gone, however it went, and then the keeper stops the server and deletes its files.
+//! What belongs to one process alone (pods, databases, directories) is told to that process's
+//! [`Guardian`], which clears up when the pipe to it closes.
+//!
+//! What the command line must do on SIGINT and SIGTERM: stop driving the run (drop its future),
+//! `release` the server with a time limit, and leave with 130. A second signal may leave at once:
+//! guardian and keeper do the rest.
+
+mod address;
+mod binaries;
+mod choice;
+mod clean;
+mod client;
+mod container;
+mod database;
+mod docker;
+mod error;
+mod external;
+mod guard;
+mod guardian;
+mod handle;
+mod home;
+mod keeper;
+mod lease;
+mod local;
+mod machine;
+mod owned;
+mod settings;
+mod state;
+mod stored;
+mod survey;
+
+pub use address::{Address, Secret};
+pub use choice::{ServerChoice, ServerOptions};
+pub use clean::{CleanReport, clean};
+pub use database::Database;
+pub use error::{Attempt, ServerError};
+pub use guard::guard_this_pipe;
+pub use guardian::{Guardian, GuardianError, Registration, Ward};
+pub use handle::Server;
+pub use keeper::keep;
+pub use owned::lockproof_binary;
+pub use survey::{Survey, survey};

@@ -1,0 +1,120 @@
+//! What servers this machine could give, without starting one.
+//!
+//! Owns the questions behind `lockproof doctor`.
+
+use serde::Serialize;
+
+use super::binaries;
+use super::choice::{DEFAULT_IMAGE, ServerOptions};
+use super::docker;
+use super::owned;
+use super::state;
+
+/// What was found. Each field is a line or lines for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Survey {
+    /// The Docker engine's version, or why there is none.
+    pub docker: Result<String, String>,
+    /// The images of PostgreSQL that the engine has.
+    pub images: Vec<String>,
+    /// The image that a container would use, and whether it is there.
+    pub image: String,
+    /// The machine's own PostgreSQL, the first to be taken first: version, folder, found by.
+    pub binaries: Vec<String>,
+    /// PostgreSQL that was found and will not do, and why.
+    pub rejected: Vec<String>,
+    /// The binary that becomes guardian, or why there is none.
+    pub guardian: Result<String, String>,
+    /// Where processes of this user meet, or why they cannot.
+    pub state: Result<String, String>,
+    /// What `/proc` shows here, which pods are watched by.
+    pub proc: Vec<String>,
+}
+
+/// Looks around. Takes a few seconds at most.
+pub async fn survey(options: &ServerOptions) -> Survey {
+    let wanted = options.wanted_image();
+    let image = wanted.unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
+    let mut survey = Survey {
+        image: format!("{image}: not looked for, since there is no engine"),
+        ..Survey::of_machine()
+    };
+    let engine = match docker::engine().await {
+        Ok(engine) => engine,
+        Err(why) => {
+            survey.docker = Err(why);
+            return survey;
+        }
+    };
+    survey.docker = docker::bounded("say its version", engine.version())
+        .await
+        .map(|version| format!("version {}", version.version.unwrap_or_default()));
+    survey.images = docker::images(&engine)
+        .await
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|tag| tag.contains("postgres"))
+        .collect();
+    survey.image = match docker::has_image(&engine, &image).await {
+        Ok(true) => format!("{image}: there"),
+        Ok(false) => format!("{image}: not there; it would have to be pulled"),
+        Err(why) => why,
+    };
+    survey
+}
+
+impl Survey {
+    fn of_machine() -> Self {
+        let search = binaries::search(false);
+        Self {
+            docker: Err(String::new()),
+            images: Vec::new(),
+            image: String::new(),
+            binaries: search
+                .usable
+                .iter()
+                .map(|found| {
+                    format!(
+                        "{} in {} (by {})",
+                        found.version,
+                        found.folder.display(),
+                        found.found_by
+                    )
+                })
+                .collect(),
+            rejected: search.rejected,
+            guardian: owned::lockproof_binary()
+                .map(|path| path.display().to_string())
+                .map_err(|error| error.to_string()),
+            state: state::root()
+                .map(|path| path.display().to_string())
+                .map_err(|error| error.to_string()),
+            proc: proc_abilities(),
+        }
+    }
+}
+
+/// Each file that pods are watched by, and whether it can be read.
+fn proc_abilities() -> Vec<String> {
+    [
+        ("/proc/self/stat", "processes"),
+        ("/proc/self/environ", "environments"),
+        ("/proc/self/task", "threads"),
+        ("/proc/thread-self/syscall", "what a thread waits for"),
+        ("/proc/thread-self/status", "context switches"),
+        ("/proc/self/fd", "sockets and pipes"),
+    ]
+    .iter()
+    .map(|(path, what)| {
+        let readable = if path.ends_with("task") || path.ends_with("fd") {
+            std::fs::read_dir(path).map(drop)
+        } else {
+            std::fs::read(path).map(drop)
+        };
+        match readable {
+            Ok(()) => format!("{what}: yes"),
+            Err(error) => format!("{what}: no ({path}: {error})"),
+        }
+    })
+    .collect()
+}

@@ -1,0 +1,82 @@
+//! Calls of the advisory lock functions.
+//!
+//! Owns their names. A lock function of another schema is not Postgres's, and so unknown.
+
+use super::call::Call;
+use super::key::{Parameter, integer};
+use super::lexer::TokenKind;
+use super::view::View;
+use crate::history::{LockAction, LockCall, LockKey, LockMode};
+
+/// What a call does to advisory locks; `None` if it is no lock function of Postgres.
+pub(super) fn lock_call(
+    view: View<'_>,
+    call: &Call,
+    parameters: &[Parameter<'_>],
+) -> Option<LockCall> {
+    if !matches!(call.name.schema.as_deref(), None | Some("pg_catalog")) {
+        return None;
+    }
+    let (action, rest) = if let Some(rest) = call.name.name.strip_prefix("pg_try_advisory_") {
+        (LockAction::TryLock, rest)
+    } else {
+        (
+            LockAction::Lock,
+            call.name.name.strip_prefix("pg_advisory_")?,
+        )
+    };
+    let (action, mode, xact) = match (action, rest) {
+        (_, "lock") => (action, LockMode::Exclusive, false),
+        (_, "lock_shared") => (action, LockMode::Share, false),
+        (_, "xact_lock") => (action, LockMode::Exclusive, true),
+        (_, "xact_lock_shared") => (action, LockMode::Share, true),
+        (LockAction::Lock, "unlock") => (LockAction::Unlock, LockMode::Exclusive, false),
+        (LockAction::Lock, "unlock_shared") => (LockAction::Unlock, LockMode::Share, false),
+        (LockAction::Lock, "unlock_all") => return Some(unlock_all()),
+        _ => return None,
+    };
+    Some(LockCall {
+        action,
+        mode,
+        xact,
+        key: key(
+            view.part(call.open + 1, view.closing(call.open)),
+            parameters,
+        ),
+    })
+}
+
+/// What gives back every session lock.
+pub(super) fn unlock_all() -> LockCall {
+    LockCall {
+        action: LockAction::UnlockAll,
+        mode: LockMode::Exclusive,
+        xact: false,
+        key: None,
+    }
+}
+
+/// The key that a list of arguments names.
+fn key(arguments: View<'_>, parameters: &[Parameter<'_>]) -> Option<LockKey> {
+    let mut depth = 0_usize;
+    let mut comma = None;
+    for (at, token) in arguments.tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Comma if depth == 0 => comma = comma.or(Some(at)),
+            _ => {}
+        }
+    }
+    let Some(comma) = comma else {
+        let key = integer(arguments, parameters)?;
+        return Some(LockKey::bigint(0, i64::try_from(key).ok()?));
+    };
+    let first = integer(arguments.part(0, comma), parameters)?;
+    let second = integer(arguments.from(comma + 1), parameters)?;
+    Some(LockKey::two_ints(
+        0,
+        i32::try_from(first).ok()?,
+        i32::try_from(second).ok()?,
+    ))
+}

@@ -1,0 +1,30 @@
+//! WHAT A STATEMENT MEANS: kind, tables, lock calls and keys, normal form.
+//!
+//! Owns the reading of SQL text: from a statement's text and its bound parameters to what it locks,
+//! what it writes and how it is recognised in a trace. Pure. It reads tokens, not grammar: every
+//! statement has an answer, also one that no parser knows, and where the text cannot tell, the
+//! answer says so (`opaque`). Knows nothing of the wire, of steps or of schedules.
+
+mod builtins;
+mod call;
+mod key;
+mod kind;
+mod lexer;
+mod lock;
+mod look_up;
+mod meaning;
+mod normal;
+mod rows;
+mod split;
+mod view;
+mod writes;
+
+#[cfg(test)]
+mod driver_queries;
+#[cfg(test)]
+mod driver_tests;
+
+pub use key::Parameter;
+pub use kind::Kind;
+pub use meaning::{Meaning, meaning};
+pub use split::{beginnings, statements};

@@ -1,0 +1,422 @@
+//! One connection's request cycles: what is held, what passes, and when a step has ended.
+//!
+//! Owns the rules of what begins and what ends a step, as plain state over messages, without
+//! sockets. A step is what a client sends up to one Query, Sync or FunctionCall, so that exactly
+//! one ReadyForQuery answers it; what a client pipelines behind that is the next step. A burst
+//! that ends in Flush is held as well (the client waits for its answer), and what follows up to
+//! the Sync passes with it, unless the step has executed something and the client begins with
+//! something else: then the step has ended, without ReadyForQuery. Messages of a COPY pass with the step that began it.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::burst::Statements;
+use super::decode;
+use super::frame::Message;
+use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
+
+/// At most this many rows of a result, columns of a row and bytes of a value are kept.
+const ROWS: usize = 4;
+const COLUMNS: usize = 16;
+const VALUE: usize = 64;
+
+/// The request cycles of one connection.
+#[derive(Debug, Default)]
+pub struct Cycle {
+    state: State,
+    pending: VecDeque<Message>,
+    /// Bytes of what is pending.
+    pending_bytes: usize,
+    /// How many bursts of what is pending have their end.
+    whole_bursts: usize,
+    statements: Statements,
+    next_step: u64,
+    open: bool,
+    terminated: bool,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Held {
+        step: u64,
+    },
+    Running(Box<Running>),
+}
+
+#[derive(Debug)]
+struct Running {
+    step: u64,
+    /// Whether the message that ReadyForQuery answers has been seen from the client.
+    sync_seen: bool,
+    /// Whether the step is one Query message (else the extended protocol).
+    simple: bool,
+    /// Whether the server takes COPY data of the client.
+    copy: bool,
+    /// Whether the client has asked for an execution, not only prepared one.
+    executes: bool,
+    /// How many executions have not been answered yet.
+    unanswered: usize,
+    /// Whether the client's last word was Flush.
+    flushed: bool,
+    handover: Handover,
+    /// The step is answered; its transaction is being aborted.
+    aborting: bool,
+    answer: Answer,
+    result: usize,
+    types: Option<Vec<u32>>,
+    /// ReadyForQuery kept back until the client has sent its Sync.
+    ready: Option<Bytes>,
+}
+
+/// Where bytes and events of a call go.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For the server.
+    pub to_server: BytesMut,
+    /// For the client.
+    pub to_client: BytesMut,
+    /// For whoever drives the gate.
+    pub events: Vec<ConnectionEvent>,
+}
+
+impl Cycle {
+    /// With `open`, every step passes as it comes.
+    pub fn new(open: bool) -> Self {
+        Self {
+            open,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the client has said Terminate.
+    pub fn terminated(&self) -> bool {
+        self.terminated
+    }
+
+    /// Bytes that wait here, for a limit on what is read on.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Whether what waits here can go on only if more is read: a burst whose end has not come.
+    pub fn lacks_an_end(&self) -> bool {
+        matches!(self.state, State::Idle) && self.whole_bursts == 0
+    }
+
+    fn queue(&mut self, message: Message) {
+        self.pending_bytes += message.raw.len();
+        self.whole_bursts += usize::from(ends_burst(&message));
+        self.pending.push_back(message);
+    }
+
+    fn unqueue(&mut self) -> Option<Message> {
+        let message = self.pending.pop_front()?;
+        self.pending_bytes -= message.raw.len();
+        self.whole_bursts -= usize::from(ends_burst(&message));
+        Some(message)
+    }
+
+    /// A message of the client, start-up aside.
+    pub fn client_message(&mut self, message: Message, out: &mut Output) {
+        if let State::Running(running) = &self.state
+            && self.pending.is_empty()
+            && (running.takes(&message) || message.tag == b'X')
+        {
+            self.pass(&message, out);
+            return;
+        }
+        self.queue(message);
+        self.end_if_flushed(out);
+        self.announce(out);
+    }
+
+    /// Passes on a message that belongs to the step that runs.
+    fn pass(&mut self, message: &Message, out: &mut Output) {
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        running.sent(message);
+        self.statements.remember(message);
+        let terminates = message.tag == b'X';
+        self.terminated |= terminates;
+        if terminates || !matches!(running.handover, Handover::Replace(_)) {
+            out.to_server.extend_from_slice(&message.raw);
+        }
+        if running.sync_seen
+            && let Some(ready) = running.ready.take()
+        {
+            out.to_client.extend_from_slice(&ready);
+            self.end_step(ready.get(5).copied().unwrap_or(b'I'), out);
+        }
+    }
+
+    /// Lets the held step go. Without one, nothing happens.
+    pub fn release(&mut self, handover: Handover, out: &mut Output) {
+        let State::Held { step } = self.state else {
+            return;
+        };
+        let mut running = Running {
+            step,
+            sync_seen: false,
+            simple: false,
+            copy: false,
+            executes: false,
+            unanswered: 0,
+            flushed: false,
+            handover,
+            aborting: false,
+            answer: Answer::default(),
+            result: 0,
+            types: None,
+            ready: None,
+        };
+        let replaced = matches!(running.handover, Handover::Replace(_));
+        while let Some(message) = self.unqueue() {
+            running.sent(&message);
+            running.simple = message.tag == b'Q';
+            self.statements.remember(&message);
+            self.terminated |= message.tag == b'X';
+            if !replaced || message.tag == b'X' {
+                out.to_server.extend_from_slice(&message.raw);
+            }
+            if !self.pending.front().is_some_and(|next| running.takes(next)) {
+                break;
+            }
+        }
+        if let Handover::Replace(query) = &running.handover {
+            out.to_server.extend_from_slice(query);
+        }
+        self.state = State::Running(Box::new(running));
+        out.events.push(ConnectionEvent::Released { step });
+    }
+
+    /// Forgets what is held, and what is pipelined behind it.
+    pub fn drop_held(&mut self) {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        self.whole_bursts = 0;
+        if matches!(self.state, State::Held { .. }) {
+            self.state = State::Idle;
+        }
+    }
+
+    /// A message of the server, start-up aside.
+    pub fn server_message(&mut self, message: &Message, out: &mut Output) {
+        let State::Running(running) = &mut self.state else {
+            if message.tag == b'E' {
+                out.events
+                    .push(ConnectionEvent::ErrorOutsideStep(decode::error(
+                        message.body(),
+                    )));
+            }
+            out.to_client.extend_from_slice(&message.raw);
+            return;
+        };
+        if !running.aborting {
+            running.note(message);
+        }
+        let passes = match &running.handover {
+            Handover::Forward | Handover::Replace(_) => true,
+            // A client that has only prepared, and flushed, must hear of it to go on to execute.
+            _ if !running.executes && !running.sync_seen => true,
+            Handover::DropAnswer => false,
+            Handover::AnswerWith { instead, abort } => {
+                let ready = message.tag == b'Z';
+                if ready && message.body().first() == Some(&b'T') && !running.aborting {
+                    running.aborting = true;
+                    out.to_server.extend_from_slice(abort);
+                    return;
+                }
+                if ready {
+                    out.to_client.extend_from_slice(instead);
+                }
+                ready
+            }
+        };
+        if message.tag == b'Z' {
+            if !running.sync_seen && matches!(running.handover, Handover::Replace(_)) {
+                running.ready = Some(message.raw.clone());
+                return;
+            }
+            // The event goes first: whoever hears of the end knows it before the pod does.
+            let status = message.body().first().copied().unwrap_or(b'I');
+            if passes {
+                out.to_client.extend_from_slice(&message.raw);
+            }
+            self.end_step(status, out);
+            return;
+        }
+        if passes {
+            out.to_client.extend_from_slice(&message.raw);
+        }
+        // What was pipelined behind the beginning of a COPY goes with it, and what was behind an
+        // error up to the Sync.
+        while let (State::Running(running), Some(next)) = (&self.state, self.pending.front())
+            && running.takes(next)
+            && let Some(message) = self.unqueue()
+        {
+            self.pass(&message, out);
+        }
+        self.end_if_flushed(out);
+    }
+
+    /// Ends a step without ReadyForQuery: all that it executes is answered, and the client, which
+    /// has flushed, has begun with the next.
+    fn end_if_flushed(&mut self, out: &mut Output) {
+        if let State::Running(running) = &self.state
+            && running.awaits_flush()
+            && running.unanswered == 0
+            && !self.pending.is_empty()
+        {
+            // Until its Sync the client has a transaction open.
+            self.end_step(b'T', out);
+        }
+    }
+
+    fn end_step(&mut self, status: u8, out: &mut Output) {
+        if let State::Running(mut running) = std::mem::take(&mut self.state) {
+            running.answer.status = status;
+            out.events.push(ConnectionEvent::Ended {
+                step: running.step,
+                answer: running.answer,
+            });
+        }
+        self.announce(out);
+    }
+
+    /// If nothing is held or running and a whole burst has arrived, holds it.
+    fn announce(&mut self, out: &mut Output) {
+        if !matches!(self.state, State::Idle) {
+            return;
+        }
+        // Left-overs of a COPY that failed are ignored by the server; Terminate asks for nothing,
+        // and neither does Flush by itself.
+        while let Some(first) = self.pending.front() {
+            match first.tag {
+                b'd' | b'c' | b'f' | b'H' | b'X' => {
+                    self.terminated |= first.tag == b'X';
+                    out.to_server.extend_from_slice(&first.raw);
+                }
+                _ => break,
+            }
+            self.unqueue();
+        }
+        if self.whole_bursts == 0 {
+            return;
+        }
+        let Some(end) = self.pending.iter().position(ends_burst) else {
+            return;
+        };
+        let text = self.statements.text(self.pending.iter().take(end + 1));
+        let step = self.next_step;
+        self.next_step += 1;
+        self.state = State::Held { step };
+        out.events.push(ConnectionEvent::Held { step, text });
+        if self.open {
+            self.release(Handover::Forward, out);
+        }
+    }
+}
+
+/// Whether a client that has sent this waits for an answer, or for nothing more.
+fn ends_burst(message: &Message) -> bool {
+    matches!(message.tag, b'Q' | b'S' | b'F' | b'H' | b'X')
+}
+
+impl Running {
+    /// Whether this message, if it is the client's next one, belongs to this step.
+    fn takes(&self, message: &Message) -> bool {
+        self.copy
+            || !self.sync_seen
+                && (!self.awaits_flush() || matches!(message.tag, b'S' | b'C' | b'H' | b'X'))
+    }
+
+    /// Whether the step ends when the client begins with something else, for it has flushed what
+    /// the step executes. (After an error the server ignores everything up to Sync. An answer that is
+    /// kept from the pod, or replaced, needs the Sync's ReadyForQuery.)
+    fn awaits_flush(&self) -> bool {
+        self.flushed
+            && self.executes
+            && !self.sync_seen
+            && !self.copy
+            && self.answer.error.is_none()
+            && matches!(self.handover, Handover::Forward)
+    }
+
+    /// Takes note of a message that has gone to the server.
+    fn sent(&mut self, message: &Message) {
+        self.flushed = message.tag == b'H';
+        match message.tag {
+            b'Q' | b'F' => {
+                self.executes = true;
+                self.sync_seen = true;
+            }
+            b'S' => self.sync_seen = true,
+            b'E' => {
+                self.executes = true;
+                self.unanswered += 1;
+            }
+            b'c' | b'f' => self.copy = false,
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, message: &Message) {
+        if matches!(message.tag, b'C' | b's' | b'I') {
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
+        match message.tag {
+            b'E' => {
+                self.copy = false;
+                let error = decode::error(message.body());
+                self.answer.error.get_or_insert(error);
+            }
+            b'N' => self.answer.notices.push(decode::error(message.body())),
+            b'C' => {
+                self.copy = false;
+                self.answer
+                    .tags
+                    .extend(decode::command_complete(message.body()));
+                self.result += 1;
+                self.types = None;
+            }
+            b'I' | b's' => {
+                self.result += 1;
+                self.types = None;
+            }
+            b'T' => self.types = decode::row_description(message.body()),
+            b'D' => {
+                let kept = self
+                    .answer
+                    .rows
+                    .iter()
+                    .filter(|row| row.result == self.result)
+                    .count();
+                if kept < ROWS
+                    && let Some(values) = decode::data_row(message.body(), COLUMNS, VALUE)
+                {
+                    self.answer.rows.push(ResultRow {
+                        result: self.result,
+                        types: self.types.clone(),
+                        values,
+                    });
+                }
+            }
+            b'G' | b'W' => {
+                self.copy = true;
+                // A Sync sent before the COPY began is swallowed by the server; the one after
+                // CopyDone is answered.
+                if !self.simple {
+                    self.sync_seen = false;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

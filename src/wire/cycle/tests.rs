@@ -1,0 +1,441 @@
+//! The cycle rules, message by message, with `postgres-protocol` as the client.
+
+use bytes::BytesMut;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend;
+
+use super::*;
+use crate::wire::frame::take_message;
+
+fn feed(cycle: &mut Cycle, bytes: &BytesMut) -> Output {
+    let mut out = Output::default();
+    let mut buffer = bytes.clone();
+    while let Some(message) = take_message(&mut buffer).unwrap() {
+        cycle.client_message(message, &mut out);
+    }
+    out
+}
+
+fn serve(cycle: &mut Cycle, tag: u8, body: &[u8]) -> Output {
+    let mut raw = BytesMut::new();
+    raw.extend_from_slice(&[tag]);
+    raw.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    raw.extend_from_slice(body);
+    let mut out = Output::default();
+    let message = take_message(&mut raw).unwrap().unwrap();
+    cycle.server_message(&message, &mut out);
+    out
+}
+
+fn release(cycle: &mut Cycle, handover: Handover) -> Output {
+    let mut out = Output::default();
+    cycle.release(handover, &mut out);
+    out
+}
+
+fn query(sql: &str) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    frontend::query(sql, &mut bytes).unwrap();
+    bytes
+}
+
+fn held_sql(out: &Output) -> Vec<String> {
+    out.events
+        .iter()
+        .filter_map(|event| match event {
+            ConnectionEvent::Held { text, .. } => Some(text),
+            _ => None,
+        })
+        .flat_map(|text| text.statements.iter().map(|one| one.sql.clone()))
+        .collect()
+}
+
+fn ended(out: &Output) -> bool {
+    out.events
+        .iter()
+        .any(|event| matches!(event, ConnectionEvent::Ended { .. }))
+}
+
+#[test]
+fn a_query_is_held_until_it_is_released_and_ends_with_ready_for_query() {
+    let mut cycle = Cycle::new(false);
+    let sent = query("select 1");
+    let out = feed(&mut cycle, &sent);
+    assert!(out.to_server.is_empty(), "the server must not see it yet");
+    assert_eq!(held_sql(&out), ["select 1"]);
+    let out = release(&mut cycle, Handover::Forward);
+    assert_eq!(out.to_server, sent);
+    assert!(!ended(&serve(&mut cycle, b'C', b"SELECT 1\0")));
+    let out = serve(&mut cycle, b'Z', b"I");
+    assert!(ended(&out));
+    assert_eq!(&out.to_client[..], b"Z\0\0\0\x05I");
+}
+
+#[test]
+fn what_is_pipelined_behind_a_sync_is_the_next_step() {
+    let mut cycle = Cycle::new(false);
+    let mut sent = query("select 1");
+    sent.extend_from_slice(&query("select 2"));
+    assert_eq!(held_sql(&feed(&mut cycle, &sent)), ["select 1"]);
+    assert_eq!(
+        release(&mut cycle, Handover::Forward).to_server,
+        query("select 1")
+    );
+    let out = serve(&mut cycle, b'Z', b"I");
+    assert!(ended(&out));
+    assert_eq!(held_sql(&out), ["select 2"]);
+}
+
+#[test]
+fn a_burst_that_ends_in_flush_is_held_and_what_follows_passes_with_it() {
+    // postgres.js: Parse Describe Flush, then, when answered, Bind Execute Sync.
+    let mut cycle = Cycle::new(false);
+    let mut sent = BytesMut::new();
+    frontend::parse("", "insert into t values ($1)", [], &mut sent).unwrap();
+    frontend::describe(b'S', "", &mut sent).unwrap();
+    frontend::flush(&mut sent);
+    let out = feed(&mut cycle, &sent);
+    assert_eq!(held_sql(&out), ["insert into t values ($1)"]);
+    assert_eq!(release(&mut cycle, Handover::Forward).to_server, sent);
+    serve(&mut cycle, b'1', b"");
+    let mut rest = BytesMut::new();
+    let bound = frontend::bind(
+        "",
+        "",
+        [0],
+        [7],
+        |value: i32, out| {
+            out.extend_from_slice(value.to_string().as_bytes());
+            Ok(IsNull::No)
+        },
+        [0],
+        &mut rest,
+    );
+    assert!(bound.is_ok());
+    frontend::execute("", 0, &mut rest).unwrap();
+    frontend::sync(&mut rest);
+    let out = feed(&mut cycle, &rest);
+    assert_eq!(out.to_server, rest, "it must pass: the gate would deadlock");
+    assert!(held_sql(&out).is_empty());
+    assert!(ended(&serve(&mut cycle, b'Z', b"I")));
+}
+
+#[test]
+fn a_repeated_statement_that_comes_without_sql_is_known_by_its_name() {
+    let mut cycle = Cycle::new(true);
+    let mut sent = BytesMut::new();
+    frontend::parse("s7", "select pg_advisory_lock($1)", [20], &mut sent).unwrap();
+    frontend::sync(&mut sent);
+    let out = feed(&mut cycle, &sent);
+    let Some(ConnectionEvent::Held { text, .. }) = out.events.first() else {
+        panic!("not held")
+    };
+    assert!(!text.statements[0].executes, "it is only prepared");
+    serve(&mut cycle, b'Z', b"I");
+    let mut sent = BytesMut::new();
+    let bound = frontend::bind(
+        "",
+        "s7",
+        [1],
+        [42_i64],
+        |value, out| {
+            out.extend_from_slice(&value.to_be_bytes());
+            Ok(IsNull::No)
+        },
+        [1],
+        &mut sent,
+    );
+    assert!(bound.is_ok());
+    frontend::execute("", 0, &mut sent).unwrap();
+    frontend::sync(&mut sent);
+    let out = feed(&mut cycle, &sent);
+    let Some(ConnectionEvent::Held { text, .. }) = out.events.first() else {
+        panic!("not held")
+    };
+    let statement = &text.statements[0];
+    assert_eq!(statement.sql, "select pg_advisory_lock($1)");
+    assert!(statement.executes);
+    assert_eq!(statement.parameters[0].type_oid, 20);
+    assert_eq!(
+        statement.parameters[0].bytes.as_deref(),
+        Some(&42_i64.to_be_bytes()[..])
+    );
+}
+
+#[test]
+fn copy_data_passes_with_its_step_in_both_protocols() {
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &query("copy t from stdin"));
+    release(&mut cycle, Handover::Forward);
+    serve(&mut cycle, b'G', b"\0\0\0");
+    let mut data = BytesMut::from(&b"d\0\0\0\x061\n"[..]);
+    frontend::copy_done(&mut data);
+    assert_eq!(feed(&mut cycle, &data).to_server, data);
+    serve(&mut cycle, b'C', b"COPY 1\0");
+    assert!(ended(&serve(&mut cycle, b'Z', b"I")));
+
+    // libpq sends a Sync with the Execute, which the server swallows once the COPY has begun.
+    let mut sent = BytesMut::new();
+    frontend::parse("", "copy t from stdin", [], &mut sent).unwrap();
+    frontend::sync(&mut sent);
+    feed(&mut cycle, &sent);
+    release(&mut cycle, Handover::Forward);
+    serve(&mut cycle, b'G', b"\0\0\0");
+    let mut data = BytesMut::from(&b"d\0\0\0\x061\n"[..]);
+    frontend::copy_done(&mut data);
+    frontend::sync(&mut data);
+    assert_eq!(feed(&mut cycle, &data).to_server, data);
+    assert!(ended(&serve(&mut cycle, b'Z', b"I")));
+}
+
+#[test]
+fn a_dropped_answer_reaches_the_driver_and_never_the_pod() {
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &query("insert"));
+    release(&mut cycle, Handover::DropAnswer);
+    assert!(
+        serve(&mut cycle, b'C', b"INSERT 0 1\0")
+            .to_client
+            .is_empty()
+    );
+    let out = serve(&mut cycle, b'Z', b"I");
+    assert!(out.to_client.is_empty());
+    let Some(ConnectionEvent::Ended { answer, .. }) = out.events.first() else {
+        panic!("not ended")
+    };
+    assert_eq!(answer.tags, ["INSERT 0 1"]);
+}
+
+#[test]
+fn a_replaced_step_never_reaches_the_server_and_the_pod_gets_one_ready_for_query() {
+    let mut cycle = Cycle::new(false);
+    let mut sent = BytesMut::new();
+    frontend::parse("", "insert", [], &mut sent).unwrap();
+    frontend::flush(&mut sent);
+    feed(&mut cycle, &sent);
+    let out = release(&mut cycle, Handover::Replace(query("do").freeze()));
+    assert_eq!(out.to_server, query("do"));
+    serve(&mut cycle, b'E', b"SERROR\0C40001\0\0");
+    let out = serve(&mut cycle, b'Z', b"E");
+    assert!(
+        out.to_client.is_empty() && !ended(&out),
+        "the pod has not sent its Sync"
+    );
+    let mut sync = BytesMut::new();
+    frontend::sync(&mut sync);
+    let out = feed(&mut cycle, &sync);
+    assert!(out.to_server.is_empty());
+    assert_eq!(&out.to_client[..], b"Z\0\0\0\x05E");
+    assert!(ended(&out));
+}
+
+#[test]
+fn terminate_passes_at_once_even_behind_a_running_step() {
+    let mut cycle = Cycle::new(false);
+    let mut bye = BytesMut::new();
+    frontend::terminate(&mut bye);
+    assert_eq!(feed(&mut cycle, &bye).to_server, bye);
+    assert!(cycle.terminated());
+}
+
+#[test]
+fn an_error_outside_any_step_is_told_and_passed_on() {
+    let mut cycle = Cycle::new(false);
+    let out = serve(&mut cycle, b'E', b"SFATAL\0C57P01\0Mbye\0\0");
+    assert!(matches!(
+        &out.events[..],
+        [ConnectionEvent::ErrorOutsideStep(error)] if error.sqlstate == "57P01"
+    ));
+    assert!(!out.to_client.is_empty());
+}
+
+fn executed(sql: &str) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    frontend::parse("", sql, [], &mut bytes).unwrap();
+    let none = frontend::bind(
+        "",
+        "",
+        [],
+        [0_i32; 0],
+        |_, _| Ok(IsNull::Yes),
+        [],
+        &mut bytes,
+    );
+    assert!(none.is_ok());
+    frontend::execute("", 0, &mut bytes).unwrap();
+    bytes
+}
+
+fn flushed(sql: &str) -> BytesMut {
+    let mut bytes = executed(sql);
+    frontend::flush(&mut bytes);
+    bytes
+}
+
+#[test]
+fn an_execution_behind_a_flush_is_a_step_without_ready_for_query_and_the_next_one_is_held() {
+    // psycopg's pipeline mode, when it fetches in the middle.
+    let mut cycle = Cycle::new(false);
+    assert_eq!(
+        held_sql(&feed(&mut cycle, &flushed("select 1"))),
+        ["select 1"]
+    );
+    release(&mut cycle, Handover::Forward);
+    assert!(!ended(&serve(&mut cycle, b'2', b"")));
+    serve(&mut cycle, b'C', b"SELECT 1\0");
+    let sent = flushed("insert into t values (1)");
+    let out = feed(&mut cycle, &sent);
+    assert!(ended(&out));
+    assert!(out.to_server.is_empty(), "the next statement must be held");
+    assert_eq!(held_sql(&out), ["insert into t values (1)"]);
+    assert_eq!(release(&mut cycle, Handover::Forward).to_server, sent);
+}
+
+#[test]
+fn what_is_pipelined_behind_such_an_execution_waits_for_its_answer_and_passes_after_an_error() {
+    let mut cycle = Cycle::new(false);
+    let mut sent = flushed("select 1");
+    sent.extend_from_slice(&flushed("select 2"));
+    feed(&mut cycle, &sent);
+    assert_eq!(
+        release(&mut cycle, Handover::Forward).to_server,
+        flushed("select 1")
+    );
+    let out = serve(&mut cycle, b'C', b"SELECT 1\0");
+    assert_eq!(held_sql(&out), ["select 2"]);
+    release(&mut cycle, Handover::Forward);
+    let mut rest = flushed("select 3");
+    assert!(feed(&mut cycle, &rest).to_server.is_empty());
+    // The server ignores all up to Sync: nothing of it would ever be answered.
+    assert_eq!(
+        serve(&mut cycle, b'E', b"SERROR\0C22012\0\0").to_server,
+        rest
+    );
+    rest.clear();
+    frontend::sync(&mut rest);
+    assert_eq!(feed(&mut cycle, &rest).to_server, rest);
+    assert!(ended(&serve(&mut cycle, b'Z', b"E")));
+}
+
+#[test]
+fn a_cursor_that_binds_and_flushes_is_told_by_its_sql() {
+    // node-postgres's cursor: Parse Bind Describe Flush, then Execute Flush for each part.
+    let mut cycle = Cycle::new(false);
+    let mut sent = executed("select g from t");
+    sent.truncate(sent.len() - 10);
+    frontend::flush(&mut sent);
+    assert_eq!(held_sql(&feed(&mut cycle, &sent)), ["select g from t"]);
+    release(&mut cycle, Handover::Forward);
+    let mut part = BytesMut::new();
+    frontend::execute("", 6, &mut part).unwrap();
+    frontend::flush(&mut part);
+    assert_eq!(feed(&mut cycle, &part).to_server, part);
+    serve(&mut cycle, b's', b"");
+    assert_eq!(
+        held_sql(&feed(&mut cycle, &part)),
+        ["/* next rows of an open portal */"]
+    );
+}
+
+#[test]
+fn copy_data_that_is_sent_before_the_server_asks_for_it_goes_with_its_step() {
+    let mut cycle = Cycle::new(false);
+    let mut sent = query("copy t from stdin");
+    let mut data = BytesMut::from(&b"d\0\0\0\x061\n"[..]);
+    frontend::copy_done(&mut data);
+    sent.extend_from_slice(&data);
+    sent.extend_from_slice(&query("select 1"));
+    assert_eq!(held_sql(&feed(&mut cycle, &sent)), ["copy t from stdin"]);
+    release(&mut cycle, Handover::Forward);
+    assert_eq!(serve(&mut cycle, b'G', b"\0\0\0").to_server, data);
+    serve(&mut cycle, b'C', b"COPY 1\0");
+    assert_eq!(held_sql(&serve(&mut cycle, b'Z', b"I")), ["select 1"]);
+}
+
+#[test]
+fn a_request_behind_the_end_of_a_copy_is_held() {
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &query("copy t from stdin"));
+    release(&mut cycle, Handover::Forward);
+    serve(&mut cycle, b'G', b"\0\0\0");
+    let mut data = BytesMut::from(&b"d\0\0\0\x061\n"[..]);
+    frontend::copy_done(&mut data);
+    let mut sent = data.clone();
+    sent.extend_from_slice(&query("select 1"));
+    assert_eq!(feed(&mut cycle, &sent).to_server, data);
+    serve(&mut cycle, b'C', b"COPY 1\0");
+    assert_eq!(held_sql(&serve(&mut cycle, b'Z', b"I")), ["select 1"]);
+}
+
+#[test]
+fn terminate_does_not_overtake_what_was_sent_before_it() {
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &query("select 1"));
+    release(&mut cycle, Handover::Forward);
+    let mut sent = query("select 2");
+    frontend::terminate(&mut sent);
+    assert!(feed(&mut cycle, &sent).to_server.is_empty());
+    serve(&mut cycle, b'Z', b"I");
+    assert_eq!(
+        release(&mut cycle, Handover::Forward).to_server,
+        query("select 2")
+    );
+    assert_eq!(&serve(&mut cycle, b'Z', b"I").to_server[..], b"X\0\0\0\x04");
+}
+
+#[test]
+fn an_answer_can_be_replaced_though_the_client_flushes_before_it_executes() {
+    let mut cycle = Cycle::new(false);
+    let mut sent = BytesMut::new();
+    frontend::parse("", "insert into t values (1)", [], &mut sent).unwrap();
+    frontend::describe(b'S', "", &mut sent).unwrap();
+    frontend::flush(&mut sent);
+    feed(&mut cycle, &sent);
+    release(
+        &mut cycle,
+        Handover::AnswerWith {
+            instead: bytes::Bytes::from_static(b"E..."),
+            abort: bytes::Bytes::new(),
+        },
+    );
+    let out = serve(&mut cycle, b'1', b"");
+    assert!(!out.to_client.is_empty(), "or it would never execute");
+    let mut rest = executed("unused").split_off(executed("unused").len() - 10);
+    frontend::sync(&mut rest);
+    feed(&mut cycle, &rest);
+    assert!(
+        serve(&mut cycle, b'C', b"INSERT 0 1\0")
+            .to_client
+            .is_empty()
+    );
+    let out = serve(&mut cycle, b'Z', b"I");
+    assert_eq!(&out.to_client[..], b"E...Z\0\0\0\x05I");
+}
+
+#[test]
+fn a_sync_behind_a_flush_belongs_to_its_step() {
+    // node-postgres: Parse Bind Describe Execute Flush Sync, in one piece or in two.
+    let mut sync = BytesMut::new();
+    frontend::sync(&mut sync);
+    for answered_between in [None, Some(false), Some(true)] {
+        let mut cycle = Cycle::new(false);
+        let mut sent = flushed("select 1");
+        if answered_between.is_none() {
+            sent.extend_from_slice(&sync);
+        }
+        assert_eq!(held_sql(&feed(&mut cycle, &sent)), ["select 1"]);
+        assert_eq!(release(&mut cycle, Handover::Forward).to_server, sent);
+        if answered_between == Some(true) {
+            assert!(!ended(&serve(&mut cycle, b'C', b"SELECT 1\0")));
+        }
+        if answered_between.is_some() {
+            let out = feed(&mut cycle, &sync);
+            assert_eq!(out.to_server, sync);
+            assert!(out.events.is_empty());
+        }
+        if answered_between != Some(true) {
+            assert!(!ended(&serve(&mut cycle, b'C', b"SELECT 1\0")));
+        }
+        assert!(ended(&serve(&mut cycle, b'Z', b"I")));
+    }
+}

@@ -1,0 +1,162 @@
+//! What passes between the proxy and whoever drives it: events out, commands in.
+//!
+//! Owns the vocabulary of the gate. Knows no SQL: a step's text and parameters are handed on as
+//! they came.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::decode::{Parameter, RawError};
+use crate::history::ConnectionName;
+
+/// A connection's name serves as its id.
+pub type ConnectionId = ConnectionName;
+
+/// Something happened on a pod's connection.
+#[derive(Debug)]
+pub struct WireEvent {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// When the proxy saw it.
+    pub at: Instant,
+    /// What.
+    pub event: ConnectionEvent,
+}
+
+/// What happened on a connection.
+#[derive(Debug)]
+pub enum ConnectionEvent {
+    /// The pod opened it.
+    Opened,
+    /// The server is ready for its first request; the backend's process id, if it gave one.
+    Started {
+        /// Process id of BackendKeyData.
+        pid: Option<i32>,
+    },
+    /// The pod will not go on without TLS.
+    TlsDemanded,
+    /// It was a cancel request for this backend; it has been forwarded.
+    CancelRequested {
+        /// Process id in the request.
+        pid: i32,
+    },
+    /// A step has arrived and is held (or, with the gate open, passes at once).
+    Held {
+        /// Its number on this connection, from 0.
+        step: u64,
+        /// What it asks.
+        text: StepText,
+    },
+    /// A step has been given to the server.
+    Released {
+        /// Its number on this connection.
+        step: u64,
+    },
+    /// The server is ready for the next step.
+    Ended {
+        /// Number of the step on this connection.
+        step: u64,
+        /// What came back.
+        answer: Answer,
+    },
+    /// An error outside any step, as a server sends one that ends an idle session.
+    ErrorOutsideStep(RawError),
+    /// The pod's side is closed.
+    ClientClosed(CloseCause),
+    /// The server's side is closed.
+    ServerClosed(CloseCause),
+    /// Both sides are closed; the last event of a connection.
+    Finished,
+}
+
+/// How a side was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseCause {
+    /// With a Terminate message.
+    Terminate,
+    /// End of stream.
+    EndOfStream,
+    /// A reset, or another socket error.
+    Error(String),
+    /// By a command to the gate.
+    Commanded,
+    /// The peer broke the protocol.
+    Protocol(String),
+}
+
+/// What a step asks, as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepText {
+    /// Its statements in order.
+    pub statements: Vec<StatementText>,
+}
+
+/// A statement of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementText {
+    /// The SQL; of a simple Query possibly several statements.
+    pub sql: String,
+    /// Bound parameters.
+    pub parameters: Vec<Parameter>,
+    /// Whether the step executes it; `false`: it only prepares it.
+    pub executes: bool,
+}
+
+/// What came back for a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Command tags.
+    pub tags: Vec<String>,
+    /// The first error.
+    pub error: Option<RawError>,
+    /// Notices and warnings.
+    pub notices: Vec<RawError>,
+    /// The first rows of each result, as far as they are short.
+    pub rows: Vec<ResultRow>,
+    /// Transaction status of ReadyForQuery.
+    pub status: u8,
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultRow {
+    /// Which result of the step, from 0.
+    pub result: usize,
+    /// Type oids of the columns, where the step's answer described them.
+    pub types: Option<Vec<u32>>,
+    /// Values of at most 64 bytes; others and NULL are `None`.
+    pub values: Vec<Option<Bytes>>,
+}
+
+/// How a held step is let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handover {
+    /// As it came, and its answer goes to the pod.
+    Forward,
+    /// As it came, and nothing of its answer goes to the pod.
+    DropAnswer,
+    /// As it came; the pod gets another answer.
+    AnswerWith {
+        /// The message that the pod gets, with the server's ReadyForQuery, instead of the answer.
+        instead: Bytes,
+        /// What the server gets behind the step if that leaves a transaction open: an error in
+        /// a transaction aborts it, and ReadyForQuery must say so.
+        abort: Bytes,
+    },
+    /// The server gets this message in its place, and the pod the answer to it.
+    Replace(Bytes),
+}
+
+/// What a connection can be told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Let the held step go.
+    Release(Handover),
+    /// Reset both sides (RST).
+    Reset,
+    /// Close both sides (FIN), after sending the pod this message.
+    CloseAfter(Bytes),
+    /// Forget what is held: the server never sees it.
+    DropHeld,
+}

@@ -1,0 +1,165 @@
+//! The proxy of one pod: a listener of its own, so that identity is certain.
+//!
+//! Owns the port, the names of connections, and the way to tell a connection something.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::connection::{self, Setup};
+use super::gate::{Command, ConnectionId, Handover, WireEvent};
+use crate::history::{ConnectionName, PodName};
+
+/// Where the server listens.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// The proxy could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// No port to listen on.
+    #[error("no port to listen on for pod {pod}: {source}")]
+    Listen {
+        /// The pod.
+        pod: PodName,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A command for a connection that has ended.
+    #[error("connection {0} has ended")]
+    Ended(ConnectionName),
+}
+
+type Commands = Arc<Mutex<HashMap<ConnectionId, mpsc::UnboundedSender<Command>>>>;
+
+/// The way in for one pod.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    commands: Commands,
+    listener: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port of 127.0.0.1. With `open`, steps pass as they come; else each is
+    /// held until it is released. `activity` counts everything that comes from the pod or goes
+    /// to it.
+    ///
+    /// # Errors
+    /// When there is no port to listen on.
+    pub async fn start(
+        pod: &PodName,
+        upstream: Upstream,
+        open: bool,
+        events: mpsc::UnboundedSender<WireEvent>,
+        activity: Arc<AtomicU64>,
+    ) -> Result<Self, WireError> {
+        let failed = |source| WireError::Listen {
+            pod: pod.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let commands: Commands = Arc::default();
+        let known = Arc::clone(&commands);
+        let pod = pod.clone();
+        let accepting = tokio::spawn(async move {
+            let mut index = 0;
+            // Dropping the set with the listener ends every connection of the pod.
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let Ok((client, _)) = listener.accept().await else {
+                    // Out of file descriptors or an aborted handshake: neither is for ever.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                activity.fetch_add(1, Ordering::Relaxed);
+                let id = ConnectionName {
+                    pod: pod.clone(),
+                    index,
+                };
+                index += 1;
+                let (sender, receiver) = mpsc::unbounded_channel();
+                if let Ok(mut known) = known.lock() {
+                    known.insert(id.clone(), sender);
+                }
+                connections.spawn(connection::run(Setup {
+                    id,
+                    client,
+                    upstream: upstream.clone(),
+                    open,
+                    events: events.clone(),
+                    commands: receiver,
+                    activity: Arc::clone(&activity),
+                }));
+            }
+        });
+        Ok(Self {
+            port,
+            commands,
+            listener: accepting,
+        })
+    }
+
+    /// The port that the pod is told to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Lets the connection's held step go.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn release(&self, id: &ConnectionId, handover: Handover) -> Result<(), WireError> {
+        self.tell(id, Command::Release(handover))
+    }
+
+    /// Resets the connection (RST) towards pod and server.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn reset(&self, id: &ConnectionId) -> Result<(), WireError> {
+        self.tell(id, Command::Reset)
+    }
+
+    /// Sends the pod this message and closes the connection on both sides.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn close_after(&self, id: &ConnectionId, message: Bytes) -> Result<(), WireError> {
+        self.tell(id, Command::CloseAfter(message))
+    }
+
+    /// Forgets what the connection holds: the server never sees it.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn drop_held(&self, id: &ConnectionId) -> Result<(), WireError> {
+        self.tell(id, Command::DropHeld)
+    }
+
+    fn tell(&self, id: &ConnectionId, command: Command) -> Result<(), WireError> {
+        let ended = || WireError::Ended(id.clone());
+        let commands = self.commands.lock().map_err(|_| ended())?;
+        let sender = commands.get(id).ok_or_else(ended)?;
+        sender.send(command).map_err(|_| ended())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}

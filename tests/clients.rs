@@ -1,0 +1,289 @@
+//! Any client that speaks protocol 3.0 or 3.2 without TLS works through the proxy, in both
+//! pacings, against a real server: the same program prints the same with the proxy and without.
+
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/mod.rs"]
+mod support;
+#[path = "clients/tokio_program.rs"]
+mod tokio_program;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use lockproof::history::{
+    Event, Line, LockRule, OnContention, OutputStream, Release, Rules, Writer,
+};
+use lockproof::pod::Program;
+use lockproof::run::{Plan, run_once};
+use lockproof::schedule::{FreeSchedule, Schedule};
+use lockproof::search::{Job, Stage};
+use lockproof::server::Server;
+use support::{Client, NODE_PATH, PYTHON};
+
+/// What a program printed and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    stdout: Vec<String>,
+    stderr: Vec<String>,
+    exit: i32,
+}
+
+fn program(argv: &[&str], env: &[(&str, &str)]) -> Program {
+    Program {
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        dir: None,
+    }
+}
+
+fn job(program: Program) -> Job {
+    Job {
+        text: program.argv.join(" "),
+        program,
+        schema: None,
+        prepare: None,
+    }
+}
+
+/// The program against the server itself, in a database of its own.
+async fn direct(server: &Server, program: &Program) -> Said {
+    let database = server.create_database("direct", None).await.unwrap();
+    let address = server.address();
+    let output = tokio::process::Command::new(&program.argv[0])
+        .args(&program.argv[1..])
+        .envs(program.env.iter().cloned())
+        .env(
+            "DATABASE_URL",
+            address.url(&database.name, &address.host, address.port),
+        )
+        .env("PGHOST", &address.host)
+        .env("PGPORT", address.port.to_string())
+        .env("PGDATABASE", &database.name)
+        .env("PGUSER", &address.user)
+        .env("PGPASSWORD", address.password.expose())
+        .env("PGSSLMODE", "disable")
+        .env("PGGSSENCMODE", "disable")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(60), output)
+        .await
+        .expect("the program ends")
+        .unwrap();
+    server.drop_database(database).await.unwrap();
+    let lines = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    };
+    Said {
+        stdout: lines(&output.stdout),
+        stderr: lines(&output.stderr),
+        exit: output.status.code().unwrap_or(-1),
+    }
+}
+
+fn plan(job: &Job, schedule: Schedule) -> Plan {
+    Plan {
+        title: "a client".to_owned(),
+        subject: job.text.clone(),
+        program: job.program.clone(),
+        pods: 1,
+        recovery: false,
+        schedule,
+        rules: Rules {
+            protect: Vec::new(),
+            lock: LockRule::None,
+            release: Release::Any,
+            on_contention: OnContention::Wait,
+            only_sqlstates: None,
+            guards: Vec::new(),
+        },
+        baseline: None,
+        one_request: false,
+        // Its triggers would show in what psql says of a table.
+        witness: false,
+        time_limit: Duration::from_secs(90),
+    }
+}
+
+fn free() -> Schedule {
+    Schedule::Free(FreeSchedule {
+        stagger: (Duration::ZERO, Duration::ZERO),
+        seed: 0,
+        faults: Vec::new(),
+    })
+}
+
+/// The program through the proxy of a run.
+async fn proxied(stage: &Stage, plan: &Plan) -> (Said, Vec<Line>) {
+    let run = run_once(stage.place(), plan, Writer::in_memory(), false)
+        .await
+        .unwrap();
+    if std::env::var_os("DUMP").is_some() {
+        support::dump(&run.lines);
+    }
+    assert_eq!(support::limit(&run.lines), None);
+    let said = Said {
+        stdout: support::printed(&run.lines, "a", OutputStream::Stdout),
+        stderr: support::printed(&run.lines, "a", OutputStream::Stderr),
+        exit: support::exit_of(&run.lines, "a"),
+    };
+    (said, run.lines)
+}
+
+/// Only what the program itself prints, not the test harness that it is started by.
+fn own_words(mut said: Said) -> Said {
+    said.stdout.retain(|line| line.contains("out: "));
+    said.stderr.retain(|line| !line.is_empty());
+    said
+}
+
+/// The histories of the controlled and the free run of a program that prints the same in both as
+/// without the proxy.
+async fn prints_the_same(program: Program, last: &str, clean: fn(Said) -> Said) -> [Vec<Line>; 2] {
+    let server = support::server().await;
+    let job = job(program);
+    let stage = Stage::build(&server, &job).await.unwrap();
+    let expected = clean(direct(&server, &job.program).await);
+    assert_eq!(
+        expected.stdout.last().map(String::as_str),
+        Some(last),
+        "the program does not get to its end without the proxy: {expected:#?}"
+    );
+    assert_eq!(expected.exit, 0, "{expected:#?}");
+    let mut histories = Vec::new();
+    for schedule in [Schedule::Controlled(Vec::new()), free()] {
+        let name = format!("{schedule:?}");
+        let (said, lines) = proxied(&stage, &plan(&job, schedule)).await;
+        let said = clean(said);
+        for (is, was) in said.stdout.iter().zip(&expected.stdout) {
+            assert_eq!(is, was, "{name}");
+        }
+        assert_eq!(said, expected, "{name}");
+        histories.push(lines);
+    }
+    stage.strike().await.unwrap();
+    server.release().await.unwrap();
+    histories.try_into().unwrap()
+}
+
+/// The SQL of all steps.
+fn sql(lines: &[Line]) -> Vec<String> {
+    lines
+        .iter()
+        .filter_map(|line| match &line.event {
+            Event::StepHeld { request, .. } => Some(request.sql.join("; ")),
+            _ => None,
+        })
+        .collect()
+}
+
+fn has(lines: &[Line], wanted: &str) {
+    let sql = sql(lines);
+    assert!(
+        sql.iter().any(|sql| sql.contains(wanted)),
+        "no step has {wanted:?}: {sql:#?}"
+    );
+}
+
+/// Every cancel request names the backend of one of the pod's sessions.
+fn cancels(lines: &[Line], count: usize) {
+    let pids: Vec<i32> = lines
+        .iter()
+        .filter_map(|line| match &line.event {
+            Event::SessionStarted { session, .. } => Some(session.pid),
+            _ => None,
+        })
+        .collect();
+    let targets: Vec<i32> = lines
+        .iter()
+        .filter_map(|line| match &line.event {
+            Event::CancelRequested { target_pid, .. } => Some(*target_pid),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(targets.len(), count, "cancel requests in the history");
+    assert!(targets.iter().all(|pid| pids.contains(pid)), "{targets:?}");
+}
+
+#[tokio::test]
+async fn psql_prints_the_same_through_the_proxy_in_both_pacings() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let script = support::file("clients/psql.sh");
+    let [controlled, free] =
+        prints_the_same(program(&["sh", &script], &[]), "end", |said| said).await;
+    for lines in [&controlled, &free] {
+        has(lines, "rollback to s");
+        has(lines, "copy t (id, x) from stdin");
+        has(lines, "COPY  t ( id, x ) FROM STDIN");
+    }
+}
+
+#[tokio::test]
+async fn psycopg_prints_the_same_through_the_proxy_in_both_pacings() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let script = support::file("clients/with_psycopg.py");
+    let histories = prints_the_same(program(&[PYTHON, &script], &[]), "end", |said| said).await;
+    for lines in &histories {
+        has(lines, "select pg_sleep(20)");
+        has(lines, "update p set b = $1 where id = $2");
+        cancels(lines, 1);
+    }
+}
+
+#[tokio::test]
+async fn node_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
+    if !Client::NodePg.wanted() {
+        return;
+    }
+    let script = support::file("clients/node-pg.cjs");
+    let env = [("NODE_PATH", NODE_PATH)];
+    let histories =
+        prints_the_same(program(&["node", &script], &env), "\"end\"", |said| said).await;
+    for lines in &histories {
+        has(lines, "select x, b from n where id = $1");
+        has(lines, "generate_series(1, 25)");
+    }
+}
+
+#[tokio::test]
+async fn tokio_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
+    let own = std::env::current_exe().unwrap().display().to_string();
+    let argv = [
+        own.as_str(),
+        "the_program_of_another_test",
+        "--exact",
+        "--ignored",
+        "--nocapture",
+    ];
+    let histories = prints_the_same(
+        program(&argv, &[(tokio_program::SWITCH, "1")]),
+        "out: end",
+        own_words,
+    )
+    .await;
+    for lines in &histories {
+        has(lines, "select $1::int4 * 2");
+        has(lines, "select count(*) from r where id = 700");
+        cancels(lines, 1);
+    }
+}
+
+#[tokio::test]
+#[ignore = "the program of another test"]
+async fn the_program_of_another_test() {
+    if std::env::var_os(tokio_program::SWITCH).is_some() {
+        tokio_program::run().await;
+    }
+}

@@ -1,0 +1,17 @@
+//! The conductor, with real subjects on a real server: DESIGN.md section 5, sentence by sentence.
+
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "conducting/ends.rs"]
+mod ends;
+#[path = "conducting/faults.rs"]
+mod faults;
+#[path = "conducting/limits.rs"]
+mod limits;
+#[path = "conducting/locks.rs"]
+mod locks;
+#[path = "conducting/pools.rs"]
+mod pools;
+#[path = "support/mod.rs"]
+mod support;

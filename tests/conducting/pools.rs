@@ -1,0 +1,134 @@
+//! Pods with more than one connection: needs-pod, requests at once, parallel start-up, look-ups.
+
+use lockproof::history::{Ending, Event};
+
+use crate::support::{self, Client, in_order, play, play_times, same_trace, trace};
+
+const TABLES: &str = "create table t (id serial, x text); create table u (id serial, x text)";
+
+#[tokio::test]
+async fn a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let outcomes = play_times(
+        "create table t (id int, x text)",
+        "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"pipe\"]
+         time_limit = \"20s\"
+         [pods]
+         count = 1",
+        10,
+    )
+    .await;
+    for outcome in &outcomes {
+        assert_eq!(support::limit(&outcome.lines), None);
+        assert_eq!(support::rows(outcome, "t"), 150_000);
+        let trace = trace(outcome);
+        in_order(&trace, &["a.0 needs-pod", "a.0 done COPY 150000"]);
+        in_order(&trace, &["a.0 needs-pod", "a.1 done COPY 150000"]);
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn a_pool_with_two_requests_at_once_gives_the_same_trace_each_time() {
+    if !Client::NodePg.wanted() {
+        return;
+    }
+    let outcomes = play_times(
+        TABLES,
+        "[subject]
+         command = [\"node\", \"$TESTS/conducting/pool.cjs\"]
+         env = { NODE_PATH = \"/usr/share/nodejs\" }
+         [schedule]
+         turns = [
+           { run = \"a\", until = { steps = 3 } },
+           { run = \"b\", until = { after = \"insert into u\", nth = 2 } },
+           { run = \"a\", until = { steps = 2 } },
+         ]",
+        10,
+    )
+    .await;
+    for outcome in &outcomes {
+        assert_eq!(support::rows(outcome, "t"), 6);
+        assert_eq!(support::rows(outcome, "u"), 6);
+    }
+    // Both connections of a pod had a request at the gate before the first was let go.
+    let mut held = 0;
+    let mut most = 0;
+    for line in &outcomes[0].lines {
+        match &line.event {
+            Event::StepHeld { connection, .. } if connection.pod.as_str() == "a" => {
+                held += 1;
+                most = most.max(held);
+            }
+            Event::StepReleased { connection, .. } if connection.pod.as_str() == "a" => held -= 1,
+            _ => {}
+        }
+    }
+    assert_eq!(most, 2);
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn connections_that_are_opened_in_parallel_give_the_same_trace_each_time() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let outcomes = play_times(
+        TABLES,
+        "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"parallel\"]
+         [schedule]
+         turns = [{ run = \"a\", until = { steps = 5 } }, { run = \"b\", until = { steps = 7 } }]",
+        10,
+    )
+    .await;
+    for outcome in &outcomes {
+        assert_eq!(support::rows(outcome, "t"), 24);
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn look_ups_are_recorded_and_released_at_once_and_stay_out_of_the_trace() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let outcome = play(
+        TABLES,
+        "[subject]
+         command = [\"psql\", \"-X\", \"-c\", \"insert into t (x) values (1)\", \"-c\", \"select oid, typarray from pg_catalog.pg_type where typname = 'hstore'\", \"-c\", \"insert into u (x) values (2)\"]
+         [schedule]
+         turns = [{ run = \"a\", until = { steps = 1 } }, { run = \"b\" }]",
+    )
+    .await;
+    let mut look_ups = 0;
+    for line in &outcome.lines {
+        if let Event::StepHeld {
+            step,
+            request,
+            connection,
+        } = &line.event
+            && request.look_up
+        {
+            look_ups += 1;
+            let released = outcome.lines.iter().find(|one| {
+                matches!(&one.event, Event::StepReleased { step: id, number: None, .. } if id == step)
+            });
+            assert_eq!(
+                released.map(|one| one.seq),
+                Some(line.seq + 1),
+                "{connection}"
+            );
+            assert!(outcome.lines.iter().any(|one| {
+                matches!(&one.event, Event::StepEnded { step: id, ending: Ending::Done, .. } if id == step)
+            }));
+        }
+    }
+    assert_eq!(look_ups, 2, "one of each pod");
+    let trace = trace(&outcome);
+    assert_eq!(trace.len(), 4, "{trace:#?}");
+    assert!(!trace.iter().any(|line| line.contains("pg_catalog")));
+}

@@ -1,0 +1,383 @@
+//! Nothing is left behind, however a command ends: no process of a pod, no server, no guardian, no
+//! data directory, no container, no database. Real servers, real kills.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "bad_input/external.rs"]
+mod external;
+#[path = "bad_input/sandbox.rs"]
+mod sandbox;
+
+use std::os::unix::process::CommandExt;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use external::External;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandbox::{Done, Sandbox, becomes, command_line, finish, image, pids, runs};
+
+/// An interrupted command must be gone within this time, its server included.
+const PROMPT: Duration = Duration::from_secs(8);
+
+/// A subject that does its work in the clean and serial runs (three pods of it), and then, in the
+/// run proper, starts a daemon that has left its group and its session, and hangs in a statement.
+const HANGING: &str = r#"#!/bin/sh
+echo one >> "$0.count"
+psql -q -c 'create table if not exists t (i int); insert into t values (1)' || exit 1
+[ "$(wc -l < "$0.count")" -gt 3 ] || exit 0
+setsid sh -c 'sleep 611 & exec sleep 612' < /dev/null > /dev/null 2>&1 &
+exec psql -c 'select pg_sleep(613)'
+"#;
+
+fn hanging(sandbox: &Sandbox, name: &str) {
+    sandbox.write(&format!("{name}.sh"), HANGING);
+    let script = sandbox.work().join(format!("{name}.sh"));
+    sandbox.write(
+        &format!("{name}.toml"),
+        format!(
+            "title = \"hanging\"\n[subject]\ncommand = [\"sh\", {script:?}]\n[pods]\ncount = 1\n"
+        ),
+    );
+}
+
+/// A run whose pod hangs, with its server.
+struct Hanging<'a> {
+    sandbox: &'a Sandbox,
+    child: Child,
+    /// The pod's processes: psql, and the two of the daemon.
+    pods: Vec<i32>,
+}
+
+impl<'a> Hanging<'a> {
+    fn start(sandbox: &'a Sandbox, name: &str, server: &[(&str, &str)]) -> Self {
+        hanging(sandbox, name);
+        let file = format!("{name}.toml");
+        let mut command = sandbox.command(&["run", &file, "--out", name]);
+        // A group of its own, so that it can be interrupted as a terminal does.
+        let mut child = command
+            .envs(server.iter().copied())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let count = sandbox.work().join(format!("{name}.sh.count"));
+        let begun = Instant::now();
+        loop {
+            let started = std::fs::read_to_string(&count)
+                .unwrap_or_default()
+                .lines()
+                .count()
+                > 3;
+            let pods = pods_of(child.id());
+            if started && pods.len() >= 3 {
+                return Self {
+                    sandbox,
+                    child,
+                    pods,
+                };
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("it ended too early, {status}: {}", finish(child));
+            }
+            assert!(begun.elapsed() < Duration::from_secs(40), "{pods:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// Ends it, and sees that everything of it goes.
+    fn ends_with(self, signal: Signal) -> Done {
+        kill(self.pid(), signal).unwrap();
+        let done = finish(self.child);
+        self.sandbox.is_clear(signal.as_str());
+        for pod in &self.pods {
+            assert!(!runs(*pod), "{signal}: {pod} still runs");
+        }
+        done
+    }
+}
+
+/// The processes of pods that carry the mark of a lockproof with this process id: those that hang.
+fn pods_of(lockproof: u32) -> Vec<i32> {
+    pids()
+        .into_iter()
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            environment.split('\0').any(|one| {
+                one.strip_prefix("LOCKPROOF_RUN=")
+                    .is_some_and(|mark| mark.contains(&format!(":{lockproof}:")))
+            })
+        })
+        .filter(|pid| {
+            let line = command_line(*pid);
+            ["sleep 611", "sleep 612", "pg_sleep(613)"]
+                .iter()
+                .any(|word| line.contains(word) && !line.contains("exec"))
+        })
+        .collect()
+}
+
+const LOCAL: [(&str, &str); 1] = [("LOCKPROOF_SERVER", "local")];
+
+#[test]
+fn nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails() {
+    let sandbox = Sandbox::new();
+    let good = "title = \"t\"\n[subject]\nseeder = { lock = \"session\", profile = \"tiny\" }\n";
+    sandbox.write("good.toml", good);
+    sandbox.write(
+        "bad.toml",
+        format!("{good}[expect]\nviolates = [\"no-errors\"]\n"),
+    );
+    sandbox.write(
+        "fails.toml",
+        "title = \"t\"\n[subject]\ncommand = [\"sh\", \"-c\", \"exit 1\"]\n",
+    );
+    for (file, code) in [("good.toml", 0), ("bad.toml", 1), ("fails.toml", 3)] {
+        let done = sandbox.run_with(&["run", file], &LOCAL);
+        assert_eq!(done.code, Some(code), "{done}");
+        sandbox.is_clear(file);
+    }
+}
+
+#[test]
+fn an_interrupted_run_is_gone_at_once_and_says_so() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let sandbox = Sandbox::new();
+        let run = Hanging::start(&sandbox, "it", &LOCAL);
+        let begun = Instant::now();
+        let done = run.ends_with(signal);
+        done.fails(130, &["lockproof: interrupted; cleaned up"]);
+        assert!(begun.elapsed() < PROMPT, "{signal}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm() {
+    let sandbox = Sandbox::new();
+    let run = Hanging::start(&sandbox, "it", &LOCAL);
+    for _ in 0..2 {
+        let group = Pid::from_raw(-run.pid().as_raw());
+        kill(group, Signal::SIGINT).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let done = finish(run.child);
+    done.fails(130, &["interrupted; cleaned up"]);
+    sandbox.is_clear("twice SIGINT");
+}
+
+#[test]
+fn nothing_is_left_of_a_killed_run_on_a_local_server() {
+    for signal in [Signal::SIGKILL, Signal::SIGHUP] {
+        let sandbox = Sandbox::new();
+        let run = Hanging::start(&sandbox, "it", &LOCAL);
+        assert_eq!(sandbox.data_homes().len(), 1);
+        let done = run.ends_with(signal);
+        assert_eq!(done.code, None, "{done}");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
+    let Some(image) = image() else { return };
+    let server = [
+        ("LOCKPROOF_SERVER", "container"),
+        ("LOCKPROOF_IMAGE", &image),
+    ];
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let sandbox = Sandbox::new();
+        let run = Hanging::start(&sandbox, "it", &server);
+        assert_eq!(sandbox.containers().len(), 1);
+        let done = run.ends_with(signal);
+        assert_eq!(
+            done.code,
+            (signal == Signal::SIGINT).then_some(130),
+            "{done}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt() {
+    let external = External::start();
+    let url = external.url("owner");
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let sandbox = Sandbox::new();
+        let run = Hanging::start(&sandbox, "it", &[("LOCKPROOF_SERVER", &url)]);
+        assert_eq!(external.databases().len(), 3, "{:?}", external.databases());
+        run.ends_with(signal);
+        becomes(
+            "no database and no session to be left",
+            Duration::from_secs(10),
+            || (external.databases(), external.sessions()),
+            |(databases, sessions)| databases.is_empty() && sessions.is_empty(),
+        );
+    }
+}
+
+#[test]
+fn nothing_is_left_whenever_in_its_life_a_command_is_killed() {
+    let mut servers = vec![vec![("LOCKPROOF_SERVER", "local")]];
+    let image = image();
+    if let Some(image) = &image {
+        servers.push(vec![
+            ("LOCKPROOF_SERVER", "container"),
+            ("LOCKPROOF_IMAGE", image),
+        ]);
+    }
+    std::thread::scope(|scope| {
+        for server in &servers {
+            scope.spawn(move || {
+                for after in [5, 10, 15, 25, 60, 150, 400, 1_000] {
+                    let sandbox = Sandbox::new();
+                    let mut command = sandbox.command(&["reproduce"]);
+                    let child = command.envs(server.iter().copied()).spawn().unwrap();
+                    std::thread::sleep(Duration::from_millis(after));
+                    kill(
+                        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+                        Signal::SIGKILL,
+                    )
+                    .unwrap();
+                    finish(child);
+                    sandbox.is_clear(&format!("killed after {after} ms on {server:?}"));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced() {
+    // While preparing, with a daemon and a grandchild.
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "it.toml",
+        "title = \"t\"\n[subject]\ncommand = [\"psql\"]\n\
+         prepare = \"setsid sleep 621 & sleep 622 & touch ready; sleep 623\"\n",
+    );
+    let child = sandbox
+        .command(&["run", "it.toml", "--server", "local"])
+        .spawn()
+        .unwrap();
+    let ready = sandbox.work().join("ready");
+    becomes(
+        "preparing",
+        Duration::from_secs(20),
+        || ready.exists(),
+        |ready| *ready,
+    );
+    interrupted(&sandbox, child, "preparing");
+    // While the server starts, or a little later.
+    let sandbox = Sandbox::new();
+    let child = sandbox
+        .command(&["reproduce", "--server", "local"])
+        .spawn()
+        .unwrap();
+    let tmp = sandbox.tmp();
+    becomes(
+        "the start",
+        Duration::from_secs(20),
+        || std::fs::read_dir(&tmp).unwrap().count(),
+        |count| *count > 0,
+    );
+    std::thread::sleep(Duration::from_millis(50));
+    interrupted(&sandbox, child, "starting");
+    // In the uncontrolled pairs of `stress`.
+    let sandbox = Sandbox::new();
+    let child = sandbox
+        .command(&[
+            "stress",
+            "--server",
+            "local",
+            "--times",
+            "2000",
+            "--directed",
+            "1",
+        ])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    interrupted(&sandbox, child, "stress");
+}
+
+#[track_caller]
+fn interrupted(sandbox: &Sandbox, child: Child, when: &str) {
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    let done = finish(child);
+    done.fails(130, &["interrupted; cleaned up"]);
+    assert!(done.took < Duration::from_secs(30), "{when}: {done}");
+    sandbox.is_clear(when);
+}
+
+#[test]
+fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
+    let sandbox = Sandbox::new();
+    let live = Hanging::start(&sandbox, "live", &LOCAL);
+    let dead = Hanging::start(&sandbox, "dead", &LOCAL);
+    // Whoever could clear up behind it is killed first.
+    let guardian = pids()
+        .into_iter()
+        .find(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains(&format!("(lockproof-guard) S {} ", dead.child.id()))
+        })
+        .expect("its guardian");
+    kill(Pid::from_raw(guardian), Signal::SIGKILL).unwrap();
+    kill(dead.pid(), Signal::SIGKILL).unwrap();
+    let Hanging {
+        child,
+        pods: orphans,
+        ..
+    } = dead;
+    finish(child);
+    // psql ends by itself, since its proxy is gone; the daemon knows nothing.
+    let orphans: Vec<i32> = orphans
+        .into_iter()
+        .filter(|pid| command_line(*pid).starts_with("sleep"))
+        .collect();
+    assert_eq!(orphans.len(), 2);
+
+    let done = sandbox.run(&["clean"]);
+    assert_eq!(done.code, Some(0), "{done}");
+    for pod in &orphans {
+        let named = format!("removed process {pod} of a dead run");
+        assert!(done.text().contains(&named), "no {named:?} in {done}");
+        assert!(!runs(*pod));
+    }
+    assert_eq!(
+        done.text().matches("removed database lockproof_").count(),
+        3,
+        "{done}"
+    );
+    for word in [
+        "spared local server at",
+        "spared database lockproof_",
+        "processes of a live run",
+    ] {
+        assert!(done.text().contains(word), "no {word:?} in {done}");
+    }
+    for pod in &live.pods {
+        assert!(runs(*pod), "{pod} of the live run is gone: {done}");
+        assert!(
+            !done.text().contains(&format!("removed process {pod} ")),
+            "{done}"
+        );
+    }
+    let again = sandbox.run(&["clean", "--format", "json"]);
+    assert_eq!(
+        again.json()["removed"].as_array().unwrap().len(),
+        0,
+        "{again}"
+    );
+    let done = live.ends_with(Signal::SIGINT);
+    done.fails(130, &["interrupted; cleaned up"]);
+    let done = sandbox.run(&["clean"]);
+    done.fails(0, &["nothing was left behind"]);
+}
