@@ -42,7 +42,7 @@ fn read(text: &str) -> Scenario {
 fn moves(scenario: &Scenario) -> &[Move] {
     match &scenario.schedule {
         Schedule::Controlled(moves) => moves,
-        Schedule::Free(_) => panic!("not controlled: {scenario:?}"),
+        _ => panic!("not controlled: {scenario:?}"),
     }
 }
 
@@ -194,7 +194,7 @@ guards = ["contention", "faults-fired", "stops-reached", "overlap", "recovery-co
         .iter()
         .filter_map(|one| match one {
             Move::Fault(fault) => Some((fault.kind.name(), fault.session.clone(), fault.point)),
-            Move::Turn(_) => None,
+            Move::Turn(_) | Move::Together(_) => None,
         })
         .collect();
     assert_eq!(

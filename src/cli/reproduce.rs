@@ -312,11 +312,6 @@ impl Work<'_> {
 fn turns(schedule: &Schedule) -> Vec<String> {
     match schedule {
         Schedule::Controlled(moves) => moves.iter().map(ToString::to_string).collect(),
-        Schedule::Free(free) => vec![format!(
-            "free, stagger {} to {} ms, seed {}",
-            free.stagger.0.as_millis(),
-            free.stagger.1.as_millis(),
-            free.seed
-        )],
+        one_line => vec![one_line.to_string()],
     }
 }

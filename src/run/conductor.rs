@@ -212,7 +212,7 @@ impl<'a> Conductor<'a> {
             activity: Arc::default(),
             max_gap_us: 0,
             limit_hit: false,
-            controlled: matches!(plan.schedule, Schedule::Controlled(_)),
+            controlled: !matches!(plan.schedule, Schedule::Free(_)),
         };
         conductor.note_facts();
         for name in plan.pod_names() {
@@ -238,6 +238,7 @@ impl<'a> Conductor<'a> {
             recovery: plan.recovery,
             moves: match &plan.schedule {
                 Schedule::Controlled(moves) => moves.len(),
+                Schedule::Priorities { .. } => 0,
                 Schedule::Free(free) => free.faults.len(),
             },
             server: self.place.server.facts().clone(),
@@ -331,6 +332,7 @@ impl<'a> Conductor<'a> {
     async fn conduct(&mut self) -> Result<String, RunError> {
         match &self.plan.schedule {
             Schedule::Controlled(moves) => self.follow(moves).await?,
+            Schedule::Priorities { .. } => return Err(RunError::NotDriven("priorities")),
             Schedule::Free(free) => self.run_free(free).await?,
         }
         if self.plan.recovery && !self.limit_hit {

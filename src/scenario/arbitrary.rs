@@ -170,6 +170,8 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     let points = vec![Point::Before, Point::InDoubt, Point::Waiting, Point::After];
     let a_move = prop_oneof![
         2 => (pod(), stop()).prop_map(|(pod, until)| Move::Turn(Turn { pod, until })),
+        1 => subsequence(vec!["a", "b", "c"], 2..=3)
+            .prop_map(|names| Move::Together(names.into_iter().map(PodName::new).collect())),
         1 => fault(select(points)).prop_map(Move::Fault),
     ];
     let free = (

@@ -157,7 +157,7 @@ pub(super) struct ScheduleFile {
     pub(super) free: Option<Spanned<FreeFile>>,
 }
 
-/// `{ run = "a", until = … }` or `{ fault = … }`.
+/// `{ run = "a", until = … }`, `{ together = ["a", "b"] }` or `{ fault = … }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { run = \"a\" }")]
 pub(super) struct MoveFile {
@@ -167,6 +167,9 @@ pub(super) struct MoveFile {
     /// Until when; left out, to its end.
     #[schemars(with = "Option<StopFile>")]
     pub(super) until: Option<Spanned<StopFile>>,
+    /// Release the next steps of these pods at the same moment.
+    #[schemars(with = "Option<Vec<String>>", length(min = 2))]
+    pub(super) together: Option<Spanned<Vec<Spanned<String>>>>,
     /// Do something to a pod.
     #[schemars(with = "Option<FaultFile>")]
     pub(super) fault: Option<Spanned<FaultFile>>,

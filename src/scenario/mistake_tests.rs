@@ -304,3 +304,27 @@ fn an_impossible_expectation_is_told_at_its_place() {
         "means success",
     );
 }
+
+#[test]
+fn steps_that_are_released_together_are_of_two_pods_or_more() {
+    mistake(
+        &with_turns("{ together = «[\"a\"]» }"),
+        "needs at least two pods",
+    );
+    mistake(
+        &with_turns("{ together = [\"a\", «\"a\"»] }"),
+        "pod a is named twice",
+    );
+    mistake(
+        &with_turns("{ together = [\"a\", «\"c\"»] }"),
+        "there is no pod \"c\"",
+    );
+    mistake(
+        &with_turns("{ run = \"a\", together = «[\"a\", \"b\"]» }"),
+        "stands alone",
+    );
+    mistake(
+        &with_turns("{ together = [\"a\", \"b\"], until = «{ steps = 1 }» }"),
+        "have no `until`",
+    );
+}

@@ -72,17 +72,24 @@ fn a_move(file: &Spanned<MoveFile>, pods: usize) -> Result<Move, Wrong> {
     let MoveFile {
         run,
         until,
+        together: several,
         fault: one,
     } = file.get_ref();
-    match (run, one) {
-        (Some(name), None) => Ok(Move::Turn(Turn {
+    if let Some(until) = until.as_ref().filter(|_| run.is_none()) {
+        let message = match (one, several) {
+            (Some(_), _) => "a fault has no `until`",
+            (None, Some(_)) => "steps that are released together have no `until`",
+            (None, None) => "an `until` belongs to a `run`",
+        };
+        return Err(Wrong::new(until.span(), message));
+    }
+    match (run, several, one) {
+        (Some(name), None, None) => Ok(Move::Turn(Turn {
             pod: pod(name, pods)?,
             until: until.as_ref().map_or(Ok(Stop::End), stop)?,
         })),
-        (None, Some(one)) => {
-            if let Some(until) = until {
-                return Err(Wrong::new(until.span(), "a fault has no `until`"));
-            }
+        (None, Some(names), None) => together(names, pods),
+        (None, None, Some(one)) => {
             if let Some(at) = &one.get_ref().at {
                 let help = "where turns are given, a fault comes between them, at its `point`";
                 let message = "a time belongs to free pacing";
@@ -90,15 +97,36 @@ fn a_move(file: &Spanned<MoveFile>, pods: usize) -> Result<Move, Wrong> {
             }
             fault(one, pods, None).map(Move::Fault)
         }
-        (Some(_), Some(one)) => Err(Wrong::new(
+        (Some(_), None, Some(one)) => Err(Wrong::new(
             one.span(),
             "a line runs a pod or holds a fault, not both",
         )),
-        (None, None) => Err(Wrong::new(
+        (None, None, None) => Err(Wrong::new(
             file.span(),
             "a line needs `run = \"a\"` or `fault = { … }`",
         )),
+        (_, Some(names), _) => Err(Wrong::new(
+            names.span(),
+            "`together` stands alone in its line",
+        )),
     }
+}
+
+fn together(names: &Spanned<Vec<Spanned<String>>>, pods: usize) -> Result<Move, Wrong> {
+    let mut several: Vec<PodName> = Vec::with_capacity(names.get_ref().len());
+    for name in names.get_ref() {
+        let one = pod(name, pods)?;
+        if several.contains(&one) {
+            let message = format!("pod {one} is named twice: one step of a pod is next");
+            return Err(Wrong::new(name.span(), message));
+        }
+        several.push(one);
+    }
+    if several.len() < 2 {
+        let message = "`together` needs at least two pods";
+        return Err(Wrong::new(names.span(), message).help("such as `together = [\"a\", \"b\"]`"));
+    }
+    Ok(Move::Together(several))
 }
 
 fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::duration::write_duration;
 use super::model::{Expect, LockName, Prepare, Program, Scenario, SeederSettings, Subject};
 use super::names::ExpectedVerdict;
-use crate::history::{OnContention, Release};
+use crate::history::{OnContention, PodName, Release};
 use crate::schedule::{Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop};
 
 impl Scenario {
@@ -128,6 +128,8 @@ fn schedule(page: &mut Page, schedule: &Schedule) {
             page.key("turns", &lines_of(&lines));
         }
         Schedule::Free(free) => free_schedule(page, free),
+        // What such a run did is saved as turns; this only says what it was.
+        Schedule::Priorities { .. } => page.line(&format!("# {schedule}")),
     }
 }
 
@@ -150,6 +152,10 @@ fn free_schedule(page: &mut Page, free: &FreeSchedule) {
 fn a_move(one: &Move) -> String {
     let turn = match one {
         Move::Fault(one) => return inline(&[format!("fault = {}", inline(&fault(one)))]),
+        Move::Together(pods) => {
+            let names: Vec<&str> = pods.iter().map(PodName::as_str).collect();
+            return inline(&[format!("together = {}", list(&names))]);
+        }
         Move::Turn(turn) => turn,
     };
     let matching = |word: &str, sql: &str, nth: u32| {

@@ -17,6 +17,16 @@ use crate::history::PodName;
 pub enum Schedule {
     /// Turns and faults, one after the other; then every pod in the order of its name to its end.
     Controlled(Vec<Move>),
+    /// Before each step the highest of the pods that can go on is chosen (Burckhardt et al., ASPLOS
+    /// 2010). Never written to a file: what such a run did is saved as turns.
+    Priorities {
+        /// All pods, the highest first.
+        order: Vec<PodName>,
+        /// Numbers of steps of the whole run, from 1, rising: when the step of this number is due,
+        /// the pod that is about to run falls below all others. Of several such pods, the one of
+        /// the i-th change falls to the i-th lowest place.
+        changes: Vec<u64>,
+    },
     /// Real time.
     Free(FreeSchedule),
 }
@@ -38,6 +48,8 @@ pub struct FreeSchedule {
 pub enum Move {
     /// Let a pod run.
     Turn(Turn),
+    /// Release the next held step of each of these pods at the same moment and wait for all.
+    Together(Vec<PodName>),
     /// Do something to it.
     Fault(Fault),
 }
@@ -103,10 +115,50 @@ impl fmt::Display for Turn {
     }
 }
 
+fn names(pods: &[PodName], between: &str) -> String {
+    let names: Vec<&str> = pods.iter().map(PodName::as_str).collect();
+    names.join(between)
+}
+
+impl fmt::Display for Schedule {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Controlled(moves) if moves.is_empty() => f.write_str("one after the other"),
+            Self::Controlled(moves) => {
+                let moves: Vec<String> = moves.iter().map(ToString::to_string).collect();
+                f.write_str(&moves.join("; "))
+            }
+            Self::Priorities { order, changes } => {
+                write!(f, "priorities {}", names(order, " > "))?;
+                for (index, change) in changes.iter().enumerate() {
+                    let before = if index == 0 { ", changed at step" } else { "," };
+                    write!(f, "{before} {change}")?;
+                }
+                Ok(())
+            }
+            Self::Free(free) => write!(
+                f,
+                "free, stagger {} to {} ms, seed {}",
+                free.stagger.0.as_millis(),
+                free.stagger.1.as_millis(),
+                free.seed
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Turn(turn) => turn.fmt(f),
+            Self::Together(pods) => {
+                write!(
+                    f,
+                    "release the next steps of {} together",
+                    names(pods, " and ")
+                )
+            }
             Self::Fault(fault) => fault.fmt(f),
         }
     }
