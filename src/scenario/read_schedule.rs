@@ -77,11 +77,13 @@ fn a_move(file: &Spanned<MoveFile>, pods: usize) -> Result<Move, Wrong> {
     } = file.get_ref();
     if let Some(until) = until.as_ref().filter(|_| run.is_none()) {
         let message = match (one, several) {
-            (Some(_), _) => "a fault has no `until`",
-            (None, Some(_)) => "steps that are released together have no `until`",
-            (None, None) => "an `until` belongs to a `run`",
+            (Some(_), _) => Some("a fault has no `until`"),
+            (None, Some(_)) => Some("steps that are released together have no `until`"),
+            (None, None) => None,
         };
-        return Err(Wrong::new(until.span(), message));
+        if let Some(message) = message {
+            return Err(Wrong::new(until.span(), message));
+        }
     }
     match (run, several, one) {
         (Some(name), None, None) => Ok(Move::Turn(Turn {
