@@ -44,7 +44,7 @@ impl Conductor<'_> {
         Ok(ending)
     }
 
-    async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
+    pub(super) async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
         let mut pause = BEFORE_ASKING;
         let mut blocked_since: Option<Instant> = None;
         let mut idle_since: Option<Instant> = None;
@@ -263,14 +263,29 @@ impl Conductor<'_> {
             .map(|answer| read_answer(answer, &step.request))
             .unwrap_or_default();
         self.at_boundary = true;
+        let failed = self.is_failure(&answer);
         self.note(Event::StepEnded {
             step: id,
             ending: Ending::Done,
             answer,
             blocked_by: Vec::new(),
         });
+        if failed && self.plan.stop_at_error && !self.limit_hit {
+            self.limit_hit = true;
+            self.stopped_early = true;
+            self.note(Event::StoppedEarly { step: id });
+        }
         self.meet_pending_stops(id);
         self.settle_debt(id, true);
+    }
+
+    /// Whether a step failed as none of the clean run does. (A look-up fails only as a consequence.)
+    fn is_failure(&self, answer: &history::Answer) -> bool {
+        let known = self.plan.baseline.as_ref().map(|one| &one.sqlstates);
+        answer
+            .error
+            .as_ref()
+            .is_some_and(|error| known.is_none_or(|known| !known.contains(&error.sqlstate)))
     }
 
     /// A step's ending is in the history: what its pod asked after it can follow.

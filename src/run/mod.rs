@@ -9,6 +9,7 @@ mod answer;
 mod baseline;
 mod booking;
 mod chain;
+mod choosing;
 mod conductor;
 mod course;
 mod ending;

@@ -10,6 +10,7 @@ mod replay;
 mod stage;
 mod stress;
 mod trial;
+mod workers;
 
 pub use error::TrialError;
 pub use expectation::unexpected;
