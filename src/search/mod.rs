@@ -5,10 +5,13 @@
 
 mod error;
 mod expectation;
+pub mod footprint;
 mod printed;
 mod replay;
 mod stage;
 mod stress;
+#[cfg(test)]
+mod tale;
 mod trial;
 mod workers;
 
