@@ -20,6 +20,7 @@ mod free;
 mod killing;
 mod limit;
 mod links;
+mod needing;
 mod plan;
 mod quiet;
 mod target;
