@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::read_answer;
-use super::chain::{Chain, is_idle, needs_pod};
+use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
@@ -15,8 +15,6 @@ use crate::wire::Handover;
 
 /// How long an answer is waited for before the server is asked what the session does.
 const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
-/// How long a session may be idle with its answer still on the way, on a busy machine.
-const UNREAD: Duration = Duration::from_millis(250);
 /// How often it is asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
 
@@ -47,7 +45,6 @@ impl Conductor<'_> {
     pub(super) async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
         let mut pause = BEFORE_ASKING;
         let mut blocked_since: Option<Instant> = None;
-        let mut idle_since: Option<Instant> = None;
         loop {
             self.next_event(pause).await?;
             pause = BETWEEN_QUESTIONS;
@@ -86,21 +83,9 @@ impl Conductor<'_> {
                 continue;
             }
             blocked_since = None;
-            // Done on the server, and its answer does not come: the client does not read on, for
-            // it waits for another of its connections.
-            idle_since = is_idle(pid, &picture).then(|| idle_since.unwrap_or_else(Instant::now));
-            let unread = idle_since.is_some_and(|since| since.elapsed() > UNREAD);
-            if (unread || needs_pod(pid, &picture))
-                && !self.another_moves(id, &picture)
-                && self.is_quiet(id).await?
-            {
-                let again = self.picture().await?;
-                self.absorb_all().await?;
-                let still = needs_pod(pid, &again) || (unread && is_idle(pid, &again));
-                if !self.has_answer(id) && still && !self.another_moves(id, &again) {
-                    self.note_waiting(id, Waiting::Pod, Vec::new());
-                    return Ok(Some(Ending::NeedsPod));
-                }
+            if self.needs_its_pod(id, &picture).await? {
+                self.note_waiting(id, Waiting::Pod, Vec::new());
+                return Ok(Some(Ending::NeedsPod));
             }
         }
     }
@@ -116,34 +101,38 @@ impl Conductor<'_> {
                 break;
             }
             // First whoever moves comes to rest, so that the order of writing is not that of arrival.
-            let moving = self.moving(&waiting).await?;
+            let (moving, unfed) = self.moving(&waiting).await?;
             if !moving.is_empty() {
                 let severed = moving.iter().filter(|id| self.let_severed_go(**id)).count();
                 if severed > 0 {
                     continue;
                 }
                 if Instant::now() > self.deadline {
-                    self.hit_limit("a step whose lock was free");
+                    self.hit_limit("a step that goes on by itself");
                     break;
                 }
                 self.next_event(BETWEEN_QUESTIONS).await?;
                 continue;
             }
-            let mut completed: Vec<StepId> =
-                waiting.into_iter().filter(|id| self.is_over(*id)).collect();
-            if completed.is_empty() {
+            let mut at_rest: Vec<StepId> = waiting
+                .into_iter()
+                .filter(|id| self.is_over(*id) || unfed.contains(id))
+                .collect();
+            if at_rest.is_empty() {
                 break;
             }
-            completed.sort_by_key(|id| {
+            at_rest.sort_by_key(|id| {
                 self.steps
                     .get(id)
                     .map(|step| (step.connection.clone(), step.id))
             });
-            for id in completed {
+            for id in at_rest {
                 if self.has_answer(id) {
                     self.note_done(id);
-                } else {
+                } else if self.is_over(id) {
                     self.note_gone(id);
+                } else {
+                    self.note_waiting(id, Waiting::Pod, Vec::new());
                 }
             }
         }

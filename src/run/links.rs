@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::history::{ConnectionName, Delivery, PodName, Request, Session, StepId};
 use crate::pod::Pod;
 use crate::server::Registration;
-use crate::wire::{Answer, CloseCause, Proxy};
+use crate::wire::{Answer, CloseCause, Need, Proxy};
 
 /// A pod of the run.
 pub(super) struct Member {
@@ -167,6 +167,8 @@ pub(super) struct Step {
     pub unwritten: bool,
     /// It was seen blocked, or to need its pod, and has not ended since.
     pub waiting: Option<Waiting>,
+    /// What it lacks of its pod, and since when it has at every look.
+    pub lack: Option<(Need, Instant)>,
 }
 
 /// What a step that has not ended waits for.

@@ -21,6 +21,7 @@ mod free;
 mod killing;
 mod limit;
 mod links;
+mod needing;
 mod plan;
 mod quiet;
 mod target;

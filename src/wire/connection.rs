@@ -17,6 +17,7 @@ use super::cycle::{Cycle, Output};
 use super::decode;
 use super::frame::{FrameError, Message, Startup, take_message, take_startup};
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
+use super::need::{Need, NeedCell};
 use super::proxy::Upstream;
 
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
@@ -34,6 +35,7 @@ pub struct Setup {
     pub events: mpsc::UnboundedSender<WireEvent>,
     pub commands: mpsc::UnboundedReceiver<Command>,
     pub activity: Arc<AtomicU64>,
+    pub need: NeedCell,
 }
 
 /// Which phase of its life a connection is in.
@@ -67,6 +69,10 @@ struct Task {
     early: Vec<Message>,
     cycle: Cycle,
     out: Output,
+    /// Bytes that have gone to the server.
+    sent: u64,
+    /// Bytes that have gone to the client.
+    taken: u64,
 }
 
 /// Runs a connection to its end.
@@ -79,6 +85,7 @@ pub async fn run(setup: Setup) {
         events,
         mut commands,
         activity,
+        need,
     } = setup;
     let mut task = Task {
         id,
@@ -91,10 +98,13 @@ pub async fn run(setup: Setup) {
         early: Vec::new(),
         cycle: Cycle::new(open),
         out: Output::default(),
+        sent: 0,
+        taken: 0,
     };
     task.tell(ConnectionEvent::Opened);
     let _ = client.set_nodelay(true);
-    task.serve(client, &upstream, &mut commands).await;
+    task.serve(client, &upstream, &mut commands, &need).await;
+    need.set(Need::Nothing);
     task.tell(ConnectionEvent::Finished);
 }
 
@@ -149,6 +159,7 @@ impl Task {
         client: TcpStream,
         upstream: &Upstream,
         commands: &mut mpsc::UnboundedReceiver<Command>,
+        need: &NeedCell,
     ) {
         let mut client = split(client);
         let Some(start) = self.start_up(&mut client, upstream).await else {
@@ -180,7 +191,7 @@ impl Task {
         self.out.to_server.extend_from_slice(&start);
         self.phase = Phase::Authenticating;
         self.pump_client(&mut client);
-        self.shuttle(client, &mut server, commands).await;
+        self.shuttle(client, &mut server, commands, need).await;
     }
 
     /// Answers the start-up phase; the start-up message, or `None` when it came to nothing.
@@ -236,9 +247,11 @@ impl Task {
         mut client: Side<OwnedReadHalf>,
         server: &mut Side<OwnedReadHalf>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
+        need: &NeedCell,
     ) {
         loop {
             self.tell_all();
+            need.set(self.need(client.reading));
             let client_may_read = client.reading
                 && self.out.to_server.len() < HIGH_WATER
                 && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end());
@@ -307,17 +320,25 @@ impl Task {
                 result = server.write.write_buf(&mut self.out.to_server),
                     if server.writing && !self.out.to_server.is_empty() =>
                 {
-                    if result.is_err() {
-                        server.writing = false;
-                        self.out.to_server.clear();
+                    match result {
+                        Ok(bytes) => self.sent += bytes as u64,
+                        Err(_) => {
+                            server.writing = false;
+                            self.out.to_server.clear();
+                        }
                     }
                 }
                 result = client.write.write_buf(&mut self.out.to_client),
                     if client.writing && !self.out.to_client.is_empty() =>
                 {
-                    if result.is_err() {
-                        client.writing = false;
-                        self.out.to_client.clear();
+                    // It wakes the pod, now that there was room for it.
+                    self.activity.fetch_add(1, Ordering::Relaxed);
+                    match result {
+                        Ok(bytes) => self.taken += bytes as u64,
+                        Err(_) => {
+                            client.writing = false;
+                            self.out.to_client.clear();
+                        }
                     }
                 }
             }
@@ -327,6 +348,18 @@ impl Task {
             if !server.writing {
                 self.out.to_server.clear();
             }
+        }
+    }
+
+    /// What the step needs of the client. A client that says no more will not give it; its end is
+    /// passed on.
+    fn need(&self, client_reads: bool) -> Need {
+        if self.out.to_client.len() >= HIGH_WATER {
+            Need::Reading { taken: self.taken }
+        } else if !client_reads || !self.out.to_server.is_empty() {
+            Need::Nothing
+        } else {
+            self.cycle.need(self.sent)
         }
     }
 

@@ -15,6 +15,7 @@ use super::burst::Statements;
 use super::decode;
 use super::frame::Message;
 use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
+use super::need::Need;
 
 /// At most this many rows of a result, columns of a row and bytes of a value are kept.
 const ROWS: usize = 4;
@@ -59,6 +60,8 @@ struct Running {
     executes: bool,
     /// How many executions have not been answered yet.
     unanswered: usize,
+    /// How many of the messages that prepare them, or close, have not been answered yet.
+    unprepared: usize,
     /// Whether the client's last word was Flush.
     flushed: bool,
     handover: Handover,
@@ -104,6 +107,15 @@ impl Cycle {
     /// Whether what waits here can go on only if more is read: a burst whose end has not come.
     pub fn lacks_an_end(&self) -> bool {
         matches!(self.state, State::Idle) && self.whole_bursts == 0
+    }
+
+    /// What the running step needs of the client, when all that was for the server has been sent:
+    /// so many bytes.
+    pub fn need(&self, sent: u64) -> Need {
+        match &self.state {
+            State::Running(running) => running.need(sent),
+            _ => Need::Nothing,
+        }
     }
 
     fn queue(&mut self, message: Message) {
@@ -165,6 +177,7 @@ impl Cycle {
             copy: false,
             executes: false,
             unanswered: 0,
+            unprepared: 0,
             flushed: false,
             handover,
             aborting: false,
@@ -359,14 +372,38 @@ impl Running {
                 self.executes = true;
                 self.unanswered += 1;
             }
+            b'P' | b'B' | b'D' | b'C' => self.unprepared += 1,
             b'c' | b'f' => self.copy = false,
             _ => {}
         }
     }
 
+    fn need(&self, sent: u64) -> Need {
+        if self.copy {
+            return Need::Data { sent };
+        }
+        // After an error the server ignores everything up to the Sync. In the place of a step it has
+        // got a Query, and what it answers is kept back.
+        let answered = self.answer.error.is_some()
+            || match self.handover {
+                Handover::Replace(_) => self.ready.is_some(),
+                _ => self.unanswered == 0 && self.unprepared == 0,
+            };
+        if !self.sync_seen && answered {
+            Need::Message
+        } else {
+            Need::Nothing
+        }
+    }
+
     fn note(&mut self, message: &Message) {
-        if matches!(message.tag, b'C' | b's' | b'I') {
-            self.unanswered = self.unanswered.saturating_sub(1);
+        match message.tag {
+            b'C' | b's' | b'I' => self.unanswered = self.unanswered.saturating_sub(1),
+            // The description of a statement's parameters is followed by that of its rows.
+            b'1' | b'2' | b'3' | b'T' | b'n' => {
+                self.unprepared = self.unprepared.saturating_sub(1);
+            }
+            _ => {}
         }
         match message.tag {
             b'E' => {

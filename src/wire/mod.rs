@@ -10,6 +10,7 @@ mod cycle;
 mod decode;
 mod frame;
 mod gate;
+mod need;
 mod proxy;
 
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
@@ -17,4 +18,5 @@ pub use gate::{
     Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, StatementText,
     StepText, WireEvent,
 };
+pub use need::Need;
 pub use proxy::{Proxy, Upstream, WireError};
