@@ -6,6 +6,7 @@
 mod error;
 mod expectation;
 pub mod footprint;
+pub mod hazard;
 mod printed;
 mod replay;
 mod stage;

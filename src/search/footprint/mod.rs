@@ -8,7 +8,7 @@
 //!
 //! # When two steps are independent
 //!
-//! [`independent`] is what partial-order reduction rests on (Godefroid, "Partial-Order Methods for
+//! [`independent()`] is what partial-order reduction rests on (Godefroid, "Partial-Order Methods for
 //! the Verification of Concurrent Systems", LNCS 1032, 1996; Flanagan and Godefroid, "Dynamic
 //! Partial-Order Reduction", POPL 2005): two steps of different pods that follow each other may
 //! change places if nothing that anybody looks at tells the two orders apart. Here three things look:
@@ -49,5 +49,6 @@ mod touched;
 mod tests;
 
 pub use independent::independent;
+pub(super) use independent::{is_protected, writes_protected};
 pub use steps::{Footprints, Step};
 pub use touched::{Footprint, Held, LockUse, LockUseKind};

@@ -32,7 +32,7 @@ pub struct Step {
     /// What it touched; for the end of a transaction, what all of it touched. What [`independent`]
     /// looks at.
     ///
-    /// [`independent`]: super::independent
+    /// [`independent`]: super::independent()
     pub footprint: Footprint,
     /// What it touched itself. What conflicts are looked for in.
     pub own: Footprint,
