@@ -82,7 +82,6 @@ fn session(connection: &ConnectionName) -> Session {
     }
 }
 
-#[expect(dead_code, reason = "hazards' tests will use them")]
 impl Tale {
     pub(super) fn of(pods: &[&str]) -> Self {
         Self {
@@ -274,8 +273,18 @@ impl Tale {
 
     /// A statement that waits, and is never answered.
     pub(super) fn waits(&mut self, connection: &str, sql: &str) -> &mut Self {
-        let id = self.released(connection, Self::request(sql));
-        self.ended(id, Ending::Blocked, Answer::default())
+        self.waits_for(connection, sql, &[])
+    }
+
+    /// A statement that waits for these sessions, and is never answered.
+    pub(super) fn waits_for(&mut self, connection: &str, sql: &str, pids: &[i32]) -> &mut Self {
+        let step = self.released(connection, Self::request(sql));
+        self.event(Event::StepEnded {
+            step,
+            ending: Ending::Blocked,
+            answer: Answer::default(),
+            blocked_by: pids.to_vec(),
+        })
     }
 
     /// A statement that does more than its text says.

@@ -30,10 +30,11 @@ pub enum HazardKind {
     Interleaved,
     /// A table's definition changes under another pod.
     DefinitionChanged,
-    /// The session of the lock dies, and the work goes on.
-    LockLost,
     /// A step fails inside the section: is the lock given back?
     ErrorInSection,
+    /// The session of the lock dies, and the work goes on. Last of all: no session lock can do more than
+    /// limit what comes of it.
+    LockLost,
 }
 
 impl HazardKind {

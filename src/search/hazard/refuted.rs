@@ -19,6 +19,8 @@ pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
                     return why;
                 }
             }
+            // No hazard's schedule has one.
+            Move::Together(_) => {}
             Move::Fault(fault) => {
                 let missed = lines.iter().find_map(|line| match &line.event {
                     Event::Fault(event) if event.name == fault.kind.name() && !event.fired => {
