@@ -22,9 +22,9 @@ pub enum Schedule {
     Priorities {
         /// All pods, the highest first.
         order: Vec<PodName>,
-        /// Numbers of steps of the whole run, from 1, rising: when the step of this number is due,
-        /// the pod that is about to run falls below all others. Of several such pods, the one of
-        /// the i-th change falls to the i-th lowest place.
+        /// Numbers of steps of the whole run, from 1, in any order: when the step of this number is
+        /// due, the pod that is about to run falls below all that have not fallen. Of those that
+        /// have, the one of the i-th change in this list has the i-th lowest place.
         changes: Vec<u64>,
     },
     /// Real time.

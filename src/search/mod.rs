@@ -1,15 +1,19 @@
 //! FINDING IT: the loops over runs: one scenario to its verdict, replays, random baselines.
 //!
 //! Owns how often what is run and what the runs say together. Knows nothing of how a run is
-//! driven, nor of how anything is shown. (Strategies that look for a schedule come here.)
+//! driven, nor of how anything is shown. `strategy` (what to run next) and `shrink` (how to make it
+//! smaller) are pure: whoever drives them runs the schedules.
 
 mod error;
+mod executed;
 mod expectation;
 pub mod footprint;
 pub mod hazard;
 mod printed;
 mod replay;
+pub mod shrink;
 mod stage;
+pub mod strategy;
 mod stress;
 #[cfg(test)]
 mod tale;
@@ -17,6 +21,7 @@ mod trial;
 mod workers;
 
 pub use error::TrialError;
+pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};

@@ -1,0 +1,172 @@
+//! What a search that found nothing means.
+//!
+//! Owns the one sentence, and the rule that it claims no more than was seen.
+
+use super::{Kind, Space};
+
+/// What came of the schedules that were run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many were run.
+    pub explored: u64,
+    /// How many of them were violated.
+    pub violated: u64,
+    /// How many of them could not be judged.
+    pub inconclusive: u64,
+}
+
+/// What these runs mean, in a sentence.
+///
+/// For n independent draws that all held, the share p of such schedules that fail is, with 95 %
+/// confidence, below 1 − 0.05^(1/n): were it larger, n clean draws in a row would come in fewer than
+/// 5 % of searches. A draw that could not be judged may have failed, so it counts as failed.
+/// Draws need not be alike: if the i-th fails with probability pᵢ, the same bound holds for the
+/// mean of the pᵢ (of all with that mean, equal ones make n clean draws likeliest).
+#[must_use]
+pub fn claim(kind: Kind, space: &Space, tally: &Tally) -> String {
+    let Tally {
+        explored,
+        violated,
+        inconclusive,
+    } = *tally;
+    if explored == 0 {
+        return "no schedule was run: nothing is known".to_owned();
+    }
+    let (schedules, of) = (schedules(explored), "could not be judged");
+    if violated > 0 {
+        return match kind {
+            Kind::Draws => format!("{violated} of {schedules} failed"),
+            Kind::Enumeration => format!("{violated} of the {schedules} that were run failed"),
+        };
+    }
+    match kind {
+        Kind::Draws if inconclusive > 0 => format!(
+            "none of {schedules} was seen to fail, but {inconclusive} {of}; they may have failed, \
+             so no probability is claimed"
+        ),
+        Kind::Draws => format!(
+            "{schedules} held: with 95 % confidence such a schedule fails with probability below {}",
+            percent(draws_bound(explored))
+        ),
+        Kind::Enumeration => enumerated(space, tally),
+    }
+}
+
+/// 1 − 0.05^(1/n): the bound of [`claim`].
+fn draws_bound(draws: u64) -> f64 {
+    // Above 2^53 draws the bound is nothing anyway.
+    #[allow(clippy::cast_precision_loss)]
+    let draws = draws as f64;
+    -(0.05_f64.ln() / draws).exp_m1()
+}
+
+/// A share as a percentage that is never rounded down.
+fn percent(share: f64) -> String {
+    let hundredths = (share * 10_000.0).ceil() / 100.0;
+    if share < 0.000_1 {
+        return format!("{:.1e}", share * 1.000_001);
+    }
+    format!("{hundredths} %")
+}
+
+fn enumerated(space: &Space, tally: &Tally) -> String {
+    let Space {
+        total,
+        pruned,
+        diverged,
+    } = *space;
+    let done = tally.explored + pruned;
+    let left_out = match pruned {
+        0 => String::new(),
+        _ => format!(" ({} run, {pruned} left out as equivalent)", tally.explored),
+    };
+    let mut but = Vec::new();
+    if diverged > 0 {
+        but.push(format!(
+            "{diverged} did not follow the run they were derived from, so what comes after them is not known"
+        ));
+    }
+    if tally.inconclusive > 0 {
+        but.push(format!("{} could not be judged", tally.inconclusive));
+    }
+    let but = but.join("; ");
+    match total {
+        Some(total) if total <= done && but.is_empty() => {
+            format!("all schedules held: {total} of {total}{left_out}")
+        }
+        Some(total) if but.is_empty() => {
+            format!("{done} of {total} schedules held{left_out}; the others were not run")
+        }
+        Some(total) => format!("none of {done} of {total} schedules failed{left_out}, but {but}"),
+        None if but.is_empty() => {
+            format!("{done} schedules held{left_out}; how many there are is not known yet")
+        }
+        None => format!(
+            "none of {done} schedules failed{left_out}, but {but}; how many there are is not known yet"
+        ),
+    }
+}
+
+fn schedules(count: u64) -> String {
+    match count {
+        1 => "1 schedule".to_owned(),
+        _ => format!("{count} schedules"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(explored: u64, violated: u64, inconclusive: u64) -> Tally {
+        Tally {
+            explored,
+            violated,
+            inconclusive,
+        }
+    }
+
+    #[test]
+    fn clean_draws_are_a_probability_and_no_more() {
+        let space = Space::default();
+        let of = |tally| claim(Kind::Draws, &space, &tally);
+        // 1 − 0.05^(1/100) = 0.029513…, never rounded down.
+        assert!(
+            of(tally(100, 0, 0)).ends_with("below 2.96 %"),
+            "{}",
+            of(tally(100, 0, 0))
+        );
+        assert!(of(tally(1, 0, 0)).ends_with("below 95 %"));
+        assert!(of(tally(1_000_000, 0, 0)).ends_with("below 3.0e-6"));
+        assert!(!of(tally(100, 0, 1)).contains("below"));
+        assert!(of(tally(100, 0, 1)).contains("1 could not be judged"));
+        assert_eq!(of(tally(100, 3, 1)), "3 of 100 schedules failed");
+        assert!(of(tally(0, 0, 0)).contains("nothing is known"));
+    }
+
+    #[test]
+    fn an_enumeration_says_all_only_if_nothing_was_missed() {
+        let of = |total, pruned, diverged, tally| {
+            let space = Space {
+                total,
+                pruned,
+                diverged,
+            };
+            claim(Kind::Enumeration, &space, &tally)
+        };
+        let all = of(Some(10), 4, 0, tally(6, 0, 0));
+        assert_eq!(
+            all,
+            "all schedules held: 10 of 10 (6 run, 4 left out as equivalent)"
+        );
+        for missed in [
+            of(Some(10), 4, 1, tally(6, 0, 0)),
+            of(Some(10), 4, 0, tally(6, 0, 1)),
+            of(Some(10), 4, 0, tally(5, 0, 0)),
+            of(None, 4, 0, tally(6, 0, 0)),
+            of(Some(10), 4, 0, tally(6, 1, 0)),
+        ] {
+            assert!(!missed.contains("all "), "{missed}");
+        }
+    }
+}

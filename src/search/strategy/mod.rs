@@ -1,0 +1,115 @@
+//! WHAT TO RUN NEXT: strategies that look for a failing schedule.
+//!
+//! Owns the choice of schedules, what is learned from runs, how large the space is, and what a
+//! clean result means. All of it is pure: no tokio, no clock, no thread, no server. Whoever drives a
+//! strategy asks for a round, runs its schedules in whatever order and tells what they showed.
+//! Strategies know nothing of invariants or scenarios; of a run they see its history and whether
+//! it was violated.
+
+mod claim;
+mod overlap;
+mod pct;
+mod preemptions;
+mod random;
+mod reduction;
+mod shard;
+#[cfg(test)]
+pub(super) mod simulator;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod walk;
+
+use crate::history::{Line, StepId};
+use crate::schedule::Schedule;
+
+pub use claim::{Tally, claim};
+pub use overlap::Overlap;
+pub use pct::Pct;
+pub use preemptions::Preemptions;
+pub use random::{Gene, Random, decode, genes};
+pub use shard::{Shard, ShardError};
+pub use sweep::Sweep;
+
+/// A schedule to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Why it is run, in a few words.
+    pub why: String,
+    /// Whether every shard must run it, for what it teaches. It is counted by its owner alone.
+    pub needed: bool,
+    /// Its place in the whole space, for sharding: see [`Shard::owns`]. Not always unique:
+    /// candidates that can only be found one after the other share it.
+    pub index: u64,
+}
+
+/// A candidate that was run, and what it showed.
+pub struct Explored<'a> {
+    /// The candidate.
+    pub candidate: &'a Candidate,
+    /// The run's history.
+    pub lines: &'a [Line],
+    /// Whether the run was violated. It may have been stopped there.
+    pub violated: bool,
+    /// Whether the run could be judged.
+    pub conclusive: bool,
+    /// Whether two executed steps of different pods of this run commute: in either order, from any
+    /// state, both have the same effect and the same answers. What is not known must not commute.
+    pub independent: &'a dyn Fn(StepId, StepId) -> bool,
+}
+
+/// How large a strategy's space is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Space {
+    /// How many schedules there are, those left out included; `None` while that is not known.
+    pub total: Option<u64>,
+    /// How many were left out, because one that was run is equivalent.
+    pub pruned: u64,
+    /// How many runs did not follow the run that they were derived from.
+    pub diverged: u64,
+}
+
+/// What a clean result of a strategy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It goes through all schedules of a kind.
+    Enumeration,
+    /// Its draws are independent: a clean result is a probability.
+    Draws,
+}
+
+/// A way to look for a failing schedule.
+pub trait Strategy: Send {
+    /// Its name, as on the command line.
+    fn name(&self) -> &'static str;
+
+    /// The next schedules, which may be run side by side in any order; empty: done.
+    fn round(&mut self) -> Vec<Candidate>;
+
+    /// What those showed, in their order. What was not run (another shard's) is left out.
+    fn learn(&mut self, explored: &[Explored<'_>]);
+
+    /// The space as far as it is known by now.
+    fn space(&self) -> Space;
+
+    /// Whether its draws are independent, or it enumerates.
+    fn kind(&self) -> Kind;
+
+    /// What the strategy itself promises of each of its schedules, as a sentence.
+    fn promise(&self) -> Option<String> {
+        None
+    }
+}
+
+/// How many candidates a strategy that knows them all hands out at a time.
+const BATCH: usize = 64;
+
+/// The draws of the next round, as a range of their numbers.
+fn draws(next: &mut u64, all: u64) -> std::ops::Range<u64> {
+    let from = *next;
+    *next = all.min(from.saturating_add(u64::try_from(BATCH).unwrap_or(u64::MAX)));
+    from..*next
+}

@@ -1,0 +1,234 @@
+//! Preemption bounds: the enumeration against brute force, the reduction against the enumeration.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::history::StepId;
+use crate::search::strategy::simulator::{Op, Simulator, op, run};
+use crate::search::strategy::{Candidate, Explored, Preemptions, Shard, Space, Strategy};
+
+/// What an enumeration came to.
+struct Seen {
+    /// The order of pods of each run that counts, and its signature.
+    runs: Vec<(Vec<usize>, String)>,
+    space: Space,
+    limit: bool,
+}
+
+fn explore(programs: &[Vec<Op>], mut strategy: Preemptions, shard: Shard, stop: bool) -> Seen {
+    let mut runs = Vec::new();
+    let mut limit = false;
+    loop {
+        let round: Vec<Candidate> = strategy.round();
+        if round.is_empty() {
+            break;
+        }
+        let mut outcomes = Vec::new();
+        for candidate in &round {
+            let outcome = run(programs, &candidate.schedule, stop);
+            limit |= outcome.limit;
+            if shard.owns(candidate.index) {
+                runs.push((outcome.order.clone(), outcome.signature()));
+            }
+            outcomes.push(outcome);
+        }
+        type Independent<'a> = Box<dyn Fn(StepId, StepId) -> bool + 'a>;
+        let independents: Vec<Independent<'_>> = outcomes
+            .iter()
+            .map(|outcome| -> Independent<'_> {
+                Box::new(|one, other| outcome.independent(one, other))
+            })
+            .collect();
+        let explored: Vec<Explored<'_>> = round
+            .iter()
+            .zip(&outcomes)
+            .zip(&independents)
+            .map(|((candidate, outcome), independent)| Explored {
+                candidate,
+                lines: &outcome.lines,
+                violated: !outcome.failures.is_empty(),
+                conclusive: true,
+                independent,
+            })
+            .collect();
+        strategy.learn(&explored);
+        assert!(runs.len() < 60_000, "too large a space for a test");
+    }
+    Seen {
+        runs,
+        space: strategy.space(),
+        limit,
+    }
+}
+
+fn whole(programs: &[Vec<Op>], most: u32, reduced: bool, stop: bool) -> Seen {
+    let strategy = Preemptions::new(programs.len(), most, reduced, Shard::WHOLE);
+    explore(programs, strategy, Shard::WHOLE, stop)
+}
+
+/// Every order of steps with at most so many preemptions, by trying every pod at every step.
+fn brute_force(
+    at: &Simulator,
+    running: Option<usize>,
+    left: u32,
+    all: &mut Vec<Vec<usize>>,
+    pods: usize,
+) {
+    let ready: Vec<usize> = (0..pods).filter(|pod| at.can_go_on(*pod)).collect();
+    if ready.is_empty() {
+        all.push(at.order.clone());
+    }
+    for pod in &ready {
+        let preempts = running.is_some_and(|running| running != *pod && ready.contains(&running));
+        if preempts && left == 0 {
+            continue;
+        }
+        let mut next = at.clone();
+        next.step(*pod);
+        brute_force(&next, Some(*pod), left - u32::from(preempts), all, pods);
+    }
+}
+
+fn signatures(seen: &Seen) -> BTreeSet<&String> {
+    seen.runs.iter().map(|(_, signature)| signature).collect()
+}
+
+fn programs(
+    pods: usize,
+    steps: usize,
+    polls: bool,
+) -> impl proptest::strategy::Strategy<Value = Vec<Vec<Op>>> {
+    vec(vec(op(polls), 1..=steps), pods..=pods)
+}
+
+fn is_brute_force(programs: &[Vec<Op>], most: u32) -> Result<(), TestCaseError> {
+    let seen = whole(programs, most, false, false);
+    let mut orders: Vec<Vec<usize>> = seen.runs.into_iter().map(|(order, _)| order).collect();
+    let mut all = Vec::new();
+    brute_force(
+        &Simulator::new(programs),
+        None,
+        most,
+        &mut all,
+        programs.len(),
+    );
+    prop_assert_eq!(seen.space.total, Some(u64::try_from(all.len()).unwrap()));
+    orders.sort();
+    all.sort();
+    prop_assert_eq!(orders, all);
+    Ok(())
+}
+
+/// The reduced enumeration sees what the unreduced one sees, with no more runs, and knows how many
+/// it left out.
+fn loses_nothing(
+    programs: &[Vec<Op>],
+    most: u32,
+    stop: bool,
+    counts: bool,
+) -> Result<(), TestCaseError> {
+    let all = whole(programs, most, false, stop);
+    let reduced = whole(programs, most, true, stop);
+    prop_assume!(!all.limit && !reduced.limit);
+    prop_assert_eq!((all.space.diverged, reduced.space.diverged), (0, 0));
+    prop_assert_eq!(all.space.pruned, 0);
+    prop_assert_eq!(signatures(&all), signatures(&reduced));
+    prop_assert!(reduced.runs.len() <= all.runs.len());
+    if counts {
+        let count = |seen: &Seen| u64::try_from(seen.runs.len()).unwrap();
+        prop_assert_eq!(all.space.total, Some(count(&all)));
+        prop_assert_eq!(
+            reduced.space.total,
+            Some(count(&reduced) + reduced.space.pruned)
+        );
+        prop_assert_eq!(reduced.space.total, all.space.total);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_enumeration_is_brute_force_for_two_pods(
+        programs in programs(2, 6, false), most in 0_u32..=3,
+    ) {
+        is_brute_force(&programs, most)?;
+    }
+
+    #[test]
+    fn the_enumeration_is_brute_force_for_three_pods(
+        programs in programs(3, 3, false), most in 0_u32..=2,
+    ) {
+        is_brute_force(&programs, most)?;
+    }
+
+    #[test]
+    fn the_reduction_loses_nothing_with_two_pods(
+        programs in programs(2, 7, false), most in 1_u32..=3,
+    ) {
+        loses_nothing(&programs, most, false, true)?;
+    }
+
+    #[test]
+    fn the_reduction_loses_nothing_with_three_pods(
+        programs in programs(3, 4, false), most in 1_u32..=2,
+    ) {
+        loses_nothing(&programs, most, false, true)?;
+    }
+
+    #[test]
+    fn the_reduction_loses_nothing_where_pods_poll(
+        programs in programs(2, 6, true), most in 1_u32..=2,
+    ) {
+        loses_nothing(&programs, most, false, false)?;
+    }
+
+    #[test]
+    fn the_reduction_loses_no_failure_where_runs_stop_at_the_first(
+        programs in programs(2, 6, false), most in 1_u32..=2,
+    ) {
+        let all = whole(&programs, most, false, true);
+        let reduced = whole(&programs, most, true, true);
+        let failed = |seen: &Seen| -> bool { signatures(seen).iter().any(|one| !one.ends_with("[]")) };
+        prop_assert_eq!(failed(&all), failed(&reduced));
+        prop_assert!(reduced.runs.len() <= all.runs.len());
+    }
+
+    #[test]
+    fn shards_run_each_schedule_once_and_count_together_what_there_is(
+        programs in programs(2, 6, false), most in 0_u32..=2, of in 1_u64..5, reduced in any::<bool>(),
+    ) {
+        let together = whole(&programs, most, reduced, false);
+        let mut runs = Vec::new();
+        let (mut total, mut pruned) = (0, 0);
+        for index in 0..of {
+            let shard = Shard::new(index, of).unwrap();
+            let strategy = Preemptions::new(2, most, reduced, shard);
+            let seen = explore(&programs, strategy, shard, false);
+            runs.extend(seen.runs);
+            total += seen.space.total.unwrap();
+            pruned += seen.space.pruned;
+        }
+        let mut all = together.runs;
+        runs.sort();
+        all.sort();
+        prop_assert_eq!(runs, all);
+        prop_assert_eq!(Some(total), together.space.total);
+        prop_assert_eq!(pruned, together.space.pruned);
+    }
+}
+
+#[test]
+fn what_is_independent_is_run_once() {
+    let programs = [vec![Op::Add(0); 20], vec![Op::Add(1); 20]];
+    let all = whole(&programs, 1, false, false);
+    let reduced = whole(&programs, 1, true, false);
+    assert_eq!(all.space.total, Some(2 + 2 * 19));
+    assert_eq!(reduced.space.total, all.space.total);
+    // Two turns with 19 places each, in chains of 16.
+    assert_eq!(reduced.runs.len(), 2 + 2 * 2);
+    assert_eq!(reduced.space.pruned, 34);
+}

@@ -1,0 +1,5 @@
+//! Strategies against the simulator: what they claim, tried on all small programs that proptest
+//! thinks of.
+
+mod bounds;
+mod pct_finds;
