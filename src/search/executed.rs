@@ -18,8 +18,8 @@ pub struct Executed {
     pub turns: Vec<ExecutedTurn>,
     /// The steps that were given to the server, in order.
     pub steps: Vec<ExecutedStep>,
-    /// Steps that were held and never given to the server: pod and normal form.
-    pub left_held: Vec<(PodName, String)>,
+    /// Steps that were held and never given to the server: pod and normal forms.
+    pub left_held: Vec<(PodName, Vec<String>)>,
     /// For each pod that exited: how many steps had been released by then.
     pub exits: BTreeMap<PodName, usize>,
     /// Whether a limit was hit.
@@ -50,12 +50,14 @@ pub struct ExecutedStep {
     pub id: StepId,
     /// Its connection, and with it its pod.
     pub connection: ConnectionName,
-    /// The normal forms of its statements, joined by `; `.
-    pub normal: String,
+    /// The normal forms of its statements.
+    pub normal: Vec<String>,
     /// Whether it writes nothing that its text tells, and its text tells all.
     pub only_asks: bool,
     /// How it first ended; `None` if no ending is in the history.
     pub ending: Option<Ending>,
+    /// The place of that ending among the first endings of all steps.
+    pub ended: Option<usize>,
     /// Its first answer.
     pub answer: Answer,
     /// The pods that could do nothing but wait when the next step was released.
@@ -124,10 +126,11 @@ impl Executed {
 #[derive(Default)]
 struct Reader {
     done: Executed,
-    requests: BTreeMap<StepId, (ConnectionName, String, bool, bool)>,
+    requests: BTreeMap<StepId, (ConnectionName, Vec<String>, bool)>,
     places: BTreeMap<StepId, usize>,
     members: BTreeMap<PodName, Member>,
     recovery: Option<PodName>,
+    endings: usize,
 }
 
 impl Reader {
@@ -147,14 +150,13 @@ impl Reader {
                 connection,
                 request,
             } => {
-                let normal = request.normal.join("; ");
                 let only_asks = request.writes.is_empty() && !request.opaque;
                 if !request.look_up {
                     self.member(&connection.pod).held.insert(*step);
                 }
                 self.requests.insert(
                     *step,
-                    (connection.clone(), normal, only_asks, request.look_up),
+                    (connection.clone(), request.normal.clone(), only_asks),
                 );
             }
             Event::StepReleased {
@@ -222,8 +224,8 @@ impl Reader {
 
     fn released(&mut self, id: StepId, connection: &ConnectionName) {
         let (normal, only_asks) = match self.requests.get(&id) {
-            Some((_, normal, only_asks, _)) => (normal.clone(), *only_asks),
-            None => (String::new(), false),
+            Some((_, normal, only_asks)) => (normal.clone(), *only_asks),
+            None => (Vec::new(), false),
         };
         self.places.insert(id, self.done.steps.len());
         self.done.steps.push(ExecutedStep {
@@ -232,6 +234,7 @@ impl Reader {
             normal,
             only_asks,
             ending: None,
+            ended: None,
             answer: Answer::default(),
             waiting: BTreeSet::new(),
         });
@@ -254,6 +257,8 @@ impl Reader {
             && step.ending.is_none()
         {
             step.ending = Some(ending);
+            step.ended = Some(self.endings);
+            self.endings += 1;
             step.answer = answer.clone();
         }
     }

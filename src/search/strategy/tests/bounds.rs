@@ -149,7 +149,7 @@ fn loses_nothing(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_enumeration_is_brute_force_for_two_pods(

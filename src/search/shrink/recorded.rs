@@ -1,0 +1,67 @@
+//! The turns that a run took.
+//!
+//! Owns the way back from a history to a schedule of plain turns, so that a run by priorities, or one
+//! with steps released together, can be saved and replayed.
+
+use crate::history::{Line, PodName, TurnEnd};
+use crate::schedule::{Move, Schedule, Stop, Turn};
+use crate::search::executed::{Executed, ExecutedStep, ExecutedTurn};
+
+/// The schedule that a run took, from its history and the schedule that it was told: turns of so many
+/// steps, and the told schedule's faults. A turn in which the pod made way is a turn to the pod's
+/// end, which ends there as well. Steps released together follow each other as they first ended.
+#[must_use]
+pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
+    let executed = Executed::of(lines);
+    let told: &[Move] = match told {
+        Schedule::Controlled(moves) => moves,
+        _ => &[],
+    };
+    let mut moves: Vec<Move> = Vec::new();
+    for turn in &executed.turns {
+        let said = told.get(turn.index).filter(|_| turn.scheduled);
+        let mut steps: Vec<&ExecutedStep> = executed.steps[turn.steps.clone()].iter().collect();
+        match said {
+            Some(Move::Fault(fault)) => {
+                moves.push(Move::Fault(fault.clone()));
+                continue;
+            }
+            Some(Move::Together(_)) => {
+                steps.sort_by_key(|step| (step.ended.is_none(), step.ended));
+            }
+            _ => {}
+        }
+        if let Some(pod) = made_way(turn) {
+            moves.push(run(pod, Stop::End));
+        } else {
+            steps
+                .iter()
+                .for_each(|step| add_step(&mut moves, step.pod()));
+        }
+    }
+    moves
+}
+
+fn made_way(turn: &ExecutedTurn) -> Option<&PodName> {
+    let yielded = turn.why == Some(TurnEnd::Yielded);
+    turn.pod.as_ref().filter(|_| yielded)
+}
+
+fn run(pod: &PodName, until: Stop) -> Move {
+    Move::Turn(Turn {
+        pod: pod.clone(),
+        until,
+    })
+}
+
+/// Adds a step to the last turn, if that is of the same pod.
+fn add_step(moves: &mut Vec<Move>, pod: &PodName) {
+    if let Some(Move::Turn(turn)) = moves.last_mut()
+        && turn.pod == *pod
+        && let Stop::Steps(steps) = &mut turn.until
+    {
+        *steps = steps.saturating_add(1);
+    } else {
+        moves.push(run(pod, Stop::Steps(1)));
+    }
+}
