@@ -115,7 +115,13 @@ fn action(letter: &str) -> ReferentialAction {
 /// When the server does not answer.
 pub async fn catalog(client: &Client) -> Result<Catalog, EvidenceError> {
     let what = "what its catalog has";
-    let mut catalog = Catalog::default();
+    let isolation = "select current_setting('default_transaction_isolation') not like 'read %'";
+    let mut catalog = Catalog {
+        long_snapshots: bounded(what, client.query_one(isolation, &[]))
+            .await?
+            .get(0),
+        ..Catalog::default()
+    };
     for row in bounded(what, client.query(&tables_query(), &[])).await? {
         let facts = TableFacts {
             runs_code: row.get(1),

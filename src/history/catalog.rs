@@ -17,6 +17,9 @@ pub struct Catalog {
     pub keys: Vec<UniqueKey>,
     /// For each view the tables it reads; `None` where it calls a function of the database's own.
     pub views: BTreeMap<String, Option<BTreeSet<String>>>,
+    /// Whether a session's snapshots outlive a statement unless it says otherwise: its default
+    /// isolation level is not READ COMMITTED.
+    pub long_snapshots: bool,
 }
 
 /// What else there is to know of a table.

@@ -149,7 +149,7 @@ impl<'a> Book<'a> {
         if delivery != Delivery::Forwarded {
             own.everything = Some("a fault changed it or its answer".to_owned());
         }
-        if is_isolation(request) {
+        if is_isolation(request) || self.known.catalog.long_snapshots {
             self.snapshots.insert(connection);
         }
         let index = self.steps.len();
