@@ -70,6 +70,9 @@ pub(super) struct Conductor<'a> {
     /// Pods whose grace ends then (free pacing).
     pub graces: Vec<(Instant, PodName)>,
     pub locks: Option<Vec<HeldLock>>,
+    /// A step that waited has its answer, or a session that may have been in its way is gone: time
+    /// to look again.
+    pub look_due: bool,
     /// A step has ended since the locks were last written down.
     pub at_boundary: bool,
     pub settler: Settler,
@@ -203,6 +206,7 @@ impl<'a> Conductor<'a> {
             turns: 0,
             graces: Vec::new(),
             locks: None,
+            look_due: false,
             at_boundary: false,
             settler: Settler::new(),
             settling: SettleCounts::default(),

@@ -96,6 +96,7 @@ impl Conductor<'_> {
         loop {
             self.absorb_all().await?;
             self.await_gone().await?;
+            self.look_due = false;
             let waiting = self.waiting_steps();
             if waiting.is_empty() || self.limit_hit {
                 break;
@@ -197,6 +198,7 @@ impl Conductor<'_> {
                 });
             }
             if any {
+                self.look_due = true;
                 self.note_locks().await?;
                 continue;
             }
@@ -280,20 +282,25 @@ impl Conductor<'_> {
     /// A step's ending is in the history: what its pod asked after it can follow.
     fn settle_debt(&mut self, id: StepId, answered: bool) {
         self.endings += 1;
-        let Some(pod) = self.steps.get(&id).map(|step| step.connection.pod.clone()) else {
+        let Some(connection) = self.steps.get(&id).map(|step| step.connection.clone()) else {
             return;
         };
-        let Some(member) = self.members.get_mut(&pod) else {
+        let Some(member) = self.members.get_mut(&connection.pod) else {
             return;
         };
         if answered {
             member.owed = member.owed.saturating_sub(1);
         }
-        if member.owed == 0 {
-            let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
-            for id in held {
-                self.write_arrival(id);
-            }
+        let paid = member.owed == 0;
+        let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
+        if let Some(by) = self
+            .link(&connection)
+            .and_then(|link| link.unwritten_close.take())
+        {
+            self.note(Event::ConnectionClosed { connection, by });
+        }
+        for id in held.into_iter().filter(|_| paid) {
+            self.write_arrival(id);
         }
     }
 
