@@ -8,6 +8,8 @@
 //! can go on (there, too), and one that only repeats itself makes way to all others, as at a
 //! change point.
 
+use std::collections::BTreeMap;
+
 use super::conductor::Conductor;
 use super::error::RunError;
 use crate::history::{Delivery, Event, PodName, StepId, TurnEnd};
@@ -17,15 +19,16 @@ use crate::wire::Handover;
 impl Conductor<'_> {
     /// Runs all pods to their end; before each step the highest of those that can go on is chosen.
     /// `changes`: numbers of steps, from 1, before which the pod that is about to run falls below
-    /// all that have not fallen yet; of several that fall, the i-th comes to the i-th lowest place.
+    /// all that have not fallen; of those that have, the one of the i-th in this list has the i-th
+    /// lowest place.
     pub(super) async fn follow_priorities(
         &mut self,
         order: &[PodName],
         changes: &[u64],
     ) -> Result<(), RunError> {
         let mut order = order.to_vec();
-        let mut changes = changes.iter().copied().peekable();
-        let mut fallen: Vec<PodName> = Vec::new();
+        let mut changes: BTreeMap<usize, u64> = changes.iter().copied().enumerate().collect();
+        let mut fallen: BTreeMap<usize, PodName> = BTreeMap::new();
         let mut running: Option<(usize, PodName)> = None;
         loop {
             if self.limit_hit {
@@ -40,12 +43,13 @@ impl Conductor<'_> {
                 }
                 continue;
             };
-            while changes.next_if(|due| *due <= self.released + 1).is_some() {
-                fallen.retain(|name| *name != chosen);
-                fallen.push(chosen.clone());
-                order.retain(|name| !fallen.contains(name));
-                // The first that fell is the lowest.
-                order.extend(fallen.iter().rev().cloned());
+            let due = |place: &u64| *place <= self.released + 1;
+            while let Some(place) = changes.iter().find(|(_, at)| due(at)).map(|(i, _)| *i) {
+                changes.remove(&place);
+                fallen.retain(|_, name| *name != chosen);
+                fallen.insert(place, chosen.clone());
+                order.retain(|name| !fallen.values().any(|low| low == name));
+                order.extend(fallen.values().rev().cloned());
                 chosen = self.highest(&order).unwrap_or(chosen);
             }
             if running.as_ref().is_none_or(|(_, name)| *name != chosen) {

@@ -18,6 +18,28 @@ const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
 /// How often it is asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
 
+/// Whether a step is a plain statement that came to its end: no call of a lock function, nothing
+/// that the text hides, no end of a transaction, no error. It can change advisory locks only by what
+/// the database itself does unasked (a trigger).
+#[must_use]
+pub fn is_plain(request: &history::Request, answer: &history::Answer) -> bool {
+    const PLAIN: [&str; 6] = [
+        "insert ",
+        "update ",
+        "delete ",
+        "truncate ",
+        "select ",
+        "copy ",
+    ];
+    request.lock_calls.is_empty()
+        && !request.opaque
+        && answer.error.is_none()
+        && request
+            .normal
+            .iter()
+            .all(|normal| PLAIN.iter().any(|word| normal.starts_with(word)))
+}
+
 impl Conductor<'_> {
     /// Lets a held step go and waits for its ending. Then looks at all that waits.
     pub(super) async fn step(
@@ -199,6 +221,7 @@ impl Conductor<'_> {
             }
             if any {
                 self.look_due = true;
+                self.at_boundary = true;
                 self.note_locks().await?;
                 continue;
             }
@@ -214,6 +237,9 @@ impl Conductor<'_> {
     /// Reads the advisory locks and writes them down if a step has ended since the last time (that
     /// a lock is still held after an unlock is evidence, too), or if they have changed.
     pub(super) async fn note_locks(&mut self) -> Result<(), RunError> {
+        if self.plan.sparse_locks && !self.at_boundary && self.waiting_steps().is_empty() {
+            return Ok(());
+        }
         let (server_us, locks) = self.observer.locks().await?;
         let boundary = std::mem::take(&mut self.at_boundary);
         if boundary || self.locks.as_ref() != Some(&locks) {
@@ -253,7 +279,7 @@ impl Conductor<'_> {
             .as_ref()
             .map(|answer| read_answer(answer, &step.request))
             .unwrap_or_default();
-        self.at_boundary = true;
+        self.at_boundary |= !self.plan.sparse_locks || !is_plain(&step.request, &answer);
         let failed = self.is_failure(&answer);
         self.note(Event::StepEnded {
             step: id,

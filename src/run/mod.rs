@@ -32,6 +32,7 @@ mod waiting;
 pub(crate) use baseline::qualified;
 pub use baseline::{BaselineRuns, measure};
 pub use conductor::{Finished, run_once};
+pub use ending::is_plain;
 pub(crate) use environment::environment;
 pub use error::RunError;
 pub use plan::{Place, Plan};

@@ -3,15 +3,16 @@
 //! Owns the way there: clean and serial runs, the run proper, the verdict, and the one confirmation
 //! without the witness that a violation needs before it is told.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::stage::{Job, Stage};
-use crate::history::{Event, Line, LockKey, LockRule, Rules, Writer};
+use crate::history::{Ending, Event, HeldLock, Line, LockKey, LockRule, Rules, Writer};
 use crate::invariant::{InvariantName, Judgement, Verdict, judge};
-use crate::run::{BaselineRuns, Plan, measure, qualified, run_once};
+use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
 use crate::schedule::Schedule;
 
@@ -29,6 +30,10 @@ pub struct Trial<'a> {
     scenario: &'a Scenario,
     plan: Plan,
     measured: BaselineRuns,
+    /// Whether plain statements were seen to leave advisory locks alone in all of these runs.
+    plain_keeps_locks: bool,
+    /// Whether probes go without the witness where no lock is judged.
+    lean: bool,
 }
 
 /// What came of a scenario.
@@ -100,6 +105,7 @@ impl<'a> Trial<'a> {
             one_request: false,
             witness: subject.witness && stage.witnessed(),
             stop_at_error: false,
+            sparse_locks: false,
             time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
         };
         let measured = match measured {
@@ -116,8 +122,12 @@ impl<'a> Trial<'a> {
         Ok(Self {
             stage,
             scenario,
+            plain_keeps_locks: std::iter::once(&measured.clean)
+                .chain(&measured.serial)
+                .all(|lines| plain_keeps_locks(lines)),
             plan,
             measured,
+            lean: false,
         })
     }
 
@@ -125,6 +135,14 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn without_witness(mut self) -> Self {
         self.plan.witness = false;
+        self
+    }
+
+    /// The same trial, whose probes go without the witness where the clean run takes no lock and the
+    /// scenario names none. Their histories do not tell every write, then.
+    #[must_use]
+    pub fn lean(mut self) -> Self {
+        self.lean = true;
         self
     }
 
@@ -189,6 +207,10 @@ impl<'a> Trial<'a> {
         if !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
             let plan = Plan {
                 stop_at_error: true,
+                sparse_locks: self.plain_keeps_locks,
+                // Where no lock is judged the witness would tell nothing that the verdict needs.
+                witness: self.plan.witness
+                    && !(self.lean && self.plan.rules.lock == LockRule::None),
                 ..self.along(schedule)
             };
             let outcome = self.run_plan(&plan, Writer::in_memory()).await?;
@@ -312,6 +334,39 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
     } else {
         Confirmation::Refuted(refuted)
     }
+}
+
+/// Whether no boundary after a plain statement shows other advisory locks than the one before.
+fn plain_keeps_locks(lines: &[Line]) -> bool {
+    let mut requests = HashMap::new();
+    let mut before: Option<&Vec<HeldLock>> = None;
+    let mut plain = false;
+    for line in lines {
+        match &line.event {
+            Event::StepHeld { step, request, .. } => {
+                requests.insert(*step, request);
+            }
+            Event::StepEnded {
+                step,
+                ending: Ending::Done,
+                answer,
+                ..
+            } => {
+                plain = requests
+                    .get(step)
+                    .is_some_and(|request| is_plain(request, answer));
+            }
+            Event::StepEnded { .. } | Event::SessionGone { .. } => plain = false,
+            Event::Locks { locks, .. } => {
+                if plain && before.is_some_and(|before| before != locks) {
+                    return false;
+                }
+                before = Some(locks);
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {

@@ -130,7 +130,7 @@ impl Hazard {
     }
 
     /// What makes two hazards one.
-    pub(super) fn key(&self) -> (HazardKind, BTreeSet<String>, Option<String>, Vec<String>) {
+    pub(crate) fn key(&self) -> (HazardKind, BTreeSet<String>, Option<String>, Vec<String>) {
         // Of what is about a constraint or a lock, the constraint or the lock is enough.
         let forms = if self.about.is_some() {
             Vec::new()
