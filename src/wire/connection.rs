@@ -19,6 +19,7 @@ use super::frame::{FrameError, Message, Startup, take_message, take_startup};
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
 use super::need::{Need, NeedCell};
 use super::proxy::Upstream;
+use super::startups::Place;
 
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
 /// would stop it.
@@ -29,6 +30,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// What a connection task is given.
 pub struct Setup {
     pub id: ConnectionId,
+    pub place: Option<Place>,
     pub client: TcpStream,
     pub upstream: Upstream,
     pub open: bool,
@@ -59,6 +61,8 @@ struct Side<R> {
 
 struct Task {
     id: ConnectionId,
+    /// Its place among the pod's connections that are being opened, until it is open.
+    place: Option<Place>,
     events: mpsc::UnboundedSender<WireEvent>,
     activity: Arc<AtomicU64>,
     phase: Phase,
@@ -79,6 +83,7 @@ struct Task {
 pub async fn run(setup: Setup) {
     let Setup {
         id,
+        place,
         client,
         upstream,
         open,
@@ -89,6 +94,7 @@ pub async fn run(setup: Setup) {
     } = setup;
     let mut task = Task {
         id,
+        place,
         events,
         activity,
         phase: Phase::Startup,
@@ -165,6 +171,9 @@ impl Task {
         let Some(start) = self.start_up(&mut client, upstream).await else {
             return;
         };
+        if let Some(place) = &self.place {
+            place.turn().await;
+        }
         let connected = tokio::time::timeout(
             CONNECT_LIMIT,
             TcpStream::connect((upstream.host.as_str(), upstream.port)),
@@ -314,6 +323,7 @@ impl Task {
                         }
                     } else {
                         server.reading = false;
+                        self.cycle.server_ended(&mut self.out);
                         self.tell(ConnectionEvent::ServerClosed(cause(&result)));
                     }
                 }
@@ -425,6 +435,7 @@ impl Task {
                     ))),
                 b'Z' => {
                     self.phase = Phase::Ready;
+                    self.place = None;
                     self.out
                         .events
                         .push(ConnectionEvent::Started { pid: self.pid });

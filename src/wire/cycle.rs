@@ -72,6 +72,11 @@ struct Running {
     types: Option<Vec<u32>>,
     /// ReadyForQuery kept back until the client has sent its Sync.
     ready: Option<Bytes>,
+    /// Whether it has been a COPY of the client's data.
+    copied: bool,
+    /// An error, and what follows it, kept back until the server is ready: a client that leaves at
+    /// its first error would else leave before or after the step's end, as chance has it.
+    error: BytesMut,
 }
 
 /// Where bytes and events of a call go.
@@ -185,6 +190,8 @@ impl Cycle {
             result: 0,
             types: None,
             ready: None,
+            copied: false,
+            error: BytesMut::new(),
         };
         let replaced = matches!(running.handover, Handover::Replace(_));
         while let Some(message) = self.unqueue() {
@@ -256,13 +263,16 @@ impl Cycle {
             }
             // The event goes first: whoever hears of the end knows it before the pod does.
             let status = message.body().first().copied().unwrap_or(b'I');
+            out.to_client.extend_from_slice(&running.error);
             if passes {
                 out.to_client.extend_from_slice(&message.raw);
             }
             self.end_step(status, out);
             return;
         }
-        if passes {
+        if passes && (running.withholds(message) && !self.open || !running.error.is_empty()) {
+            running.error.extend_from_slice(&message.raw);
+        } else if passes {
             out.to_client.extend_from_slice(&message.raw);
         }
         // What was pipelined behind the beginning of a COPY goes with it, and what was behind an
@@ -274,6 +284,13 @@ impl Cycle {
             self.pass(&message, out);
         }
         self.end_if_flushed(out);
+    }
+
+    /// The server says nothing more: what was kept back goes to the client.
+    pub fn server_ended(&mut self, out: &mut Output) {
+        if let State::Running(running) = &mut self.state {
+            out.to_client.extend_from_slice(&running.error.split());
+        }
     }
 
     /// Ends a step without ReadyForQuery: all that it executes is answered, and the client, which
@@ -357,6 +374,17 @@ impl Running {
             && !self.copy
             && self.answer.error.is_none()
             && matches!(self.handover, Handover::Forward)
+    }
+
+    /// Whether this is an error after which the server is ready without another word of the client.
+    fn withholds(&self, message: &Message) -> bool {
+        message.tag == b'E'
+            && self.sync_seen
+            && !self.copied
+            && !matches!(
+                decode::error(message.body()).severity.as_str(),
+                "FATAL" | "PANIC"
+            )
     }
 
     /// Takes note of a message that has gone to the server.
@@ -444,6 +472,7 @@ impl Running {
             }
             b'G' | b'W' => {
                 self.copy = true;
+                self.copied = true;
                 // A Sync sent before the COPY began is swallowed by the server; the one after
                 // CopyDone is answered.
                 if !self.simple {

@@ -12,6 +12,7 @@ mod frame;
 mod gate;
 mod need;
 mod proxy;
+mod startups;
 
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
 pub use gate::{

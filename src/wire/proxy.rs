@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::connection::{self, Setup};
 use super::gate::{Command, ConnectionId, Handover, WireEvent};
 use super::need::{Need, NeedCell};
+use super::startups::Startups;
 use crate::history::{ConnectionName, PodName};
 
 /// Where the server listens.
@@ -84,6 +85,7 @@ impl Proxy {
         let pod = pod.clone();
         let accepting = tokio::spawn(async move {
             let mut index = 0;
+            let startups = Startups::default();
             // Dropping the set with the listener ends every connection of the pod.
             let mut tasks = tokio::task::JoinSet::new();
             loop {
@@ -108,6 +110,8 @@ impl Proxy {
                     known.insert(id.clone(), wires);
                 }
                 tasks.spawn(connection::run(Setup {
+                    // In real time nothing waits for anything.
+                    place: (!open).then(|| startups.enter(id.index)),
                     id,
                     client,
                     upstream: upstream.clone(),
