@@ -109,6 +109,8 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         one_request: false,
         // Its triggers would show in what psql says of a table.
         witness: false,
+        stop_at_error: false,
+        sparse_locks: false,
         time_limit: Duration::from_secs(90),
     }
 }

@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::{
-    check, check_log, clean, doctor, guardian, replay, reproduce, run, schema, seed, stress,
+    check, check_log, clean, doctor, explore, guardian, merge, replay, reproduce, run, schema,
+    seed, stress,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -32,6 +33,10 @@ lockproof=debug).";
 enum Command {
     /// Reproduce the overlap bug, replay it, and run the same schedule with the lock
     Reproduce(reproduce::ReproduceArguments),
+    /// Find a failing order, make it small, and keep it as a scenario
+    Explore(explore::ExploreArguments),
+    /// Join the parts of one search (explore --shard) into one result
+    Merge(merge::MergeArguments),
     /// Run scenarios and say whether each verdict is the expected one
     Run(run::RunArguments),
     /// Run a saved schedule again and count equal verdicts and traces
@@ -119,6 +124,8 @@ impl Command {
         let format = match self {
             Self::Reproduce(arguments) => arguments.output.format,
             Self::Run(arguments) => arguments.output.format,
+            Self::Explore(arguments) => arguments.output.format,
+            Self::Merge(arguments) => arguments.format,
             Self::Replay(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
             Self::CheckLog(arguments) => arguments.format,
@@ -134,6 +141,8 @@ async fn dispatch(command: Command) -> ExitCode {
     let result: Result<Exit, Failure> = match &command {
         Command::Reproduce(arguments) => reproduce::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Explore(arguments) => explore::run(arguments).await,
+        Command::Merge(arguments) => merge::run(arguments),
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Check(arguments) => check::run(arguments),
         Command::CheckLog(arguments) => check_log::run(arguments),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use tokio::sync::watch;
 
 use super::exit::Exit;
 use crate::scenario::ScenarioError;
@@ -256,23 +257,90 @@ pub async fn with_server<T>(
         signal = &mut interrupt => Err(signal),
         result = work(server.clone()) => result,
     };
-    let released = tokio::time::timeout(Duration::from_secs(30), server.release()).await;
+    let released = tokio::time::timeout(RELEASE_LIMIT, server.release()).await;
     let value = result?;
-    match released {
-        Ok(released) => released?,
-        Err(_) => {
-            return Err(Failure::new(
-                Exit::Environment,
-                "the server did not stop within 30 s; `lockproof clean` finds what is left",
-            ));
-        }
-    }
+    released.map_err(|_| not_released())??;
     Ok(value)
+}
+
+/// How long a server may take to be given back.
+const RELEASE_LIMIT: Duration = Duration::from_secs(30);
+const INTERRUPTED: &str = "interrupted; cleaned up";
+
+fn not_released() -> Failure {
+    Failure::new(
+        Exit::Environment,
+        "the server did not stop within 30 s; `lockproof clean` finds what is left",
+    )
+}
+
+/// Like `with_server`, for work that is told of an interrupt instead of being dropped, so that it
+/// can say what it has found so far. A second interrupt ends the process at once; the guardian
+/// clears up then.
+///
+/// # Errors
+/// What the command or the server says; an interrupt while the server is got.
+pub async fn with_cancel<T>(
+    arguments: &ServerArguments,
+    talk: Talk,
+    work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let options = arguments.options();
+    let server = tokio::select! {
+        biased;
+        signal = interrupted() => return Err(signal),
+        server = Server::acquire(&options) => server?,
+    };
+    talk.say(&format!("server: {}", server.facts().description));
+    let cancel = listen()?;
+    let result = work(server.clone(), cancel).await;
+    let released = tokio::time::timeout(RELEASE_LIMIT, server.release()).await;
+    let value = result?;
+    released.map_err(|_| not_released())??;
+    Ok(value)
+}
+
+/// Becomes true at the first interrupt. The thread that waits for it lives as long as the process.
+fn listen() -> Result<watch::Receiver<bool>, Failure> {
+    let broken = |error: std::io::Error| Failure::new(Exit::Environment, error.to_string());
+    let (sender, receiver) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(broken)?;
+    std::thread::Builder::new()
+        .name("interrupts".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                interrupted().await;
+                let _ = sender.send(true);
+                interrupted().await;
+                std::process::exit(i32::from(Exit::Interrupted as u8));
+            });
+        })
+        .map_err(broken)?;
+    Ok(receiver)
+}
+
+/// Whether an interrupt comes before this is done: then it is dropped.
+///
+/// # Errors
+/// What the work says; the interrupt.
+pub async fn unless_cancelled<T>(
+    mut cancel: watch::Receiver<bool>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        Ok(_) = cancel.wait_for(|cancelled| *cancelled) => {
+            Err(Failure::new(Exit::Interrupted, INTERRUPTED))
+        }
+        result = work => result,
+    }
 }
 
 async fn interrupted() -> Failure {
     use tokio::signal::unix::{SignalKind, signal};
-    let message = "interrupted; cleaned up";
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
@@ -280,7 +348,7 @@ async fn interrupted() -> Failure {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
-    Failure::new(Exit::Interrupted, message)
+    Failure::new(Exit::Interrupted, INTERRUPTED)
 }
 
 /// Milliseconds, for JSON.

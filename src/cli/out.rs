@@ -68,6 +68,22 @@ impl OutputDirectory {
     }
 }
 
+/// Writes a document into a directory that a command has made.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(io::Error::from)
+        .and_then(|text| fs::write(path, text + "\n"));
+    text.map_err(|cause| {
+        Failure::new(
+            Exit::Environment,
+            format!("cannot write {}: {cause}", path.display()),
+        )
+    })
+}
+
 /// The directory, unless somebody who still runs has it.
 fn claim(path: &Path) -> io::Result<Option<OutputDirectory>> {
     match holder(path)? {

@@ -69,7 +69,15 @@ pub async fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
         for reason in &first.unexpected {
             talk.result(&wrap("unexpected", reason));
         }
-        let replays = replay(&trial, &first, arguments.times, |_| true, |_, _| {}).await?;
+        let replays = replay(
+            &trial,
+            &scenario.schedule,
+            &first,
+            arguments.times,
+            |_| true,
+            |_, _| {},
+        )
+        .await?;
         stage.strike().await?;
         talk.result(&format!(
             "\nreplayed {n} more: the same verdict {} of {n}, the same trace {} of {n}",

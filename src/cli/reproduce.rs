@@ -201,6 +201,7 @@ impl Work<'_> {
         }
         let replays = replay(
             &trial,
+            &self.scenario.schedule,
             &first,
             self.arguments.times,
             |outcome| self.is_same(outcome, finding.as_ref()),

@@ -1,12 +1,12 @@
 //! A scenario's subject as a job that can be run. The only place that knows both the harness and
 //! the built-in seeder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::common::Failure;
 use super::exit::Exit;
 use crate::pod;
-use crate::scenario::{Prepare, Program, Subject};
+use crate::scenario::{Prepare, Program, Scenario, Subject};
 use crate::search::Job;
 use crate::seeder;
 use crate::server::lockproof_binary;
@@ -51,6 +51,16 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
         schema,
         prepare,
     })
+}
+
+/// A scenario for a command that was given on the command line. `lockproof seed …` is the built-in
+/// subject, wherever its program is.
+#[must_use]
+pub fn foreign(command: Vec<String>, schema: Option<PathBuf>, prepare: Option<String>) -> Scenario {
+    let mut scenario = Scenario::new("a search", Program::Command(command));
+    scenario.subject.schema = schema;
+    scenario.subject.prepare = prepare.map(Prepare::Shell);
+    scenario
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

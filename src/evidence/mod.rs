@@ -3,12 +3,14 @@
 //! Owns every question that is put to the server about a run, always over the harness's own
 //! connection and never through a proxy. Knows nothing of schedules or verdicts.
 
+mod catalog;
 mod error;
 mod log;
 mod observer;
 mod rows;
 mod witness;
 
+pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
 pub use log::{LogReader, LogRecord};

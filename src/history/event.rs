@@ -216,6 +216,12 @@ pub enum Event {
         /// The limit, in microseconds (0 for a cap on steps).
         limit_us: u64,
     },
+    /// The run was stopped at this step's error, which no clean run shows; what would have come
+    /// after it is not known.
+    StoppedEarly {
+        /// The step that failed.
+        step: StepId,
+    },
     /// The last line of a complete history.
     RunEnded {
         /// Hash over the trace, as 64 hexadecimal digits.

@@ -3,12 +3,14 @@
 //! Owns the history's words and its file. Pure but for the writer's and the reader's plain files;
 //! knows nothing of Postgres, of sockets or of the verdict.
 
+mod catalog;
 mod event;
 mod facts;
 mod name;
 mod reader;
 mod writer;
 
+pub use catalog::*;
 pub use event::*;
 pub use facts::*;
 pub use name::*;

@@ -184,7 +184,12 @@ fn names(text: &str, fault: &str) -> bool {
 
 /// Whether a line of the schedule is a turn, not a fault.
 fn is_turn(text: &str) -> bool {
-    text.trim_start().starts_with("run ") || text.contains("run =")
+    text.trim_start().starts_with("run ") || text.contains("run =") || is_together(text)
+}
+
+/// Whether it lets steps of several pods go at the same moment.
+pub(super) fn is_together(text: &str) -> bool {
+    text.starts_with("release the next steps of ")
 }
 
 /// Whether a turn has no stop but the pod's end.

@@ -3,7 +3,7 @@
 //! Owns the limits that every `holds` must tell. Knows nothing of findings.
 
 use super::facts::{Facts, count, list};
-use super::guards::contention;
+use super::guards::{contention, is_together};
 use super::verdict::{InvariantVerdict, Judgement};
 use crate::history::Event;
 
@@ -17,6 +17,16 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
                 .to_owned(),
         );
         limits.push("one order of steps was run; others were not".to_owned());
+        if facts
+            .lines
+            .iter()
+            .any(|line| matches!(&line.event, Event::TurnStarted { turn, .. } if is_together(turn)))
+        {
+            limits.push(
+                "steps were let go together: which order the server took was left to chance"
+                    .to_owned(),
+            );
+        }
     } else {
         limits.push("one run in real time: which order it took was left to chance".to_owned());
     }

@@ -2,10 +2,12 @@
 //!
 //! Owns every word that a verdict is told in. Judges nothing and runs nothing.
 
+mod explore;
 mod json;
 mod play;
 mod terminal;
 
+pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson};
 pub use json::{
     GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,
 };

@@ -35,6 +35,8 @@ struct Teller<'a> {
     actor: Option<PodName>,
     /// The turn's stop is the step at which it is held.
     until_before: bool,
+    /// Several pods' steps are let go at the same moment.
+    together: bool,
 }
 
 /// The play of a history.
@@ -100,6 +102,13 @@ impl<'a> Teller<'a> {
                 number: Some(_),
                 ..
             } => {
+                if self.together {
+                    if let Some((request, _, connection)) = self.requests.get(step) {
+                        let (who, what) = (connection.clone(), short(request));
+                        self.say(&who, format!("is let go with the others: {what}"));
+                    }
+                    return;
+                }
                 self.steps += 1;
                 self.last = Some(*step);
                 self.stopped_at = self.stopped_at.filter(|held| held != step);
@@ -114,6 +123,7 @@ impl<'a> Teller<'a> {
                 self.steps = 0;
                 self.last = None;
                 self.until_before = turn.contains(" until before ");
+                self.together = turn.starts_with("release the next steps of ");
                 let pod = turn.strip_prefix("run ").and_then(|rest| {
                     let name = rest.split_whitespace().next()?;
                     Some(PodName::new(name))
@@ -164,6 +174,9 @@ impl<'a> Teller<'a> {
                 "",
                 format!("out of time: waited for {waited_for}; saw: {saw}"),
             ),
+            Event::StoppedEarly { .. } => {
+                self.say("", "the run was stopped at this error".to_owned());
+            }
             _ => {}
         }
     }
@@ -274,5 +287,6 @@ impl<'a> Teller<'a> {
             _ => {}
         }
         self.actor = None;
+        self.together = false;
     }
 }

@@ -169,6 +169,7 @@ impl Conductor<'_> {
             step.answered = Some(wall);
             // Nobody waits for a look-up, nor, in free pacing, for anything.
             now = step.request.look_up || !self.controlled;
+            self.look_due |= step.waiting.is_some();
         }
         if let Some(member) = self.members.get_mut(&connection.pod) {
             member.owed += 1;
@@ -191,13 +192,15 @@ impl Conductor<'_> {
         let running = link.running;
         let session = link.session;
         // An answer that came first is written first, or the client would seem to have given up.
+        // When that is, is not the client's to say: others that ended at once may come before it.
         let answered: Vec<StepId> = self
             .steps
             .values()
             .filter(|step| step.connection == connection && step.answer.is_some() && !step.ended)
             .map(|step| step.id)
             .collect();
-        for id in answered {
+        let put_off = !answered.is_empty() && running.is_none() && !by_server;
+        for id in answered.into_iter().filter(|_| !put_off) {
             self.note_done(id);
         }
         if !by_server {
@@ -206,6 +209,10 @@ impl Conductor<'_> {
                 CloseCause::Protocol(_) => ClosedBy::Refused,
                 _ => ClosedBy::Client,
             };
+            if put_off && let Some(link) = self.link(&connection) {
+                link.unwritten_close = Some(by);
+                return;
+            }
             self.note(Event::ConnectionClosed {
                 connection: connection.clone(),
                 by,

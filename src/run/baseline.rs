@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
-use crate::history::{Baseline, Event, Line, LockKey, OutputStream, PodName, Writer};
+use crate::history::{Baseline, Catalog, Event, Line, LockKey, OutputStream, PodName, Writer};
 use crate::schedule::Schedule;
 use crate::server::Database;
 
@@ -21,6 +21,10 @@ pub struct BaselineRuns {
     pub baseline: Baseline,
     /// The clean run's history.
     pub clean: Vec<Line>,
+    /// The histories of the other serial runs, of 2 pods, of 3, and so on.
+    pub serial: Vec<Vec<Line>>,
+    /// Keys and foreign keys, as they are when the subject has run.
+    pub catalog: Catalog,
     /// The clean run's trace.
     pub trace: Vec<TraceEntry>,
     /// The advisory locks that the clean run took, the database left aside.
@@ -63,7 +67,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     }
     let measured = compare(place, &runs, &mut states).await;
     drop_all(place, &mut runs).await?;
-    let (agreed_columns, serial) = measured?;
+    let (agreed_columns, serial, catalog) = measured?;
     let Some(clean) = runs.first() else {
         return Err(RunError::CleanRun {
             why: "it was not made".to_owned(),
@@ -89,6 +93,8 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         locks: locks(&clean.lines),
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
+        serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),
+        catalog,
     })
 }
 
@@ -103,12 +109,12 @@ async fn drop_all(place: Place<'_>, runs: &mut [Finished]) -> Result<(), RunErro
 
 type Agreed = BTreeMap<String, Vec<String>>;
 
-/// The columns on which all serial runs agree, and each run's final state over them.
+/// The columns on which all serial runs agree, each run's final state over them, and the catalog.
 async fn compare(
     place: Place<'_>,
     runs: &[Finished],
     states: &mut Vec<ColumnDigests>,
-) -> Result<(Agreed, Vec<crate::history::FinalState>), RunError> {
+) -> Result<(Agreed, Vec<crate::history::FinalState>, Catalog), RunError> {
     let databases: Vec<&Database> = runs
         .iter()
         .filter_map(|run| run.database.as_ref())
@@ -141,7 +147,11 @@ async fn compare(
     for client in &clients {
         finals.push(final_state(client, &agreed).await?);
     }
-    Ok((agreed, finals))
+    let catalog = match clients.first() {
+        Some(client) => crate::evidence::catalog(client).await?,
+        None => Catalog::default(),
+    };
+    Ok((agreed, finals, catalog))
 }
 
 /// Why a serial run did not succeed, in words for the user.

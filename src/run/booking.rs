@@ -103,6 +103,7 @@ impl Conductor<'_> {
                 ended: false,
                 unwritten,
                 waiting: None,
+                lack: None,
             },
         );
         if let Some(member) = self.members.get_mut(&connection.pod) {

@@ -10,7 +10,6 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
 use crate::evidence::Activity;
-use crate::history::StepId;
 
 /// Where a session's wait leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,20 +18,6 @@ pub(super) enum Chain {
     Moves,
     /// Only another turn can end it; these block it.
     Stuck(Vec<i32>),
-}
-
-/// Whether the server has nothing to do for its client.
-pub(super) fn is_idle(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
-    picture
-        .get(&pid)
-        .is_some_and(|activity| activity.state.starts_with("idle"))
-}
-
-/// Whether the server waits for its client in the middle of a step.
-pub(super) fn needs_pod(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
-    picture
-        .get(&pid)
-        .is_some_and(|activity| activity.state == "active" && activity.wait_event_type == "Client")
 }
 
 /// What is added to the deadlock timeout: the check itself, on a busy machine.
@@ -125,29 +110,6 @@ impl Conductor<'_> {
             },
             None => activity.state.starts_with("idle"),
         }
-    }
-
-    /// Whether the server is at work for another connection of this step's pod: what comes of it
-    /// may be what the pod waits for.
-    pub(super) fn another_moves(&self, id: StepId, picture: &HashMap<i32, Activity>) -> bool {
-        let member = self
-            .steps
-            .get(&id)
-            .and_then(|step| self.members.get(&step.connection.pod));
-        member.is_some_and(|member| {
-            member
-                .links
-                .values()
-                .filter(|link| link.running.is_some_and(|running| running != id))
-                .filter_map(|link| link.pid)
-                .any(|pid| {
-                    picture
-                        .get(&pid)
-                        .is_some_and(|activity| activity.state == "active")
-                        && !needs_pod(pid, picture)
-                        && self.chain(pid, picture) == Chain::Moves
-                })
-        })
     }
 
     /// Whether the server has made its deadlock check on this wait, by the server's own clock

@@ -70,6 +70,9 @@ pub(super) struct Conductor<'a> {
     /// Pods whose grace ends then (free pacing).
     pub graces: Vec<(Instant, PodName)>,
     pub locks: Option<Vec<HeldLock>>,
+    /// A step that waited has its answer, or a session that may have been in its way is gone: time
+    /// to look again.
+    pub look_due: bool,
     /// A step has ended since the locks were last written down.
     pub at_boundary: bool,
     pub settler: Settler,
@@ -81,7 +84,9 @@ pub(super) struct Conductor<'a> {
     pub output_sender: mpsc::UnboundedSender<PodEvent>,
     pub activity: Arc<AtomicU64>,
     pub max_gap_us: u64,
+    /// A limit was hit, or the run was stopped at its first error: nothing more is let go.
     pub limit_hit: bool,
+    pub stopped_early: bool,
     pub controlled: bool,
 }
 
@@ -201,6 +206,7 @@ impl<'a> Conductor<'a> {
             turns: 0,
             graces: Vec::new(),
             locks: None,
+            look_due: false,
             at_boundary: false,
             settler: Settler::new(),
             settling: SettleCounts::default(),
@@ -212,6 +218,7 @@ impl<'a> Conductor<'a> {
             activity: Arc::default(),
             max_gap_us: 0,
             limit_hit: false,
+            stopped_early: false,
             controlled: !matches!(plan.schedule, Schedule::Free(_)),
         };
         conductor.note_facts();
@@ -332,7 +339,9 @@ impl<'a> Conductor<'a> {
     async fn conduct(&mut self) -> Result<String, RunError> {
         match &self.plan.schedule {
             Schedule::Controlled(moves) => self.follow(moves).await?,
-            Schedule::Priorities { .. } => return Err(RunError::NotDriven("priorities")),
+            Schedule::Priorities { order, changes } => {
+                self.follow_priorities(order, changes).await?;
+            }
             Schedule::Free(free) => self.run_free(free).await?,
         }
         if self.plan.recovery && !self.limit_hit {

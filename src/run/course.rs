@@ -28,8 +28,9 @@ impl Conductor<'_> {
                     let why = self.turn(index, turn).await?;
                     self.note(Event::TurnEnded { index, why });
                 }
-                Move::Together(_) => {
-                    return Err(RunError::NotDriven("steps that are released together"));
+                Move::Together(pods) => {
+                    let why = self.together(pods).await?;
+                    self.note(Event::TurnEnded { index, why });
                 }
                 Move::Fault(fault) => self.fault(fault).await?,
             }

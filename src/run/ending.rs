@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::read_answer;
-use super::chain::{Chain, is_idle, needs_pod};
+use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
@@ -15,10 +15,30 @@ use crate::wire::Handover;
 
 /// How long an answer is waited for before the server is asked what the session does.
 const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
-/// How long a session may be idle with its answer still on the way, on a busy machine.
-const UNREAD: Duration = Duration::from_millis(250);
 /// How often it is asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
+
+/// Whether a step is a plain statement that came to its end: no call of a lock function, nothing
+/// that the text hides, no end of a transaction, no error. It can change advisory locks only by what
+/// the database itself does unasked (a trigger).
+#[must_use]
+pub fn is_plain(request: &history::Request, answer: &history::Answer) -> bool {
+    const PLAIN: [&str; 6] = [
+        "insert ",
+        "update ",
+        "delete ",
+        "truncate ",
+        "select ",
+        "copy ",
+    ];
+    request.lock_calls.is_empty()
+        && !request.opaque
+        && answer.error.is_none()
+        && request
+            .normal
+            .iter()
+            .all(|normal| PLAIN.iter().any(|word| normal.starts_with(word)))
+}
 
 impl Conductor<'_> {
     /// Lets a held step go and waits for its ending. Then looks at all that waits.
@@ -44,10 +64,9 @@ impl Conductor<'_> {
         Ok(ending)
     }
 
-    async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
+    pub(super) async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
         let mut pause = BEFORE_ASKING;
         let mut blocked_since: Option<Instant> = None;
-        let mut idle_since: Option<Instant> = None;
         loop {
             self.next_event(pause).await?;
             pause = BETWEEN_QUESTIONS;
@@ -86,21 +105,9 @@ impl Conductor<'_> {
                 continue;
             }
             blocked_since = None;
-            // Done on the server, and its answer does not come: the client does not read on, for
-            // it waits for another of its connections.
-            idle_since = is_idle(pid, &picture).then(|| idle_since.unwrap_or_else(Instant::now));
-            let unread = idle_since.is_some_and(|since| since.elapsed() > UNREAD);
-            if (unread || needs_pod(pid, &picture))
-                && !self.another_moves(id, &picture)
-                && self.is_quiet(id).await?
-            {
-                let again = self.picture().await?;
-                self.absorb_all().await?;
-                let still = needs_pod(pid, &again) || (unread && is_idle(pid, &again));
-                if !self.has_answer(id) && still && !self.another_moves(id, &again) {
-                    self.note_waiting(id, Waiting::Pod, Vec::new());
-                    return Ok(Some(Ending::NeedsPod));
-                }
+            if self.needs_its_pod(id, &picture).await? {
+                self.note_waiting(id, Waiting::Pod, Vec::new());
+                return Ok(Some(Ending::NeedsPod));
             }
         }
     }
@@ -111,39 +118,44 @@ impl Conductor<'_> {
         loop {
             self.absorb_all().await?;
             self.await_gone().await?;
+            self.look_due = false;
             let waiting = self.waiting_steps();
             if waiting.is_empty() || self.limit_hit {
                 break;
             }
             // First whoever moves comes to rest, so that the order of writing is not that of arrival.
-            let moving = self.moving(&waiting).await?;
+            let (moving, unfed) = self.moving(&waiting).await?;
             if !moving.is_empty() {
                 let severed = moving.iter().filter(|id| self.let_severed_go(**id)).count();
                 if severed > 0 {
                     continue;
                 }
                 if Instant::now() > self.deadline {
-                    self.hit_limit("a step whose lock was free");
+                    self.hit_limit("a step that goes on by itself");
                     break;
                 }
                 self.next_event(BETWEEN_QUESTIONS).await?;
                 continue;
             }
-            let mut completed: Vec<StepId> =
-                waiting.into_iter().filter(|id| self.is_over(*id)).collect();
-            if completed.is_empty() {
+            let mut at_rest: Vec<StepId> = waiting
+                .into_iter()
+                .filter(|id| self.is_over(*id) || unfed.contains(id))
+                .collect();
+            if at_rest.is_empty() {
                 break;
             }
-            completed.sort_by_key(|id| {
+            at_rest.sort_by_key(|id| {
                 self.steps
                     .get(id)
                     .map(|step| (step.connection.clone(), step.id))
             });
-            for id in completed {
+            for id in at_rest {
                 if self.has_answer(id) {
                     self.note_done(id);
-                } else {
+                } else if self.is_over(id) {
                     self.note_gone(id);
+                } else {
+                    self.note_waiting(id, Waiting::Pod, Vec::new());
                 }
             }
         }
@@ -208,6 +220,8 @@ impl Conductor<'_> {
                 });
             }
             if any {
+                self.look_due = true;
+                self.at_boundary = true;
                 self.note_locks().await?;
                 continue;
             }
@@ -223,6 +237,9 @@ impl Conductor<'_> {
     /// Reads the advisory locks and writes them down if a step has ended since the last time (that
     /// a lock is still held after an unlock is evidence, too), or if they have changed.
     pub(super) async fn note_locks(&mut self) -> Result<(), RunError> {
+        if self.plan.sparse_locks && !self.at_boundary && self.waiting_steps().is_empty() {
+            return Ok(());
+        }
         let (server_us, locks) = self.observer.locks().await?;
         let boundary = std::mem::take(&mut self.at_boundary);
         if boundary || self.locks.as_ref() != Some(&locks) {
@@ -262,34 +279,54 @@ impl Conductor<'_> {
             .as_ref()
             .map(|answer| read_answer(answer, &step.request))
             .unwrap_or_default();
-        self.at_boundary = true;
+        self.at_boundary |= !self.plan.sparse_locks || !is_plain(&step.request, &answer);
+        let failed = self.is_failure(&answer);
         self.note(Event::StepEnded {
             step: id,
             ending: Ending::Done,
             answer,
             blocked_by: Vec::new(),
         });
+        if failed && self.plan.stop_at_error && !self.limit_hit {
+            self.limit_hit = true;
+            self.stopped_early = true;
+            self.note(Event::StoppedEarly { step: id });
+        }
         self.meet_pending_stops(id);
         self.settle_debt(id, true);
+    }
+
+    /// Whether a step failed as none of the clean run does. (A look-up fails only as a consequence.)
+    fn is_failure(&self, answer: &history::Answer) -> bool {
+        let known = self.plan.baseline.as_ref().map(|one| &one.sqlstates);
+        answer
+            .error
+            .as_ref()
+            .is_some_and(|error| known.is_none_or(|known| !known.contains(&error.sqlstate)))
     }
 
     /// A step's ending is in the history: what its pod asked after it can follow.
     fn settle_debt(&mut self, id: StepId, answered: bool) {
         self.endings += 1;
-        let Some(pod) = self.steps.get(&id).map(|step| step.connection.pod.clone()) else {
+        let Some(connection) = self.steps.get(&id).map(|step| step.connection.clone()) else {
             return;
         };
-        let Some(member) = self.members.get_mut(&pod) else {
+        let Some(member) = self.members.get_mut(&connection.pod) else {
             return;
         };
         if answered {
             member.owed = member.owed.saturating_sub(1);
         }
-        if member.owed == 0 {
-            let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
-            for id in held {
-                self.write_arrival(id);
-            }
+        let paid = member.owed == 0;
+        let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
+        if let Some(by) = self
+            .link(&connection)
+            .and_then(|link| link.unwritten_close.take())
+        {
+            self.note(Event::ConnectionClosed { connection, by });
+        }
+        for id in held.into_iter().filter(|_| paid) {
+            self.write_arrival(id);
         }
     }
 

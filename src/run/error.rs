@@ -52,7 +52,4 @@ pub enum RunError {
     /// A schedule names a pod that there is not.
     #[error("the schedule names pod {0}, which does not run")]
     NoSuchPod(PodName),
-    /// The conductor cannot drive this part of a schedule.
-    #[error("a run cannot be driven by {0}")]
-    NotDriven(&'static str),
 }

@@ -40,6 +40,16 @@ impl Conductor<'_> {
             }
             self.next_event(Duration::from_millis(2)).await?;
         }
+        // After a limit nobody looks at these again.
+        let answered: Vec<StepId> = self
+            .steps
+            .values()
+            .filter(|step| self.limit_hit && step.answer.is_some() && !step.ended)
+            .map(|step| step.id)
+            .collect();
+        for id in answered {
+            self.note_done(id);
+        }
         let held: Vec<ConnectionName> = self
             .members
             .values()
@@ -58,6 +68,9 @@ impl Conductor<'_> {
 
     /// Reads the last evidence and writes the last lines; the trace hash.
     pub(super) async fn gather(&mut self) -> Result<String, RunError> {
+        if self.stopped_early {
+            return Ok(self.close());
+        }
         self.note_remains().await?;
         if let Some(log) = self.log.take() {
             let records = log
@@ -73,6 +86,11 @@ impl Conductor<'_> {
             .unwrap_or_default();
         let state = final_state(self.observer.client(), &agreed).await?;
         self.note(Event::FinalState(state));
+        Ok(self.close())
+    }
+
+    /// The last lines; the trace hash.
+    fn close(&mut self) -> String {
         let settling = self.settling.clone();
         self.note(Event::Settling(settling));
         self.trace = trace_of(self.writer.lines());
@@ -80,7 +98,7 @@ impl Conductor<'_> {
         self.note(Event::RunEnded {
             trace_hash: hash.clone(),
         });
-        Ok(hash)
+        hash
     }
 
     /// What the server still has of the pods once they have had time to go.

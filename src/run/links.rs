@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::history::{ConnectionName, Delivery, PodName, Request, Session, StepId};
+use crate::history::{ClosedBy, ConnectionName, Delivery, PodName, Request, Session, StepId};
 use crate::pod::Pod;
 use crate::server::Registration;
-use crate::wire::{Answer, CloseCause, Proxy};
+use crate::wire::{Answer, CloseCause, Need, Proxy};
 
 /// A pod of the run.
 pub(super) struct Member {
@@ -91,6 +91,8 @@ pub(super) struct Link {
     /// Released, its ending not yet seen on the wire.
     pub running: Option<StepId>,
     pub client_closed: Option<CloseCause>,
+    /// The pod has closed it; that is written once the ending of its answered step is.
+    pub unwritten_close: Option<ClosedBy>,
     pub server_closed: bool,
     /// Cut on both sides while its step waited on the server: nothing more comes over the wire,
     /// and the backend does not know it yet.
@@ -114,6 +116,7 @@ impl Link {
             held: None,
             running: None,
             client_closed: None,
+            unwritten_close: None,
             server_closed: false,
             severed: false,
             finished: false,
@@ -137,6 +140,7 @@ impl Link {
     pub fn is_leaving(&self) -> bool {
         !self.gone
             && self.held.is_none()
+            && self.unwritten_close.is_none()
             && (self.server_closed || (self.client_closed.is_some() && self.running.is_none()))
     }
 
@@ -167,6 +171,8 @@ pub(super) struct Step {
     pub unwritten: bool,
     /// It was seen blocked, or to need its pod, and has not ended since.
     pub waiting: Option<Waiting>,
+    /// What it lacks of its pod, and since when it has at every look.
+    pub lack: Option<(Need, Instant)>,
 }
 
 /// What a step that has not ended waits for.

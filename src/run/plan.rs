@@ -43,6 +43,14 @@ pub struct Plan {
     pub one_request: bool,
     /// Whether the witness watches.
     pub witness: bool,
+    /// Whether the run stops at the first error of a statement that no clean run shows: that it
+    /// failed is known then, and the rest would only take time.
+    pub stop_at_error: bool,
+    /// Whether advisory locks are read only where they can have changed (see [`is_plain`]), not at
+    /// every boundary. For subjects of which that is known to be enough.
+    ///
+    /// [`is_plain`]: super::is_plain
+    pub sparse_locks: bool,
     /// The longest that the run may take.
     pub time_limit: Duration,
 }

@@ -23,6 +23,10 @@ impl Conductor<'_> {
         loop {
             self.absorb_all().await?;
             self.await_gone().await?;
+            // What went on meanwhile is written down before what comes of it.
+            if self.look_due {
+                self.look_again().await?;
+            }
             if self.limit_hit || self.note_if_ended(name) || Instant::now() > self.deadline {
                 return Ok(());
             }

@@ -4,34 +4,47 @@
 
 use std::time::Instant;
 
-use super::chain::{Chain, is_idle, needs_pod};
+use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
 use crate::history::StepId;
 
 impl Conductor<'_> {
-    /// Which steps that were seen to wait go on now, without having ended yet.
-    pub(super) async fn moving(&mut self, waiting: &[StepId]) -> Result<Vec<StepId>, RunError> {
+    /// Which steps that were seen to wait go on now, without having ended yet; and which of those that
+    /// waited for a lock do so no more and need their pod instead.
+    pub(super) async fn moving(
+        &mut self,
+        waiting: &[StepId],
+    ) -> Result<(Vec<StepId>, Vec<StepId>), RunError> {
+        let mut moving = Vec::new();
+        let mut unfed = Vec::new();
         if waiting.iter().all(|id| self.is_over(*id)) {
-            return Ok(Vec::new());
+            return Ok((moving, unfed));
         }
         let picture = self.picture().await?;
         // An answer that came while the question was on its way goes first.
         self.absorb_all().await?;
-        Ok(waiting
-            .iter()
-            .copied()
-            .filter(|id| {
-                let Some((Some(pid), false)) = self.session_of(*id) else {
-                    return false;
-                };
-                let blocked = matches!(self.chain(pid, &picture), Chain::Stuck(_));
-                let unread = self.steps.get(id).and_then(|step| step.waiting) == Some(Waiting::Pod)
-                    && is_idle(pid, &picture);
-                !self.has_answer(*id) && !blocked && !unread && !needs_pod(pid, &picture)
-            })
-            .collect())
+        for id in waiting.iter().copied() {
+            let Some((Some(pid), false)) = self.session_of(id) else {
+                continue;
+            };
+            if self.has_answer(id) || matches!(self.chain(pid, &picture), Chain::Stuck(_)) {
+                continue;
+            }
+            if !self.needs_its_pod(id, &picture).await? {
+                moving.push(id);
+            } else if self.is_waiting_for(id, Waiting::Lock) {
+                unfed.push(id);
+            }
+        }
+        Ok((moving, unfed))
+    }
+
+    fn is_waiting_for(&self, id: StepId, what: Waiting) -> bool {
+        self.steps
+            .get(&id)
+            .is_some_and(|step| step.waiting == Some(what))
     }
 
     /// Looks at look-ups under way: one that waits for a lock that only another turn can free is

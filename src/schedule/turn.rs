@@ -31,6 +31,34 @@ pub enum Schedule {
     Free(FreeSchedule),
 }
 
+impl Schedule {
+    /// Its moves; none where it has no list of them.
+    #[must_use]
+    pub fn moves(&self) -> &[Move] {
+        match self {
+            Self::Controlled(moves) => moves,
+            Self::Priorities { .. } | Self::Free(_) => &[],
+        }
+    }
+
+    /// Whether something is done to a pod or a session.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        match self {
+            Self::Free(free) => !free.faults.is_empty(),
+            _ => self.moves().iter().any(|one| matches!(one, Move::Fault(_))),
+        }
+    }
+
+    /// Whether steps are let go together, so that the server decides their order.
+    #[must_use]
+    pub fn has_together(&self) -> bool {
+        self.moves()
+            .iter()
+            .any(|one| matches!(one, Move::Together(_)))
+    }
+}
+
 /// Pods in real time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FreeSchedule {

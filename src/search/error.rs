@@ -40,6 +40,9 @@ pub enum TrialError {
         /// How it ended and what it printed last.
         why: String,
     },
+    /// A thread of the search could not have a runtime.
+    #[error("cannot start a runtime: {0}")]
+    Runtime(std::io::Error),
     /// A file of the run directory could not be written.
     #[error("cannot write {}: {cause}; choose another place with --out DIR", .path.display())]
     Write {

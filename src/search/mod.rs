@@ -7,17 +7,29 @@
 mod error;
 mod executed;
 mod expectation;
+mod explore;
+pub mod footprint;
+pub mod hazard;
+mod minimise;
 mod printed;
 mod replay;
 pub mod shrink;
 mod stage;
 pub mod strategy;
 mod stress;
+#[cfg(test)]
+mod tale;
 mod trial;
+mod workers;
 
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
+pub use explore::{
+    Commute, Exploration, Failure, Found, Independence, Progress, SearchOptions, explore,
+    never_independent,
+};
+pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};
 pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};

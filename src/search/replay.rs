@@ -6,6 +6,7 @@ use super::error::TrialError;
 use super::trial::{Outcome, Trial};
 use crate::history::Writer;
 use crate::run::{TraceEntry, trace_of};
+use crate::schedule::Schedule;
 
 /// What came of running a schedule several times.
 #[derive(Debug, Clone)]
@@ -22,13 +23,14 @@ pub struct Replays {
     pub first_difference: Option<String>,
 }
 
-/// Runs the trial's schedule `times` times and compares each run with `first`; `hit` says whether
-/// a run shows what is looked for.
+/// Runs a schedule `times` times and compares each run with `first`; `hit` says whether a run shows
+/// what is looked for.
 ///
 /// # Errors
 /// When the harness cannot do its work.
 pub async fn replay(
     trial: &Trial<'_>,
+    schedule: &Schedule,
     first: &Outcome,
     times: u32,
     hit: impl Fn(&Outcome) -> bool,
@@ -43,7 +45,7 @@ pub async fn replay(
     };
     let expected = trace_of(&first.lines);
     for number in 1..=times {
-        let outcome = trial.run_unconfirmed(Writer::in_memory()).await?;
+        let outcome = trial.run_along(schedule, Writer::in_memory()).await?;
         let same_verdict = outcome.verdict.judgement == first.verdict.judgement
             && outcome.verdict.violated().eq(first.verdict.violated());
         replays.same_verdict += u32::from(same_verdict);

@@ -3,15 +3,16 @@
 //! Owns the way there: clean and serial runs, the run proper, the verdict, and the one confirmation
 //! without the witness that a violation needs before it is told.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::stage::{Job, Stage};
-use crate::history::{Line, LockKey, LockRule, Rules, Writer};
+use crate::history::{Ending, Event, HeldLock, Line, LockKey, LockRule, Rules, Writer};
 use crate::invariant::{InvariantName, Judgement, Verdict, judge};
-use crate::run::{BaselineRuns, Plan, measure, qualified, run_once};
+use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
 use crate::schedule::Schedule;
 
@@ -23,12 +24,16 @@ pub const CONFIRMATION: &str = "confirmation.jsonl";
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A scenario with what its clean and serial runs showed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trial<'a> {
     stage: &'a Stage,
     scenario: &'a Scenario,
     plan: Plan,
     measured: BaselineRuns,
+    /// Whether plain statements were seen to leave advisory locks alone in all of these runs.
+    plain_keeps_locks: bool,
+    /// Whether probes go without the witness where no lock is judged.
+    lean: bool,
 }
 
 /// What came of a scenario.
@@ -99,6 +104,8 @@ impl<'a> Trial<'a> {
             baseline: None,
             one_request: false,
             witness: subject.witness && stage.witnessed(),
+            stop_at_error: false,
+            sparse_locks: false,
             time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
         };
         let measured = match measured {
@@ -115,8 +122,12 @@ impl<'a> Trial<'a> {
         Ok(Self {
             stage,
             scenario,
+            plain_keeps_locks: std::iter::once(&measured.clean)
+                .chain(&measured.serial)
+                .all(|lines| plain_keeps_locks(lines)),
             plan,
             measured,
+            lean: false,
         })
     }
 
@@ -125,6 +136,33 @@ impl<'a> Trial<'a> {
     pub fn without_witness(mut self) -> Self {
         self.plan.witness = false;
         self
+    }
+
+    /// The same trial, whose probes go without the witness where the clean run takes no lock and the
+    /// scenario names none. Their histories do not tell every write, then.
+    #[must_use]
+    pub fn lean(mut self) -> Self {
+        self.lean = true;
+        self
+    }
+
+    /// The same trial with another number of pods; the serial runs made for more of them hold good.
+    #[must_use]
+    pub fn with_pods(mut self, pods: usize) -> Self {
+        self.plan.pods = pods;
+        self
+    }
+
+    /// How many pods there are.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        self.plan.pods
+    }
+
+    /// What must hold.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.plan.rules
     }
 
     /// What clean and serial runs showed.
@@ -139,12 +177,52 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// When the harness cannot do its work.
     pub async fn run(&self, dir: Option<&Path>) -> Result<Outcome, TrialError> {
-        let mut outcome = self.run_unconfirmed(writer(dir, HISTORY)?).await?;
+        self.run_confirmed(&self.plan.schedule, dir).await
+    }
+
+    /// Like `run`, along another schedule.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub async fn run_confirmed(
+        &self,
+        schedule: &Schedule,
+        dir: Option<&Path>,
+    ) -> Result<Outcome, TrialError> {
+        let mut outcome = self.run_along(schedule, writer(dir, HISTORY)?).await?;
         if outcome.verdict.judgement == Judgement::Violated {
-            outcome.confirmation = self.confirm(&mut outcome.verdict, dir).await?;
+            outcome.confirmation = self.confirm(schedule, &mut outcome.verdict, dir).await?;
             outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         }
         Ok(outcome)
+    }
+
+    /// Runs the subject along a schedule to see whether it fails, in no more time than that takes:
+    /// the run stops at the first error that no clean run shows. With faults in the schedule, where
+    /// an error may be the fault's, or where the error alone does not tell, it runs to its end.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub async fn probe(&self, schedule: &Schedule) -> Result<Outcome, TrialError> {
+        if !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
+            let plan = Plan {
+                stop_at_error: true,
+                sparse_locks: self.plain_keeps_locks,
+                // Where no lock is judged the witness would tell nothing that the verdict needs.
+                witness: self.plan.witness
+                    && !(self.lean && self.plan.rules.lock == LockRule::None),
+                ..self.along(schedule)
+            };
+            let outcome = self.run_plan(&plan, Writer::in_memory()).await?;
+            let stopped = outcome
+                .lines
+                .iter()
+                .any(|line| matches!(line.event, Event::StoppedEarly { .. }));
+            if !stopped || outcome.verdict.judgement == Judgement::Violated {
+                return Ok(outcome);
+            }
+        }
+        self.run_along(schedule, Writer::in_memory()).await
     }
 
     /// Runs the scenario once and judges it, without confirmation.
@@ -164,12 +242,19 @@ impl<'a> Trial<'a> {
         schedule: &Schedule,
         writer: Writer,
     ) -> Result<Outcome, TrialError> {
-        let plan = Plan {
+        self.run_plan(&self.along(schedule), writer).await
+    }
+
+    fn along(&self, schedule: &Schedule) -> Plan {
+        Plan {
             schedule: schedule.clone(),
             ..self.plan.clone()
-        };
+        }
+    }
+
+    async fn run_plan(&self, plan: &Plan, writer: Writer) -> Result<Outcome, TrialError> {
         let begun = Instant::now();
-        let run = run_once(self.stage.place(), &plan, writer, false).await?;
+        let run = run_once(self.stage.place(), plan, writer, false).await?;
         let took = begun.elapsed();
         let verdict = judge(&run.lines)?;
         Ok(Outcome {
@@ -185,6 +270,7 @@ impl<'a> Trial<'a> {
 
     async fn confirm(
         &self,
+        schedule: &Schedule,
         verdict: &mut Verdict,
         dir: Option<&Path>,
     ) -> Result<Confirmation, TrialError> {
@@ -193,14 +279,19 @@ impl<'a> Trial<'a> {
                 "the run was without the witness".to_owned(),
             ));
         }
-        if matches!(self.plan.schedule, Schedule::Free(_)) {
+        if matches!(schedule, Schedule::Free(_)) {
             return Ok(Confirmation::NotPossible(
                 "in free pacing no run repeats another".to_owned(),
             ));
         }
+        if schedule.has_together() {
+            return Ok(Confirmation::NotPossible(
+                "steps that are let go together end in any order".to_owned(),
+            ));
+        }
         let plan = Plan {
             witness: false,
-            ..self.plan.clone()
+            ..self.along(schedule)
         };
         let writer = writer(dir, CONFIRMATION)?;
         let run = run_once(self.stage.place(), &plan, writer, false).await?;
@@ -243,6 +334,39 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
     } else {
         Confirmation::Refuted(refuted)
     }
+}
+
+/// Whether no boundary after a plain statement shows other advisory locks than the one before.
+fn plain_keeps_locks(lines: &[Line]) -> bool {
+    let mut requests = HashMap::new();
+    let mut before: Option<&Vec<HeldLock>> = None;
+    let mut plain = false;
+    for line in lines {
+        match &line.event {
+            Event::StepHeld { step, request, .. } => {
+                requests.insert(*step, request);
+            }
+            Event::StepEnded {
+                step,
+                ending: Ending::Done,
+                answer,
+                ..
+            } => {
+                plain = requests
+                    .get(step)
+                    .is_some_and(|request| is_plain(request, answer));
+            }
+            Event::StepEnded { .. } | Event::SessionGone { .. } => plain = false,
+            Event::Locks { locks, .. } => {
+                if plain && before.is_some_and(|before| before != locks) {
+                    return false;
+                }
+                before = Some(locks);
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {

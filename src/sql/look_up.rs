@@ -50,6 +50,17 @@ pub(super) fn reads(view: View<'_>) -> Reads {
     }
 }
 
+/// Whether a relation, as a text spells it, describes the database: a table of the catalog, not what
+/// the sessions do right now.
+#[must_use]
+pub fn describes_database(spelled: &str) -> bool {
+    let (schema, name) = match spelled.split_once('.') {
+        Some((schema, name)) => (Some(schema.to_owned()), name.to_owned()),
+        None => (None, spelled.to_owned()),
+    };
+    is_catalog(&Name { schema, name })
+}
+
 fn is_catalog(name: &Name) -> bool {
     let known = |name: &str| {
         name.strip_prefix("pg_")

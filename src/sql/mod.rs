@@ -3,7 +3,8 @@
 //! Owns the reading of SQL text: from a statement's text and its bound parameters to what it locks,
 //! what it writes and how it is recognised in a trace. Pure. It reads tokens, not grammar: every
 //! statement has an answer, also one that no parser knows, and where the text cannot tell, the
-//! answer says so (`opaque`). Knows nothing of the wire, of steps or of schedules.
+//! answer says so (`opaque`). Only what a statement reads is asked of a real parser, and it too may
+//! answer that it cannot tell. Knows nothing of the wire, of steps or of schedules.
 
 mod builtins;
 mod call;
@@ -14,6 +15,7 @@ mod lock;
 mod look_up;
 mod meaning;
 mod normal;
+mod reads;
 mod rows;
 mod split;
 mod view;
@@ -26,5 +28,7 @@ mod driver_tests;
 
 pub use key::Parameter;
 pub use kind::Kind;
+pub use look_up::describes_database;
 pub use meaning::{Meaning, meaning};
+pub use reads::{Inserted, Looks, TablesRead, inserted, tables_read};
 pub use split::{beginnings, statements};

@@ -17,7 +17,9 @@ use super::cycle::{Cycle, Output};
 use super::decode;
 use super::frame::{FrameError, Message, Startup, take_message, take_startup};
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
+use super::need::{Need, NeedCell};
 use super::proxy::Upstream;
+use super::startups::Place;
 
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
 /// would stop it.
@@ -28,12 +30,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// What a connection task is given.
 pub struct Setup {
     pub id: ConnectionId,
+    pub place: Option<Place>,
     pub client: TcpStream,
     pub upstream: Upstream,
     pub open: bool,
     pub events: mpsc::UnboundedSender<WireEvent>,
     pub commands: mpsc::UnboundedReceiver<Command>,
     pub activity: Arc<AtomicU64>,
+    pub need: NeedCell,
 }
 
 /// Which phase of its life a connection is in.
@@ -57,6 +61,8 @@ struct Side<R> {
 
 struct Task {
     id: ConnectionId,
+    /// Its place among the pod's connections that are being opened, until it is open.
+    place: Option<Place>,
     events: mpsc::UnboundedSender<WireEvent>,
     activity: Arc<AtomicU64>,
     phase: Phase,
@@ -67,21 +73,28 @@ struct Task {
     early: Vec<Message>,
     cycle: Cycle,
     out: Output,
+    /// Bytes that have gone to the server.
+    sent: u64,
+    /// Bytes that have gone to the client.
+    taken: u64,
 }
 
 /// Runs a connection to its end.
 pub async fn run(setup: Setup) {
     let Setup {
         id,
+        place,
         client,
         upstream,
         open,
         events,
         mut commands,
         activity,
+        need,
     } = setup;
     let mut task = Task {
         id,
+        place,
         events,
         activity,
         phase: Phase::Startup,
@@ -91,10 +104,13 @@ pub async fn run(setup: Setup) {
         early: Vec::new(),
         cycle: Cycle::new(open),
         out: Output::default(),
+        sent: 0,
+        taken: 0,
     };
     task.tell(ConnectionEvent::Opened);
     let _ = client.set_nodelay(true);
-    task.serve(client, &upstream, &mut commands).await;
+    task.serve(client, &upstream, &mut commands, &need).await;
+    need.set(Need::Nothing);
     task.tell(ConnectionEvent::Finished);
 }
 
@@ -149,11 +165,15 @@ impl Task {
         client: TcpStream,
         upstream: &Upstream,
         commands: &mut mpsc::UnboundedReceiver<Command>,
+        need: &NeedCell,
     ) {
         let mut client = split(client);
         let Some(start) = self.start_up(&mut client, upstream).await else {
             return;
         };
+        if let Some(place) = &self.place {
+            place.turn().await;
+        }
         let connected = tokio::time::timeout(
             CONNECT_LIMIT,
             TcpStream::connect((upstream.host.as_str(), upstream.port)),
@@ -180,7 +200,7 @@ impl Task {
         self.out.to_server.extend_from_slice(&start);
         self.phase = Phase::Authenticating;
         self.pump_client(&mut client);
-        self.shuttle(client, &mut server, commands).await;
+        self.shuttle(client, &mut server, commands, need).await;
     }
 
     /// Answers the start-up phase; the start-up message, or `None` when it came to nothing.
@@ -236,9 +256,11 @@ impl Task {
         mut client: Side<OwnedReadHalf>,
         server: &mut Side<OwnedReadHalf>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
+        need: &NeedCell,
     ) {
         loop {
             self.tell_all();
+            need.set(self.need(client.reading));
             let client_may_read = client.reading
                 && self.out.to_server.len() < HIGH_WATER
                 && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end());
@@ -301,23 +323,32 @@ impl Task {
                         }
                     } else {
                         server.reading = false;
+                        self.cycle.server_ended(&mut self.out);
                         self.tell(ConnectionEvent::ServerClosed(cause(&result)));
                     }
                 }
                 result = server.write.write_buf(&mut self.out.to_server),
                     if server.writing && !self.out.to_server.is_empty() =>
                 {
-                    if result.is_err() {
-                        server.writing = false;
-                        self.out.to_server.clear();
+                    match result {
+                        Ok(bytes) => self.sent += bytes as u64,
+                        Err(_) => {
+                            server.writing = false;
+                            self.out.to_server.clear();
+                        }
                     }
                 }
                 result = client.write.write_buf(&mut self.out.to_client),
                     if client.writing && !self.out.to_client.is_empty() =>
                 {
-                    if result.is_err() {
-                        client.writing = false;
-                        self.out.to_client.clear();
+                    // It wakes the pod, now that there was room for it.
+                    self.activity.fetch_add(1, Ordering::Relaxed);
+                    match result {
+                        Ok(bytes) => self.taken += bytes as u64,
+                        Err(_) => {
+                            client.writing = false;
+                            self.out.to_client.clear();
+                        }
                     }
                 }
             }
@@ -327,6 +358,18 @@ impl Task {
             if !server.writing {
                 self.out.to_server.clear();
             }
+        }
+    }
+
+    /// What the step needs of the client. A client that says no more will not give it; its end is
+    /// passed on.
+    fn need(&self, client_reads: bool) -> Need {
+        if self.out.to_client.len() >= HIGH_WATER {
+            Need::Reading { taken: self.taken }
+        } else if !client_reads || !self.out.to_server.is_empty() {
+            Need::Nothing
+        } else {
+            self.cycle.need(self.sent)
         }
     }
 
@@ -392,6 +435,7 @@ impl Task {
                     ))),
                 b'Z' => {
                     self.phase = Phase::Ready;
+                    self.place = None;
                     self.out
                         .events
                         .push(ConnectionEvent::Started { pid: self.pid });

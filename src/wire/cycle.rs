@@ -15,6 +15,7 @@ use super::burst::Statements;
 use super::decode;
 use super::frame::Message;
 use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
+use super::need::Need;
 
 /// At most this many rows of a result, columns of a row and bytes of a value are kept.
 const ROWS: usize = 4;
@@ -59,6 +60,8 @@ struct Running {
     executes: bool,
     /// How many executions have not been answered yet.
     unanswered: usize,
+    /// How many of the messages that prepare them, or close, have not been answered yet.
+    unprepared: usize,
     /// Whether the client's last word was Flush.
     flushed: bool,
     handover: Handover,
@@ -69,6 +72,11 @@ struct Running {
     types: Option<Vec<u32>>,
     /// ReadyForQuery kept back until the client has sent its Sync.
     ready: Option<Bytes>,
+    /// Whether it has been a COPY of the client's data.
+    copied: bool,
+    /// An error, and what follows it, kept back until the server is ready: a client that leaves at
+    /// its first error would else leave before or after the step's end, as chance has it.
+    error: BytesMut,
 }
 
 /// Where bytes and events of a call go.
@@ -104,6 +112,15 @@ impl Cycle {
     /// Whether what waits here can go on only if more is read: a burst whose end has not come.
     pub fn lacks_an_end(&self) -> bool {
         matches!(self.state, State::Idle) && self.whole_bursts == 0
+    }
+
+    /// What the running step needs of the client, when all that was for the server has been sent:
+    /// so many bytes.
+    pub fn need(&self, sent: u64) -> Need {
+        match &self.state {
+            State::Running(running) => running.need(sent),
+            _ => Need::Nothing,
+        }
     }
 
     fn queue(&mut self, message: Message) {
@@ -165,6 +182,7 @@ impl Cycle {
             copy: false,
             executes: false,
             unanswered: 0,
+            unprepared: 0,
             flushed: false,
             handover,
             aborting: false,
@@ -172,6 +190,8 @@ impl Cycle {
             result: 0,
             types: None,
             ready: None,
+            copied: false,
+            error: BytesMut::new(),
         };
         let replaced = matches!(running.handover, Handover::Replace(_));
         while let Some(message) = self.unqueue() {
@@ -243,13 +263,16 @@ impl Cycle {
             }
             // The event goes first: whoever hears of the end knows it before the pod does.
             let status = message.body().first().copied().unwrap_or(b'I');
+            out.to_client.extend_from_slice(&running.error);
             if passes {
                 out.to_client.extend_from_slice(&message.raw);
             }
             self.end_step(status, out);
             return;
         }
-        if passes {
+        if passes && (running.withholds(message) && !self.open || !running.error.is_empty()) {
+            running.error.extend_from_slice(&message.raw);
+        } else if passes {
             out.to_client.extend_from_slice(&message.raw);
         }
         // What was pipelined behind the beginning of a COPY goes with it, and what was behind an
@@ -261,6 +284,13 @@ impl Cycle {
             self.pass(&message, out);
         }
         self.end_if_flushed(out);
+    }
+
+    /// The server says nothing more: what was kept back goes to the client.
+    pub fn server_ended(&mut self, out: &mut Output) {
+        if let State::Running(running) = &mut self.state {
+            out.to_client.extend_from_slice(&running.error.split());
+        }
     }
 
     /// Ends a step without ReadyForQuery: all that it executes is answered, and the client, which
@@ -346,6 +376,17 @@ impl Running {
             && matches!(self.handover, Handover::Forward)
     }
 
+    /// Whether this is an error after which the server is ready without another word of the client.
+    fn withholds(&self, message: &Message) -> bool {
+        message.tag == b'E'
+            && self.sync_seen
+            && !self.copied
+            && !matches!(
+                decode::error(message.body()).severity.as_str(),
+                "FATAL" | "PANIC"
+            )
+    }
+
     /// Takes note of a message that has gone to the server.
     fn sent(&mut self, message: &Message) {
         self.flushed = message.tag == b'H';
@@ -359,14 +400,38 @@ impl Running {
                 self.executes = true;
                 self.unanswered += 1;
             }
+            b'P' | b'B' | b'D' | b'C' => self.unprepared += 1,
             b'c' | b'f' => self.copy = false,
             _ => {}
         }
     }
 
+    fn need(&self, sent: u64) -> Need {
+        if self.copy {
+            return Need::Data { sent };
+        }
+        // After an error the server ignores everything up to the Sync. In the place of a step it has
+        // got a Query, and what it answers is kept back.
+        let answered = self.answer.error.is_some()
+            || match self.handover {
+                Handover::Replace(_) => self.ready.is_some(),
+                _ => self.unanswered == 0 && self.unprepared == 0,
+            };
+        if !self.sync_seen && answered {
+            Need::Message
+        } else {
+            Need::Nothing
+        }
+    }
+
     fn note(&mut self, message: &Message) {
-        if matches!(message.tag, b'C' | b's' | b'I') {
-            self.unanswered = self.unanswered.saturating_sub(1);
+        match message.tag {
+            b'C' | b's' | b'I' => self.unanswered = self.unanswered.saturating_sub(1),
+            // The description of a statement's parameters is followed by that of its rows.
+            b'1' | b'2' | b'3' | b'T' | b'n' => {
+                self.unprepared = self.unprepared.saturating_sub(1);
+            }
+            _ => {}
         }
         match message.tag {
             b'E' => {
@@ -407,6 +472,7 @@ impl Running {
             }
             b'G' | b'W' => {
                 self.copy = true;
+                self.copied = true;
                 // A Sync sent before the COPY began is swallowed by the server; the one after
                 // CopyDone is answered.
                 if !self.simple {

@@ -10,11 +10,14 @@ mod cycle;
 mod decode;
 mod frame;
 mod gate;
+mod need;
 mod proxy;
+mod startups;
 
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
 pub use gate::{
     Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, StatementText,
     StepText, WireEvent,
 };
+pub use need::Need;
 pub use proxy::{Proxy, Upstream, WireError};

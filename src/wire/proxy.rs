@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::connection::{self, Setup};
 use super::gate::{Command, ConnectionId, Handover, WireEvent};
+use super::need::{Need, NeedCell};
+use super::startups::Startups;
 use crate::history::{ConnectionName, PodName};
 
 /// Where the server listens.
@@ -41,13 +43,20 @@ pub enum WireError {
     Ended(ConnectionName),
 }
 
-type Commands = Arc<Mutex<HashMap<ConnectionId, mpsc::UnboundedSender<Command>>>>;
+/// The way to a connection's task and back.
+#[derive(Debug)]
+struct Wires {
+    commands: mpsc::UnboundedSender<Command>,
+    need: NeedCell,
+}
+
+type Connections = Arc<Mutex<HashMap<ConnectionId, Wires>>>;
 
 /// The way in for one pod.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    commands: Commands,
+    connections: Connections,
     listener: JoinHandle<()>,
 }
 
@@ -71,13 +80,14 @@ impl Proxy {
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let commands: Commands = Arc::default();
-        let known = Arc::clone(&commands);
+        let connections: Connections = Arc::default();
+        let known = Arc::clone(&connections);
         let pod = pod.clone();
         let accepting = tokio::spawn(async move {
             let mut index = 0;
+            let startups = Startups::default();
             // Dropping the set with the listener ends every connection of the pod.
-            let mut connections = tokio::task::JoinSet::new();
+            let mut tasks = tokio::task::JoinSet::new();
             loop {
                 let Ok((client, _)) = listener.accept().await else {
                     // Out of file descriptors or an aborted handshake: neither is for ever.
@@ -91,10 +101,17 @@ impl Proxy {
                 };
                 index += 1;
                 let (sender, receiver) = mpsc::unbounded_channel();
+                let need = NeedCell::default();
                 if let Ok(mut known) = known.lock() {
-                    known.insert(id.clone(), sender);
+                    let wires = Wires {
+                        commands: sender,
+                        need: need.clone(),
+                    };
+                    known.insert(id.clone(), wires);
                 }
-                connections.spawn(connection::run(Setup {
+                tasks.spawn(connection::run(Setup {
+                    // In real time nothing waits for anything.
+                    place: (!open).then(|| startups.enter(id.index)),
                     id,
                     client,
                     upstream: upstream.clone(),
@@ -102,12 +119,13 @@ impl Proxy {
                     events: events.clone(),
                     commands: receiver,
                     activity: Arc::clone(&activity),
+                    need,
                 }));
             }
         });
         Ok(Self {
             port,
-            commands,
+            connections,
             listener: accepting,
         })
     }
@@ -150,11 +168,24 @@ impl Proxy {
         self.tell(id, Command::DropHeld)
     }
 
+    /// What the connection's step needs of the pod at this moment, as far as the wire shows.
+    #[must_use]
+    pub fn need(&self, id: &ConnectionId) -> Need {
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connections
+            .get(id)
+            .map(|wires| wires.need.get())
+            .unwrap_or_default()
+    }
+
     fn tell(&self, id: &ConnectionId, command: Command) -> Result<(), WireError> {
         let ended = || WireError::Ended(id.clone());
-        let commands = self.commands.lock().map_err(|_| ended())?;
-        let sender = commands.get(id).ok_or_else(ended)?;
-        sender.send(command).map_err(|_| ended())
+        let connections = self.connections.lock().map_err(|_| ended())?;
+        let wires = connections.get(id).ok_or_else(ended)?;
+        wires.commands.send(command).map_err(|_| ended())
     }
 }
 

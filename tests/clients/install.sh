@@ -4,13 +4,13 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 there() {
-  command -v psql >/dev/null && /usr/bin/python3 -c 'import psycopg' 2>/dev/null \
+  command -v psql >/dev/null && /usr/bin/python3 -c 'import psycopg, psycopg_pool' 2>/dev/null \
     && NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null
 }
 if ! there; then
 apt-get update -qq
 command -v node >/dev/null || apt-get install -qq -y --no-install-recommends nodejs >/dev/null
-apt-get install -qq -y --no-install-recommends postgresql-client python3-psycopg >/dev/null
+apt-get install -qq -y --no-install-recommends postgresql-client python3-psycopg python3-psycopg-pool >/dev/null
 if ! NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null; then
   # A Node.js that is not Debian's own (nodesource) does not satisfy Debian's dependency on
   # "nodejs:any"; then the modules, which are plain JavaScript, are unpacked where Debian has them.

@@ -249,6 +249,66 @@ async fn steps_that_complete_at_once_are_written_in_the_order_of_pod_names() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_at_once_does_not_change_the_order_in_which_endings_are_written() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    // The last word of each waiting pod is the one that waits: its client is gone in no time.
+    let subject = psql(&[
+        ("a", &["select pg_advisory_lock(1)", "select 'a works'"]),
+        ("*", &["select pg_advisory_lock_shared(1)"]),
+    ]);
+    let scenario = format!(
+        "[subject]\n{subject}\n[pods]\ncount = 4\n[schedule]\nturns = [
+           {{ run = \"a\", until = {{ steps = 1 }} }},
+           {{ run = \"d\", until = {{ blocked = true }} }},
+           {{ run = \"c\", until = {{ blocked = true }} }},
+           {{ run = \"b\", until = {{ blocked = true }} }},
+           {{ run = \"a\" }},
+         ]"
+    );
+    let outcomes = play_times("", &scenario, 20).await;
+    for outcome in &outcomes {
+        let trace = trace(outcome);
+        let granted: Vec<&str> = trace
+            .iter()
+            .filter(|line| line.contains(".0 done SELECT 1 select pg_advisory_lock_shared"))
+            .map(|line| &line[..1])
+            .collect();
+        assert_eq!(granted, ["b", "c", "d"], "{trace:#?}");
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn a_step_that_the_end_of_a_session_lets_go_is_written_before_what_its_pod_does_next() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let subject = psql(&[
+        ("a", &["select pg_advisory_lock(1)", "select 'a works'"]),
+        ("*", &["select pg_advisory_lock(1)", "select 'works'"]),
+    ]);
+    let scenario = format!(
+        "[subject]\n{subject}\n[schedule]\nturns = [
+           {{ run = \"a\", until = {{ steps = 1 }} }},
+           {{ run = \"b\", until = {{ blocked = true }} }},
+           {{ run = \"a\" }},
+         ]"
+    );
+    let outcomes = play_times("", &scenario, 10).await;
+    for outcome in &outcomes {
+        let trace = trace(outcome);
+        let granted = place(&trace, "b.0 done SELECT 1 select pg_advisory_lock");
+        assert!(
+            granted < place(&trace, "b.0 done SELECT 1 select ?"),
+            "{trace:#?}"
+        );
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
 async fn a_polling_try_lock_makes_way_and_the_run_ends() {
     if !Client::Psycopg.wanted() {
         return;

@@ -25,8 +25,81 @@ async fn a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends(
         assert_eq!(support::limit(&outcome.lines), None);
         assert_eq!(support::rows(outcome, "t"), 150_000);
         let trace = trace(outcome);
-        in_order(&trace, &["a.0 needs-pod", "a.0 done COPY 150000"]);
-        in_order(&trace, &["a.0 needs-pod", "a.1 done COPY 150000"]);
+        assert_eq!(trace.len(), 3, "{trace:#?}");
+        in_order(
+            &trace,
+            &[
+                "a.0 needs-pod",
+                "a.1 done COPY 150000",
+                "a.0 done COPY 150000",
+            ],
+        );
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn a_copy_in_that_waits_for_another_connection_of_the_same_pod_needs_its_pod_and_ends() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let outcomes = play_times(
+        TABLES,
+        "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"feed\"]
+         time_limit = \"20s\"
+         [pods]
+         count = 1",
+        10,
+    )
+    .await;
+    for outcome in &outcomes {
+        assert_eq!(support::limit(&outcome.lines), None);
+        let trace = trace(outcome);
+        assert_eq!(trace.len(), 3, "{trace:#?}");
+        in_order(
+            &trace,
+            &[
+                "a.0 needs-pod",
+                "a.1 done INSERT 0 1",
+                "a.0 done COPY 20001",
+            ],
+        );
+    }
+    same_trace(&outcomes);
+}
+
+#[tokio::test]
+async fn a_copy_in_that_was_blocked_ends_before_the_next_step_whatever_its_pod_sends() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let outcomes = play_times(
+        TABLES,
+        "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"copy_or_lock\"]
+         time_limit = \"20s\"
+         [schedule]
+         turns = [
+           { run = \"a\", until = { before = \"commit\" } },
+           { run = \"b\", until = { blocked = true } },
+           { run = \"a\" },
+         ]",
+        10,
+    )
+    .await;
+    for outcome in &outcomes {
+        assert_eq!(support::limit(&outcome.lines), None);
+        let trace = trace(outcome);
+        in_order(
+            &trace,
+            &[
+                "b.0 blocked",
+                "a.0 done COMMIT",
+                "b.0 done COPY 20000",
+                "a.0 done INSERT 0 1",
+            ],
+        );
     }
     same_trace(&outcomes);
 }

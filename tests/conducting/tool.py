@@ -28,6 +28,31 @@ def pipe():
                 into.write(piece)
 
 
+def feed():
+    """COPY into one connection that stops in the middle for another one to answer."""
+    with connect() as target, connect() as other:
+        with target.cursor().copy("copy t (id, x) from stdin") as into:
+            for row in range(20_000):
+                into.write_row((row, "x" * 100))
+            other.execute("insert into u (x) values ('in the middle')")
+            into.write_row((20_000, "last"))
+
+
+def copy_or_lock():
+    """Pod a holds the table, then works elsewhere; any other copies into it."""
+    with connect() as conn:
+        if POD == "a":
+            conn.execute("begin")
+            conn.execute("truncate t")
+            conn.execute("commit")
+            for _ in range(5):
+                conn.execute("insert into u (x) values ('a')")
+            return
+        with conn.cursor().copy("copy t (id, x) from stdin") as into:
+            for row in range(20_000):
+                into.write_row((row, "x" * 100))
+
+
 def poll():
     """A try-lock in a loop."""
     with connect() as conn:

@@ -48,7 +48,7 @@ pub(crate) struct Facts<'a> {
     pub explained: Vec<bool>,
     pub timers: Vec<Timer<'a>>,
     /// The limits that were hit, in their order.
-    pub limits: Vec<LimitFacts<'a>>,
+    pub limits: Vec<LimitFacts>,
     /// Whether the history has its last line.
     pub complete: bool,
     /// Keys of the lock rule, with the run's database.

@@ -7,6 +7,7 @@
 //! it was violated.
 
 mod claim;
+mod hazards;
 mod overlap;
 mod pct;
 mod preemptions;
@@ -25,6 +26,7 @@ use crate::history::{Line, StepId};
 use crate::schedule::Schedule;
 
 pub use claim::{Tally, claim};
+pub use hazards::Hazards;
 pub use overlap::Overlap;
 pub use pct::Pct;
 pub use preemptions::Preemptions;
@@ -97,6 +99,11 @@ pub trait Strategy: Send {
 
     /// Whether its draws are independent, or it enumerates.
     fn kind(&self) -> Kind;
+
+    /// What it has to say of a schedule that it has just learned of, as a sentence.
+    fn remark(&self, _explored: &Explored<'_>) -> Option<String> {
+        None
+    }
 
     /// What the strategy itself promises of each of its schedules, as a sentence.
     fn promise(&self) -> Option<String> {

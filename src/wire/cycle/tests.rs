@@ -7,6 +7,8 @@ use postgres_protocol::message::frontend;
 use super::*;
 use crate::wire::frame::take_message;
 
+mod needs;
+
 fn feed(cycle: &mut Cycle, bytes: &BytesMut) -> Output {
     let mut out = Output::default();
     let mut buffer = bytes.clone();

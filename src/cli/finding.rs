@@ -1,0 +1,339 @@
+//! A failure that a search has found: made small, replayed, kept as a scenario file.
+//!
+//! Owns what is shown and written of it.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+use super::common::{Failure, Talk};
+use super::exit::Exit;
+use crate::invariant::{Judgement, Verdict};
+use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, play, verdict_block, wrap};
+use crate::scenario::{ExpectedVerdict, Scenario};
+use crate::schedule::{Move, Schedule};
+use crate::search::{self, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise};
+
+/// How findings are kept.
+pub(super) struct Finder<'a> {
+    pub trial: &'a Trial<'a>,
+    pub scenario: &'a Scenario,
+    pub talk: Talk,
+    pub cancel: watch::Receiver<bool>,
+    /// Whether they are made small.
+    pub shrink: bool,
+    /// How often they are replayed.
+    pub times: u32,
+    /// Where scenario files are to be kept, besides the run directory.
+    pub save: Option<&'a Path>,
+}
+
+/// A failure that was kept.
+pub(super) struct Kept {
+    /// Its scenario file.
+    pub file: PathBuf,
+    /// What it was shrunk to; `None` where it was left as it was found.
+    pub shrunk: Option<ShrunkJson>,
+    /// How often it came again.
+    pub replay: Option<ReplayCountJson>,
+    /// What was found, in a sentence.
+    pub what: String,
+}
+
+impl Kept {
+    /// As JSON.
+    pub fn json(&self, found: &Found) -> FoundJson {
+        FoundJson {
+            at: found.at,
+            why: found.why.clone(),
+            invariant: found.failure.invariant,
+            sqlstate: found.failure.sqlstate.clone(),
+            table: found.failure.table.clone(),
+            constraint: found.failure.constraint.clone(),
+            what: self.what.clone(),
+            schedule_file: Some(self.file.clone()),
+            artifacts: found.dir.clone(),
+        }
+    }
+}
+
+impl Finder<'_> {
+    /// Makes a failure small, shows it and writes its scenario file.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work or the file cannot be written.
+    pub fn keep(&self, found: &Found) -> Result<Kept, Failure> {
+        let talk = self.talk;
+        let what = sentence(found);
+        talk.result(&format!("\n{}", wrap("found", &what)));
+        if !self.shrink {
+            return self.as_found(found, what);
+        }
+        let options = MinimiseOptions {
+            times: self.times,
+            dir: &found.dir.join("shrunk"),
+            cancel: self.cancel.clone(),
+        };
+        let shrunk = minimise(self.trial, found, &options, |progress| {
+            if progress.tried % 10 == 0 {
+                talk.say(&format!(
+                    "  shrinking: {} runs, {} moves left of {}",
+                    progress.tried, progress.moves, progress.from_moves
+                ));
+            }
+        })?;
+        match shrunk {
+            Shrunk::Interrupted => self.as_found(found, what),
+            Shrunk::Flaky {
+                hits,
+                of,
+                first_difference,
+            } => {
+                talk.result(&wrap(
+                    "not steady",
+                    &format!(
+                        "it came in {hits} of {of} runs of the same schedule, so it is kept as it was \
+                         found and not shrunk"
+                    ),
+                ));
+                if let Some(difference) = first_difference {
+                    talk.result(&wrap("", &format!("first difference: {difference}")));
+                }
+                let mut kept = self.as_found(found, what)?;
+                kept.replay = Some(ReplayCountJson {
+                    same: hits,
+                    same_trace: 0,
+                    of,
+                });
+                Ok(kept)
+            }
+            Shrunk::Small(small) => self.small(found, &small, what),
+        }
+    }
+
+    fn small(&self, found: &Found, small: &Minimised, what: String) -> Result<Kept, Failure> {
+        let talk = self.talk;
+        let mut scenario = self.scenario_of(found, &small.outcome);
+        scenario.pods.count = small.pods;
+        scenario.schedule = Schedule::Controlled(small.moves.clone());
+        let faults = small
+            .moves
+            .iter()
+            .filter(|one| matches!(one, Move::Fault(_)))
+            .count();
+        let turns = small.moves.len() - faults;
+        talk.result(&wrap(
+            "shrunk",
+            &format!(
+                "to {turns} turns and {faults} faults of {} pods, from {} moves, in {} runs{}",
+                small.pods,
+                small.from_turns,
+                small.runs,
+                if small.interrupted {
+                    " (interrupted)"
+                } else {
+                    ""
+                }
+            ),
+        ));
+        for one in &small.moves {
+            talk.result(&format!("                {one}"));
+        }
+        talk.say("");
+        for scene in play(&small.outcome.lines) {
+            talk.say(&format!("  {scene}"));
+        }
+        talk.say("");
+        talk.say(verdict_block(&small.outcome.verdict, false).trim_end());
+        let replay = small.replays.as_ref().map(|replays| ReplayCountJson {
+            same: replays.hits,
+            same_trace: replays.same_trace,
+            of: replays.of,
+        });
+        if let Some(replays) = &small.replays {
+            talk.result(&wrap(
+                "replayed",
+                &format!(
+                    "the same failure {} of {n}, the same trace {} of {n}",
+                    replays.hits,
+                    replays.same_trace,
+                    n = replays.of
+                ),
+            ));
+            if let Some(difference) = &replays.first_difference {
+                talk.result(&wrap("", &format!("first difference: {difference}")));
+            }
+        }
+        let dir = found.dir.join("shrunk");
+        let file = self.write(&scenario, found, &small.outcome, &dir)?;
+        Ok(Kept {
+            file,
+            shrunk: Some(ShrunkJson {
+                turns,
+                from_turns: small.from_turns,
+                faults,
+                pods: small.pods,
+                runs: small.runs,
+            }),
+            replay,
+            what,
+        })
+    }
+
+    /// The failure along the turns of the run that showed it.
+    fn as_found(&self, found: &Found, what: String) -> Result<Kept, Failure> {
+        let mut scenario = self.scenario_of(found, &found.outcome);
+        scenario.schedule = match &found.schedule {
+            Schedule::Controlled(moves) => Schedule::Controlled(moves.clone()),
+            Schedule::Priorities { .. } | Schedule::Free(_) => Schedule::Controlled(
+                search::shrink::recorded(&found.outcome.lines, &found.schedule),
+            ),
+        };
+        for scene in play(&found.outcome.lines) {
+            self.talk.say(&format!("  {scene}"));
+        }
+        self.talk
+            .say(verdict_block(&found.outcome.verdict, false).trim_end());
+        Ok(Kept {
+            file: self.write(&scenario, found, &found.outcome, &found.dir)?,
+            shrunk: None,
+            replay: None,
+            what,
+        })
+    }
+
+    /// The subject and its rules, with the verdict of this run as what is expected.
+    fn scenario_of(&self, found: &Found, outcome: &Outcome) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        scenario.title = title(found);
+        scenario.pods.count = self.trial.pods();
+        let expect = &mut scenario.expect;
+        expect.verdict = ExpectedVerdict::Violated;
+        let failed = |verdict: &Verdict| verdict.violated().collect::<Vec<_>>();
+        expect.violates = vec![found.failure.invariant];
+        // What else this run shows may depend on what comes after the failure.
+        expect.may_violate = failed(&outcome.verdict)
+            .into_iter()
+            .filter(|name| *name != found.failure.invariant)
+            .collect();
+        expect.sqlstate.clone_from(&found.failure.sqlstate);
+        expect.constraint.clone_from(&found.failure.constraint);
+        if expect.sqlstate.is_some() {
+            expect.table.clone_from(&found.failure.table);
+        }
+        scenario
+    }
+
+    fn write(
+        &self,
+        scenario: &Scenario,
+        found: &Found,
+        outcome: &Outcome,
+        dir: &Path,
+    ) -> Result<PathBuf, Failure> {
+        outcome.save(scenario, dir)?;
+        let kept = dir.join("scenario.toml");
+        let file = match self.save {
+            None => kept,
+            Some(dir) => {
+                let failed = |error: std::io::Error| {
+                    Failure::new(
+                        Exit::Environment,
+                        format!("cannot write to {}: {error}", dir.display()),
+                    )
+                };
+                std::fs::create_dir_all(dir).map_err(failed)?;
+                let file = free_name(dir, &file_name(found));
+                std::fs::copy(&kept, &file).map_err(failed)?;
+                file
+            }
+        };
+        self.talk
+            .result(&wrap("kept as", &file.display().to_string()));
+        self.talk.result(&wrap(
+            "again with",
+            &format!("lockproof run {}", file.display()),
+        ));
+        Ok(file)
+    }
+}
+
+/// What was found, in a sentence.
+fn sentence(found: &Found) -> String {
+    let finding = found
+        .outcome
+        .verdict
+        .invariants
+        .iter()
+        .filter(|one| one.name == found.failure.invariant && one.judgement == Judgement::Violated)
+        .flat_map(|one| &one.findings)
+        .find(|finding| found.failure.is(finding));
+    let why = finding.map_or_else(String::new, |finding| finding.why.clone());
+    format!("{}: {why}", found.failure.invariant)
+}
+
+/// A title for the scenario file.
+fn title(found: &Found) -> String {
+    let failure = &found.failure;
+    let on = failure
+        .constraint
+        .as_ref()
+        .or(failure.table.as_ref())
+        .map(|name| format!(" on {name}"))
+        .unwrap_or_default();
+    match &failure.sqlstate {
+        Some(sqlstate) => format!("Found by search: {sqlstate}{on}"),
+        None => format!("Found by search: {} violated{on}", failure.invariant),
+    }
+}
+
+/// A file name that says what is in it.
+fn file_name(found: &Found) -> String {
+    let failure = &found.failure;
+    let parts = [
+        Some(failure.invariant.name().to_owned()),
+        failure.sqlstate.clone(),
+        failure.constraint.clone().or_else(|| failure.table.clone()),
+    ];
+    parts
+        .into_iter()
+        .flatten()
+        .map(|part| {
+            part.chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || c == '_' {
+                        c
+                    } else {
+                        '-'
+                    }
+                })
+                .collect::<String>()
+        })
+        .collect::<Vec<_>>()
+        .join("-")
+        .to_lowercase()
+}
+
+/// A name in the directory that no file has yet.
+fn free_name(dir: &Path, stem: &str) -> PathBuf {
+    let mut number = 1;
+    loop {
+        let name = match number {
+            1 => format!("{stem}.toml"),
+            _ => format!("{stem}-{number}.toml"),
+        };
+        let file = dir.join(name);
+        if !file.exists() {
+            return file;
+        }
+        number += 1;
+    }
+}
+
+/// Shows a failure that another search has kept.
+pub(super) fn tell_found(talk: Talk, found: &FoundJson) {
+    talk.result(&wrap("found", &found.what));
+    if let Some(file) = &found.schedule_file {
+        talk.result(&wrap("kept as", &file.display().to_string()));
+    }
+}

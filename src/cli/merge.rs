@@ -1,0 +1,217 @@
+//! `lockproof merge`: the parts of one search, joined into one result.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::common::{Failure, Format, Talk};
+use super::exit::Exit;
+use super::explore::exit;
+use super::finding::tell_found;
+use crate::report::{ExploreJson, SpaceJson, wrap};
+use crate::search::strategy::{Kind, Space, Tally, claim};
+
+/// Options of `merge`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MergeArguments {
+    /// What `explore --out` wrote, one directory a part (or the explore.json in it)
+    #[arg(required = true, value_name = "DIR")]
+    pub parts: Vec<PathBuf>,
+
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+
+    /// Print the result only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Joins; the exit code, as of `explore`.
+///
+/// # Errors
+/// When a part cannot be read, is of another search, is there twice, or is missing.
+pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
+    let talk = Talk::of(arguments.format, arguments.quiet);
+    let mut parts: Vec<(PathBuf, ExploreJson)> = Vec::new();
+    for place in &arguments.parts {
+        parts.push(read(place)?);
+    }
+    parts.sort_by_key(|(_, part)| part.shard.0);
+    fits(&parts)?;
+    let parts: Vec<ExploreJson> = parts.into_iter().map(|(_, part)| part).collect();
+    let merged = join(&parts)?;
+    talk.result(&format!(
+        "{} parts of {} on {}: {} schedules, {} failed, {} inconclusive",
+        parts.len(),
+        merged.strategy,
+        merged.subject,
+        merged.schedules,
+        merged.violations,
+        merged.inconclusive + merged.unconfirmed
+    ));
+    for found in &merged.found {
+        tell_found(talk, found);
+    }
+    talk.result(&wrap("means", &merged.claim));
+    if merged.interrupted {
+        talk.result(&wrap(
+            "interrupted",
+            "at least one part was; this is what was found so far",
+        ));
+    }
+    talk.document(&merged);
+    Ok(exit(&merged))
+}
+
+/// A part, from its directory: there, or in `explore` below it.
+fn read(place: &Path) -> Result<(PathBuf, ExploreJson), Failure> {
+    let places = [
+        place.to_owned(),
+        place.join("explore.json"),
+        place.join("explore").join("explore.json"),
+    ];
+    let Some(file) = places.iter().find(|file| file.is_file()) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{}: there is no explore.json; give what `lockproof explore --out DIR` wrote",
+                place.display()
+            ),
+        ));
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format!("{}: {why}", file.display()))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let part = serde_json::from_str(&text).map_err(|error| {
+        wrong(&format!(
+            "not the result of a search of this version: {error}"
+        ))
+    })?;
+    Ok((file.clone(), part))
+}
+
+/// Whether these are all parts of one search, each once.
+fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
+    let wrong = |why: String| Err(Failure::new(Exit::Usage, why));
+    let Some((first_file, first)) = parts.first() else {
+        return wrong("there is nothing to merge".to_owned());
+    };
+    let mut seen: BTreeMap<u64, &Path> = BTreeMap::new();
+    for (file, part) in parts {
+        for (what, one, other) in [
+            ("strategy", &first.strategy, &part.strategy),
+            ("subject", &first.subject, &part.subject),
+        ] {
+            if one != other {
+                return wrong(format!(
+                    "these are not parts of one search: the {what} of {} is {one:?}, that of {} is \
+                     {other:?}",
+                    first_file.display(),
+                    file.display()
+                ));
+            }
+        }
+        if part.shard.1 != first.shard.1 {
+            return wrong(format!(
+                "these are not parts of one search: {} is one of {}, {} is one of {}",
+                first_file.display(),
+                first.shard.1,
+                file.display(),
+                part.shard.1
+            ));
+        }
+        if let Some(other) = seen.insert(part.shard.0, file) {
+            return wrong(format!(
+                "part {}/{} is there twice: {} and {}",
+                part.shard.0,
+                part.shard.1,
+                other.display(),
+                file.display()
+            ));
+        }
+    }
+    let missing: Vec<String> = (0..first.shard.1)
+        .filter(|index| !seen.contains_key(index))
+        .map(|index| format!("{index}/{}", first.shard.1))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        wrong(format!("parts are missing: {}", missing.join(", ")))
+    }
+}
+
+fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
+    let Some(first) = parts.first() else {
+        return Err(Failure::new(Exit::Usage, "there is nothing to merge"));
+    };
+    let sum = |of: fn(&ExploreJson) -> u64| parts.iter().map(of).sum::<u64>();
+    let mut merged = first.clone();
+    merged.schedules = sum(|part| part.schedules);
+    merged.violations = sum(|part| part.violations);
+    merged.inconclusive = sum(|part| part.inconclusive);
+    merged.unconfirmed = sum(|part| part.unconfirmed);
+    let space = Space {
+        // A part that does not know how many there are hides that of the others.
+        total: parts
+            .iter()
+            .map(|part| part.space.total)
+            .collect::<Option<Vec<u64>>>()
+            .and_then(|totals| totals.into_iter().max()),
+        pruned: sum(|part| part.space.pruned),
+        diverged: sum(|part| part.space.diverged),
+    };
+    merged.space = SpaceJson {
+        explored: merged.schedules,
+        total: space.total,
+        pruned: space.pruned,
+        diverged: space.diverged,
+    };
+    // The parts ran side by side, on machines of their own or not: the rates add up.
+    merged.schedules_per_second = parts.iter().map(|part| part.schedules_per_second).sum();
+    merged.elapsed_ms = parts.iter().map(|part| part.elapsed_ms).max().unwrap_or(0);
+    merged.interrupted = parts.iter().any(|part| part.interrupted);
+    merged.stopped_at_first = parts.iter().any(|part| part.stopped_at_first);
+    merged.shard = (0, 1);
+    merged.found = Vec::new();
+    for part in parts {
+        for found in &part.found {
+            let known = merged.found.iter().any(|one| {
+                one.invariant == found.invariant
+                    && one.sqlstate == found.sqlstate
+                    && one.table == found.table
+                    && one.constraint == found.constraint
+            });
+            if !known {
+                merged.found.push(found.clone());
+            }
+        }
+    }
+    // What is told of the first failure comes from the part that found it.
+    if let Some(source) = parts.iter().find(|part| !part.found.is_empty()) {
+        merged.first_violation_at = source.first_violation_at;
+        merged.invariant = source.invariant;
+        merged.sqlstate.clone_from(&source.sqlstate);
+        merged.table.clone_from(&source.table);
+        merged.constraint.clone_from(&source.constraint);
+        merged.shrunk = source.shrunk;
+        merged.replay = source.replay;
+        merged.schedule_file.clone_from(&source.schedule_file);
+    }
+    let kind = if first.seed.is_some() || first.strategy.starts_with("overlap") {
+        Kind::Draws
+    } else {
+        Kind::Enumeration
+    };
+    merged.claim = claim(
+        kind,
+        &space,
+        &Tally {
+            explored: merged.schedules,
+            violated: merged.violations,
+            inconclusive: merged.inconclusive + merged.unconfirmed,
+        },
+    );
+    Ok(merged)
+}

@@ -1,0 +1,127 @@
+//! The result of a search, as JSON and as text.
+//!
+//! Owns their shape. It is what `explore --format json` prints, and what `merge` reads again.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::ServerFacts;
+use crate::invariant::InvariantName;
+
+/// What `explore --format json` prints, and what is kept as `explore.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExploreJson {
+    /// The strategy, with its settings.
+    pub strategy: String,
+    /// The subject's command.
+    pub subject: String,
+    /// How many schedules were run.
+    pub schedules: u64,
+    /// How many of them failed.
+    pub violations: u64,
+    /// How many of them could not be judged.
+    pub inconclusive: u64,
+    /// How many failed at first and not in a whole run.
+    pub unconfirmed: u64,
+    /// The number of the first that failed, from 1.
+    pub first_violation_at: Option<u64>,
+    /// The invariant that the first failure violates.
+    pub invariant: Option<InvariantName>,
+    /// Its SQLSTATE, where it is an error.
+    pub sqlstate: Option<String>,
+    /// The table that it names.
+    pub table: Option<String>,
+    /// The constraint that it names.
+    pub constraint: Option<String>,
+    /// How much of the space was seen.
+    pub space: SpaceJson,
+    /// How many schedules a second were run, all workers together.
+    pub schedules_per_second: f64,
+    /// What the first failure was shrunk to.
+    pub shrunk: Option<ShrunkJson>,
+    /// How often the shrunk failure came again.
+    pub replay: Option<ReplayCountJson>,
+    /// The scenario file of the first failure.
+    pub schedule_file: Option<PathBuf>,
+    /// One of each failure.
+    pub found: Vec<FoundJson>,
+    /// What the result means, in a sentence; and what it does not.
+    pub claim: String,
+    /// Which part of the schedules this was: its number, from 0, and of how many.
+    pub shard: (u64, u64),
+    /// The seed of random draws, where there are any.
+    pub seed: Option<u64>,
+    /// Whether an interrupt came before the end.
+    pub interrupted: bool,
+    /// Whether it ended because one failure was enough.
+    pub stopped_at_first: bool,
+    /// The server.
+    pub server: ServerFacts,
+    /// How long the schedules took.
+    pub elapsed_ms: u64,
+    /// How many of them were run at once.
+    pub jobs: usize,
+}
+
+/// How much of the space was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceJson {
+    /// How many schedules were run.
+    pub explored: u64,
+    /// How many there are, where that is known.
+    pub total: Option<u64>,
+    /// How many were left out because an equivalent one was run.
+    pub pruned: u64,
+    /// How many took another course than the run they were made from.
+    pub diverged: u64,
+}
+
+/// What a failure was shrunk to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShrunkJson {
+    /// How many turns it has.
+    pub turns: usize,
+    /// How many it had.
+    pub from_turns: usize,
+    /// How many faults it has.
+    pub faults: usize,
+    /// How many pods it has.
+    pub pods: usize,
+    /// How many runs that took.
+    pub runs: u64,
+}
+
+/// How often a failure came again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayCountJson {
+    /// How often it came, with the same verdict.
+    pub same: u32,
+    /// How often with the same trace, too.
+    pub same_trace: u32,
+    /// Of how many runs.
+    pub of: u32,
+}
+
+/// A failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundJson {
+    /// The number of its schedule, from 1.
+    pub at: u64,
+    /// What that schedule was for.
+    pub why: String,
+    /// The invariant that is violated.
+    pub invariant: InvariantName,
+    /// The SQLSTATE, where it is an error.
+    pub sqlstate: Option<String>,
+    /// The table that it names.
+    pub table: Option<String>,
+    /// The constraint that it names.
+    pub constraint: Option<String>,
+    /// What was found, in a sentence.
+    pub what: String,
+    /// Its scenario file.
+    pub schedule_file: Option<PathBuf>,
+    /// Its run directory.
+    pub artifacts: PathBuf,
+}

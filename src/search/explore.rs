@@ -1,0 +1,344 @@
+//! A search: a strategy's schedules, run side by side, until one fails or all have been run.
+//!
+//! Owns the loop (rounds, shards, the order of results, when it is enough), what counts as one and
+//! the same failure, and that a failure is confirmed by a whole run before it is told. Knows
+//! nothing of how a strategy comes to its schedules, nor of how anything is shown.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::error::TrialError;
+use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
+use super::trial::{Outcome, Trial};
+use super::workers::{Probed, Workers, becomes_true};
+use crate::history::{Line, StepId};
+use crate::invariant::{Finding, InvariantName, Judgement, Verdict};
+use crate::schedule::Schedule;
+
+/// Whether two steps of a run are independent, for each run.
+pub type Independence<'i> = dyn Fn(&[Line]) -> Commute + Sync + 'i;
+/// Whether two steps of one run are independent.
+pub type Commute = Box<dyn Fn(StepId, StepId) -> bool>;
+
+/// For strategies that do not ask.
+#[must_use]
+pub fn never_independent(_lines: &[Line]) -> Commute {
+    Box::new(|_, _| false)
+}
+
+/// How a search is made.
+#[derive(Debug, Clone)]
+pub struct SearchOptions {
+    /// How many runs at once, at least 1.
+    pub jobs: usize,
+    /// Whether it goes on after the first failure.
+    pub all: bool,
+    /// Which part of the schedules is this search's.
+    pub shard: Shard,
+    /// Where the histories of failures are kept, each in a directory of its own.
+    pub dir: PathBuf,
+    /// Becomes true at an interrupt.
+    pub cancel: watch::Receiver<bool>,
+}
+
+/// What failures have in common that count as one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Failure {
+    /// The first of the invariants that are violated; an error counts before anything else.
+    pub invariant: InvariantName,
+    /// The SQLSTATE, where it is an error.
+    pub sqlstate: Option<String>,
+    /// The table, where one is named.
+    pub table: Option<String>,
+    /// The constraint, where one is named.
+    pub constraint: Option<String>,
+}
+
+impl Failure {
+    /// What a verdict's first finding says; `None` where nothing is violated.
+    #[must_use]
+    pub fn of(verdict: &Verdict) -> Option<Self> {
+        let violated = verdict
+            .invariants
+            .iter()
+            .find(|one| one.judgement == Judgement::Violated)?;
+        let finding = violated.findings.first().cloned().unwrap_or_default();
+        Some(Self::from_finding(violated.name, &finding))
+    }
+
+    fn from_finding(invariant: InvariantName, finding: &Finding) -> Self {
+        Self {
+            invariant,
+            sqlstate: finding.sqlstate.clone(),
+            table: finding.table.clone(),
+            constraint: finding.constraint.clone(),
+        }
+    }
+
+    /// Whether a finding of its invariant is this failure.
+    #[must_use]
+    pub fn is(&self, finding: &Finding) -> bool {
+        Self::from_finding(self.invariant, finding) == *self
+    }
+
+    /// Whether this verdict has the failure among its findings.
+    #[must_use]
+    pub fn is_in(&self, verdict: &Verdict) -> bool {
+        verdict
+            .invariants
+            .iter()
+            .filter(|one| one.name == self.invariant && one.judgement == Judgement::Violated)
+            .any(|one| {
+                one.findings.is_empty() || one.findings.iter().any(|finding| self.is(finding))
+            })
+    }
+}
+
+/// A failure that was found and confirmed.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The number of its schedule among those that were run, from 1.
+    pub at: u64,
+    /// Its schedule.
+    pub schedule: Schedule,
+    /// What the schedule was for.
+    pub why: String,
+    /// What failed.
+    pub failure: Failure,
+    /// The whole run.
+    pub outcome: Outcome,
+    /// Where its history is.
+    pub dir: PathBuf,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub struct Exploration {
+    /// How many schedules were run; those that only taught what to try next are not counted.
+    pub schedules: u64,
+    /// How many of them failed.
+    pub violations: u64,
+    /// How many of them could not be judged.
+    pub inconclusive: u64,
+    /// How many failed at first and not in a whole run.
+    pub unconfirmed: u64,
+    /// The number of the first that failed, from 1.
+    pub first_violation_at: Option<u64>,
+    /// One of each failure.
+    pub found: Vec<Found>,
+    /// What the strategy says of its space.
+    pub space: Space,
+    /// How long the schedules took, from the first one's start to the last one's end; the
+    /// confirmation of failures is left out.
+    pub took: Duration,
+    /// Whether an interrupt came before the end.
+    pub interrupted: bool,
+    /// Whether the search ended because a failure was enough.
+    pub stopped: bool,
+}
+
+/// What is told on the way.
+pub struct Progress<'a> {
+    /// The number of the schedule, from 1.
+    pub number: u64,
+    /// The schedule, and what it is for.
+    pub candidate: &'a Candidate,
+    /// What it came to.
+    pub outcome: &'a Outcome,
+    /// What the strategy has to say of it.
+    pub remark: Option<String>,
+}
+
+/// Runs a strategy's schedules. Blocks the thread, which must not be one of a runtime that is
+/// needed meanwhile.
+///
+/// # Errors
+/// When the harness cannot do its work.
+pub fn explore(
+    trial: &Trial<'_>,
+    strategy: &mut dyn Strategy,
+    independence: &Independence<'_>,
+    options: &SearchOptions,
+    mut progress: impl FnMut(&Progress<'_>) + Send,
+) -> Result<Exploration, TrialError> {
+    let workers = Workers {
+        trial,
+        jobs: options.jobs.max(1),
+        cancel: options.cancel.clone(),
+    };
+    // Whoever calls may be on a runtime, where none can be started.
+    std::thread::scope(|scope| {
+        let search = scope.spawn(|| {
+            let mut search = Search {
+                workers: &workers,
+                options,
+                told: Exploration::new(strategy.space()),
+                confirming: Duration::ZERO,
+            };
+            search.run(strategy, independence, &mut progress)?;
+            search.told.space = strategy.space();
+            Ok(search.told)
+        });
+        match search.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+impl Exploration {
+    fn new(space: Space) -> Self {
+        Self {
+            schedules: 0,
+            violations: 0,
+            inconclusive: 0,
+            unconfirmed: 0,
+            first_violation_at: None,
+            found: Vec::new(),
+            space,
+            took: Duration::ZERO,
+            interrupted: false,
+            stopped: false,
+        }
+    }
+}
+
+struct Search<'s, 'a> {
+    workers: &'s Workers<'a>,
+    options: &'s SearchOptions,
+    told: Exploration,
+    confirming: Duration,
+}
+
+impl Search<'_, '_> {
+    fn run(
+        &mut self,
+        strategy: &mut dyn Strategy,
+        independence: &Independence<'_>,
+        progress: &mut (impl FnMut(&Progress<'_>) + Send),
+    ) -> Result<(), TrialError> {
+        let begun = Instant::now();
+        loop {
+            let shard = self.options.shard;
+            let mut round = strategy.round();
+            if round.is_empty() {
+                break;
+            }
+            round.retain(|one| one.needed || shard.owns(one.index));
+            let schedules: Vec<Schedule> = round.iter().map(|one| one.schedule.clone()).collect();
+            let workers = self.workers;
+            let mut complete = round.is_empty();
+            workers.run(&schedules, |index, probed| {
+                let Probed::Run(outcome) = probed else {
+                    self.told.interrupted = true;
+                    return Ok(false);
+                };
+                let candidate = &round[index];
+                let independent = independence(&outcome.lines);
+                let judgement = outcome.verdict.judgement;
+                let explored = Explored {
+                    candidate,
+                    lines: &outcome.lines,
+                    violated: judgement == Judgement::Violated,
+                    conclusive: judgement != Judgement::Inconclusive,
+                    independent: &*independent,
+                };
+                strategy.learn(std::slice::from_ref(&explored));
+                complete = index + 1 == round.len();
+                if !shard.owns(candidate.index) {
+                    return Ok(true);
+                }
+                self.told.schedules += 1;
+                progress(&Progress {
+                    number: self.told.schedules,
+                    candidate,
+                    outcome: &outcome,
+                    remark: strategy.remark(&explored),
+                });
+                self.count(candidate, &outcome.verdict)
+            })?;
+            self.told.took = begun.elapsed().saturating_sub(self.confirming);
+            if !complete || self.told.interrupted || self.told.stopped {
+                break;
+            }
+        }
+        self.told.took = begun.elapsed().saturating_sub(self.confirming);
+        Ok(())
+    }
+
+    /// Takes a result into account; whether the search goes on.
+    fn count(&mut self, candidate: &Candidate, verdict: &Verdict) -> Result<bool, TrialError> {
+        match verdict.judgement {
+            Judgement::Inconclusive => self.told.inconclusive += 1,
+            Judgement::Violated => {
+                let Some(failure) = Failure::of(verdict) else {
+                    return Ok(true);
+                };
+                let known = self.told.found.iter().any(|one| one.failure == failure);
+                if !known && !self.confirm(candidate, &failure)? {
+                    return Ok(!self.told.interrupted);
+                }
+                self.told.violations += 1;
+                self.told
+                    .first_violation_at
+                    .get_or_insert(self.told.schedules);
+                if !self.options.all {
+                    self.told.stopped = true;
+                    return Ok(false);
+                }
+            }
+            Judgement::Holds | Judgement::NotJudged => {}
+        }
+        Ok(true)
+    }
+
+    /// Makes the whole run, and the one without the witness. Whether it failed there, too.
+    fn confirm(&mut self, candidate: &Candidate, failure: &Failure) -> Result<bool, TrialError> {
+        let begun = Instant::now();
+        let number = self.told.found.len() + 1;
+        let dir = self.options.dir.join(format!("failure-{number}"));
+        make(&dir)?;
+        let trial = self.workers.trial;
+        let cancel = self.options.cancel.clone();
+        let outcome = self.workers.on_own_runtime(async {
+            tokio::select! {
+                biased;
+                () = becomes_true(cancel) => Ok(None),
+                outcome = trial.run_confirmed(&candidate.schedule, Some(&dir)) => outcome.map(Some),
+            }
+        })?;
+        self.confirming += begun.elapsed();
+        let Some(outcome) = outcome else {
+            self.told.interrupted = true;
+            return Ok(false);
+        };
+        // The run may be stopped at its first error and the whole of it show more, or it may end in
+        // another failure: the one that is told is the whole run's own.
+        let same = failure.is_in(&outcome.verdict);
+        let whole = Failure::of(&outcome.verdict);
+        let Some(failure) = (if same { Some(failure.clone()) } else { whole }) else {
+            self.told.unconfirmed += 1;
+            return Ok(false);
+        };
+        self.told.found.push(Found {
+            at: self.told.schedules,
+            schedule: candidate.schedule.clone(),
+            why: candidate.why.clone(),
+            failure,
+            outcome,
+            dir,
+        });
+        Ok(true)
+    }
+}
+
+/// Makes a directory, and those above it.
+pub(super) fn make(dir: &Path) -> Result<(), TrialError> {
+    std::fs::create_dir_all(dir).map_err(|cause| TrialError::Write {
+        path: dir.to_owned(),
+        cause,
+    })
+}

@@ -1,0 +1,173 @@
+//! What a pod did in an executed run, as hazards are looked for in it.
+//!
+//! Owns which steps count, and the questions that every kind of hazard asks. Knows no kind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::history::{Catalog, Ending, Line, LockKey, Operation, PodName, Rules};
+use crate::search::footprint::{Footprints, LockUseKind, Step, is_protected, writes_protected};
+
+/// The most different courses of a pod that are looked at; later ones rarely add anything.
+const MOST: usize = 8;
+
+/// The steps of one pod in one run, in their order.
+#[derive(Debug, Clone)]
+pub(super) struct Trace {
+    pub steps: Vec<Step>,
+}
+
+/// All that hazards are looked for in.
+pub(super) struct Ground<'a> {
+    pub catalog: &'a Catalog,
+    pub rules: &'a Rules,
+    pub a: &'a PodName,
+    pub b: &'a PodName,
+    pub traces: Vec<Trace>,
+    /// For each normal form the texts with which each pod sent it.
+    texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn of(
+        runs: &[&[Line]],
+        catalog: &'a Catalog,
+        rules: &'a Rules,
+        a: &'a PodName,
+        b: &'a PodName,
+    ) -> Self {
+        let mut traces: Vec<Trace> = Vec::new();
+        let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
+        for lines in runs {
+            let footprints = Footprints::of(lines, catalog);
+            for pod in footprints.pods() {
+                let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
+                for step in &steps {
+                    texts
+                        .entry(step.form())
+                        .or_default()
+                        .entry(pod.clone())
+                        .or_default()
+                        .insert(step.sql.join("; "));
+                }
+                let trace = Trace { steps };
+                let known = traces.iter().any(|one| one.same_course(&trace));
+                if !trace.steps.is_empty() && !known && traces.len() < MOST {
+                    traces.push(trace);
+                }
+            }
+        }
+        Self {
+            catalog,
+            rules,
+            a,
+            b,
+            traces,
+            texts,
+        }
+    }
+
+    /// Whether two pods were seen to send statements of this form, and never the same one.
+    pub(super) fn texts_differ(&self, form: &str) -> bool {
+        let Some(pods) = self.texts.get(form) else {
+            return false;
+        };
+        let mut sets = pods.values();
+        let Some(first) = sets.next() else {
+            return false;
+        };
+        pods.len() > 1 && sets.all(|set| set.is_disjoint(first))
+    }
+
+    /// Whether this table is protected.
+    pub(super) fn is_protected(&self, table: &str) -> bool {
+        is_protected(table, self.rules)
+    }
+}
+
+impl Trace {
+    fn same_course(&self, other: &Self) -> bool {
+        self.steps.len() == other.steps.len()
+            && self.steps.iter().zip(&other.steps).all(|(one, other)| {
+                one.normal == other.normal
+                    && one.error == other.error
+                    && one.blocked == other.blocked
+                    && one.own.writes == other.own.writes
+            })
+    }
+
+    /// Places of the steps that succeeded and of which this is so.
+    pub(super) fn places(&self, is: impl Fn(&Step) -> bool) -> Vec<usize> {
+        (0..self.steps.len())
+            .filter(|place| {
+                let step = &self.steps[*place];
+                step.ending == Some(Ending::Done) && step.error.is_none() && is(step)
+            })
+            .collect()
+    }
+
+    /// Places of the steps that did this to the table.
+    pub(super) fn did(&self, table: &str, what: impl Fn(&Operation) -> bool + Copy) -> Vec<usize> {
+        self.places(|step| step.own.did(table, what))
+    }
+
+    /// Places of protected writes.
+    pub(super) fn work(&self, rules: &Rules) -> Vec<usize> {
+        self.places(|step| writes_protected(&step.own, rules))
+    }
+
+    /// Places of the steps that ask for an advisory lock.
+    pub(super) fn takes(&self) -> Vec<usize> {
+        self.places(|step| {
+            step.own
+                .locks
+                .iter()
+                .any(|one| matches!(one.action, LockUseKind::Take | LockUseKind::Try))
+        })
+    }
+
+    /// The locks that the pod held at some protected write.
+    pub(super) fn locks(&self, rules: &Rules) -> BTreeSet<LockKey> {
+        self.work(rules)
+            .iter()
+            .flat_map(|place| &self.steps[*place].own.held)
+            .map(|held| held.key)
+            .collect()
+    }
+
+    /// Whether two steps are in one transaction of several steps.
+    pub(super) fn one_transaction(&self, one: usize, other: usize) -> bool {
+        one != other && self.steps[one].effective == self.steps[other].effective
+    }
+
+    /// The place at which what the step here did becomes visible to others.
+    pub(super) fn visible(&self, place: usize) -> usize {
+        let effective = self.steps[place].effective;
+        self.steps
+            .iter()
+            .position(|step| step.id == effective)
+            .unwrap_or(place)
+    }
+
+    /// The tables that some step wrote.
+    pub(super) fn written(&self) -> BTreeSet<String> {
+        self.steps
+            .iter()
+            .flat_map(|step| step.own.writes.keys().cloned())
+            .collect()
+    }
+}
+
+/// Whether an operation puts rows in.
+pub(super) fn adds(operation: &Operation) -> bool {
+    *operation == Operation::Insert
+}
+
+/// Whether an operation takes rows away.
+pub(super) fn takes_away(operation: &Operation) -> bool {
+    matches!(operation, Operation::Delete | Operation::Truncate)
+}
+
+/// Whether an operation changes a table's definition.
+pub(super) fn defines(operation: &Operation) -> bool {
+    matches!(operation, Operation::Ddl(_))
+}

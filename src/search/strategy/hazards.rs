@@ -1,0 +1,189 @@
+//! Hazards, each tried at once: Sen, "Race Directed Random Testing of Concurrent Programs", PLDI 2008
+//! (a predicted race is confirmed or refuted by a run made for it).
+//!
+//! Owns the rounds: the pods one after the other first, then what was mined from the clean and serial
+//! runs, then what is new in the runs that these became, until nothing is new. Knows nothing of
+//! how a hazard is found.
+
+use std::collections::BTreeSet;
+
+use super::{Candidate, Explored, Kind, Space, Strategy};
+use crate::history::{Catalog, Line, PodName, Rules};
+use crate::schedule::{Move, Schedule, Stop, Turn};
+use crate::search::hazard::{Hazard, mine, refuted};
+
+/// More rounds than this are not made: every round's hazards come from what the last one's runs
+/// did for the first time.
+const MOST_ROUNDS: usize = 8;
+
+/// Tries the hazards of a subject, each with one schedule.
+#[derive(Debug)]
+pub struct Hazards {
+    catalog: Catalog,
+    rules: Rules,
+    pods: Vec<PodName>,
+    /// The histories that hazards are mined from.
+    runs: Vec<Vec<Line>>,
+    /// Whether executed schedules are mined, too.
+    again: bool,
+    rounds: usize,
+    known: BTreeSet<String>,
+    /// Those of this round; the first candidate of the first round has none.
+    current: Vec<Option<Hazard>>,
+    /// The index of the first of them.
+    first: u64,
+    next: u64,
+    /// Whether the last run did something that is worth mining.
+    news: bool,
+}
+
+impl Hazards {
+    /// Of these clean and serial runs. With `again`, what the schedules themselves show is mined,
+    /// too; that must be off where only a part of them is run, or the parts would not fit together.
+    #[must_use]
+    pub fn new(
+        runs: Vec<Vec<Line>>,
+        catalog: Catalog,
+        rules: Rules,
+        pods: Vec<PodName>,
+        again: bool,
+    ) -> Self {
+        Self {
+            catalog,
+            rules,
+            pods,
+            runs,
+            again,
+            rounds: 0,
+            known: BTreeSet::new(),
+            current: Vec::new(),
+            first: 0,
+            next: 0,
+            news: true,
+        }
+    }
+
+    /// The hazards that the runs so far show, the likeliest first.
+    #[must_use]
+    pub fn mined(&self) -> Vec<Hazard> {
+        let runs: Vec<&[Line]> = self.runs.iter().map(Vec::as_slice).collect();
+        mine(&runs, &self.catalog, &self.rules, &self.pods)
+    }
+
+    /// For each hazard of two steps the turns that bring both pods before them, for steps that are
+    /// let go together.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(Turn, Turn)> {
+        let mut pairs: Vec<(Turn, Turn)> = Vec::new();
+        for hazard in self.mined() {
+            let moves = hazard.schedule();
+            let [Move::Turn(first), Move::Turn(second), rest @ ..] = moves.as_slice() else {
+                continue;
+            };
+            let faults = rest.iter().any(|one| matches!(one, Move::Fault(_)));
+            let (Some(first), Some(second)) = (before(first), before(second)) else {
+                continue;
+            };
+            let pair = (first, second);
+            if !faults && pair.0.pod != pair.1.pod && !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        pairs
+    }
+
+    fn candidate(&mut self, hazard: Option<&Hazard>) -> Candidate {
+        let index = self.next;
+        self.next += 1;
+        let (moves, why) = match hazard {
+            Some(hazard) => (hazard.schedule(), hazard.title.clone()),
+            None => (
+                Vec::new(),
+                "one after the other: what is wrong even so".to_owned(),
+            ),
+        };
+        Candidate {
+            schedule: Schedule::Controlled(moves),
+            why,
+            needed: false,
+            index,
+        }
+    }
+}
+
+/// The same turn, ended before the step instead of after it.
+fn before(turn: &Turn) -> Option<Turn> {
+    match &turn.until {
+        Stop::Before { sql, nth } | Stop::After { sql, nth } => Some(Turn {
+            pod: turn.pod.clone(),
+            until: Stop::Before {
+                sql: sql.clone(),
+                nth: *nth,
+            },
+        }),
+        Stop::Steps(_) | Stop::Blocked | Stop::End => None,
+    }
+}
+
+impl Strategy for Hazards {
+    fn name(&self) -> &'static str {
+        "hazards"
+    }
+
+    fn round(&mut self) -> Vec<Candidate> {
+        self.first = self.next;
+        self.current.clear();
+        if !std::mem::take(&mut self.news) || self.rounds == MOST_ROUNDS {
+            return Vec::new();
+        }
+        let mut candidates = Vec::new();
+        if self.rounds == 0 {
+            candidates.push(self.candidate(None));
+            self.current.push(None);
+        }
+        self.rounds += 1;
+        for hazard in self.mined() {
+            if self.known.insert(format!("{:?}", hazard.key())) {
+                candidates.push(self.candidate(Some(&hazard)));
+                self.current.push(Some(hazard));
+            }
+        }
+        candidates
+    }
+
+    fn learn(&mut self, explored: &[Explored<'_>]) {
+        for one in explored {
+            // A run that was stopped at its failure shows nothing that goes on from there.
+            if self.again && !one.violated && one.conclusive {
+                self.runs.push(one.lines.to_vec());
+                self.news = true;
+            }
+        }
+    }
+
+    fn space(&self) -> Space {
+        Space {
+            total: Some(self.next),
+            ..Space::default()
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Enumeration
+    }
+
+    fn remark(&self, explored: &Explored<'_>) -> Option<String> {
+        let place = explored.candidate.index.checked_sub(self.first)?;
+        let hazard = self.current.get(usize::try_from(place).ok()?)?.as_ref()?;
+        Some(if explored.violated {
+            format!("confirmed: {}", hazard.expected.words)
+        } else if explored.conclusive {
+            format!("refuted: {}", refuted(hazard, explored.lines))
+        } else {
+            format!(
+                "neither confirmed nor refuted: {}",
+                refuted(hazard, explored.lines)
+            )
+        })
+    }
+}
