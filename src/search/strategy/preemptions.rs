@@ -62,9 +62,7 @@ pub struct Preemptions {
     later: Vec<Chain>,
     /// What was handed out and not told yet: the schedule's text, and its chain.
     out: HashMap<String, usize>,
-    space: Space,
-    /// Something that was handed out was never told.
-    gaps: bool,
+    diverged: u64,
 }
 
 impl Preemptions {
@@ -83,8 +81,7 @@ impl Preemptions {
             active: Vec::new(),
             later: Vec::new(),
             out: HashMap::new(),
-            space: Space::default(),
-            gaps: false,
+            diverged: 0,
         };
         let root = strategy.tree.add(0);
         strategy.active.push(Chain {
@@ -96,20 +93,6 @@ impl Preemptions {
             family: 0,
         });
         strategy
-    }
-
-    /// Brings the space up to date.
-    fn count(&mut self) {
-        let (total, pruned) = self.tree.count(|family| self.shard.owns(family));
-        let left = |chains: &[Chain]| {
-            chains.iter().any(|chain| {
-                let own = chain.level < self.most || self.shard.owns(chain.family);
-                own && !chain.members.is_empty()
-            })
-        };
-        let over = !self.gaps && self.out.is_empty() && !left(&self.active) && !left(&self.later);
-        self.space.total = over.then_some(total);
-        self.space.pruned = pruned;
     }
 
     fn candidate(&self, chain: &Chain, at: usize) -> Candidate {
@@ -167,7 +150,7 @@ impl Preemptions {
             if followed && chain.cut {
                 self.tree.nodes[node].fate = Fate::Void;
             } else if self.shard.owns(family) {
-                self.space.diverged += 1;
+                self.diverged += 1;
             }
             return;
         };
@@ -289,7 +272,6 @@ impl Strategy for Preemptions {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        self.gaps |= !self.out.is_empty();
         self.out.clear();
         loop {
             let (shard, most) = (self.shard, self.most);
@@ -305,7 +287,6 @@ impl Strategy for Preemptions {
                 }
             }
             if !round.is_empty() || self.later.is_empty() {
-                self.count();
                 return round;
             }
             self.active = std::mem::take(&mut self.later);
@@ -318,11 +299,21 @@ impl Strategy for Preemptions {
                 self.take_in(index, one);
             }
         }
-        self.count();
     }
 
     fn space(&self) -> Space {
-        self.space
+        let (total, pruned) = self.tree.count(|family| self.shard.owns(family));
+        let left = |chain: &Chain| {
+            let own = chain.level < self.most || self.shard.owns(chain.family);
+            own && !chain.members.is_empty()
+        };
+        let over =
+            self.out.is_empty() && !self.active.iter().any(left) && !self.later.iter().any(left);
+        Space {
+            total: over.then_some(total),
+            pruned,
+            diverged: self.diverged,
+        }
     }
 
     fn kind(&self) -> Kind {

@@ -2,4 +2,5 @@
 //! thinks of.
 
 mod bounds;
+mod odd;
 mod pct_finds;
