@@ -125,8 +125,10 @@ impl Finder<'_> {
         talk.result(&wrap(
             "shrunk",
             &format!(
-                "to {turns} turns and {faults} faults of {} pods, from {} moves, in {} runs{}",
-                small.pods,
+                "to {} and {} of {}, from {} moves, in {} runs{}",
+                counted(turns, "turn"),
+                counted(faults, "fault"),
+                counted(small.pods, "pod"),
                 small.from_turns,
                 small.runs,
                 if small.interrupted {
@@ -255,6 +257,15 @@ impl Finder<'_> {
             &format!("lockproof run {}", file.display()),
         ));
         Ok(file)
+    }
+}
+
+/// `1 turn`, `3 turns`, `no fault`.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
     }
 }
 

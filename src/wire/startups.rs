@@ -59,10 +59,18 @@ impl Place {
         let mut changed = self.startups.changed.subscribe();
         loop {
             changed.mark_unchanged();
-            if self.startups.lock().first().is_none_or(|first| *first >= self.index) {
+            if self
+                .startups
+                .lock()
+                .first()
+                .is_none_or(|first| *first >= self.index)
+            {
                 return;
             }
-            if tokio::time::timeout(SILENT, changed.changed()).await.is_err() {
+            if tokio::time::timeout(SILENT, changed.changed())
+                .await
+                .is_err()
+            {
                 return;
             }
         }
