@@ -7,59 +7,16 @@
 //! polling step ever makes way.)
 
 mod driver;
+mod op;
 
 use std::collections::{BTreeMap, VecDeque};
-
-use proptest::prelude::*;
 
 use crate::history::{
     Answer, ConnectionName, Delivery, Ending, Event, Line, PodName, Request, ServerError, StepId,
 };
 use crate::schedule::Schedule;
 
-/// A step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op {
-    Read(u8),
-    Add(u8),
-    Set(u8, i8),
-    /// Fails unless the variable has this value.
-    Check(u8, i8),
-    Lock(u8),
-    /// Of a lock that is not held it does nothing.
-    Unlock(u8),
-    /// Asks for a lock until it gets it.
-    Poll(u8),
-}
-
-impl Op {
-    pub fn text(self) -> String {
-        match self {
-            Self::Read(name) => format!("read v{name}"),
-            Self::Add(name) => format!("add v{name}"),
-            Self::Set(name, value) => format!("set v{name} {value}"),
-            Self::Check(name, value) => format!("check v{name} {value}"),
-            Self::Lock(name) => format!("lock l{name}"),
-            Self::Unlock(name) => format!("unlock l{name}"),
-            Self::Poll(name) => format!("poll l{name}"),
-        }
-    }
-
-    fn only_asks(self) -> bool {
-        matches!(self, Self::Read(_) | Self::Check(..) | Self::Poll(_))
-    }
-
-    /// Whether two steps commute, by what they touch.
-    pub fn commutes(self, other: Self) -> bool {
-        let touches = |op| match op {
-            Self::Read(name) | Self::Check(name, _) => (name, false),
-            Self::Add(name) | Self::Set(name, _) => (name, true),
-            Self::Lock(name) | Self::Unlock(name) | Self::Poll(name) => (100 + name, true),
-        };
-        let ((one, writes), (two, also)) = (touches(self), touches(other));
-        one != two || !(writes || also)
-    }
-}
+pub use op::{Op, op};
 
 /// A pod.
 #[derive(Debug, Clone, Default)]
@@ -315,6 +272,11 @@ impl Simulator {
                     self.free(lock);
                 }
             }
+            Op::Try(lock) => {
+                let got = *self.holders.entry(lock).or_insert(pod) == pod;
+                self.pods[pod].saw.push((place, i64::from(got)));
+                self.done(step, pod, "TRY", None, Some(got), true);
+            }
             Op::Poll(lock) => {
                 let got = *self.holders.entry(lock).or_insert(pod) == pod;
                 self.done(step, pod, "POLL", None, Some(got), got);
@@ -375,18 +337,4 @@ impl Simulator {
             pod.recent.remove(0);
         }
     }
-}
-
-/// Any step over a few variables and locks; `polls`: among them polling.
-pub fn op(polls: bool) -> impl Strategy<Value = Op> {
-    let poll = if polls { 1 } else { 0 };
-    prop_oneof![
-        2 => (0..3_u8).prop_map(Op::Read),
-        2 => (0..3_u8).prop_map(Op::Add),
-        1 => (0..2_u8, 0..2_i8).prop_map(|(name, value)| Op::Set(name, value)),
-        2 => (0..2_u8, 0..3_i8).prop_map(|(name, value)| Op::Check(name, value)),
-        2 => (0..2_u8).prop_map(Op::Lock),
-        2 => (0..2_u8).prop_map(Op::Unlock),
-        poll => (0..2_u8).prop_map(Op::Poll),
-    ]
 }

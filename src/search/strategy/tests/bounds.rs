@@ -183,7 +183,7 @@ proptest! {
     fn the_reduction_loses_nothing_where_pods_poll(
         programs in programs(2, 6, true), most in 1_u32..=2,
     ) {
-        loses_nothing(&programs, most, false, false)?;
+        loses_nothing(&programs, most, false, true)?;
     }
 
     #[test]
