@@ -246,7 +246,13 @@ impl Finder<'_> {
                 };
                 std::fs::create_dir_all(dir).map_err(failed)?;
                 let file = free_name(dir, &file_name(found));
-                std::fs::copy(&kept, &file).map_err(failed)?;
+                // So that both can be moved, or checked out elsewhere, together.
+                let mut scenario = scenario.clone();
+                scenario.subject.schema = scenario
+                    .subject
+                    .schema
+                    .map(|schema| relative(&schema, dir).unwrap_or(schema));
+                std::fs::write(&file, scenario.to_toml()).map_err(failed)?;
                 file
             }
         };
@@ -323,6 +329,19 @@ fn file_name(found: &Found) -> String {
         .collect::<Vec<_>>()
         .join("-")
         .to_lowercase()
+}
+
+/// A path as it is seen from a directory, where both are below the working directory.
+fn relative(path: &Path, dir: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let path = path.strip_prefix(&here).ok()?;
+    let dir = std::path::absolute(dir).ok()?;
+    let up = dir.strip_prefix(&here).ok()?.components().count();
+    Some(
+        std::iter::repeat_n(Path::new(".."), up)
+            .collect::<PathBuf>()
+            .join(path),
+    )
 }
 
 /// A name in the directory that no file has yet.
