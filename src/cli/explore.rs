@@ -1,15 +1,18 @@
 //! `lockproof explore`: finds the failing order by itself, makes it small, and keeps it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::sync::watch;
 
-use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, with_cancel};
+use super::common::{
+    Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
+};
 use super::exit::Exit;
 use super::finding::{Finder, Kept};
 use super::out::OutputDirectory;
+use super::reproduce::ReproduceArguments;
 use super::subject::{foreign, job};
 use crate::history::{Line, PodName};
 use crate::invariant::Judgement;
@@ -139,26 +142,71 @@ pub struct ExploreArguments {
 /// When the arguments do not fit, the clean run does not succeed, or no server can be had.
 pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
     let talk = Talk::new(&arguments.output);
-    let shard = shard(arguments.shard.as_deref())?;
-    let scenario = wanted(arguments)?;
-    // A schema that is not there is said before a server is started.
-    job(&scenario.subject)?;
+    // What cannot be used is said before a server is started.
+    shard(arguments.shard.as_deref())?;
+    job(&wanted(arguments)?.subject)?;
     let directory = OutputDirectory::make(&arguments.output.out, "explore")?;
     let out = directory.path().to_owned();
-    let work = Work {
-        arguments,
-        talk,
-        scenario: &scenario,
-        shard,
-        out: &out,
-    };
     let document = with_cancel(&arguments.server, talk, async |server, cancel| {
-        work.explore(server, cancel).await
+        arguments.explore(talk, &out, server, cancel).await
     })
     .await?;
     super::out::write_json(&out.join("explore.json"), &document)?;
     talk.document(&document);
     Ok(exit(&document))
+}
+
+impl ExploreArguments {
+    /// The search that `reproduce` makes for a subject without a schedule.
+    #[must_use]
+    pub fn for_a_schedule(reproduce: &ReproduceArguments) -> Self {
+        Self {
+            strategy: StrategyName::Hazards,
+            all: false,
+            preemptions: 1,
+            unreduced: false,
+            depth: 1,
+            schedules: 1,
+            seed: 1,
+            no_faults: false,
+            pods: None,
+            jobs: None,
+            shard: None,
+            save: None,
+            // The replays are made, and told, when it is reproduced.
+            times: 1,
+            no_shrink: false,
+            scenario: None,
+            schema: reproduce.schema.clone(),
+            prepare: reproduce.prepare.clone(),
+            seeder: String::new(),
+            server: reproduce.server.clone(),
+            output: reproduce.output.clone(),
+            command: reproduce.command.clone(),
+        }
+    }
+
+    /// Searches on this server. An interrupt ends the search, and what it found so far is the result.
+    ///
+    /// # Errors
+    /// When the arguments do not fit, the clean run does not succeed or the harness cannot do its work.
+    pub async fn explore(
+        &self,
+        talk: Talk,
+        out: &Path,
+        server: Server,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<ExploreJson, Failure> {
+        let scenario = wanted(self)?;
+        let work = Work {
+            arguments: self,
+            talk,
+            scenario: &scenario,
+            shard: shard(self.shard.as_deref())?,
+            out,
+        };
+        work.explore(server, cancel).await
+    }
 }
 
 /// What the result means as an exit code.
@@ -238,7 +286,7 @@ struct Work<'a> {
     talk: Talk,
     scenario: &'a Scenario,
     shard: Shard,
-    out: &'a PathBuf,
+    out: &'a Path,
 }
 
 impl Work<'_> {
@@ -250,8 +298,14 @@ impl Work<'_> {
         let job = job(&self.scenario.subject)?;
         let talk = self.talk;
         let facts = server.facts().clone();
-        let stage = Stage::build(&server, &job).await?;
-        let mut trial = Trial::prepare(&stage, self.scenario, &job, None).await?;
+        let stage = unless_cancelled(cancel.clone(), async {
+            Ok(Stage::build(&server, &job).await?)
+        })
+        .await?;
+        let mut trial = unless_cancelled(cancel.clone(), async {
+            Ok(Trial::prepare(&stage, self.scenario, &job, None).await?)
+        })
+        .await?;
         if self.arguments.strategy != StrategyName::Hazards && !self.reduces() {
             trial = trial.lean();
         }
@@ -281,7 +335,7 @@ impl Work<'_> {
             jobs: self.jobs(),
             all: self.arguments.all,
             shard: self.shard,
-            dir: self.out.clone(),
+            dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
         talk.say("");

@@ -125,8 +125,10 @@ impl Finder<'_> {
         talk.result(&wrap(
             "shrunk",
             &format!(
-                "to {turns} turns and {faults} faults of {} pods, from {} moves, in {} runs{}",
-                small.pods,
+                "to {} and {} of {}, from {} moves, in {} runs{}",
+                counted(turns, "turn"),
+                counted(faults, "fault"),
+                counted(small.pods, "pod"),
                 small.from_turns,
                 small.runs,
                 if small.interrupted {
@@ -244,7 +246,13 @@ impl Finder<'_> {
                 };
                 std::fs::create_dir_all(dir).map_err(failed)?;
                 let file = free_name(dir, &file_name(found));
-                std::fs::copy(&kept, &file).map_err(failed)?;
+                // So that both can be moved, or checked out elsewhere, together.
+                let mut scenario = scenario.clone();
+                scenario.subject.schema = scenario
+                    .subject
+                    .schema
+                    .map(|schema| relative(&schema, dir).unwrap_or(schema));
+                std::fs::write(&file, scenario.to_toml()).map_err(failed)?;
                 file
             }
         };
@@ -255,6 +263,15 @@ impl Finder<'_> {
             &format!("lockproof run {}", file.display()),
         ));
         Ok(file)
+    }
+}
+
+/// `1 turn`, `3 turns`, `no fault`.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
     }
 }
 
@@ -312,6 +329,19 @@ fn file_name(found: &Found) -> String {
         .collect::<Vec<_>>()
         .join("-")
         .to_lowercase()
+}
+
+/// A path as it is seen from a directory, where both are below the working directory.
+fn relative(path: &Path, dir: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let path = path.strip_prefix(&here).ok()?;
+    let dir = std::path::absolute(dir).ok()?;
+    let up = dir.strip_prefix(&here).ok()?.components().count();
+    Some(
+        std::iter::repeat_n(Path::new(".."), up)
+            .collect::<PathBuf>()
+            .join(path),
+    )
 }
 
 /// A name in the directory that no file has yet.

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, with_server};
+use super::common::{
+    Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
+    with_server,
+};
 use super::exit::Exit;
+use super::explore::ExploreArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
 use crate::history::PodName;
@@ -22,7 +26,7 @@ pub struct ReproduceArguments {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
 
-    /// A scenario file whose schedule is used; needed for a subject of your own
+    /// A scenario file whose schedule is used [default: one is looked for, as `explore` does]
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
 
@@ -88,9 +92,22 @@ pub fn original_bug(lock: &str) -> Result<Scenario, Failure> {
     Ok(scenario)
 }
 
-/// The scenario that the arguments ask for, and whether it is the built-in one.
-fn wanted(arguments: &ReproduceArguments) -> Result<(Scenario, bool), Failure> {
-    if arguments.command.is_empty() && arguments.schedule.is_none() {
+/// What is to be reproduced.
+enum Wanted {
+    /// The original bug of the built-in subject.
+    BuiltIn(Scenario),
+    /// A schedule that is known.
+    Known(Scenario),
+    /// Whatever a search finds.
+    Unknown,
+}
+
+/// What the arguments ask for.
+fn wanted(arguments: &ReproduceArguments) -> Result<Wanted, Failure> {
+    let Some(file) = &arguments.schedule else {
+        if !arguments.command.is_empty() {
+            return Ok(Wanted::Unknown);
+        }
         let mut scenario = original_bug("none")?;
         scenario.expect.verdict = scenario::ExpectedVerdict::Violated;
         scenario.expect.violates = vec![Named::NoErrors];
@@ -98,14 +115,7 @@ fn wanted(arguments: &ReproduceArguments) -> Result<(Scenario, bool), Failure> {
         scenario.expect.table = Some("invoice_tip_splits".to_owned());
         scenario.expect.constraint =
             Some("invoice_tip_splits_invoice_id_invoices_id_fk".to_owned());
-        return Ok((scenario, true));
-    }
-    let Some(file) = &arguments.schedule else {
-        return Err(Failure::new(
-            Exit::Usage,
-            "a subject of your own needs a schedule: write one in a scenario file and give it with \
-             --schedule FILE (README.md shows how; finding one by itself is not built yet)",
-        ));
+        return Ok(Wanted::BuiltIn(scenario));
     };
     let mut scenario = scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
     if !arguments.command.is_empty() {
@@ -118,7 +128,7 @@ fn wanted(arguments: &ReproduceArguments) -> Result<(Scenario, bool), Failure> {
     if let Some(prepare) = &arguments.prepare {
         scenario.subject.prepare = Some(scenario::Prepare::Shell(prepare.clone()));
     }
-    Ok((scenario, false))
+    Ok(Wanted::Known(scenario))
 }
 
 /// Reproduces; the exit code.
@@ -128,22 +138,58 @@ fn wanted(arguments: &ReproduceArguments) -> Result<(Scenario, bool), Failure> {
 pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let talk = Talk::new(&arguments.output);
-    let (scenario, built_in) = wanted(arguments)?;
-    // A schema that is not there is said before a server is started.
-    job(&scenario.subject)?;
+    let wanted = wanted(arguments)?;
+    if let Wanted::BuiltIn(scenario) | Wanted::Known(scenario) = &wanted {
+        // A schema that is not there is said before a server is started.
+        job(&scenario.subject)?;
+    }
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
         arguments,
         talk,
-        scenario: &scenario,
-        built_in,
         out: directory.path().to_owned(),
         begun,
     };
-    let document = with_server(&arguments.server, talk, async |server| {
-        work.reproduce(server).await
-    })
-    .await?;
+    let document = match &wanted {
+        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => {
+            let built_in = matches!(wanted, Wanted::BuiltIn(_));
+            with_server(&arguments.server, talk, async |server| {
+                work.reproduce(server, scenario, built_in).await
+            })
+            .await?
+        }
+        Wanted::Unknown => {
+            let search = ExploreArguments::for_a_schedule(arguments);
+            let document = with_cancel(&arguments.server, talk, async |server, cancel| {
+                let found = search
+                    .explore(
+                        talk,
+                        &work.out.join("search"),
+                        server.clone(),
+                        cancel.clone(),
+                    )
+                    .await?;
+                let Some(file) = &found.schedule_file else {
+                    return Ok(None);
+                };
+                let scenario =
+                    scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+                talk.say("\nagain, from the beginning:");
+                unless_cancelled(cancel, work.reproduce(server, &scenario, false))
+                    .await
+                    .map(Some)
+            })
+            .await?;
+            let Some(document) = document else {
+                return Err(Failure::new(
+                    Exit::Unexpected,
+                    "no schedule was found that fails, so there is nothing to reproduce; `lockproof \
+                     explore` has other strategies, and --schedule FILE takes one that you write",
+                ));
+            };
+            document
+        }
+    };
     talk.document(&document);
     let inconclusive =
         document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
@@ -157,18 +203,21 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
 struct Work<'a> {
     arguments: &'a ReproduceArguments,
     talk: Talk,
-    scenario: &'a Scenario,
-    built_in: bool,
     out: PathBuf,
     begun: Instant,
 }
 
 impl Work<'_> {
-    async fn reproduce(&self, server: Server) -> Result<ReproduceJson, Failure> {
+    async fn reproduce(
+        &self,
+        server: Server,
+        scenario: &Scenario,
+        built_in: bool,
+    ) -> Result<ReproduceJson, Failure> {
         let talk = self.talk;
-        let job = job(&self.scenario.subject)?;
+        let job = job(&scenario.subject)?;
         let stage = Stage::build(&server, &job).await?;
-        let trial = Trial::prepare(&stage, self.scenario, &job, None).await?;
+        let trial = Trial::prepare(&stage, scenario, &job, None).await?;
         let baseline = &trial.measured().baseline;
         talk.say(&format!(
             "clean run: {}, {} steps, {} tables written, no error",
@@ -176,14 +225,14 @@ impl Work<'_> {
             baseline.steps,
             baseline.written.len()
         ));
-        let turns = turns(&self.scenario.schedule);
+        let turns = turns(&scenario.schedule);
         talk.say("\nthe schedule:");
         for turn in &turns {
             talk.say(&format!("  {turn}"));
         }
         let first = trial.run(Some(&self.out)).await?;
-        first.save(self.scenario, &self.out)?;
-        let finding = self.looked_for(&first).cloned();
+        first.save(scenario, &self.out)?;
+        let finding = looked_for(scenario, &first).cloned();
         talk.say("\nwhat happened:");
         for scene in play(&first.lines) {
             talk.say(&format!("  {scene}"));
@@ -201,10 +250,10 @@ impl Work<'_> {
         }
         let replays = replay(
             &trial,
-            &self.scenario.schedule,
+            &scenario.schedule,
             &first,
             self.arguments.times,
-            |outcome| self.is_same(outcome, finding.as_ref()),
+            |outcome| is_same(scenario, outcome, finding.as_ref()),
             |_, _| {},
         )
         .await?;
@@ -217,14 +266,14 @@ impl Work<'_> {
         if let Some(difference) = &replays.first_difference {
             talk.result(&format!("  first difference: {difference}"));
         }
-        let with_lock = if self.built_in {
+        let with_lock = if built_in {
             Some(self.with_lock(&stage).await?)
         } else {
             None
         };
         stage.strike().await?;
         talk.say(&format!("\nhistory and verdict: {}", self.out.display()));
-        if self.built_in {
+        if built_in {
             talk.say(&format!(
                 "again with: lockproof replay {}",
                 self.out.join("scenario.toml").display()
@@ -246,37 +295,6 @@ impl Work<'_> {
             server: server.facts().clone(),
             artifacts: self.out.clone(),
         })
-    }
-
-    /// The error that the scenario looks for; of a scenario that names none, the first finding.
-    fn looked_for<'o>(&self, outcome: &'o Outcome) -> Option<&'o Finding> {
-        let expect = &self.scenario.expect;
-        let fits = |wanted: &Option<String>, found: &Option<String>| {
-            wanted.is_none() || (found.is_some() && found == wanted)
-        };
-        let errors = outcome.verdict.of(InvariantName::NoErrors);
-        let rest = outcome.verdict.invariants.iter();
-        errors
-            .into_iter()
-            .chain(rest)
-            .filter(|one| one.judgement == Judgement::Violated)
-            .flat_map(|one| &one.findings)
-            .find(|finding| {
-                fits(&expect.sqlstate, &finding.sqlstate)
-                    && fits(&expect.constraint, &finding.constraint)
-            })
-    }
-
-    fn is_same(&self, outcome: &Outcome, first: Option<&Finding>) -> bool {
-        let found = self.looked_for(outcome);
-        match (first, found) {
-            (Some(first), Some(found)) => {
-                first.sqlstate == found.sqlstate
-                    && first.table == found.table
-                    && first.constraint == found.constraint
-            }
-            _ => false,
-        }
     }
 
     /// The same schedule with the lock: it must block, and hold.
@@ -306,6 +324,37 @@ impl Work<'_> {
         talk.result(&format!("\nwith the lock: {}", outcome.verdict.judgement));
         talk.say(verdict_block(&outcome.verdict, false).trim_end());
         Ok(outcome.verdict.judgement)
+    }
+}
+
+/// The error that the scenario looks for; of a scenario that names none, the first finding.
+fn looked_for<'o>(scenario: &Scenario, outcome: &'o Outcome) -> Option<&'o Finding> {
+    let expect = &scenario.expect;
+    let fits = |wanted: &Option<String>, found: &Option<String>| {
+        wanted.is_none() || (found.is_some() && found == wanted)
+    };
+    let errors = outcome.verdict.of(InvariantName::NoErrors);
+    let rest = outcome.verdict.invariants.iter();
+    errors
+        .into_iter()
+        .chain(rest)
+        .filter(|one| one.judgement == Judgement::Violated)
+        .flat_map(|one| &one.findings)
+        .find(|finding| {
+            fits(&expect.sqlstate, &finding.sqlstate)
+                && fits(&expect.constraint, &finding.constraint)
+        })
+}
+
+fn is_same(scenario: &Scenario, outcome: &Outcome, first: Option<&Finding>) -> bool {
+    let found = looked_for(scenario, outcome);
+    match (first, found) {
+        (Some(first), Some(found)) => {
+            first.sqlstate == found.sqlstate
+                && first.table == found.table
+                && first.constraint == found.constraint
+        }
+        _ => false,
     }
 }
 

@@ -58,7 +58,8 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
 #[must_use]
 pub fn foreign(command: Vec<String>, schema: Option<PathBuf>, prepare: Option<String>) -> Scenario {
     let mut scenario = Scenario::new("a search", Program::Command(command));
-    scenario.subject.schema = schema;
+    // A scenario file may end up in another directory; one that is not there is told of later.
+    scenario.subject.schema = schema.map(|path| std::path::absolute(&path).unwrap_or(path));
     scenario.subject.prepare = prepare.map(Prepare::Shell);
     scenario
 }

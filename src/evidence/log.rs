@@ -4,6 +4,7 @@
 //! Owns the csvlog format (24 columns on 13, 26 from 14). A sentinel line, written at the end, must
 //! have arrived before the log counts as read.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -46,6 +47,10 @@ pub struct LogReader {
     offset: i64,
     /// What to add to the log's local time to get UTC, in microseconds.
     to_utc_us: i64,
+    /// How far it has been looked through for deadlock checks.
+    looked_to: i64,
+    /// The last deadlock check of each backend that found none: when.
+    checks: HashMap<i32, i64>,
 }
 
 impl LogReader {
@@ -73,7 +78,44 @@ impl LogReader {
             })?,
             offset: row.get(1),
             to_utc_us: row.get(2),
+            looked_to: row.get(1),
+            checks: HashMap::new(),
         })
+    }
+
+    /// Whether the server has logged, at this time (microseconds since 1970) or later, that this
+    /// backend has made its deadlock check, found none, and still waits (`log_lock_waits`).
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn has_checked(
+        &mut self,
+        client: &Client,
+        pid: i32,
+        from_us: i64,
+    ) -> Result<bool, EvidenceError> {
+        let row = bounded(
+            "what is in its log",
+            client.query_one(
+                "select pg_read_binary_file($1, $2, 16777216, true)",
+                &[&self.file, &self.looked_to],
+            ),
+        )
+        .await?;
+        let chunk = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();
+        // A line that is still being written is read again.
+        let whole = chunk
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        self.looked_to += i64::try_from(whole).unwrap_or(0);
+        for line in chunk[..whole].split(|byte| *byte == b'\n') {
+            if let Some((pid, at)) = check_in(line) {
+                self.checks.insert(pid, at + self.to_utc_us);
+            }
+        }
+        // The log has milliseconds only.
+        Ok(self.checks.get(&pid).is_some_and(|at| at + 1_000 > from_us))
     }
 
     /// Writes a sentinel through this connection, waits until it has arrived in the log, and
@@ -138,6 +180,19 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
+/// The backend whose deadlock check this line of the log is about, and when, if it found none.
+fn check_in(line: &[u8]) -> Option<(i32, i64)> {
+    const MESSAGE: &[u8] = b",LOG,00000,\"process ";
+    let message = &line[find(line, MESSAGE)? + MESSAGE.len()..];
+    let message = String::from_utf8_lossy(&message[..message.len().min(60)]);
+    let (pid, rest) = message.split_once(' ')?;
+    if !rest.starts_with("still waiting for ") && !rest.starts_with("avoided deadlock for ") {
+        return None;
+    }
+    let at = line.split(|byte| *byte == b',').next()?;
+    Some((pid.parse().ok()?, time(str::from_utf8(at).ok()?)?))
+}
+
 fn parse(log: &[u8], database: &str, to_utc_us: i64) -> Result<Vec<LogRecord>, EvidenceError> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -194,6 +249,26 @@ fn time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadlock_check_that_found_none_is_read_from_its_line() {
+        let line = |message: &str| {
+            format!(
+                "2026-11-23 08:01:02.123 UTC,\"u\",\"db\",77,\"127.0.0.1:1\",6741f00e.4d,1,\"UPDATE\",\
+2026-11-23 08:01:00 UTC,3/4,0,LOG,00000,\"process 77 {message} ShareLock on transaction 5 after 10.1 ms\",\"x\""
+            )
+        };
+        let at = time("2026-11-23 08:01:02.123 UTC").unwrap();
+        for (message, wanted) in [
+            ("still waiting for", Some((77, at))),
+            ("avoided deadlock for", Some((77, at))),
+            ("detected deadlock while waiting for", None),
+            ("acquired", None),
+        ] {
+            assert_eq!(check_in(line(message).as_bytes()), wanted, "{message}");
+        }
+        assert_eq!(check_in(b"and statement two\","), None);
+    }
 
     #[test]
     fn a_record_over_several_lines_is_one_and_other_databases_are_left_out() {

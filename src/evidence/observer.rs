@@ -25,6 +25,8 @@ pub struct Activity {
     /// For how long it has waited for a heavyweight lock by the server's own clock, in
     /// microseconds (server 14 and later).
     pub waited_us: Option<i64>,
+    /// Since when, in microseconds since 1970 by the same clock (server 14 and later).
+    pub waits_since_us: Option<i64>,
     /// Its query, cut at 200 characters.
     pub query: String,
 }
@@ -49,19 +51,21 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))";
 
 fn activity_query(condition: &str, waitstart: bool) -> String {
-    let waited = if waitstart {
+    let wait_start = if waitstart {
         "case when a.wait_event_type = 'Lock' then
-           (select (extract(epoch from clock_timestamp() - min(l.waitstart)) * 1000000)::bigint
-            from pg_catalog.pg_locks l where l.pid = a.pid and not l.granted) end"
+           (select min(l.waitstart) from pg_catalog.pg_locks l where l.pid = a.pid and not l.granted)
+         end"
     } else {
-        "null::bigint"
+        "null::timestamptz"
     };
     format!(
         "select a.pid, (extract(epoch from a.backend_start) * 1000000)::bigint, coalesce(a.state, ''),
            coalesce(a.wait_event_type, ''),
            case when a.wait_event_type = 'Lock' then pg_blocking_pids(a.pid) else '{{}}' end,
-           {waited}, left(coalesce(a.query, ''), 200)
-         from pg_catalog.pg_stat_activity a where {condition}"
+           (extract(epoch from clock_timestamp() - w.since) * 1000000)::bigint,
+           left(coalesce(a.query, ''), 200), (extract(epoch from w.since) * 1000000)::bigint
+         from pg_catalog.pg_stat_activity a cross join lateral (select {wait_start} as since) w
+         where {condition}"
     )
 }
 
@@ -167,6 +171,7 @@ impl Observer {
                     blocked_by: row.get(4),
                     waited_us: row.get(5),
                     query: row.get(6),
+                    waits_since_us: row.get(7),
                 };
                 (pid, activity)
             })

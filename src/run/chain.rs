@@ -20,8 +20,11 @@ pub(super) enum Chain {
     Stuck(Vec<i32>),
 }
 
-/// What is added to the deadlock timeout: the check itself, on a busy machine.
-const DEADLOCK_CHECK: Duration = Duration::from_millis(5);
+/// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
+/// machine.
+const DEADLOCK_CHECK: Duration = Duration::from_millis(50);
+/// How long the log is asked for the check. (It may be switched off for a role or a session.)
+const UNLOGGED: Duration = Duration::from_secs(1);
 
 impl Conductor<'_> {
     /// What all sessions of the run do, and those that block them.
@@ -112,20 +115,32 @@ impl Conductor<'_> {
         }
     }
 
-    /// Whether the server has made its deadlock check on this wait, by the server's own clock
-    /// where it tells since when it waits.
-    pub(super) fn deadlock_check_is_over(
-        &self,
+    /// Whether the server has made its deadlock check on this wait. Its log tells, where it can be
+    /// read: a backend may get a processor long after its timer has gone off, and until then whoever
+    /// closes the circle does not become the victim. Else the time that the check takes, by the
+    /// server's own clock where it tells since when it waits.
+    pub(super) async fn deadlock_check_is_over(
+        &mut self,
         pid: i32,
         picture: &HashMap<i32, Activity>,
         since: Instant,
-    ) -> bool {
-        let check = Duration::from_micros(self.observer.deadlock_timeout_us()) + DEADLOCK_CHECK;
-        let waited = picture
-            .get(&pid)
+    ) -> Result<bool, RunError> {
+        let timeout = Duration::from_micros(self.observer.deadlock_timeout_us());
+        let seen = picture.get(&pid);
+        let waited = seen
             .and_then(|activity| activity.waited_us)
             .and_then(|waited| u64::try_from(waited).ok())
             .map_or_else(|| since.elapsed(), Duration::from_micros);
-        waited >= check
+        if waited < timeout {
+            return Ok(false);
+        }
+        let begun = seen.and_then(|activity| activity.waits_since_us);
+        if let (Some(log), Some(begun)) = (&mut self.log, begun)
+            && waited < timeout + UNLOGGED
+        {
+            let client = self.observer.client();
+            return Ok(log.has_checked(client, pid, begun).await?);
+        }
+        Ok(waited >= timeout + DEADLOCK_CHECK)
     }
 }

@@ -98,7 +98,7 @@ impl Conductor<'_> {
             }
             if let Chain::Stuck(by) = self.chain(pid, &picture) {
                 let since = *blocked_since.get_or_insert_with(Instant::now);
-                if self.deadlock_check_is_over(pid, &picture, since) {
+                if self.deadlock_check_is_over(pid, &picture, since).await? {
                     self.note_waiting(id, Waiting::Lock, by);
                     return Ok(Some(Ending::Blocked));
                 }

@@ -66,7 +66,7 @@ impl Conductor<'_> {
         for (id, pid, since) in running {
             if !self.is_over(id)
                 && let Chain::Stuck(by) = self.chain(pid, &picture)
-                && self.deadlock_check_is_over(pid, &picture, since)
+                && self.deadlock_check_is_over(pid, &picture, since).await?
             {
                 self.note_waiting(id, Waiting::Lock, by);
             }

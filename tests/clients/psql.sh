@@ -5,7 +5,7 @@
 set -eu
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-run() { psql -X -v ON_ERROR_STOP=1 "$@" 2>&1 | sed 's/process with PID [0-9]*/process/; s#/tmp/tmp[^/]*/##'; }
+run() { psql -X -v ON_ERROR_STOP=1 "$@" 2>&1 | sed 's/process with PID [0-9]*/process/; s#'"$place"'/##'; }
 
 run -c "create table t (id int primary key, x text, d numeric, j jsonb)" \
     -c "insert into t select g, 'row ' || g, g * 1.5, json_build_object('g', g) from generate_series(1, 20) g"

@@ -115,15 +115,18 @@ def parallel():
 
 
 def orphan():
-    """Leaves a child in a session of its own behind, which works on."""
+    """Leaves a child in a session of its own behind, which works on when the parent is gone."""
     if len(sys.argv) > 2:
+        sys.stdin.read()  # the parent's end of the pipe closes with the parent
         with connect() as conn:
             conn.execute("insert into t (x) values ('orphan')")
             conn.execute("insert into t (x) values ('still there')")
         return
     with connect() as conn:
         conn.execute("insert into t (x) values ('parent')")
-    subprocess.Popen([sys.executable, __file__, "orphan", "child"], start_new_session=True)
+    again = [sys.executable, __file__, "orphan", "child"]
+    child = subprocess.Popen(again, stdin=subprocess.PIPE, start_new_session=True)
+    os._exit(0 if child.pid else 1)
 
 
 def sleepy():

@@ -86,8 +86,17 @@ fn stale(
         },
         window: window(read, write),
         depth: ground.catalog.depth(table) + usize::from(written.contains(table)),
-        // All of b's work falls into the window: what it writes, and what it reads of a's.
-        moves: vec![before(a, x, write, 0)?, end(b), end(a)],
+        // All of b's work falls into the window: what it writes, and what it reads of a's. Where a takes
+        // a lock before it writes, b comes before that, or it would only wait.
+        moves: vec![
+            if x.takes().iter().any(|lock| (read..write).contains(lock)) {
+                after(a, x, read, 0)?
+            } else {
+                before(a, x, write, 0)?
+            },
+            end(b),
+            end(a),
+        ],
     })
 }
 

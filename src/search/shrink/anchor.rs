@@ -133,6 +133,8 @@ pub(super) fn written_out(best: &Attempt, executed: &Executed, at: Option<StepId
         let steps = executed.steps.iter();
         steps.clone().rposition(|step| step.answer.error.is_some())
     });
+    // A failure that shows in what is left at the end is no step's: all that is added leads to it.
+    let failed = failed.or(executed.steps.len().checked_sub(1));
     let Some((failed, turn)) = failed.and_then(|step| Some((step, executed.turn_of(step)?))) else {
         return Vec::new();
     };
