@@ -231,6 +231,25 @@ time.sleep(60)";
 }
 
 #[tokio::test]
+async fn a_daemon_that_loses_its_parent_while_it_begins_its_program_belongs_to_the_pod() {
+    // The parent leaves as soon as it hears that exec(2) succeeded: at that moment the new program
+    // may not have its environment, and with it the mark, yet.
+    let daemon = "import os,subprocess
+null = subprocess.DEVNULL
+subprocess.Popen(['sleep', '60'], stdout=null, stderr=null, start_new_session=True)
+os._exit(0)";
+    for _ in 0..20 {
+        let (pod, mut heard) = start(&program(&["python3", "-c", daemon]));
+        let (_, code, _) = to_exit(&mut heard).await;
+        assert_eq!(code, Some(0));
+        assert!(pod.is_running());
+        assert_eq!(pod.kill().signalled.len(), 1);
+        pod.gone(LIMIT).await.unwrap();
+        assert_eq!(kill_by_marker(pod.id()), Vec::<i32>::new());
+    }
+}
+
+#[tokio::test]
 async fn an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit() {
     let begun = Instant::now();
     let (pod, mut heard) = start(&sh(

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The facts of a process's stat line that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,19 @@ pub fn thread_count(line: &[u8]) -> Option<usize> {
     rest.split_ascii_whitespace().nth(17)?.parse().ok()
 }
 
+/// Whether a stat line is of a process in the middle of exec(2): it has memory, but that memory has
+/// no place for an environment yet. (An empty environment has a place. A process without memory is
+/// the kernel's own, or about to be dead.)
+fn is_between_programs(line: &[u8]) -> bool {
+    let Some(close) = line.iter().rposition(|byte| *byte == b')') else {
+        return false;
+    };
+    let rest = String::from_utf8_lossy(&line[close + 1..]);
+    let mut fields = rest.split_ascii_whitespace();
+    let (memory, environ_end) = (fields.nth(20), fields.nth(27));
+    memory.is_some_and(|bytes| bytes != "0") && environ_end == Some("0")
+}
+
 /// Whether any thread of the process still lives. The first thread of a process can end before
 /// the others do; its stat line then says `Z`.
 pub fn any_thread_lives(pid: i32) -> bool {
@@ -133,10 +147,23 @@ pub fn lists_children() -> bool {
     })
 }
 
-/// Whether the environment that the process was started with has this `NAME=value`.
+/// How long a process may take from giving up its old program to having the new one's environment.
+const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
+
+/// Whether the environment that the process was started with has this `NAME=value`. In the middle
+/// of exec(2) it has none; that moment is waited out, for nothing tells of its end.
 pub fn environ_has(pid: i32, entry: &str) -> bool {
-    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
-        return false;
+    let begun = Instant::now();
+    let environ = loop {
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
+            return false;
+        };
+        let between = environ.is_empty()
+            && fs::read(format!("/proc/{pid}/stat")).is_ok_and(|line| is_between_programs(&line));
+        if !between || begun.elapsed() > BETWEEN_PROGRAMS {
+            break environ;
+        }
+        std::thread::sleep(Duration::from_micros(50));
     };
     environ
         .split(|byte| *byte == 0)
@@ -158,6 +185,27 @@ mod tests {
         assert_eq!((stat.group, stat.start), (42, 9876));
         assert_eq!(thread_count(line), Some(3));
         assert_eq!(state_of(line), Some('S'));
+    }
+
+    #[test]
+    fn a_process_in_the_middle_of_exec_is_told_by_its_stat_line() {
+        let own = std::process::id();
+        let line = fs::read_to_string(format!("/proc/{own}/stat")).unwrap();
+        assert!(!is_between_programs(line.as_bytes()));
+        let (name, rest) = line.rsplit_once(") ").unwrap();
+        let with = |changes: &[usize]| {
+            let mut fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+            for field in changes {
+                // proc(5) counts from 1; the process id and the name come before.
+                fields[field - 3] = "0";
+            }
+            format!("{name}) {}", fields.join(" "))
+        };
+        assert!(is_between_programs(with(&[51]).as_bytes()));
+        assert!(
+            !is_between_programs(with(&[23, 51]).as_bytes()),
+            "no memory"
+        );
     }
 
     #[test]
