@@ -15,7 +15,7 @@ use super::out::OutputDirectory;
 use super::reproduce::ReproduceArguments;
 use super::subject::{foreign, job};
 use crate::history::{Line, PodName};
-use crate::invariant::Judgement;
+use crate::invariant::{Judgement, Verdict};
 use crate::report::{ExploreJson, SpaceJson, wrap};
 use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::FaultKind;
@@ -68,7 +68,7 @@ pub struct ExploreArguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: u32,
 
-    /// How many random schedules (pct, random), or how often each pair (overlap)
+    /// How many random schedules (pct, random, overlap)
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub schedules: u64,
 
@@ -340,9 +340,9 @@ impl Work<'_> {
         };
         talk.say("");
         let hazards = self.arguments.strategy == StrategyName::Hazards;
-        let mut last = 0;
+        let (mut last, mut unclear) = (0, 0);
         let exploration = explore(&trial, &mut *strategy, touched, &options, |progress| {
-            let judgement = progress.outcome.verdict.judgement;
+            let judgement = progress.judgement;
             if hazards || judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(judgement)),
@@ -350,6 +350,15 @@ impl Work<'_> {
                 ));
                 if let Some(remark) = &progress.remark {
                     talk.say(&wrap("", remark));
+                }
+            } else if judgement == Judgement::Inconclusive {
+                unclear += 1;
+                if unclear <= UNCLEAR_TOLD {
+                    talk.say(&wrap(
+                        &format!("{:>3} unclear", progress.number),
+                        &progress.candidate.why,
+                    ));
+                    talk.say(&wrap("", &why_unclear(&progress.outcome.verdict)));
                 }
             } else if progress.number >= last + 100 {
                 last = progress.number;
@@ -457,9 +466,12 @@ impl Work<'_> {
             StrategyName::Overlap => {
                 let pairs = self.hazards(trial).pairs();
                 if pairs.is_empty() {
-                    return empty("no two steps of two pods conflict");
+                    return empty(
+                        "no two steps of two pods conflict, or a lock keeps all of them apart",
+                    );
                 }
-                Box::new(Overlap::new(pairs, arguments.schedules))
+                let each = (arguments.schedules / pairs.len() as u64).max(1);
+                Box::new(Overlap::new(pairs, each))
             }
             StrategyName::Random => Box::new(Random::new(
                 pods,
@@ -534,6 +546,16 @@ impl Work<'_> {
             ));
         }
         talk.result(&wrap("means", claim));
+        if exploration.missed > 0 {
+            talk.result(&wrap(
+                "missed",
+                &format!(
+                    "in {} of them a fault did not fire or a stop was not reached: they held, and say \
+                     nothing of that point",
+                    exploration.missed
+                ),
+            ));
+        }
         if exploration.space.pruned > 0 && kind == Kind::Enumeration {
             let run = exploration.schedules as f64;
             let all = run + exploration.space.pruned as f64;
@@ -576,6 +598,7 @@ impl Work<'_> {
             violations: exploration.violations,
             inconclusive: exploration.inconclusive,
             unconfirmed: exploration.unconfirmed,
+            missed: exploration.missed,
             first_violation_at: exploration.first_violation_at,
             invariant: first.map(|found| found.failure.invariant),
             sqlstate: first.and_then(|found| found.failure.sqlstate.clone()),
@@ -634,7 +657,7 @@ impl Work<'_> {
                 arguments.depth, arguments.schedules, arguments.seed
             ),
             StrategyName::Sweep => "sweep".to_owned(),
-            StrategyName::Overlap => format!("overlap, {} of each pair", arguments.schedules),
+            StrategyName::Overlap => format!("overlap, {} schedules", arguments.schedules),
             StrategyName::Random => format!(
                 "random{}, {} schedules, seed {}",
                 if arguments.no_faults {
@@ -663,6 +686,24 @@ fn sweep_kinds() -> Vec<FaultKind> {
         FaultKind::CancelBackend,
         FaultKind::Reset,
     ]
+}
+
+/// At most this many schedules that could not be judged are told one by one.
+const UNCLEAR_TOLD: u32 = 5;
+
+/// Why a run could not be judged.
+fn why_unclear(verdict: &Verdict) -> String {
+    let invariant = verdict
+        .invariants
+        .iter()
+        .find(|one| one.judgement == Judgement::Inconclusive)
+        .map(|one| format!("{}: {}", one.name, one.why));
+    let guard = verdict
+        .guards
+        .iter()
+        .find(|guard| !guard.met)
+        .map(|guard| format!("{}: {}", guard.name, guard.why));
+    invariant.or(guard).unwrap_or_default()
 }
 
 fn word(judgement: Judgement) -> &'static str {

@@ -152,6 +152,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.violations = sum(|part| part.violations);
     merged.inconclusive = sum(|part| part.inconclusive);
     merged.unconfirmed = sum(|part| part.unconfirmed);
+    merged.missed = sum(|part| part.missed);
     let space = Space {
         // A part that does not know how many there are hides that of the others.
         total: parts

@@ -24,6 +24,8 @@ pub struct ExploreJson {
     pub inconclusive: u64,
     /// How many failed at first and not in a whole run.
     pub unconfirmed: u64,
+    /// How many held in which a fault did not fire, or a stop was not reached.
+    pub missed: u64,
     /// The number of the first that failed, from 1.
     pub first_violation_at: Option<u64>,
     /// The invariant that the first failure violates.

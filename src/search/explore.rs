@@ -125,6 +125,9 @@ pub struct Exploration {
     pub inconclusive: u64,
     /// How many failed at first and not in a whole run.
     pub unconfirmed: u64,
+    /// How many held in which a fault did not fire, or a stop was not reached: they were other
+    /// schedules than they were meant to be.
+    pub missed: u64,
     /// The number of the first that failed, from 1.
     pub first_violation_at: Option<u64>,
     /// One of each failure.
@@ -148,8 +151,30 @@ pub struct Progress<'a> {
     pub candidate: &'a Candidate,
     /// What it came to.
     pub outcome: &'a Outcome,
+    /// What is said of it in a search.
+    pub judgement: Judgement,
     /// What the strategy has to say of it.
     pub remark: Option<String>,
+}
+
+/// What is said of a run in a search. A scenario whose fault did not fire, or whose stop was not
+/// reached, is not the test that it was meant to be. A schedule of a search is: it was another
+/// schedule, and that held.
+fn judgement_in_search(verdict: &Verdict) -> Judgement {
+    let told = |one: &crate::invariant::InvariantVerdict| {
+        matches!(one.judgement, Judgement::Holds | Judgement::NotJudged)
+    };
+    let missed = |guard: &crate::invariant::Guard| {
+        guard.met || matches!(guard.name.as_str(), "faults-fired" | "stops-reached")
+    };
+    if verdict.judgement == Judgement::Inconclusive
+        && verdict.invariants.iter().all(told)
+        && verdict.guards.iter().all(missed)
+    {
+        Judgement::Holds
+    } else {
+        verdict.judgement
+    }
 }
 
 /// Runs a strategy's schedules. Blocks the thread, which must not be one of a runtime that is
@@ -196,6 +221,7 @@ impl Exploration {
             violations: 0,
             inconclusive: 0,
             unconfirmed: 0,
+            missed: 0,
             first_violation_at: None,
             found: Vec::new(),
             space,
@@ -238,7 +264,7 @@ impl Search<'_, '_> {
                 };
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
-                let judgement = outcome.verdict.judgement;
+                let judgement = judgement_in_search(&outcome.verdict);
                 let explored = Explored {
                     candidate,
                     lines: &outcome.lines,
@@ -256,6 +282,7 @@ impl Search<'_, '_> {
                     number: self.told.schedules,
                     candidate,
                     outcome: &outcome,
+                    judgement,
                     remark: strategy.remark(&explored),
                 });
                 self.count(candidate, &outcome.verdict)
@@ -271,7 +298,7 @@ impl Search<'_, '_> {
 
     /// Takes a result into account; whether the search goes on.
     fn count(&mut self, candidate: &Candidate, verdict: &Verdict) -> Result<bool, TrialError> {
-        match verdict.judgement {
+        match judgement_in_search(verdict) {
             Judgement::Inconclusive => self.told.inconclusive += 1,
             Judgement::Violated => {
                 let Some(failure) = Failure::of(verdict) else {
@@ -290,7 +317,9 @@ impl Search<'_, '_> {
                     return Ok(false);
                 }
             }
-            Judgement::Holds | Judgement::NotJudged => {}
+            Judgement::Holds | Judgement::NotJudged => {
+                self.told.missed += u64::from(verdict.judgement == Judgement::Inconclusive);
+            }
         }
         Ok(true)
     }

@@ -116,7 +116,7 @@ async fn small(
         hits += u32::from(found.failure.is_in(&outcome.verdict));
     }
     if hits < STEADY {
-        return flaky(trial, found, &schedule, options).await;
+        return flaky(trial, found, &schedule, hits, options).await;
     }
     let at = failing_step(&found.outcome, &found.failure);
     let failed = Failed {
@@ -169,11 +169,12 @@ async fn small(
     })))
 }
 
-/// Counts how often the failure comes.
+/// Counts how often the failure comes, after `before` of the first few runs.
 async fn flaky(
     trial: &Trial<'_>,
     found: &Found,
     schedule: &Schedule,
+    before: u32,
     options: &MinimiseOptions<'_>,
 ) -> Result<Shrunk, TrialError> {
     let mut interrupt = Interrupt(options.cancel.clone());
@@ -194,8 +195,8 @@ async fn flaky(
     Ok(match interrupt.unless(again).await? {
         None => Shrunk::Interrupted,
         Some(replays) => Shrunk::Flaky {
-            hits: replays.hits + u32::from(found.failure.is_in(&first.verdict)),
-            of: replays.of + 1,
+            hits: before + replays.hits + u32::from(found.failure.is_in(&first.verdict)),
+            of: STEADY + replays.of + 1,
             first_difference: replays.first_difference,
         },
     })

@@ -38,6 +38,7 @@ mod finding;
 mod keys;
 mod locks;
 mod mine;
+mod pairs;
 mod refuted;
 mod rows;
 mod trace;
@@ -47,4 +48,5 @@ mod tests;
 
 pub use finding::{Expected, Hazard, HazardKind, HazardStep, Role};
 pub use mine::mine;
+pub use pairs::pairs;
 pub use refuted::refuted;

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, PodName, Rules};
-use crate::schedule::{Move, Schedule, Stop, Turn};
-use crate::search::hazard::{Hazard, mine, refuted};
+use crate::schedule::{Schedule, Turn};
+use crate::search::hazard::{Hazard, mine, pairs, refuted};
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
 /// did for the first time.
@@ -70,26 +70,11 @@ impl Hazards {
         mine(&runs, &self.catalog, &self.rules, &self.pods)
     }
 
-    /// For each hazard of two steps the turns that bring both pods before them, for steps that are
-    /// let go together.
+    /// The turns that bring two pods before steps that are worth letting go together.
     #[must_use]
     pub fn pairs(&self) -> Vec<(Turn, Turn)> {
-        let mut pairs: Vec<(Turn, Turn)> = Vec::new();
-        for hazard in self.mined() {
-            let moves = hazard.schedule();
-            let [Move::Turn(first), Move::Turn(second), rest @ ..] = moves.as_slice() else {
-                continue;
-            };
-            let faults = rest.iter().any(|one| matches!(one, Move::Fault(_)));
-            let (Some(first), Some(second)) = (before(first), before(second)) else {
-                continue;
-            };
-            let pair = (first, second);
-            if !faults && pair.0.pod != pair.1.pod && !pairs.contains(&pair) {
-                pairs.push(pair);
-            }
-        }
-        pairs
+        let runs: Vec<&[Line]> = self.runs.iter().map(Vec::as_slice).collect();
+        pairs(&runs, &self.catalog, &self.rules, &self.pods)
     }
 
     fn candidate(&mut self, hazard: Option<&Hazard>) -> Candidate {
@@ -108,20 +93,6 @@ impl Hazards {
             needed: false,
             index,
         }
-    }
-}
-
-/// The same turn, ended before the step instead of after it.
-fn before(turn: &Turn) -> Option<Turn> {
-    match &turn.until {
-        Stop::Before { sql, nth } | Stop::After { sql, nth } => Some(Turn {
-            pod: turn.pod.clone(),
-            until: Stop::Before {
-                sql: sql.clone(),
-                nth: *nth,
-            },
-        }),
-        Stop::Steps(_) | Stop::Blocked | Stop::End => None,
     }
 }
 

@@ -1,0 +1,75 @@
+//! Pairs of steps that are worth letting go at the same moment.
+//!
+//! Owns the choice: steps of the clean run, one of each form, of which the footprints do not say that
+//! they commute, and which no lock keeps apart. A race inside a statement (insert … where not
+//! exists) needs no second step, so that no hazard of the other kinds is one.
+
+use std::collections::BTreeSet;
+
+use super::anchor::before;
+use super::trace::{Ground, Trace};
+use crate::history::{Catalog, Line, LockMode, PodName, Rules};
+use crate::schedule::{Move, Turn};
+use crate::search::footprint::{Step, independent};
+
+/// For each pair the turns that bring the two pods before these steps.
+#[must_use]
+pub fn pairs(
+    runs: &[&[Line]],
+    catalog: &Catalog,
+    rules: &Rules,
+    pods: &[PodName],
+) -> Vec<(Turn, Turn)> {
+    let [a, b, ..] = pods else {
+        return Vec::new();
+    };
+    let ground = Ground::of(runs, catalog, rules, a, b);
+    // The courses of the clean run alone: what others add comes at other numbers of matches.
+    let Some(trace) = ground.traces.first() else {
+        return Vec::new();
+    };
+    let places = firsts(trace);
+    let mut found = Vec::new();
+    for (index, one) in places.iter().enumerate() {
+        for other in &places[index..] {
+            let (x, y) = (&trace.steps[*one], &trace.steps[*other]);
+            let touches = acts(x) || acts(y);
+            if !touches || independent(&x.own, &y.own, rules) || kept_apart(x, y) {
+                continue;
+            }
+            if let (Some(Move::Turn(first)), Some(Move::Turn(second))) =
+                (before(a, trace, *one, 0), before(b, trace, *other, 0))
+            {
+                found.push((first, second));
+            }
+        }
+    }
+    found
+}
+
+/// The first place of each form.
+fn firsts(trace: &Trace) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    trace
+        .places(|_| true)
+        .into_iter()
+        .filter(|place| seen.insert(trace.steps[*place].form()))
+        .collect()
+}
+
+/// Whether it does something to the database.
+fn acts(step: &Step) -> bool {
+    !step.own.writes.is_empty() || !step.own.locks.is_empty() || step.own.everything.is_some()
+}
+
+/// Whether both hold a lock that only one pod can have.
+fn kept_apart(one: &Step, other: &Step) -> bool {
+    one.own.held.iter().any(|held| {
+        held.mode == LockMode::Exclusive
+            && other
+                .own
+                .held
+                .iter()
+                .any(|also| also.mode == LockMode::Exclusive && also.key.same_key(&held.key))
+    })
+}
