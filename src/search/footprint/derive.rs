@@ -185,6 +185,7 @@ impl<'a> Book<'a> {
         self.answers.insert(id, answer);
         self.steps[index].error = answer.error.as_ref().map(|error| error.sqlstate.clone());
         let mut own = self.touched(index);
+        own.waited = self.steps[index].blocked;
         // What was seen while it was blocked stays.
         let seen = self.steps[index].own.locks.iter();
         own.locks

@@ -3,7 +3,7 @@
 //! Owns that one rule; the argument for it is in [the room's description](super). A wrong `true` hides
 //! a bug, a wrong `false` costs time: in doubt it is `false`.
 
-use super::touched::Footprint;
+use super::touched::{Footprint, LockUse, LockUseKind};
 use crate::history::{LockKey, LockRule, Rules};
 
 /// Whether two steps of different pods commute: in what they do, in who waits for whom, and in all that
@@ -33,9 +33,12 @@ fn same_lock(a: &Footprint, b: &Footprint) -> bool {
     })
 }
 
-/// The lock invariants look at the order of lock operations and protected writes.
+/// The lock invariants look at the order of lock operations and protected writes. A lock that was
+/// waited for is taken later, with the step that gives it back, which conflicts by itself; its
+/// release to the server only joins the queue.
 fn lock_and_work(locker: &Footprint, worker: &Footprint, rules: &Rules) -> bool {
-    !locker.locks.is_empty() && writes_protected(worker, rules)
+    let joins_queue = |one: &LockUse| locker.waited && one.action == LockUseKind::Take;
+    !locker.locks.iter().all(joins_queue) && writes_protected(worker, rules)
 }
 
 /// The section of a pod that does not take the rule's lock is from its first to its last protected

@@ -29,7 +29,9 @@
 //!   doing of the pod's last step before it, as does every lock that is seen to come or go without a
 //!   call in the text, and every look-up in the catalog that a driver makes unasked.
 //! * **Invariants.** work-under-lock and mutual-exclusion look at the order of writes of protected tables
-//!   and advisory lock operations: these conflict, whatever the key. Where a pod does not hold the lock
+//!   and advisory lock operations: these conflict, whatever the key. One exception: a call that had to
+//!   wait did not take the lock when it was released; it got it by the step that gave the lock back,
+//!   and that one conflicts with it (same key) and with all work. Where a pod does not hold the lock
 //!   that the rule means, its section is from its first to its last protected write: such writes of
 //!   two pods conflict. clean-state asks which pod ended last: the last steps of two pods conflict.
 //!   Final rows are compared as sets, with columns that differ between serial runs left out.

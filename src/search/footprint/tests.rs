@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::history::{
-    Catalog, LockKey, LockMode, LockRule, OnContention, Operation, Release, Rules, TableFacts,
+    Answer, Catalog, Ending, LockKey, LockMode, LockRule, OnContention, Operation, Release, Rules,
+    TableFacts,
 };
 use crate::search::tale::{Tale, catalog, key_of};
 
@@ -179,6 +180,29 @@ fn a_lock_operation_conflicts_with_every_protected_write() {
     assert!(!independent(&lock, &write, &rules));
     rules.protect = vec!["public.u".to_owned()];
     assert!(independent(&lock, &write, &rules));
+}
+
+#[test]
+fn a_lock_that_is_waited_for_is_taken_with_the_step_that_gives_it_back() {
+    let mut tale = Tale::of(&["a", "b"]);
+    tale.lock("a.0", 7);
+    let waits = tale.released("b.0", Tale::request("select pg_advisory_lock(7)"));
+    tale.ended(waits, Ending::Blocked, Answer::default())
+        .step("a.0", "insert into t values (1)")
+        .unlock("a.0", 7)
+        .ended(waits, Ending::Done, Answer::default())
+        .step("a.0", "select 1")
+        .step("b.0", "insert into t values (2)")
+        .step("b.0", "select 1");
+    let found = Footprints::of(&tale.lines(), &catalog());
+    let of = |place: usize| &found.steps[place].footprint;
+    let (take, waits, write, give) = (of(0), of(1), of(2), of(3));
+    let named = rules(LockRule::Named(LockKey::bigint(0, 7)));
+    assert!(waits.waited && independent(waits, write, &named));
+    assert!(!independent(waits, give, &named));
+    // What was not waited for conflicts with work; giving back conflicts with the other's work.
+    assert!(!take.waited && !independent(take, of(5), &named));
+    assert!(!independent(give, of(5), &named));
 }
 
 #[test]

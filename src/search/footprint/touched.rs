@@ -29,6 +29,8 @@ pub struct Footprint {
     pub reads_catalog: bool,
     /// What it does to advisory locks, the locks that come or go with it among them.
     pub locks: Vec<LockUse>,
+    /// Whether it was seen to wait for a lock: what it did, it did not do when it was released.
+    pub waited: bool,
     /// Whether a transaction of several steps ends with it, for good or ill.
     pub ends_transaction: bool,
     /// Whether it is the last step of its pod.

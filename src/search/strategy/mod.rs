@@ -43,8 +43,9 @@ pub struct Candidate {
     pub why: String,
     /// Whether every shard must run it, for what it teaches. It is counted by its owner alone.
     pub needed: bool,
-    /// Its place in the whole space, for sharding: see [`Shard::owns`]. Not always unique:
-    /// candidates that can only be found one after the other share it.
+    /// Its place in the whole space, or a number that stands for it: what decides which shard it is
+    /// of, see [`Shard::owns`]. Not always unique: candidates that can only be found one after the
+    /// other share it.
     pub index: u64,
 }
 

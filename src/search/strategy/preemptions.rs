@@ -56,7 +56,6 @@ pub struct Preemptions {
     reduced: bool,
     shard: Shard,
     tree: Tree,
-    families: u64,
     /// Chains of this level, and of the next.
     active: Vec<Chain>,
     later: Vec<Chain>,
@@ -77,7 +76,6 @@ impl Preemptions {
             reduced,
             shard,
             tree: Tree::default(),
-            families: 1,
             active: Vec::new(),
             later: Vec::new(),
             out: HashMap::new(),
@@ -233,8 +231,7 @@ impl Preemptions {
             let place = open.iter().rposition(follows).unwrap_or_else(|| {
                 // What comes of runs that other shards do not make stays with its owner.
                 let new = if level < self.most {
-                    self.families += 1;
-                    self.families - 1
+                    family_of(walk, &choice)
                 } else {
                     family
                 };
@@ -264,6 +261,16 @@ impl Preemptions {
             }
         }
     }
+}
+
+/// The family of a chain that begins here: made from what is run, so that shards agree on it even
+/// where one of them could leave out what another could not.
+fn family_of(walk: &Walk, first: &Choice) -> u64 {
+    let schedule = Schedule::Controlled(walk.moves_to(first.at, first.then));
+    let hash = blake3::hash(schedule.to_string().as_bytes());
+    let mut start = [0; 8];
+    start.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(start)
 }
 
 impl Strategy for Preemptions {
