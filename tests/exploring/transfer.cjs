@@ -11,8 +11,8 @@ async function main() {
     await client.query("select pg_advisory_lock(4711)");
     await pool.query("insert into payment (account, amount) values (1, 10)");
     await pool.query("update account set balance = $1 where id = 1", [rows[0].balance - 10]);
-    await client.query("select pg_advisory_unlock(4711)");
   } finally {
+    await client.query("select pg_advisory_unlock(4711)");
     client.release();
   }
   console.log("✓ Paid");

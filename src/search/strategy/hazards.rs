@@ -9,12 +9,15 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, PodName, Rules};
-use crate::schedule::{Move, Schedule, Stop, Turn};
+use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
+use crate::search::footprint::{Footprints, Step};
 use crate::search::hazard::{Hazard, mine, refuted};
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
 /// did for the first time.
 const MOST_ROUNDS: usize = 8;
+/// So much of a statement names it.
+const LONGEST: usize = 48;
 
 /// Tries the hazards of a subject, each with one schedule.
 #[derive(Debug)]
@@ -71,10 +74,11 @@ impl Hazards {
     }
 
     /// For each hazard of two steps the turns that bring both pods before them, for steps that are
-    /// let go together.
+    /// let go together. Before those: each step that reads what it writes, with the same step of the
+    /// other pod, since between its reading and its writing nothing else can be let in.
     #[must_use]
     pub fn pairs(&self) -> Vec<(Turn, Turn)> {
-        let mut pairs: Vec<(Turn, Turn)> = Vec::new();
+        let mut pairs = self.twins();
         for hazard in self.mined() {
             let moves = hazard.schedule();
             let [Move::Turn(first), Move::Turn(second), rest @ ..] = moves.as_slice() else {
@@ -92,6 +96,32 @@ impl Hazards {
         pairs
     }
 
+    /// Steps of the first run that read and write one table, each form once, for two pods.
+    fn twins(&self) -> Vec<(Turn, Turn)> {
+        let ([a, b, ..], Some(clean)) = (self.pods.as_slice(), self.runs.first()) else {
+            return Vec::new();
+        };
+        let footprints = Footprints::of(clean, &self.catalog);
+        let steps: Vec<&Step> = footprints.of_pod(a).collect();
+        let mut forms = BTreeSet::new();
+        let mut twins = Vec::new();
+        for (place, step) in steps.iter().enumerate() {
+            let own = &step.own;
+            let both = own.writes.keys().any(|table| own.reads.contains(table));
+            if !both || !forms.insert(step.form()) {
+                continue;
+            }
+            if let Some(until) = held_before(&steps, place) {
+                let turn = |pod: &PodName| Turn {
+                    pod: pod.clone(),
+                    until: until.clone(),
+                };
+                twins.push((turn(a), turn(b)));
+            }
+        }
+        twins
+    }
+
     fn candidate(&mut self, hazard: Option<&Hazard>) -> Candidate {
         let index = self.next;
         self.next += 1;
@@ -99,7 +129,7 @@ impl Hazards {
             Some(hazard) => (hazard.schedule(), hazard.title.clone()),
             None => (
                 Vec::new(),
-                "one after the other: what is wrong even so".to_owned(),
+                "one pod after the other: what is wrong even so".to_owned(),
             ),
         };
         Candidate {
@@ -109,6 +139,19 @@ impl Hazards {
             index,
         }
     }
+}
+
+/// The stop before the step at this place, counted from the pod's first.
+fn held_before(steps: &[&Step], place: usize) -> Option<Stop> {
+    let form = steps.get(place)?.normal.first()?;
+    let cut = form
+        .char_indices()
+        .nth(LONGEST)
+        .map_or(form.len(), |at| at.0);
+    let sql = SqlPattern::new(&form[..cut]).ok()?;
+    let meets = |step: &&&Step| sql.matches(&step.sql) || sql.matches(&step.normal);
+    let nth = u32::try_from(steps.get(..=place)?.iter().filter(meets).count()).ok()?;
+    (nth > 0).then_some(Stop::Before { sql, nth })
 }
 
 /// The same turn, ended before the step instead of after it.
@@ -170,6 +213,19 @@ impl Strategy for Hazards {
 
     fn kind(&self) -> Kind {
         Kind::Enumeration
+    }
+
+    fn promise(&self) -> Option<String> {
+        let parts = if self.again {
+            ""
+        } else {
+            "; in a search that is split only clean and serial runs are looked at for conflicts, not \
+             the schedules themselves"
+        };
+        Some(format!(
+            "these are the orders that conflicts of executed steps suggest, not all there are \
+             (--strategy preemptions and pct look further){parts}"
+        ))
     }
 
     fn remark(&self, explored: &Explored<'_>) -> Option<String> {
