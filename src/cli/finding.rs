@@ -2,17 +2,20 @@
 //!
 //! Owns what is shown and written of it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tokio::sync::watch;
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
-use crate::invariant::{Judgement, Verdict};
-use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, play, verdict_block, wrap};
+use crate::history::PodName;
+use crate::invariant::{InvariantVerdict, Judgement, Verdict};
+use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, count, play, wrap};
 use crate::scenario::{ExpectedVerdict, Scenario};
-use crate::schedule::{Move, Schedule};
-use crate::search::{self, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise};
+use crate::schedule::{Move, Schedule, Stop};
+use crate::search::{
+    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise,
+};
 
 /// How findings are kept.
 pub(super) struct Finder<'a> {
@@ -93,7 +96,7 @@ impl Finder<'_> {
                     "not steady",
                     &format!(
                         "it came in {hits} of {of} runs of the same schedule, so it is kept as it was \
-                         found and not shrunk"
+                         found, not shrunk"
                     ),
                 ));
                 if let Some(difference) = first_difference {
@@ -122,31 +125,17 @@ impl Finder<'_> {
             .filter(|one| matches!(one, Move::Fault(_)))
             .count();
         let turns = small.moves.len() - faults;
-        talk.result(&wrap(
-            "shrunk",
-            &format!(
-                "to {} and {} of {}, from {} moves, in {} runs{}",
-                counted(turns, "turn"),
-                counted(faults, "fault"),
-                counted(small.pods, "pod"),
-                small.from_turns,
-                small.runs,
-                if small.interrupted {
-                    " (interrupted)"
-                } else {
-                    ""
-                }
-            ),
-        ));
+        talk.result(&wrap("shrunk", &shrunk_to(small, turns, faults)));
         for one in &small.moves {
-            talk.result(&format!("                {one}"));
+            talk.result(&wrap("", &one.to_string()));
         }
-        talk.say("");
-        for scene in play(&small.outcome.lines) {
-            talk.say(&format!("  {scene}"));
+        if !all_end(&small.moves, small.pods) {
+            talk.result(&wrap(
+                "",
+                "then every pod to its end, in the order of names",
+            ));
         }
-        talk.say("");
-        talk.say(verdict_block(&small.outcome.verdict, false).trim_end());
+        self.show(found, &small.outcome);
         let replay = small.replays.as_ref().map(|replays| ReplayCountJson {
             same: replays.hits,
             same_trace: replays.same_trace,
@@ -191,17 +180,39 @@ impl Finder<'_> {
                 search::shrink::recorded(&found.outcome.lines, &found.schedule),
             ),
         };
-        for scene in play(&found.outcome.lines) {
-            self.talk.say(&format!("  {scene}"));
-        }
-        self.talk
-            .say(verdict_block(&found.outcome.verdict, false).trim_end());
+        self.show(found, &found.outcome);
         Ok(Kept {
             file: self.write(&scenario, found, &found.outcome, &found.dir)?,
             shrunk: None,
             replay: None,
             what,
         })
+    }
+
+    /// The run as a play, and what else it shows.
+    fn show(&self, found: &Found, outcome: &Outcome) {
+        let talk = self.talk;
+        talk.say("");
+        for scene in play(&outcome.lines) {
+            talk.say(&format!("  {scene}"));
+        }
+        talk.say("");
+        let others = |one: &&InvariantVerdict| {
+            one.judgement == Judgement::Violated && one.name != found.failure.invariant
+        };
+        for one in outcome.verdict.invariants.iter().filter(others) {
+            let why = one
+                .findings
+                .first()
+                .map_or(&one.why, |finding| &finding.why);
+            talk.say(&wrap("violated, too", &format!("{}: {why}", one.name)));
+        }
+        for report in &outcome.verdict.reports {
+            talk.say(&wrap("reported", report));
+        }
+        if let Confirmation::NotPossible(why) = &outcome.confirmation {
+            talk.say(&wrap("unconfirmed", why));
+        }
     }
 
     /// The subject and its rules, with the verdict of this run as what is expected.
@@ -233,10 +244,9 @@ impl Finder<'_> {
         outcome: &Outcome,
         dir: &Path,
     ) -> Result<PathBuf, Failure> {
-        outcome.save(scenario, dir)?;
-        let kept = dir.join("scenario.toml");
+        outcome.save(&movable(scenario, dir), dir)?;
         let file = match self.save {
-            None => kept,
+            None => dir.join("scenario.toml"),
             Some(dir) => {
                 let failed = |error: std::io::Error| {
                     Failure::new(
@@ -246,13 +256,7 @@ impl Finder<'_> {
                 };
                 std::fs::create_dir_all(dir).map_err(failed)?;
                 let file = free_name(dir, &file_name(found));
-                // So that both can be moved, or checked out elsewhere, together.
-                let mut scenario = scenario.clone();
-                scenario.subject.schema = scenario
-                    .subject
-                    .schema
-                    .map(|schema| relative(&schema, dir).unwrap_or(schema));
-                std::fs::write(&file, scenario.to_toml()).map_err(failed)?;
+                std::fs::write(&file, movable(scenario, dir).to_toml()).map_err(failed)?;
                 file
             }
         };
@@ -266,13 +270,63 @@ impl Finder<'_> {
     }
 }
 
-/// `1 turn`, `3 turns`, `no fault`.
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        0 => format!("no {what}"),
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
+/// The scenario with the path of its schema as it is from this directory.
+fn movable(scenario: &Scenario, dir: &Path) -> Scenario {
+    let mut scenario = scenario.clone();
+    if let Some(schema) = &scenario.subject.schema
+        && let (Ok(schema), Ok(dir)) = (schema.canonicalize(), dir.canonicalize())
+    {
+        scenario.subject.schema = Some(seen_from(&dir, &schema));
     }
+    scenario
+}
+
+/// The way from a directory to a file, both absolute: up as far as they part, where that is not the
+/// root, and down again.
+fn seen_from(dir: &Path, file: &Path) -> PathBuf {
+    let common = dir
+        .components()
+        .zip(file.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    if common <= 1 {
+        return file.to_owned();
+    }
+    let up = dir.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(file.components().skip(common)).collect()
+}
+
+/// What a failure was shrunk to, in words.
+fn shrunk_to(small: &Minimised, turns: usize, faults: usize) -> String {
+    let number = |number: usize, what: &str| count(number as u64, what);
+    let faults = match faults {
+        0 => String::new(),
+        _ => format!(" and {}", number(faults, "fault")),
+    };
+    let from = match small.from_turns {
+        0 => String::new(),
+        from => format!("; it had {}", number(from, "move")),
+    };
+    let interrupted = if small.interrupted {
+        " (interrupted before it was as small as can be)"
+    } else {
+        ""
+    };
+    format!(
+        "to {}{faults} of {}, in {}{from}{interrupted}",
+        number(turns, "turn"),
+        number(small.pods, "pod"),
+        count(small.runs, "run"),
+    )
+}
+
+/// Whether after these moves there is nothing left to do.
+fn all_end(moves: &[Move], pods: usize) -> bool {
+    (0..pods).map(PodName::of_index).all(|pod| {
+        moves.iter().any(
+            |one| matches!(one, Move::Turn(turn) if turn.pod == pod && turn.until == Stop::End),
+        )
+    })
 }
 
 /// What was found, in a sentence.
@@ -329,19 +383,6 @@ fn file_name(found: &Found) -> String {
         .collect::<Vec<_>>()
         .join("-")
         .to_lowercase()
-}
-
-/// A path as it is seen from a directory, where both are below the working directory.
-fn relative(path: &Path, dir: &Path) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok()?;
-    let path = path.strip_prefix(&here).ok()?;
-    let dir = std::path::absolute(dir).ok()?;
-    let up = dir.strip_prefix(&here).ok()?.components().count();
-    Some(
-        std::iter::repeat_n(Path::new(".."), up)
-            .collect::<PathBuf>()
-            .join(path),
-    )
 }
 
 /// A name in the directory that no file has yet.

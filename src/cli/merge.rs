@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
-use super::explore::exit;
+use super::explore::{exit, unclear_lines};
 use super::finding::tell_found;
-use crate::report::{ExploreJson, SpaceJson, wrap};
+use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
+use crate::search::Unclear;
 use crate::search::strategy::{Kind, Space, Tally, claim};
 
 /// Options of `merge`.
@@ -40,19 +41,32 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
     fits(&parts)?;
     let parts: Vec<ExploreJson> = parts.into_iter().map(|(_, part)| part).collect();
     let merged = join(&parts)?;
+    talk.result(&wrap(
+        "search",
+        &format!(
+            "{} of {}; {}",
+            merged.strategy,
+            count(merged.pods as u64, "pod"),
+            merged.subject
+        ),
+    ));
     talk.result(&format!(
-        "{} parts of {} on {}: {} schedules, {} failed, {} inconclusive",
-        parts.len(),
-        merged.strategy,
-        merged.subject,
-        merged.schedules,
+        "{}, {}: {} failed, {} unclear",
+        count(parts.len() as u64, "part"),
+        count(merged.schedules, "schedule"),
         merged.violations,
         merged.inconclusive + merged.unconfirmed
     ));
+    for line in unclear_lines(&merged.unclear, merged.unconfirmed) {
+        talk.result(&line);
+    }
     for found in &merged.found {
         tell_found(talk, found);
     }
     talk.result(&wrap("means", &merged.claim));
+    if let Some(promise) = &merged.promise {
+        talk.result(&wrap("", promise));
+    }
     if merged.interrupted {
         talk.result(&wrap(
             "interrupted",
@@ -83,11 +97,21 @@ fn read(place: &Path) -> Result<(PathBuf, ExploreJson), Failure> {
         Failure::new(Exit::Usage, format!("{}: {why}", file.display()))
     };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
-    let part = serde_json::from_str(&text).map_err(|error| {
-        wrong(&format!(
-            "not the result of a search of this version: {error}"
-        ))
-    })?;
+    let document: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| wrong(&format!("not the result of a search: {error}")))?;
+    let version = document.get("lockproof").and_then(|text| text.as_str());
+    if version != Some(env!("CARGO_PKG_VERSION")) {
+        return Err(wrong(&format!(
+            "made by {}; this is lockproof {}: join parts with the version that made them",
+            version.map_or_else(
+                || "another version of lockproof".to_owned(),
+                |version| format!("lockproof {version}")
+            ),
+            env!("CARGO_PKG_VERSION")
+        )));
+    }
+    let part = serde_json::from_value(document)
+        .map_err(|error| wrong(&format!("not the result of a search: {error}")))?;
     Ok((file.clone(), part))
 }
 
@@ -99,14 +123,16 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
     };
     let mut seen: BTreeMap<u64, &Path> = BTreeMap::new();
     for (file, part) in parts {
+        let pods = |part: &ExploreJson| part.pods.to_string();
         for (what, one, other) in [
             ("strategy", &first.strategy, &part.strategy),
             ("subject", &first.subject, &part.subject),
+            ("number of pods", &pods(first), &pods(part)),
         ] {
             if one != other {
                 return wrong(format!(
-                    "these are not parts of one search: the {what} of {} is {one:?}, that of {} is \
-                     {other:?}",
+                    "these are not parts of one search: the {what} of {} is {one}, that of {} is \
+                     {other}",
                     first_file.display(),
                     file.display()
                 ));
@@ -138,8 +164,30 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
     if missing.is_empty() {
         Ok(())
     } else {
-        wrong(format!("parts are missing: {}", missing.join(", ")))
+        wrong(format!(
+            "{} missing: {}; give all {} in one command",
+            if missing.len() == 1 {
+                "a part is"
+            } else {
+                "parts are"
+            },
+            missing.join(", "),
+            first.shard.1
+        ))
     }
+}
+
+/// The number in the whole search of the schedule that has this number in its part. Where what is
+/// run depends on what was seen, there is none, and it keeps that of its part.
+fn place(part: &ExploreJson, number: u64) -> u64 {
+    if part.strategy.starts_with("preemptions") {
+        return number;
+    }
+    let (index, of) = part.shard;
+    number
+        .saturating_sub(1)
+        .saturating_mul(of)
+        .saturating_add(index + 1)
 }
 
 fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
@@ -185,13 +233,37 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
                     && one.constraint == found.constraint
             });
             if !known {
-                merged.found.push(found.clone());
+                merged.found.push(FoundJson {
+                    at: place(part, found.at),
+                    ..found.clone()
+                });
             }
         }
     }
-    // What is told of the first failure comes from the part that found it.
-    if let Some(source) = parts.iter().find(|part| !part.found.is_empty()) {
-        merged.first_violation_at = source.first_violation_at;
+    merged.found.sort_by_key(|found| found.at);
+    merged.unclear = Vec::new();
+    for part in parts {
+        for one in &part.unclear {
+            match merged
+                .unclear
+                .iter_mut()
+                .find(|known| known.name == one.name)
+            {
+                Some(known) => known.times += one.times,
+                None => merged.unclear.push(Unclear {
+                    first: place(part, one.first),
+                    ..one.clone()
+                }),
+            }
+        }
+    }
+    // What is told of the first failure comes from the part that came to it first.
+    let source = parts
+        .iter()
+        .filter_map(|part| Some((place(part, part.first_violation_at?), part)))
+        .min_by_key(|(at, _)| *at);
+    if let Some((at, source)) = source {
+        merged.first_violation_at = Some(at);
         merged.invariant = source.invariant;
         merged.sqlstate.clone_from(&source.sqlstate);
         merged.table.clone_from(&source.table);
@@ -199,6 +271,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
         merged.shrunk = source.shrunk;
         merged.replay = source.replay;
         merged.schedule_file.clone_from(&source.schedule_file);
+        merged.promise = None;
     }
     let kind = if first.seed.is_some() || first.strategy.starts_with("overlap") {
         Kind::Draws

@@ -69,7 +69,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
 /// The first error that a pod met: one that it was told, or a session that it lost.
 fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(String, Vec<u64>)> {
     let heard = |error: &&PodError<'_>| {
-        let late = |seq| !pod.lived_at(seq) || left(facts, error.connection, seq);
+        let late = |seq| {
+            !pod.lived_at(seq) || left(facts, error.connection, seq) || done(facts, name, seq)
+        };
         error.pod() == name
             && error.heard
             && !facts.in_clean_run(error.sqlstate)
@@ -99,6 +101,7 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
             matches!(by, ClosedBy::Server | ClosedBy::Fault)
                 && pod.lived_at(*seq)
                 && !left(facts, connection, *seq)
+                && !done(facts, name, *seq)
         })
         .map(|(connection, seq, _)| {
             let session = facts.sessions.of_connection(connection, seq);
@@ -113,6 +116,15 @@ fn left(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
         .steps
         .values()
         .any(|step| step.connection == connection && step.request.terminate && step.held.seq < seq)
+}
+
+/// Whether the pod asked for nothing more after this line: a pod that is about to leave need not
+/// see that a session of its went first.
+fn done(facts: &Facts<'_>, name: &PodName, seq: u64) -> bool {
+    !facts
+        .steps
+        .values()
+        .any(|step| step.pod() == name && !step.request.terminate && step.held.seq > seq)
 }
 
 /// The first error that a fault told a pod in place of an answer: the history has the answer.

@@ -8,14 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::invariant::InvariantName;
+use crate::search::Unclear;
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExploreJson {
+    /// The version of lockproof that made it.
+    pub lockproof: String,
     /// The strategy, with its settings.
     pub strategy: String,
     /// The subject's command.
     pub subject: String,
+    /// How many pods.
+    pub pods: usize,
     /// How many schedules were run.
     pub schedules: u64,
     /// How many of them failed.
@@ -48,8 +53,12 @@ pub struct ExploreJson {
     pub schedule_file: Option<PathBuf>,
     /// One of each failure.
     pub found: Vec<FoundJson>,
-    /// What the result means, in a sentence; and what it does not.
+    /// Why schedules could not be judged: each reason once.
+    pub unclear: Vec<Unclear>,
+    /// What the result means, in a sentence.
     pub claim: String,
+    /// What the strategy itself promises, where nothing failed.
+    pub promise: Option<String>,
     /// Which part of the schedules this was: its number, from 0, and of how many.
     pub shard: (u64, u64),
     /// The seed of random draws, where there are any.
@@ -126,4 +135,13 @@ pub struct FoundJson {
     pub schedule_file: Option<PathBuf>,
     /// Its run directory.
     pub artifacts: PathBuf,
+}
+
+/// A number of things, in words: `1 step`, `2 steps`.
+#[must_use]
+pub fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
 }

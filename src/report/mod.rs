@@ -7,7 +7,7 @@ mod json;
 mod play;
 mod terminal;
 
-pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson};
+pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count};
 pub use json::{
     GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,
 };

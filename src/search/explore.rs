@@ -128,6 +128,8 @@ pub struct Exploration {
     /// How many held in which a fault did not fire, or a stop was not reached: they were other
     /// schedules than they were meant to be.
     pub missed: u64,
+    /// Why those that are unclear could not be judged: each reason once.
+    pub unclear: Vec<Unclear>,
     /// The number of the first that failed, from 1.
     pub first_violation_at: Option<u64>,
     /// One of each failure.
@@ -143,38 +145,29 @@ pub struct Exploration {
     pub stopped: bool,
 }
 
+/// Why schedules could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unclear {
+    /// The guard that was not met, or the invariant that could not be told.
+    pub name: String,
+    /// Why, in a sentence, of the first of them.
+    pub why: String,
+    /// The number of the first of them, from 1.
+    pub first: u64,
+    /// How many there were.
+    pub times: u64,
+}
+
 /// What is told on the way.
 pub struct Progress<'a> {
     /// The number of the schedule, from 1.
     pub number: u64,
     /// The schedule, and what it is for.
     pub candidate: &'a Candidate,
-    /// What it came to.
-    pub outcome: &'a Outcome,
-    /// What is said of it in a search.
+    /// What it came to, as the search counts it.
     pub judgement: Judgement,
     /// What the strategy has to say of it.
     pub remark: Option<String>,
-}
-
-/// What is said of a run in a search. A scenario whose fault did not fire, or whose stop was not
-/// reached, is not the test that it was meant to be. A schedule of a search is: it was another
-/// schedule, and that held.
-fn judgement_in_search(verdict: &Verdict) -> Judgement {
-    let told = |one: &crate::invariant::InvariantVerdict| {
-        matches!(one.judgement, Judgement::Holds | Judgement::NotJudged)
-    };
-    let missed = |guard: &crate::invariant::Guard| {
-        guard.met || matches!(guard.name.as_str(), "faults-fired" | "stops-reached")
-    };
-    if verdict.judgement == Judgement::Inconclusive
-        && verdict.invariants.iter().all(told)
-        && verdict.guards.iter().all(missed)
-    {
-        Judgement::Holds
-    } else {
-        verdict.judgement
-    }
 }
 
 /// Runs a strategy's schedules. Blocks the thread, which must not be one of a runtime that is
@@ -222,6 +215,7 @@ impl Exploration {
             inconclusive: 0,
             unconfirmed: 0,
             missed: 0,
+            unclear: Vec::new(),
             first_violation_at: None,
             found: Vec::new(),
             space,
@@ -247,6 +241,7 @@ impl Search<'_, '_> {
         progress: &mut (impl FnMut(&Progress<'_>) + Send),
     ) -> Result<(), TrialError> {
         let begun = Instant::now();
+        let aimed = strategy.aims();
         loop {
             let shard = self.options.shard;
             let mut round = strategy.round();
@@ -264,7 +259,11 @@ impl Search<'_, '_> {
                 };
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
-                let judgement = judgement_in_search(&outcome.verdict);
+                let unclear = unclear(&outcome.verdict, aimed);
+                let judgement = match (outcome.verdict.judgement, &unclear) {
+                    (Judgement::Inconclusive, None) => Judgement::Holds,
+                    (judgement, _) => judgement,
+                };
                 let explored = Explored {
                     candidate,
                     lines: &outcome.lines,
@@ -281,10 +280,15 @@ impl Search<'_, '_> {
                 progress(&Progress {
                     number: self.told.schedules,
                     candidate,
-                    outcome: &outcome,
                     judgement,
                     remark: strategy.remark(&explored),
                 });
+                if let (Judgement::Inconclusive, Some((name, why))) = (judgement, unclear) {
+                    self.unclear(name, why);
+                    return Ok(true);
+                }
+                let missed = outcome.verdict.judgement == Judgement::Inconclusive;
+                self.told.missed += u64::from(missed);
                 self.count(candidate, &outcome.verdict)
             })?;
             self.told.took = begun.elapsed().saturating_sub(self.confirming);
@@ -298,30 +302,34 @@ impl Search<'_, '_> {
 
     /// Takes a result into account; whether the search goes on.
     fn count(&mut self, candidate: &Candidate, verdict: &Verdict) -> Result<bool, TrialError> {
-        match judgement_in_search(verdict) {
-            Judgement::Inconclusive => self.told.inconclusive += 1,
-            Judgement::Violated => {
-                let Some(failure) = Failure::of(verdict) else {
-                    return Ok(true);
-                };
-                let known = self.told.found.iter().any(|one| one.failure == failure);
-                if !known && !self.confirm(candidate, &failure)? {
-                    return Ok(!self.told.interrupted);
-                }
-                self.told.violations += 1;
-                self.told
-                    .first_violation_at
-                    .get_or_insert(self.told.schedules);
-                if !self.options.all {
-                    self.told.stopped = true;
-                    return Ok(false);
-                }
-            }
-            Judgement::Holds | Judgement::NotJudged => {
-                self.told.missed += u64::from(verdict.judgement == Judgement::Inconclusive);
-            }
+        let Some(failure) = Failure::of(verdict) else {
+            return Ok(true);
+        };
+        let known = self.told.found.iter().any(|one| one.failure == failure);
+        if !known && !self.confirm(candidate, &failure)? {
+            return Ok(!self.told.interrupted);
         }
-        Ok(true)
+        self.told.violations += 1;
+        self.told
+            .first_violation_at
+            .get_or_insert(self.told.schedules);
+        self.told.stopped = !self.options.all;
+        Ok(self.options.all)
+    }
+
+    /// Takes into account that the schedule could not be judged.
+    fn unclear(&mut self, name: String, why: String) {
+        self.told.inconclusive += 1;
+        let known = self.told.unclear.iter_mut().find(|one| one.name == name);
+        match known {
+            Some(known) => known.times += 1,
+            None => self.told.unclear.push(Unclear {
+                name,
+                why,
+                first: self.told.schedules,
+                times: 1,
+            }),
+        }
     }
 
     /// Makes the whole run, and the one without the witness. Whether it failed there, too.
@@ -362,6 +370,26 @@ impl Search<'_, '_> {
         });
         Ok(true)
     }
+}
+
+/// Guards that say whether a schedule came to what it was made for.
+const AIM: [&str; 3] = ["stops-reached", "faults-fired", "wrote"];
+
+/// Why a run cannot be judged: its name and a sentence. Where schedules are drawn and not aimed, one
+/// whose stop was not reached or whose fault did not fire is a schedule like any other.
+fn unclear(verdict: &Verdict, aimed: bool) -> Option<(String, String)> {
+    let invariants = verdict
+        .invariants
+        .iter()
+        .filter(|one| one.judgement == Judgement::Inconclusive)
+        .map(|one| (one.name.to_string(), one.why.clone()));
+    let guards = verdict
+        .guards
+        .iter()
+        .filter(|guard| !guard.met)
+        .filter(|guard| aimed || !AIM.contains(&guard.name.as_str()))
+        .map(|guard| (format!("guard {}", guard.name), guard.why.clone()));
+    guards.chain(invariants).next()
 }
 
 /// Makes a directory, and those above it.

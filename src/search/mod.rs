@@ -26,7 +26,7 @@ pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
 pub use explore::{
-    Commute, Exploration, Failure, Found, Independence, Progress, SearchOptions, explore,
+    Commute, Exploration, Failure, Found, Independence, Progress, SearchOptions, Unclear, explore,
     never_independent,
 };
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};

@@ -188,23 +188,29 @@ fn one_line_not_printed_violates_honest_exit() {
 
 #[test]
 fn one_lost_session_and_exit_0_violates_honest_exit() {
+    // The connection was not the pod's to close, and the pod had more to do.
     let mut story = Story::of(&["a"]);
-    story.works("a");
+    story.start("a", 3).lock("a.0").write("a.1", "public.t");
+    story.unlock("a.0").lost("a.2", ClosedBy::Client);
+    story.write("a.1", "public.u").succeeds("a");
     let good = story.end();
-    assert_violated(&good, &[]);
-    // The connection was not the pod's to close, and no Terminate came before.
-    let bad = without(
-        good,
-        1,
-        |event| matches!(event, Event::StepHeld { request, .. } if request.terminate),
-    );
-    assert_violated(&bad, &[]);
-    let bad = change(bad, 1, |event| match event {
+    assert!(said(&good, HonestExit).judgement != Judgement::Violated);
+    let by_server = |event: &mut Event| match event {
         Event::ConnectionClosed { by, .. } => {
             *by = ClosedBy::Server;
             true
         }
         _ => false,
-    });
-    assert_violated(&bad, &[HonestExit]);
+    };
+    let bad = change(good, 0, by_server);
+    assert!(said(&bad, HonestExit).judgement == Judgement::Violated);
+    // A pod that asks for nothing more need not see that a session of its went before it left.
+    let mut story = Story::of(&["a"]);
+    story.works("a");
+    let left = without(
+        story.end(),
+        1,
+        |event| matches!(event, Event::StepHeld { request, .. } if request.terminate),
+    );
+    assert_violated(&change(left, 1, by_server), &[]);
 }

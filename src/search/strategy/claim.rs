@@ -32,13 +32,13 @@ pub fn claim(kind: Kind, space: &Space, tally: &Tally) -> String {
     if explored == 0 {
         return "no schedule was run: nothing is known".to_owned();
     }
-    let (schedules, of) = (schedules(explored), "could not be judged");
     if violated > 0 {
-        return match kind {
-            Kind::Draws => format!("{violated} of {schedules} failed"),
-            Kind::Enumeration => format!("{violated} of the {schedules} that were run failed"),
+        return match explored {
+            1 => "the one schedule that was run failed".to_owned(),
+            _ => format!("{violated} of the {explored} schedules that were run failed"),
         };
     }
+    let (schedules, of) = (schedules(explored), "could not be judged");
     match kind {
         Kind::Draws if inconclusive > 0 => format!(
             "none of {schedules} was seen to fail, but {inconclusive} {of}; they may have failed, \
@@ -91,6 +91,7 @@ fn enumerated(space: &Space, tally: &Tally) -> String {
     }
     let but = but.join("; ");
     match total {
+        Some(1) if done >= 1 && but.is_empty() => "the only schedule that there is held".to_owned(),
         Some(total) if total <= done && but.is_empty() => {
             format!("all schedules held: {total} of {total}{left_out}")
         }
@@ -140,7 +141,11 @@ mod tests {
         assert!(of(tally(1_000_000, 0, 0)).ends_with("below 3.0e-6"));
         assert!(!of(tally(100, 0, 1)).contains("below"));
         assert!(of(tally(100, 0, 1)).contains("1 could not be judged"));
-        assert_eq!(of(tally(100, 3, 1)), "3 of 100 schedules failed");
+        assert_eq!(
+            of(tally(100, 3, 1)),
+            "3 of the 100 schedules that were run failed"
+        );
+        assert_eq!(of(tally(1, 1, 0)), "the one schedule that was run failed");
         assert!(of(tally(0, 0, 0)).contains("nothing is known"));
     }
 

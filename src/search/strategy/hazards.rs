@@ -84,7 +84,7 @@ impl Hazards {
             Some(hazard) => (hazard.schedule(), hazard.title.clone()),
             None => (
                 Vec::new(),
-                "one after the other: what is wrong even so".to_owned(),
+                "one pod after the other: what is wrong even so".to_owned(),
             ),
         };
         Candidate {
@@ -141,6 +141,19 @@ impl Strategy for Hazards {
 
     fn kind(&self) -> Kind {
         Kind::Enumeration
+    }
+
+    fn promise(&self) -> Option<String> {
+        let parts = if self.again {
+            ""
+        } else {
+            "; in a search that is split only clean and serial runs are looked at for conflicts, not \
+             the schedules themselves"
+        };
+        Some(format!(
+            "these are the orders that conflicts of executed steps suggest, not all there are \
+             (--strategy preemptions and pct look further){parts}"
+        ))
     }
 
     fn remark(&self, explored: &Explored<'_>) -> Option<String> {

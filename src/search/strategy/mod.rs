@@ -101,6 +101,12 @@ pub trait Strategy: Send {
     /// Whether its draws are independent, or it enumerates.
     fn kind(&self) -> Kind;
 
+    /// Whether each of its schedules is made for something: a run in which a stop was not reached or a
+    /// fault did not fire then says nothing. Of random schedules it says as much as any other.
+    fn aims(&self) -> bool {
+        true
+    }
+
     /// What it has to say of a schedule that it has just learned of, as a sentence.
     fn remark(&self, _explored: &Explored<'_>) -> Option<String> {
         None

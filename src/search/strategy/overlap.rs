@@ -75,6 +75,10 @@ impl Strategy for Overlap {
     fn kind(&self) -> Kind {
         Kind::Draws
     }
+
+    fn aims(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

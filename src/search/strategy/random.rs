@@ -189,6 +189,10 @@ impl Strategy for Random {
     fn kind(&self) -> Kind {
         Kind::Draws
     }
+
+    fn aims(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

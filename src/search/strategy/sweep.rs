@@ -121,6 +121,11 @@ impl Strategy for Sweep {
     fn kind(&self) -> Kind {
         Kind::Enumeration
     }
+
+    /// A fault cannot fire at every point (after a pod's last step it may be gone).
+    fn aims(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use postgres_protocol::message::frontend;
 use super::*;
 use crate::wire::frame::take_message;
 
+mod errors;
 mod needs;
 
 fn feed(cycle: &mut Cycle, bytes: &BytesMut) -> Output {

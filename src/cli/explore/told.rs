@@ -1,0 +1,170 @@
+//! The result of a search, as it is told.
+//!
+//! Owns the words and the JSON document. Knows nothing of how it came about.
+
+use std::path::Path;
+
+use crate::cli::common::{Talk, millis};
+use crate::cli::finding::Kept;
+use crate::history::ServerFacts;
+use crate::report::{ExploreJson, SpaceJson, count, wrap};
+use crate::search::strategy::{Kind, Shard};
+use crate::search::{Exploration, Unclear};
+
+/// A search that has come to its end.
+pub(super) struct Told {
+    pub exploration: Exploration,
+    pub kept: Vec<Kept>,
+    pub claim: String,
+    pub promise: Option<String>,
+    pub kind: Kind,
+    pub settings: String,
+    pub pods: usize,
+    pub shard: Shard,
+    pub seed: Option<u64>,
+    pub server: ServerFacts,
+    pub subject: String,
+    pub jobs: usize,
+    /// Whether there was a lock to judge.
+    pub locks: bool,
+}
+
+/// Tells people.
+pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
+    let exploration = &result.exploration;
+    let seconds = exploration.took.as_secs_f64();
+    talk.result("");
+    if exploration.interrupted {
+        talk.result("interrupted; this is what was found so far:");
+    }
+    talk.result(&format!(
+        "{} in {seconds:.1} s ({:.1} a second, {} at once): {} failed, {} unclear",
+        count(exploration.schedules, "schedule"),
+        exploration.schedules as f64 / seconds.max(1e-9),
+        result.jobs,
+        exploration.violations,
+        exploration.inconclusive + exploration.unconfirmed
+    ));
+    for line in unclear_lines(&exploration.unclear, exploration.unconfirmed) {
+        talk.result(&line);
+    }
+    talk.result(&wrap("means", &result.claim));
+    if exploration.missed > 0 {
+        talk.result(&wrap(
+            "missed",
+            &format!(
+                "in {} of them a fault did not fire or a stop was not reached; they held, and say \
+                 nothing of that point",
+                exploration.missed
+            ),
+        ));
+    }
+    if let Some(promise) = &result.promise {
+        talk.result(&wrap("", promise));
+    }
+    if exploration.space.pruned > 0 && result.kind == Kind::Enumeration {
+        let run = exploration.schedules as f64;
+        let all = run + exploration.space.pruned as f64;
+        talk.result(&wrap(
+            "reduction",
+            &format!(
+                "{:.1} times: {} run, standing for {}",
+                all / run.max(1.0),
+                exploration.schedules,
+                exploration.schedules + exploration.space.pruned
+            ),
+        ));
+    }
+    if !result.locks {
+        talk.result(&wrap(
+            "not judged",
+            "same-session, work-under-lock, mutual-exclusion: there is no advisory lock",
+        ));
+    }
+    if !result.settings.starts_with("overlap") {
+        talk.result(&wrap(
+            "not tested",
+            "one request cycle at a time; races inside a statement, a function or a multi-statement \
+             query are what --strategy overlap is for",
+        ));
+    }
+    talk.say(&wrap("histories", &out.display().to_string()));
+}
+
+/// Why schedules could not be judged, a line each.
+pub(in crate::cli) fn unclear_lines(unclear: &[Unclear], unconfirmed: u64) -> Vec<String> {
+    let mut lines: Vec<String> = unclear
+        .iter()
+        .map(|one| {
+            let times = match one.times {
+                1 => format!("schedule {}", one.first),
+                times => format!("{times} schedules, the first of them number {}", one.first),
+            };
+            wrap("unclear", &format!("{times}: {}: {}", one.name, one.why))
+        })
+        .collect();
+    if unconfirmed > 0 {
+        lines.push(wrap(
+            "unclear",
+            &format!(
+                "{} failed at first, but not when run again as a whole",
+                count(unconfirmed, "schedule")
+            ),
+        ));
+    }
+    lines
+}
+
+impl Told {
+    /// As JSON.
+    pub fn document(self) -> ExploreJson {
+        let Self {
+            exploration, kept, ..
+        } = self;
+        let first = exploration.found.first();
+        let first_kept = kept.first();
+        let seconds = exploration.took.as_secs_f64();
+        ExploreJson {
+            lockproof: env!("CARGO_PKG_VERSION").to_owned(),
+            strategy: self.settings,
+            subject: self.subject,
+            pods: self.pods,
+            schedules: exploration.schedules,
+            violations: exploration.violations,
+            inconclusive: exploration.inconclusive,
+            unconfirmed: exploration.unconfirmed,
+            missed: exploration.missed,
+            first_violation_at: exploration.first_violation_at,
+            invariant: first.map(|found| found.failure.invariant),
+            sqlstate: first.and_then(|found| found.failure.sqlstate.clone()),
+            table: first.and_then(|found| found.failure.table.clone()),
+            constraint: first.and_then(|found| found.failure.constraint.clone()),
+            space: SpaceJson {
+                explored: exploration.schedules,
+                total: exploration.space.total,
+                pruned: exploration.space.pruned,
+                diverged: exploration.space.diverged,
+            },
+            schedules_per_second: exploration.schedules as f64 / seconds.max(1e-9),
+            shrunk: first_kept.and_then(|kept| kept.shrunk),
+            replay: first_kept.and_then(|kept| kept.replay),
+            schedule_file: first_kept.map(|kept| kept.file.clone()),
+            found: exploration
+                .found
+                .iter()
+                .zip(&kept)
+                .map(|(found, kept)| kept.json(found))
+                .collect(),
+            unclear: exploration.unclear,
+            claim: self.claim,
+            promise: self.promise,
+            shard: (self.shard.index(), self.shard.of()),
+            seed: self.seed,
+            interrupted: exploration.interrupted,
+            stopped_at_first: exploration.stopped,
+            server: self.server,
+            elapsed_ms: millis(exploration.took),
+            jobs: self.jobs,
+        }
+    }
+}

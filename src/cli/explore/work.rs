@@ -1,0 +1,353 @@
+//! One search from its clean runs to its result.
+//!
+//! Owns which strategy is made of the arguments, and what is said on the way. How findings are kept
+//! and how the result is told is not its affair.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::told::{Told, tell};
+use super::{ExploreArguments, StrategyName};
+use crate::cli::common::{Failure, Talk, unless_cancelled};
+use crate::cli::exit::Exit;
+use crate::cli::finding::{Finder, Kept};
+use crate::cli::subject::job;
+use crate::history::{Line, PodName};
+use crate::invariant::Judgement;
+use crate::report::{ExploreJson, count, wrap};
+use crate::scenario::Scenario;
+use crate::schedule::FaultKind;
+use crate::search::footprint::{Footprints, independent};
+use crate::search::strategy::{
+    Hazards, Overlap, Pct, Preemptions, Random, Shard, Strategy, Sweep, Tally, claim,
+};
+use crate::search::{
+    Commute, Exploration, Independence, SearchOptions, Stage, Trial, explore, never_independent,
+};
+use crate::server::Server;
+
+/// The most turns of a random schedule.
+const RANDOM_TURNS: usize = 8;
+/// How often the number of schedules is told where nothing else is.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A search in progress.
+pub(super) struct Work<'a> {
+    pub arguments: &'a ExploreArguments,
+    pub talk: Talk,
+    pub scenario: &'a Scenario,
+    pub shard: Shard,
+    pub out: &'a Path,
+}
+
+impl Work<'_> {
+    pub async fn explore(
+        &self,
+        server: Server,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<ExploreJson, Failure> {
+        let job = job(&self.scenario.subject)?;
+        let talk = self.talk;
+        let stage = unless_cancelled(cancel.clone(), async {
+            Ok(Stage::build(&server, &job).await?)
+        })
+        .await?;
+        let mut trial = unless_cancelled(cancel.clone(), async {
+            Ok(Trial::prepare(&stage, self.scenario, &job, None).await?)
+        })
+        .await?;
+        if self.arguments.strategy != StrategyName::Hazards && !self.reduces() {
+            trial = trial.lean();
+        }
+        self.tell_subject(&trial)?;
+        let mut strategy = self.strategy(&trial)?;
+        let catalog = trial.measured().catalog.clone();
+        let rules = trial.rules().clone();
+        // What a step touched is asked of one run at a time, and only by strategies that reduce.
+        let commute = move |lines: &[Line]| -> Commute {
+            let known = Footprints::of(lines, &catalog);
+            let rules = rules.clone();
+            Box::new(
+                move |one, other| match (known.step(one), known.step(other)) {
+                    (Some(one), Some(other)) => {
+                        independent(&one.footprint, &other.footprint, &rules)
+                    }
+                    _ => false,
+                },
+            )
+        };
+        let touched: &Independence<'_> = if self.reduces() {
+            &commute
+        } else {
+            &never_independent
+        };
+        let options = SearchOptions {
+            jobs: self.jobs(),
+            all: self.arguments.all,
+            shard: self.shard,
+            dir: self.out.to_owned(),
+            cancel: cancel.clone(),
+        };
+        talk.say("");
+        let hazards = self.arguments.strategy == StrategyName::Hazards;
+        let mut told = std::time::Instant::now();
+        let exploration = explore(&trial, &mut *strategy, touched, &options, |progress| {
+            if hazards || progress.judgement == Judgement::Violated {
+                talk.say(&wrap(
+                    &format!("{:>3} {}", progress.number, word(progress.judgement)),
+                    &progress.candidate.why,
+                ));
+                if let Some(remark) = &progress.remark {
+                    talk.say(&wrap("", remark));
+                }
+            } else if told.elapsed() >= EVERY {
+                told = std::time::Instant::now();
+                talk.say(&format!("  {} so far", count(progress.number, "schedule")));
+            }
+        })?;
+        let claim = claim(
+            strategy.kind(),
+            &exploration.space,
+            &Tally {
+                explored: exploration.schedules,
+                violated: exploration.violations,
+                inconclusive: exploration.inconclusive + exploration.unconfirmed,
+            },
+        );
+        // What a strategy promises is of interest where it found nothing.
+        let promise = strategy
+            .promise()
+            .filter(|_| exploration.violations == 0 && exploration.schedules > 0);
+        let kept = self.keep(&trial, &exploration, cancel)?;
+        let locks = !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some();
+        drop(trial);
+        stage.strike().await?;
+        let result = Told {
+            exploration,
+            kept,
+            claim,
+            promise,
+            kind: strategy.kind(),
+            settings: settings(self.arguments),
+            pods: self.scenario.pods.count,
+            shard: self.shard,
+            seed: self.draws().then_some(self.arguments.seed),
+            server: server.facts().clone(),
+            subject: job.text.clone(),
+            jobs: self.jobs(),
+            locks,
+        };
+        tell(&result, talk, self.out);
+        Ok(result.document())
+    }
+
+    fn jobs(&self) -> usize {
+        self.arguments.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            usize::from,
+        )
+    }
+
+    /// What the clean run showed, and what is wrong with it for a search.
+    fn tell_subject(&self, trial: &Trial<'_>) -> Result<(), Failure> {
+        let measured = trial.measured();
+        let baseline = &measured.baseline;
+        if trial.rules().protect.is_empty() {
+            return Err(Failure::new(
+                Exit::Inconclusive,
+                "the clean run wrote no table: there is nothing that a lock could guard. Does the \
+                 subject find work to do in a fresh database? (--schema, --prepare)",
+            ));
+        }
+        let locks: Vec<String> = measured.locks.iter().map(ToString::to_string).collect();
+        let locks = match locks.len() {
+            0 => "takes no advisory lock".to_owned(),
+            1 => format!("takes advisory lock {}", locks[0]),
+            _ => format!("takes advisory locks {}", locks.join(", ")),
+        };
+        let written: Vec<&str> = baseline
+            .written
+            .iter()
+            .map(|table| table.strip_prefix("public.").unwrap_or(table))
+            .collect();
+        self.talk.say(&wrap(
+            "clean run",
+            &format!(
+                "{}, writes {}; {locks}",
+                count(u64::from(baseline.steps), "step"),
+                written.join(", ")
+            ),
+        ));
+        if measured.locks.is_empty() && self.scenario.subject.lock.is_none() {
+            self.talk.say(&wrap(
+                "note",
+                "without a lock, whether it is kept cannot be judged (same-session, work-under-lock, \
+                 mutual-exclusion); what goes wrong without it can",
+            ));
+        }
+        if !baseline.unstable_steps.is_empty() {
+            self.talk.say(&wrap(
+                "note",
+                &format!(
+                    "the subject does not do the same in every serial run, so a replay may differ, \
+                     too; what differs: {}",
+                    baseline.unstable_steps.join("; ")
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn strategy(&self, trial: &Trial<'_>) -> Result<Box<dyn Strategy>, Failure> {
+        let arguments = self.arguments;
+        let pods = trial.pods();
+        let steps = trial.measured().baseline.steps;
+        let all_steps = u64::from(steps) * pods as u64;
+        Ok(match arguments.strategy {
+            StrategyName::Hazards => Box::new(self.hazards(trial)),
+            StrategyName::Preemptions => Box::new(Preemptions::new(
+                pods,
+                arguments.preemptions,
+                !arguments.unreduced,
+                self.shard,
+            )),
+            StrategyName::Pct => Box::new(Pct::new(
+                pods,
+                all_steps,
+                arguments.depth,
+                arguments.schedules,
+                arguments.seed,
+            )),
+            StrategyName::Sweep => Box::new(Sweep::new(sweep_kinds(), steps)),
+            StrategyName::Overlap => {
+                let pairs = self.hazards(trial).pairs();
+                if pairs.is_empty() {
+                    return Err(Failure::new(
+                        Exit::Inconclusive,
+                        "there is no schedule to run: no two steps of two pods conflict, or a lock keeps \
+                         all of them apart, so letting them go at the same moment would show nothing",
+                    ));
+                }
+                let each = (arguments.schedules / pairs.len() as u64).max(1);
+                Box::new(Overlap::new(pairs, each))
+            }
+            StrategyName::Random => Box::new(Random::new(
+                pods,
+                RANDOM_TURNS,
+                steps,
+                !arguments.no_faults,
+                arguments.schedules,
+                arguments.seed,
+            )),
+        })
+    }
+
+    /// Whether the strategy leaves out what is equivalent to what was run.
+    fn reduces(&self) -> bool {
+        self.arguments.strategy == StrategyName::Preemptions && !self.arguments.unreduced
+    }
+
+    fn hazards(&self, trial: &Trial<'_>) -> Hazards {
+        let measured = trial.measured();
+        let mut runs = vec![measured.clean.clone()];
+        runs.extend(measured.serial.iter().cloned());
+        Hazards::new(
+            runs,
+            measured.catalog.clone(),
+            trial.rules().clone(),
+            (0..trial.pods()).map(PodName::of_index).collect(),
+            self.shard.of() == 1,
+        )
+    }
+
+    fn keep(
+        &self,
+        trial: &Trial<'_>,
+        exploration: &Exploration,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<Vec<Kept>, Failure> {
+        let finder = Finder {
+            trial,
+            scenario: self.scenario,
+            talk: self.talk,
+            cancel,
+            shrink: !self.arguments.no_shrink,
+            times: self.arguments.times,
+            save: self.arguments.save.as_deref(),
+        };
+        exploration
+            .found
+            .iter()
+            .map(|found| finder.keep(found))
+            .collect()
+    }
+
+    fn draws(&self) -> bool {
+        matches!(
+            self.arguments.strategy,
+            StrategyName::Pct | StrategyName::Random
+        )
+    }
+}
+
+/// The strategy with its settings: what two parts of one search have in common.
+fn settings(arguments: &ExploreArguments) -> String {
+    match arguments.strategy {
+        StrategyName::Hazards => "hazards".to_owned(),
+        StrategyName::Preemptions => format!(
+            "preemptions = {}{}",
+            arguments.preemptions,
+            if arguments.unreduced {
+                ", unreduced"
+            } else {
+                ""
+            }
+        ),
+        StrategyName::Pct => format!(
+            "pct, depth {}, {}, seed {}",
+            arguments.depth,
+            count(arguments.schedules, "schedule"),
+            arguments.seed
+        ),
+        StrategyName::Sweep => "sweep".to_owned(),
+        StrategyName::Overlap => {
+            format!("overlap, {}", count(arguments.schedules, "schedule"))
+        }
+        StrategyName::Random => format!(
+            "random{}, {}, seed {}",
+            if arguments.no_faults {
+                " without faults"
+            } else {
+                ""
+            },
+            count(arguments.schedules, "schedule"),
+            arguments.seed
+        ),
+    }
+}
+
+/// What a sweep does to a pod and its sessions.
+fn sweep_kinds() -> Vec<FaultKind> {
+    vec![
+        FaultKind::Kill,
+        FaultKind::Terminate {
+            grace: Duration::from_millis(500),
+        },
+        FaultKind::Error {
+            sqlstate: "53100".to_owned(),
+        },
+        FaultKind::TerminateBackend,
+        FaultKind::CancelBackend,
+        FaultKind::Reset,
+    ]
+}
+
+fn word(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Holds => "held",
+        Judgement::Violated => "FAILED",
+        Judgement::Inconclusive | Judgement::NotJudged => "unclear",
+    }
+}
