@@ -13,7 +13,7 @@ use lockproof::server::{Server, ServerChoice, ServerOptions};
 use tokio::sync::watch;
 
 /// Schedules of each search.
-const SCHEDULES: u64 = 60;
+const SCHEDULES: u64 = 200;
 /// Schedules with a server of their own.
 const ALONE: u64 = 5;
 
