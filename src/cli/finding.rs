@@ -211,7 +211,7 @@ impl Finder<'_> {
             talk.say(&wrap("reported", report));
         }
         if let Confirmation::NotPossible(why) = &outcome.confirmation {
-            talk.say(&wrap("unconfirmed", why));
+            talk.say(&wrap("not confirmed", why));
         }
     }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use super::error::TrialError;
-use super::explore::{Failure, Found, make};
+use super::explore::{Found, make};
+use super::failure::Failure;
 use super::replay::{Replays, replay};
 use super::shrink::{Failed, Progress, Shrink, recorded};
 use super::trial::{Outcome, Trial};
