@@ -263,6 +263,11 @@ impl Search<'_, '_> {
     /// Takes into account that the schedule could not be judged.
     fn unclear(&mut self, name: String, why: String) {
         self.told.inconclusive += 1;
+        self.note(name, why);
+    }
+
+    /// Keeps a reason, once.
+    fn note(&mut self, name: String, why: String) {
         let known = self.told.unclear.iter_mut().find(|one| one.name == name);
         match known {
             Some(known) => known.times += 1,
@@ -286,7 +291,6 @@ impl Search<'_, '_> {
         let begun = Instant::now();
         let number = self.told.found.len() + 1;
         let dir = self.options.dir.join(format!("failure-{number}"));
-        make(&dir)?;
         let together = candidate.schedule.has_together();
         let mut confirmed = None;
         for _ in 0..if together { MEETINGS } else { 1 } {
@@ -304,11 +308,15 @@ impl Search<'_, '_> {
             }
         }
         if confirmed.is_none() && together {
-            confirmed = Some((failure.clone(), alone(seen, &dir)?));
+            confirmed = Some((failure.clone(), alone(seen.clone(), &dir)?));
         }
         self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
-            self.told.unconfirmed += u64::from(!self.told.interrupted);
+            if !self.told.interrupted {
+                self.told.unconfirmed += 1;
+                let why = failure.words(&seen.verdict);
+                self.note("failed once, not when run again".to_owned(), why);
+            }
             return Ok(false);
         };
         self.told.found.push(Found {
@@ -322,7 +330,16 @@ impl Search<'_, '_> {
         Ok(true)
     }
 
+    /// The whole run, with nothing in its directory of one before it.
     fn whole(&self, schedule: &Schedule, dir: &Path) -> Result<Option<Outcome>, TrialError> {
+        let cleared = std::fs::remove_dir_all(dir);
+        if dir.exists() {
+            cleared.map_err(|cause| TrialError::Write {
+                path: dir.to_owned(),
+                cause,
+            })?;
+        }
+        make(dir)?;
         let trial = self.workers.trial;
         let cancel = self.options.cancel.clone();
         self.workers.on_own_runtime(async {

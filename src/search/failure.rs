@@ -57,4 +57,15 @@ impl Failure {
                 one.findings.is_empty() || one.findings.iter().any(|finding| self.is(finding))
             })
     }
+
+    /// What a verdict says of it, in a sentence.
+    #[must_use]
+    pub fn words(&self, verdict: &Verdict) -> String {
+        let why = verdict
+            .of(self.invariant)
+            .filter(|one| one.judgement == Judgement::Violated)
+            .and_then(|one| one.findings.iter().find(|finding| self.is(finding)))
+            .map_or("", |finding| &finding.why);
+        format!("{}: {why}", self.invariant)
+    }
 }
