@@ -29,9 +29,9 @@ pub enum StrategyName {
     Preemptions,
     /// Random priorities with change points (PCT)
     Pct,
-    /// Each fault at each step and point of a pod
+    /// Each fault at each step and point of pod a, while b waits
     Sweep,
-    /// The two steps of a hazard let go at the same moment, again and again
+    /// Two conflicting steps let go at the same moment, again and again
     Overlap,
     /// Random turns and faults
     Random,
@@ -56,15 +56,15 @@ pub struct ExploreArguments {
     #[arg(long)]
     pub unreduced: bool,
 
-    /// One change point less than this many (pct)
+    /// Depth of the bugs that are looked for: one priority change less in a schedule (pct)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: u32,
 
-    /// How many random schedules (pct, random, overlap)
+    /// How many random schedules (pct, random; overlap: shared among its pairs)
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub schedules: u64,
 
-    /// Where random draws start
+    /// Seed of random draws (pct, random)
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
@@ -72,7 +72,7 @@ pub struct ExploreArguments {
     #[arg(long)]
     pub no_faults: bool,
 
-    /// How many pods
+    /// How many pods [default: 2, or the scenario's]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=26))]
     pub pods: Option<u8>,
 
@@ -80,12 +80,12 @@ pub struct ExploreArguments {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
 
-    /// Run only this part of the schedules, such as 0/4 [default: all; of I/N a bare N takes I from
-    /// JOB_COMPLETION_INDEX]
+    /// Run only one part of the schedules: I/N, I from 0; N alone takes I from JOB_COMPLETION_INDEX
+    /// [default: all]
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
 
-    /// Keep the shrunk failure in this directory, as a scenario file
+    /// Keep each failure in this directory, as a scenario file
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
 
@@ -93,11 +93,12 @@ pub struct ExploreArguments {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
 
-    /// Tell a failure as it was found
+    /// Keep a failure as it was found, without shrinking and replays
     #[arg(long)]
     pub no_shrink: bool,
 
-    /// Take subject, pods and rules from a scenario file
+    /// Take subject, pods and rules from a scenario file; not together with --schema, --prepare,
+    /// --seeder
     #[arg(long, value_name = "FILE", conflicts_with_all = ["schema", "prepare", "seeder"])]
     pub scenario: Option<PathBuf>,
 
@@ -110,7 +111,7 @@ pub struct ExploreArguments {
     pub prepare: Option<String>,
 
     /// The lock of the built-in subject, where no CMD is given
-    #[arg(long, value_name = "LOCK", default_value = "none", value_parser = clap::builder::PossibleValuesParser::new(scenario::SEEDER_LOCKS))]
+    #[arg(long, value_name = "LOCK", default_value = "none", conflicts_with = "command", value_parser = clap::builder::PossibleValuesParser::new(scenario::SEEDER_LOCKS))]
     pub seeder: String,
 
     /// Which server
@@ -122,7 +123,7 @@ pub struct ExploreArguments {
     pub output: OutputArguments,
 
     /// The subject: a command that uses DATABASE_URL or the PG* variables [default: the built-in
-    /// seeder]
+    /// seeder, without its lock]
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
 }

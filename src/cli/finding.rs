@@ -67,7 +67,7 @@ impl Finder<'_> {
     /// When the harness cannot do its work or the file cannot be written.
     pub fn keep(&self, found: &Found) -> Result<Kept, Failure> {
         let talk = self.talk;
-        let what = sentence(found);
+        let what = found.failure.words(&found.outcome.verdict);
         talk.result(&format!("\n{}", wrap("found", &what)));
         if !self.shrink {
             return self.as_found(found, what);
@@ -211,7 +211,7 @@ impl Finder<'_> {
             talk.say(&wrap("reported", report));
         }
         if let Confirmation::NotPossible(why) = &outcome.confirmation {
-            talk.say(&wrap("unconfirmed", why));
+            talk.say(&wrap("not confirmed", why));
         }
     }
 
@@ -262,9 +262,11 @@ impl Finder<'_> {
         };
         self.talk
             .result(&wrap("kept as", &file.display().to_string()));
-        self.talk.result(&wrap(
-            "again with",
-            &format!("lockproof run {}", file.display()),
+        // On one line, to be copied.
+        self.talk.result(&format!(
+            "{}lockproof run {}",
+            wrap("again with", ""),
+            file.display()
         ));
         Ok(file)
     }
@@ -327,20 +329,6 @@ fn all_end(moves: &[Move], pods: usize) -> bool {
             |one| matches!(one, Move::Turn(turn) if turn.pod == pod && turn.until == Stop::End),
         )
     })
-}
-
-/// What was found, in a sentence.
-fn sentence(found: &Found) -> String {
-    let finding = found
-        .outcome
-        .verdict
-        .invariants
-        .iter()
-        .filter(|one| one.name == found.failure.invariant && one.judgement == Judgement::Violated)
-        .flat_map(|one| &one.findings)
-        .find(|finding| found.failure.is(finding));
-    let why = finding.map_or_else(String::new, |finding| finding.why.clone());
-    format!("{}: {why}", found.failure.invariant)
 }
 
 /// A title for the scenario file.

@@ -14,7 +14,7 @@ use crate::search::strategy::{Kind, Space, Tally, claim};
 /// Options of `merge`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MergeArguments {
-    /// What `explore --out` wrote, one directory a part (or the explore.json in it)
+    /// The --out directory of each part (or the explore.json in it)
     #[arg(required = true, value_name = "DIR")]
     pub parts: Vec<PathBuf>,
 
@@ -57,7 +57,7 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
         merged.violations,
         merged.inconclusive + merged.unconfirmed
     ));
-    for line in unclear_lines(&merged.unclear, merged.unconfirmed) {
+    for line in unclear_lines(&merged.unclear) {
         talk.result(&line);
     }
     for found in &merged.found {
@@ -207,7 +207,14 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
             .iter()
             .map(|part| part.space.total)
             .collect::<Option<Vec<u64>>>()
-            .and_then(|totals| totals.into_iter().max()),
+            .and_then(|totals| {
+                // A strategy that finds its schedules as it goes knows its own only.
+                if first.strategy.starts_with("preemptions") {
+                    Some(totals.into_iter().sum())
+                } else {
+                    totals.into_iter().max()
+                }
+            }),
         pruned: sum(|part| part.space.pruned),
         diverged: sum(|part| part.space.diverged),
     };

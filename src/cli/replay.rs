@@ -86,7 +86,7 @@ pub async fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
             n = replays.of
         ));
         if let Some(difference) = &replays.first_difference {
-            talk.result(&format!("  first difference: {difference}"));
+            talk.result(&wrap("difference", difference));
         }
         Ok(ReplayJson {
             file,

@@ -25,8 +25,25 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
     if !all && !holding.is_empty() {
         let _ = writeln!(out, "{}", wrap("holds", &holding.join(", ")));
     }
+    let mut told_already: Vec<&str> = Vec::new();
     for one in &verdict.invariants {
         if one.judgement == Judgement::Holds && !all {
+            continue;
+        }
+        if one.judgement == Judgement::NotJudged && !all {
+            // Those with one reason are told together.
+            if told_already.contains(&one.why.as_str()) {
+                continue;
+            }
+            told_already.push(&one.why);
+            let names: Vec<&str> = verdict
+                .invariants
+                .iter()
+                .filter(|other| other.judgement == Judgement::NotJudged && other.why == one.why)
+                .map(|other| other.name.name())
+                .collect();
+            let text = format!("{}: {}", names.join(", "), one.why);
+            let _ = writeln!(out, "{}", wrap(&one.judgement.to_string(), &text));
             continue;
         }
         let label = one.judgement.to_string();

@@ -9,7 +9,7 @@ use super::answer::read_error;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Link;
-use crate::history::{ClosedBy, ConnectionName, Delivery, Event, Session, StepId};
+use crate::history::{ClosedBy, ConnectionName, Delivery, Event, PodName, Session, StepId};
 use crate::pod::PodEvent;
 use crate::wire::{Answer, CloseCause, ConnectionEvent, WireEvent};
 
@@ -55,9 +55,26 @@ impl Conductor<'_> {
             PodEvent::Exited { pod, code, signal } => {
                 if let Some(member) = self.members.get_mut(&pod) {
                     member.exited = Some((code, signal));
+                    member.exit_unwritten = true;
                 }
-                self.note(Event::PodExited { pod, code, signal });
+                // What it was told before it left is written first.
+                if !self.owes_ending(&pod) {
+                    self.write_exit(&pod);
+                }
             }
+        }
+    }
+
+    /// Writes down that a pod has exited, once.
+    pub(super) fn write_exit(&mut self, pod: &PodName) {
+        let Some(member) = self.members.get_mut(pod) else {
+            return;
+        };
+        if let Some((code, signal)) = member.exited
+            && std::mem::take(&mut member.exit_unwritten)
+        {
+            let pod = pod.clone();
+            self.note(Event::PodExited { pod, code, signal });
         }
     }
 

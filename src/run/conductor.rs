@@ -293,6 +293,7 @@ impl<'a> Conductor<'a> {
                 repeats: Repeats::default(),
                 tls_demanded: false,
                 owed: 0,
+                exit_unwritten: false,
             },
         );
         Ok(())

@@ -318,6 +318,7 @@ impl Conductor<'_> {
             member.owed = member.owed.saturating_sub(1);
         }
         let paid = member.owed == 0;
+        let pod = connection.pod.clone();
         let held: Vec<StepId> = member.links.values().filter_map(|link| link.held).collect();
         if let Some(by) = self
             .link(&connection)
@@ -327,6 +328,9 @@ impl Conductor<'_> {
         }
         for id in held.into_iter().filter(|_| paid) {
             self.write_arrival(id);
+        }
+        if paid {
+            self.write_exit(&pod);
         }
     }
 

@@ -50,6 +50,10 @@ impl Conductor<'_> {
         for id in answered {
             self.note_done(id);
         }
+        let names: Vec<_> = self.members.keys().cloned().collect();
+        for name in names {
+            self.write_exit(&name);
+        }
         let held: Vec<ConnectionName> = self
             .members
             .values()

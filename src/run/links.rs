@@ -32,6 +32,8 @@ pub(super) struct Member {
     pub tls_demanded: bool,
     /// Steps that have their answer, their ending still to be written down.
     pub owed: u32,
+    /// Its exit is still to be written down.
+    pub exit_unwritten: bool,
 }
 
 /// What a pod did last, as long as it only asked and no step of another pod came in between.

@@ -148,6 +148,7 @@ impl Conductor<'_> {
             && member.links.values().all(|link| link.gone);
         if over {
             member.ended = true;
+            self.write_exit(name);
             self.note(Event::PodEnded { pod: name.clone() });
         }
         over

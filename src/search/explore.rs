@@ -1,9 +1,10 @@
 //! A search: a strategy's schedules, run side by side, until one fails or all have been run.
 //!
-//! Owns the loop (rounds, shards, the order of results, when it is enough), what counts as one and
-//! the same failure, and that a failure is confirmed by a whole run before it is told. Knows
+//! Owns the loop (rounds, shards, the order of results, when it is enough), and that a failure is
+//! confirmed by a whole run before it is told. Knows
 //! nothing of how a strategy comes to its schedules, nor of how anything is shown.
 
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::error::TrialError;
+use super::failure::Failure;
 use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
-use super::trial::{Outcome, Trial};
+use super::trial::{Confirmation, HISTORY, Outcome, Trial};
 use super::workers::{Probed, Workers, becomes_true};
 use crate::history::{Line, StepId};
-use crate::invariant::{Finding, InvariantName, Judgement, Verdict};
+use crate::invariant::{Judgement, Verdict};
 use crate::schedule::Schedule;
 
 /// Whether two steps of a run are independent, for each run.
@@ -42,59 +44,6 @@ pub struct SearchOptions {
     pub dir: PathBuf,
     /// Becomes true at an interrupt.
     pub cancel: watch::Receiver<bool>,
-}
-
-/// What failures have in common that count as one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Failure {
-    /// The first of the invariants that are violated; an error counts before anything else.
-    pub invariant: InvariantName,
-    /// The SQLSTATE, where it is an error.
-    pub sqlstate: Option<String>,
-    /// The table, where one is named.
-    pub table: Option<String>,
-    /// The constraint, where one is named.
-    pub constraint: Option<String>,
-}
-
-impl Failure {
-    /// What a verdict's first finding says; `None` where nothing is violated.
-    #[must_use]
-    pub fn of(verdict: &Verdict) -> Option<Self> {
-        let violated = verdict
-            .invariants
-            .iter()
-            .find(|one| one.judgement == Judgement::Violated)?;
-        let finding = violated.findings.first().cloned().unwrap_or_default();
-        Some(Self::from_finding(violated.name, &finding))
-    }
-
-    fn from_finding(invariant: InvariantName, finding: &Finding) -> Self {
-        Self {
-            invariant,
-            sqlstate: finding.sqlstate.clone(),
-            table: finding.table.clone(),
-            constraint: finding.constraint.clone(),
-        }
-    }
-
-    /// Whether a finding of its invariant is this failure.
-    #[must_use]
-    pub fn is(&self, finding: &Finding) -> bool {
-        Self::from_finding(self.invariant, finding) == *self
-    }
-
-    /// Whether this verdict has the failure among its findings.
-    #[must_use]
-    pub fn is_in(&self, verdict: &Verdict) -> bool {
-        verdict
-            .invariants
-            .iter()
-            .filter(|one| one.name == self.invariant && one.judgement == Judgement::Violated)
-            .any(|one| {
-                one.findings.is_empty() || one.findings.iter().any(|finding| self.is(finding))
-            })
-    }
 }
 
 /// A failure that was found and confirmed.
@@ -289,7 +238,7 @@ impl Search<'_, '_> {
                 }
                 let missed = outcome.verdict.judgement == Judgement::Inconclusive;
                 self.told.missed += u64::from(missed);
-                self.count(candidate, &outcome.verdict)
+                self.count(candidate, *outcome)
             })?;
             self.told.took = begun.elapsed().saturating_sub(self.confirming);
             if !complete || self.told.interrupted || self.told.stopped {
@@ -301,12 +250,12 @@ impl Search<'_, '_> {
     }
 
     /// Takes a result into account; whether the search goes on.
-    fn count(&mut self, candidate: &Candidate, verdict: &Verdict) -> Result<bool, TrialError> {
-        let Some(failure) = Failure::of(verdict) else {
+    fn count(&mut self, candidate: &Candidate, outcome: Outcome) -> Result<bool, TrialError> {
+        let Some(failure) = Failure::of(&outcome.verdict) else {
             return Ok(true);
         };
         let known = self.told.found.iter().any(|one| one.failure == failure);
-        if !known && !self.confirm(candidate, &failure)? {
+        if !known && !self.confirm(candidate, &failure, outcome)? {
             return Ok(!self.told.interrupted);
         }
         self.told.violations += 1;
@@ -320,6 +269,11 @@ impl Search<'_, '_> {
     /// Takes into account that the schedule could not be judged.
     fn unclear(&mut self, name: String, why: String) {
         self.told.inconclusive += 1;
+        self.note(name, why);
+    }
+
+    /// Keeps a reason, once.
+    fn note(&mut self, name: String, why: String) {
         let known = self.told.unclear.iter_mut().find(|one| one.name == name);
         match known {
             Some(known) => known.times += 1,
@@ -332,32 +286,43 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Makes the whole run, and the one without the witness. Whether it failed there, too.
-    fn confirm(&mut self, candidate: &Candidate, failure: &Failure) -> Result<bool, TrialError> {
+    /// Makes the whole run, and the one without the witness. Whether it failed there, too. Steps that
+    /// are let go together need not meet again: then the run that showed it stands for itself.
+    fn confirm(
+        &mut self,
+        candidate: &Candidate,
+        failure: &Failure,
+        seen: Outcome,
+    ) -> Result<bool, TrialError> {
         let begun = Instant::now();
         let number = self.told.found.len() + 1;
         let dir = self.options.dir.join(format!("failure-{number}"));
-        make(&dir)?;
-        let trial = self.workers.trial;
-        let cancel = self.options.cancel.clone();
-        let outcome = self.workers.on_own_runtime(async {
-            tokio::select! {
-                biased;
-                () = becomes_true(cancel) => Ok(None),
-                outcome = trial.run_confirmed(&candidate.schedule, Some(&dir)) => outcome.map(Some),
+        let together = candidate.schedule.has_together();
+        let mut confirmed = None;
+        for _ in 0..if together { MEETINGS } else { 1 } {
+            let Some(outcome) = self.whole(&candidate.schedule, &dir)? else {
+                self.told.interrupted = true;
+                break;
+            };
+            // The run may be stopped at its first error and the whole of it show more, or it may end
+            // in another failure: the one that is told is the whole run's own.
+            let same = failure.is_in(&outcome.verdict);
+            let whole = Failure::of(&outcome.verdict);
+            if let Some(failure) = if same { Some(failure.clone()) } else { whole } {
+                confirmed = Some((failure, outcome));
+                break;
             }
-        })?;
+        }
+        if confirmed.is_none() && together {
+            confirmed = Some((failure.clone(), alone(seen.clone(), &dir)?));
+        }
         self.confirming += begun.elapsed();
-        let Some(outcome) = outcome else {
-            self.told.interrupted = true;
-            return Ok(false);
-        };
-        // The run may be stopped at its first error and the whole of it show more, or it may end in
-        // another failure: the one that is told is the whole run's own.
-        let same = failure.is_in(&outcome.verdict);
-        let whole = Failure::of(&outcome.verdict);
-        let Some(failure) = (if same { Some(failure.clone()) } else { whole }) else {
-            self.told.unconfirmed += 1;
+        let Some((failure, outcome)) = confirmed else {
+            if !self.told.interrupted {
+                self.told.unconfirmed += 1;
+                let why = failure.words(&seen.verdict);
+                self.note("failed once, not when run again".to_owned(), why);
+            }
             return Ok(false);
         };
         self.told.found.push(Found {
@@ -370,6 +335,48 @@ impl Search<'_, '_> {
         });
         Ok(true)
     }
+
+    /// The whole run, with nothing in its directory of one before it.
+    fn whole(&self, schedule: &Schedule, dir: &Path) -> Result<Option<Outcome>, TrialError> {
+        let cleared = std::fs::remove_dir_all(dir);
+        if dir.exists() {
+            cleared.map_err(|cause| TrialError::Write {
+                path: dir.to_owned(),
+                cause,
+            })?;
+        }
+        make(dir)?;
+        let trial = self.workers.trial;
+        let cancel = self.options.cancel.clone();
+        self.workers.on_own_runtime(async {
+            tokio::select! {
+                biased;
+                () = becomes_true(cancel) => Ok(None),
+                outcome = trial.run_confirmed(schedule, Some(dir)) => outcome.map(Some),
+            }
+        })
+    }
+}
+
+/// How often steps that are let go together get the chance to meet again.
+const MEETINGS: u32 = 10;
+
+/// A run that could not be repeated, written to its directory.
+fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
+    let path = dir.join(HISTORY);
+    let written = std::fs::File::create(&path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        for line in &seen.lines {
+            serde_json::to_writer(&mut file, line)?;
+            file.write_all(b"\n")?;
+        }
+        file.flush()
+    });
+    written.map_err(|cause| TrialError::Write { path, cause })?;
+    seen.confirmation = Confirmation::NotPossible(format!(
+        "the two steps were let go together {MEETINGS} more times, and did not meet so again"
+    ));
+    Ok(seen)
 }
 
 /// Guards that say whether a schedule came to what it was made for.

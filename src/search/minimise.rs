@@ -8,7 +8,8 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use super::error::TrialError;
-use super::explore::{Failure, Found, make};
+use super::explore::{Found, make};
+use super::failure::Failure;
 use super::replay::{Replays, replay};
 use super::shrink::{Failed, Progress, Shrink, recorded};
 use super::trial::{Outcome, Trial};
@@ -113,7 +114,7 @@ async fn small(
         let Some(outcome) = interrupt.unless(trial.probe(&schedule)).await? else {
             return Ok(Shrunk::Interrupted);
         };
-        hits += u32::from(found.failure.is_in(&outcome.verdict));
+        hits += u32::from(reproduces(&found.failure, &outcome));
     }
     if hits < STEADY {
         return flaky(trial, found, &schedule, hits, options).await;
@@ -133,7 +134,7 @@ async fn small(
             break;
         };
         let at = failing_step(&outcome, &found.failure);
-        shrink.told(found.failure.is_in(&outcome.verdict).then_some(Failed {
+        shrink.told(reproduces(&found.failure, &outcome).then_some(Failed {
             lines: &outcome.lines,
             at,
         }));
@@ -167,6 +168,18 @@ async fn small(
         interrupted: interrupted || replays.is_none(),
         replays,
     })))
+}
+
+/// Whether a run shows the failure, and is a test of what it was made for: a job that does not even
+/// write, a fault that does not fire, a stop that is not reached make no scenario. (A run that was
+/// stopped at its error has shown enough.)
+fn reproduces(failure: &Failure, outcome: &Outcome) -> bool {
+    let stopped = outcome
+        .lines
+        .iter()
+        .any(|line| matches!(line.event, Event::StoppedEarly { .. }));
+    failure.is_in(&outcome.verdict)
+        && (stopped || outcome.verdict.guards.iter().all(|guard| guard.met))
 }
 
 /// Counts how often the failure comes, after `before` of the first few runs.

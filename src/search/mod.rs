@@ -8,6 +8,7 @@ mod error;
 mod executed;
 mod expectation;
 mod explore;
+mod failure;
 pub mod footprint;
 pub mod hazard;
 mod minimise;
@@ -26,9 +27,10 @@ pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
 pub use explore::{
-    Commute, Exploration, Failure, Found, Independence, Progress, SearchOptions, Unclear, explore,
+    Commute, Exploration, Found, Independence, Progress, SearchOptions, Unclear, explore,
     never_independent,
 };
+pub use failure::Failure;
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};

@@ -61,19 +61,85 @@ pub async fn replay(
     Ok(replays)
 }
 
+/// Where two traces part: which pod, which of its steps, what was expected and what came.
 fn difference(expected: &[TraceEntry], came: &[TraceEntry]) -> Option<String> {
     let index = (0..expected.len().max(came.len()))
         .find(|index| expected.get(*index) != came.get(*index))?;
-    let show = |entry: Option<&TraceEntry>| {
-        entry.map_or_else(
-            || "nothing more".to_owned(),
-            |entry| entry.to_string().chars().take(160).collect(),
-        )
-    };
     Some(format!(
-        "entry {} of the trace: expected {}; came {}",
+        "at place {} of the trace: expected {}; came {}",
         index + 1,
-        show(expected.get(index)),
-        show(came.get(index))
+        told(expected, index),
+        told(came, index)
     ))
+}
+
+/// The longest part of a statement that is shown.
+const SHOWN: usize = 100;
+
+/// An entry in words: `step 2 of pod a (a.0), "insert into t …", done: INSERT 0 1`.
+fn told(trace: &[TraceEntry], index: usize) -> String {
+    let Some(entry) = trace.get(index) else {
+        return "nothing more".to_owned();
+    };
+    let pod = |entry: &TraceEntry| entry.connection.split('.').next().map(str::to_owned);
+    // A step that waits has further endings; the last one counts.
+    let before = trace
+        .iter()
+        .take(index)
+        .filter(|one| pod(one) == pod(entry))
+        .filter(|one| !["blocked", "needs-pod"].contains(&one.ending.as_str()))
+        .count();
+    let mut sql: String = entry.normal.chars().take(SHOWN).collect();
+    if sql.len() < entry.normal.len() {
+        sql.push('…');
+    }
+    let outcome = match entry.outcome.as_str() {
+        "" => String::new(),
+        outcome => format!(": {outcome}"),
+    };
+    format!(
+        "step {} of pod {} ({}), \"{sql}\", {}{outcome}",
+        before + 1,
+        pod(entry).unwrap_or_default(),
+        entry.connection,
+        entry.ending
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(connection: &str, ending: &str, normal: &str, outcome: &str) -> TraceEntry {
+        TraceEntry {
+            connection: connection.to_owned(),
+            ending: ending.to_owned(),
+            normal: normal.to_owned(),
+            outcome: outcome.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_difference_names_pod_step_and_both_sides() {
+        let expected = [
+            entry("b.0", "done", "begin", "BEGIN"),
+            entry("a.0", "blocked", "select pg_advisory_lock(?)", ""),
+            entry("a.0", "done", "select pg_advisory_lock(?)", "SELECT 1"),
+            entry("a.1", "done", "insert into t", "INSERT 0 1"),
+        ];
+        let mut came = expected.clone();
+        came[3].outcome = "23505".to_owned();
+        assert_eq!(
+            difference(&expected, &came).as_deref(),
+            Some(
+                "at place 4 of the trace: expected step 2 of pod a (a.1), \"insert into t\", done: \
+                 INSERT 0 1; came step 2 of pod a (a.1), \"insert into t\", done: 23505"
+            )
+        );
+        assert!(
+            difference(&expected, &expected[..3])
+                .is_some_and(|text| text.ends_with("came nothing more"))
+        );
+        assert_eq!(difference(&expected, &expected), None);
+    }
 }

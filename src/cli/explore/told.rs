@@ -45,7 +45,7 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
         exploration.violations,
         exploration.inconclusive + exploration.unconfirmed
     ));
-    for line in unclear_lines(&exploration.unclear, exploration.unconfirmed) {
+    for line in unclear_lines(&exploration.unclear) {
         talk.result(&line);
     }
     talk.result(&wrap("means", &result.claim));
@@ -92,8 +92,8 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
 }
 
 /// Why schedules could not be judged, a line each.
-pub(in crate::cli) fn unclear_lines(unclear: &[Unclear], unconfirmed: u64) -> Vec<String> {
-    let mut lines: Vec<String> = unclear
+pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
+    unclear
         .iter()
         .map(|one| {
             let times = match one.times {
@@ -102,17 +102,7 @@ pub(in crate::cli) fn unclear_lines(unclear: &[Unclear], unconfirmed: u64) -> Ve
             };
             wrap("unclear", &format!("{times}: {}: {}", one.name, one.why))
         })
-        .collect();
-    if unconfirmed > 0 {
-        lines.push(wrap(
-            "unclear",
-            &format!(
-                "{} failed at first, but not when run again as a whole",
-                count(unconfirmed, "schedule")
-            ),
-        ));
-    }
-    lines
+        .collect()
 }
 
 impl Told {

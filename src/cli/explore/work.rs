@@ -93,7 +93,7 @@ impl Work<'_> {
         talk.say("");
         let hazards = self.arguments.strategy == StrategyName::Hazards;
         let mut told = std::time::Instant::now();
-        let exploration = explore(&trial, &mut *strategy, touched, &options, |progress| {
+        let mut exploration = explore(&trial, &mut *strategy, touched, &options, |progress| {
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress.judgement)),
@@ -120,7 +120,9 @@ impl Work<'_> {
         let promise = strategy
             .promise()
             .filter(|_| exploration.violations == 0 && exploration.schedules > 0);
-        let kept = self.keep(&trial, &exploration, cancel)?;
+        let kept = self.keep(&trial, &exploration, cancel.clone())?;
+        // It may have come while a failure was made small.
+        exploration.interrupted |= *cancel.borrow();
         let locks = !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some();
         drop(trial);
         stage.strike().await?;

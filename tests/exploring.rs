@@ -1,0 +1,22 @@
+//! `lockproof explore` and `merge` as a user runs them: what is found with no hint, that it is made
+//! small and comes again, that parts of a search are the search, and that an interrupt loses nothing.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "exploring/built_in.rs"]
+mod built_in;
+#[path = "exploring/foreign.rs"]
+mod foreign;
+#[path = "exploring/interrupts.rs"]
+mod interrupts;
+#[path = "exploring/parts.rs"]
+mod parts;
+#[path = "bad_input/sandbox.rs"]
+mod sandbox;
+#[path = "exploring/strategies.rs"]
+mod strategies;
+mod support;
+#[path = "exploring/wrong.rs"]
+mod wrong;
+#[path = "exploring/yard.rs"]
+mod yard;

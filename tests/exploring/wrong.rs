@@ -1,0 +1,222 @@
+//! Subjects and files that a search can make nothing of, or not everything: one clear message each.
+
+use crate::sandbox::Done;
+use crate::yard::{Yard, locked, psql};
+
+/// Explores a shell script; the exit code and words of the answer.
+#[track_caller]
+fn says(script: &str, options: &[&str], code: i32, words: &[&str]) -> Done {
+    let yard = Yard::new();
+    yard.write("job.sh", script);
+    let done = yard.explored(options, &["sh", "job.sh"], "human");
+    done.fails(code, words);
+    done
+}
+
+#[test]
+fn a_job_that_writes_nothing_has_nothing_to_guard() {
+    says(
+        &psql(&["select 1", "select 2"]),
+        &[],
+        3,
+        &["the clean run wrote no table", "--schema, --prepare"],
+    );
+}
+
+#[test]
+fn a_job_with_no_lock_is_searched_and_told_what_cannot_be_judged() {
+    let done = says(
+        &psql(&["insert into t values (1)"]),
+        &["--strategy", "preemptions"],
+        0,
+        &["takes no advisory lock", "note without a lock"],
+    );
+    assert_eq!(done.text().matches("not judged").count(), 1, "{done}");
+}
+
+#[test]
+fn a_job_that_differs_from_run_to_run_is_told_with_the_steps_that_do() {
+    // A table of its own for each of two runs in turn, so that two clean runs always differ.
+    let script = "echo x >> \"$0.count\"; n=$(wc -l < \"$0.count\")\n\
+        exec psql -XqAt -c 'insert into t values (1)' -c \"select $((n % 2)) as run_$((n % 2))\"\n";
+    says(
+        script,
+        &["--strategy", "pct", "--schedules", "2"],
+        0,
+        &["does not do the same in every serial run", "as run_"],
+    );
+}
+
+#[test]
+fn replays_that_differ_name_pod_step_and_both_sides() {
+    let yard = Yard::new();
+    let script = "echo x >> \"$0.count\"; n=$(wc -l < \"$0.count\")\n\
+        exec psql -XqAt -c 'insert into t values (1)' -c \"select 1 as run_$n\"\n";
+    yard.write("job.sh", script);
+    let subject =
+        "title = \"t\"\n[subject]\ncommand = [\"sh\", \"job.sh\"]\nschema = \"schema.sql\"\n";
+    yard.write("it.toml", subject);
+    let done = yard.run(&["replay", "it.toml", "--times", "2"]);
+    assert_eq!(done.code, Some(0), "{done}");
+    for words in [
+        "the same verdict 2 of 2, the same trace 0 of 2",
+        "replay 1, at place 2 of the trace: expected step 2 of pod a (a.0), \"select ? as run_",
+        "came step 2 of pod a (a.0), \"select ? as run_",
+    ] {
+        assert!(done.text().contains(words), "no {words:?} in {done}");
+    }
+}
+
+#[test]
+fn a_job_that_polls_for_its_lock_is_searched() {
+    let script = r#"# It must keep the session of its lock: psql reads from a pipe.
+exec /usr/bin/env python3 - <<'P'
+import subprocess, sys
+psql = subprocess.Popen(["psql", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+def ask(sql):
+    psql.stdin.write(sql + ";\n"); psql.stdin.flush()
+    return psql.stdout.readline().strip()
+import time
+while ask("select pg_try_advisory_lock(4711)") != "t":
+    time.sleep(0.2)
+ask("insert into t values (1) returning a")
+ask("select pg_advisory_unlock(4711)")
+psql.stdin.close(); sys.exit(psql.wait())
+P
+"#;
+    says(
+        script,
+        &["--strategy", "preemptions"],
+        0,
+        &["takes advisory lock 4711", "schedules held"],
+    );
+}
+
+#[test]
+fn a_job_that_works_in_one_transaction_is_searched() {
+    let statements = [
+        "begin",
+        "lock table product in exclusive mode",
+        "delete from price",
+        "delete from product",
+        "insert into product values (1, 'soap')",
+        "commit",
+    ];
+    says(
+        &psql(&statements),
+        &["--strategy", "preemptions"],
+        0,
+        &["all schedules held"],
+    );
+}
+
+#[test]
+fn a_job_that_opens_more_connections_than_there_are_is_told_so() {
+    let script = "for i in $(seq 130); do psql -XqAtc 'select pg_sleep(20)' & done; wait\n\
+                  exec psql -XqAtc 'insert into t values (1)'\n";
+    // Where the server allows so many, it is merely slow.
+    let yard = Yard::new();
+    yard.write("job.sh", script);
+    let connect = "import os, psycopg\n\
+        all = [psycopg.connect(os.environ['DATABASE_URL']) for _ in range(1000)]\n";
+    yard.write("many.py", connect);
+    let done = yard.explored(&[], &[crate::support::PYTHON, "many.py"], "human");
+    done.fails(3, &["the clean run did not succeed", "too many clients"]);
+}
+
+#[test]
+fn a_space_with_nothing_in_it_is_told_and_so_is_a_part_that_there_is_not() {
+    let yard = Yard::new();
+    yard.write("job.sh", &psql(&["insert into t values (1)"]));
+    yard.write(
+        "lone.sh",
+        "exec psql -XqAtc \"insert into setting values ('$LOCKPROOF_POD')\"\n",
+    );
+    let explored = |options: &[&str], job: &str, code: i32, words: &[&str]| {
+        yard.explored(options, &["sh", job], "human")
+            .fails(code, words);
+    };
+    explored(
+        &["--pods", "1"],
+        "job.sh",
+        2,
+        &["no schedule to run", "--pods 2"],
+    );
+    explored(
+        &["--strategy", "overlap"],
+        "lone.sh",
+        3,
+        &["no schedule to run: no two steps of two pods conflict"],
+    );
+    for (shard, words) in [
+        (
+            "3/3",
+            "there is no shard 3 of 3: the index goes from 0 to 2",
+        ),
+        ("0/0", "a search cannot be split into 0 shards"),
+        ("x/y", "\"x/y\" is no shard; a shard is written I/N"),
+        ("", "\"\" is no shard"),
+        ("4", "JOB_COMPLETION_INDEX, and that is not set"),
+    ] {
+        explored(&["--shard", shard], "job.sh", 2, &["--shard: ", words]);
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_or_does_not_work_is_told() {
+    let yard = Yard::new();
+    let done = yard.explored(&[], &["no-such-job"], "json");
+    done.fails(2, &["program \"no-such-job\" was not found"]);
+    assert_eq!(done.json()["exit_code"], 2);
+    says(
+        "echo no config; exit 7\n",
+        &[],
+        3,
+        &["exited with code 7", "a: no config"],
+    );
+    says(
+        "echo done\n",
+        &[],
+        3,
+        &["never connected to the server", "DATABASE_URL"],
+    );
+    let done = yard.run(&["explore", "--schema", "none.sql", "--", "true"]);
+    done.fails(2, &["cannot read the schema none.sql"]);
+    let done = yard.run(&["explore", "--scenario", "none.toml"]);
+    done.fails(2, &["none.toml"]);
+}
+
+/// A schedule of another subject, or of a version that had other words.
+#[test]
+fn a_schedule_of_another_subject_or_version_is_told() {
+    let yard = Yard::new();
+    yard.write("job.sh", &locked());
+    let file = |schedule: &str| {
+        format!(
+            "title = \"t\"\n[subject]\ncommand = [\"sh\", \"job.sh\"]\nschema = \"schema.sql\"\n\
+             [schedule]\n{schedule}\n"
+        )
+    };
+    let other =
+        "turns = [{ run = \"a\", until = { before = \"insert into invoices\" } }, { run = \"b\" }]";
+    yard.write("other.toml", &file(other));
+    let done = yard.run(&["run", "other.toml"]);
+    done.fails(
+        3,
+        &[
+            "guard ✗ stops-reached",
+            "insert into invoices",
+            "was never reached",
+        ],
+    );
+    // `replay` has no exit code for that: it says that the verdict is not as expected.
+    let done = yard.run(&["replay", "other.toml"]);
+    assert_ne!(done.code, Some(0), "{done}");
+    assert!(done.text().contains("was never reached"), "{done}");
+    let done = yard.run(&["reproduce", "--times", "1", "--schedule", "other.toml"]);
+    assert_ne!(done.code, Some(0), "{done}");
+    yard.write("newer.toml", &file("rounds = 3"));
+    for command in [&["run", "newer.toml"][..], &["replay", "newer.toml"]] {
+        yard.run(command).fails(2, &["newer.toml:6:1", "rounds"]);
+    }
+}
