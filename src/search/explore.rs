@@ -8,16 +8,16 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::error::TrialError;
 use super::failure::Failure;
 use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
 use super::trial::{Confirmation, HISTORY, Outcome, Trial};
+use super::unclear::{Unclear, unclear};
 use super::workers::{Probed, Workers, becomes_true};
 use crate::history::{Line, StepId};
-use crate::invariant::{Judgement, Verdict};
+use crate::invariant::Judgement;
 use crate::schedule::Schedule;
 
 /// Whether two steps of a run are independent, for each run.
@@ -92,19 +92,6 @@ pub struct Exploration {
     pub interrupted: bool,
     /// Whether the search ended because a failure was enough.
     pub stopped: bool,
-}
-
-/// Why schedules could not be judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unclear {
-    /// The guard that was not met, or the invariant that could not be told.
-    pub name: String,
-    /// Why, in a sentence, of the first of them.
-    pub why: String,
-    /// The number of the first of them, from 1.
-    pub first: u64,
-    /// How many there were.
-    pub times: u64,
 }
 
 /// What is told on the way.
@@ -377,26 +364,6 @@ fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
         "the two steps were let go together {MEETINGS} more times, and did not meet so again"
     ));
     Ok(seen)
-}
-
-/// Guards that say whether a schedule came to what it was made for.
-const AIM: [&str; 3] = ["stops-reached", "faults-fired", "wrote"];
-
-/// Why a run cannot be judged: its name and a sentence. Where schedules are drawn and not aimed, one
-/// whose stop was not reached or whose fault did not fire is a schedule like any other.
-fn unclear(verdict: &Verdict, aimed: bool) -> Option<(String, String)> {
-    let invariants = verdict
-        .invariants
-        .iter()
-        .filter(|one| one.judgement == Judgement::Inconclusive)
-        .map(|one| (one.name.to_string(), one.why.clone()));
-    let guards = verdict
-        .guards
-        .iter()
-        .filter(|guard| !guard.met)
-        .filter(|guard| aimed || !AIM.contains(&guard.name.as_str()))
-        .map(|guard| (format!("guard {}", guard.name), guard.why.clone()));
-    guards.chain(invariants).next()
 }
 
 /// Makes a directory, and those above it.

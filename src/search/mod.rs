@@ -21,14 +21,14 @@ mod stress;
 #[cfg(test)]
 mod tale;
 mod trial;
+mod unclear;
 mod workers;
 
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
 pub use explore::{
-    Commute, Exploration, Found, Independence, Progress, SearchOptions, Unclear, explore,
-    never_independent,
+    Commute, Exploration, Found, Independence, Progress, SearchOptions, explore, never_independent,
 };
 pub use failure::Failure;
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
@@ -36,3 +36,4 @@ pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};
 pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
 pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, weigh};
+pub use unclear::Unclear;
