@@ -546,9 +546,9 @@ fn a_schema_that_is_not_there_is_said_before_a_server_is_started() {
     ]);
     done.fails(2, &["cannot read the schema none.sql"]);
     assert!(!done.text().contains("server:"), "{done}");
-    sandbox
-        .run(&["reproduce", "--", "psql"])
-        .fails(2, &["needs a schedule", "--schedule FILE"]);
+    let done = sandbox.run(&["reproduce", "--schema", "none.sql", "--", "psql"]);
+    done.fails(2, &["cannot read the schema", "none.sql"]);
+    assert!(!done.text().contains("server:"), "{done}");
 }
 
 #[test]

@@ -135,11 +135,35 @@ sqlstate = "23503"
 }
 
 #[test]
-fn a_foreign_subject_without_a_schedule_is_told_what_is_missing() {
+fn a_foreign_subject_without_a_schedule_has_one_looked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let output = lockproof(dir.path(), &["reproduce", "--", "true"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--schedule FILE"));
+    std::fs::write(dir.path().join("t.sql"), "create table t (a int)").unwrap();
+    let job = "n=$(psql -XqAtc 'select count(*) from t'); \
+               [ $n = 0 ] && psql -XqAtc 'insert into t values (1)' || true";
+    let reproduce = [
+        "reproduce",
+        "--times",
+        "2",
+        "--format",
+        "json",
+        "--schema",
+        "t.sql",
+        "--",
+        "sh",
+        "-c",
+        job,
+    ];
+    let output = lockproof(dir.path(), &reproduce);
+    let document = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    assert_eq!(
+        (&document["hits"], &document["attempts"]),
+        (&2.into(), &2.into())
+    );
+    assert!(
+        document["turns"].as_array().unwrap().len() >= 2,
+        "{document:#}"
+    );
 }
 
 #[test]

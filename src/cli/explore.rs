@@ -15,6 +15,7 @@ use super::reproduce::ReproduceArguments;
 use super::subject::{foreign, job};
 use crate::report::ExploreJson;
 use crate::scenario::{self, Program, Scenario, SeederSettings};
+use crate::search::Job;
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub(super) use told::unclear_lines;
@@ -184,6 +185,14 @@ impl ExploreArguments {
             output: reproduce.output.clone(),
             command: reproduce.command.clone(),
         }
+    }
+
+    /// The subject as a job that can be run.
+    ///
+    /// # Errors
+    /// When the scenario or the schema cannot be read.
+    pub fn job(&self) -> Result<Job, Failure> {
+        job(&wanted(self)?.subject)
     }
 
     /// Searches on this server. An interrupt ends the search, and what it found so far is the result.

@@ -139,10 +139,11 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let talk = Talk::new(&arguments.output);
     let wanted = wanted(arguments)?;
-    if let Wanted::BuiltIn(scenario) | Wanted::Known(scenario) = &wanted {
-        // A schema that is not there is said before a server is started.
-        job(&scenario.subject)?;
-    }
+    // A schema that is not there is said before a server is started.
+    match &wanted {
+        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => job(&scenario.subject)?,
+        Wanted::Unknown => ExploreArguments::for_a_schedule(arguments).job()?,
+    };
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
         arguments,

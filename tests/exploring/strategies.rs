@@ -29,10 +29,14 @@ fn the_reduction_leaves_schedules_out_and_loses_no_failure() {
     let explore = |more: &[&str]| {
         let mut options = vec!["--strategy", "preemptions", "--all", "--no-shrink"];
         options.extend(more);
-        let (found, code) = yard.explore(&options, &["sh", "job.sh"]);
+        // On a machine without a processor for a pod that is about to leave, a run may take another
+        // course; lockproof says so, claims nothing, and it has to be asked again.
+        let (found, code) = (0..5)
+            .map(|_| yard.explore(&options, &["sh", "job.sh"]))
+            .find(|(found, _)| found["space"]["diverged"] == 0)
+            .expect("five searches in a row, in each of which runs diverged");
         assert_eq!(code, 1, "{found:#}");
         let space = &found["space"];
-        assert_eq!(space["diverged"], 0, "{found:#}");
         let of = |name: &str| space[name].as_u64().unwrap();
         assert_eq!(of("total"), of("explored") + of("pruned"), "{found:#}");
         found
