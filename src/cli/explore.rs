@@ -36,6 +36,8 @@ pub enum StrategyName {
     Overlap,
     /// Random turns and faults
     Random,
+    /// Random start times and no control: the baseline to beat
+    Stress,
 }
 
 /// Options of `explore`.
@@ -61,11 +63,11 @@ pub struct ExploreArguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: u32,
 
-    /// How many random schedules (pct, random; overlap: shared among its pairs)
+    /// How many random schedules (pct, random, stress; overlap: shared among its pairs)
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub schedules: u64,
 
-    /// Seed of random draws (pct, random)
+    /// Seed of random draws (pct, random, stress)
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 

@@ -110,3 +110,17 @@ fn random_schedules_find_what_has_no_lock_and_claim_a_bound_where_nothing_failed
     let claim = held["claim"].as_str().unwrap();
     assert!(claim.contains("probability below 25.89 %"), "{claim}");
 }
+
+#[test]
+fn what_a_random_stagger_hits_by_chance_is_kept() {
+    let yard = Yard::new();
+    let (found, code) = yard.explore(
+        &["--strategy", "stress", "--schedules", "100", "--times", "2"],
+        &[],
+    );
+    assert_eq!(code, 1, "{found:#}");
+    assert_eq!(found["invariant"], "no-errors", "{found:#}");
+    // Whether the order in which its steps came leads there again, nobody can promise.
+    assert!(found["schedule_file"].is_string(), "{found:#}");
+    assert!(found["replay"]["of"].as_u64() >= Some(2), "{found:#}");
+}

@@ -21,7 +21,7 @@ use crate::scenario::Scenario;
 use crate::schedule::FaultKind;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Overlap, Pct, Preemptions, Random, Shard, Strategy, Sweep, Tally, claim,
+    Hazards, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, SearchOptions, Stage, Trial, explore, never_independent,
@@ -235,6 +235,15 @@ impl Work<'_> {
                 let each = (arguments.schedules / pairs.len() as u64).max(1);
                 Box::new(Overlap::new(pairs, each))
             }
+            StrategyName::Stress => {
+                // As long as one copy alone: later it would find the first at its end.
+                let alone = trial.measured().clean.last().map_or(0, |line| line.at_us);
+                Box::new(Stagger::new(
+                    Duration::from_micros(alone),
+                    arguments.schedules,
+                    arguments.seed,
+                ))
+            }
             StrategyName::Random => Box::new(Random::new(
                 pods,
                 RANDOM_TURNS,
@@ -289,7 +298,7 @@ impl Work<'_> {
     fn draws(&self) -> bool {
         matches!(
             self.arguments.strategy,
-            StrategyName::Pct | StrategyName::Random
+            StrategyName::Pct | StrategyName::Random | StrategyName::Stress
         )
     }
 }
@@ -317,6 +326,11 @@ fn settings(arguments: &ExploreArguments) -> String {
         StrategyName::Overlap => {
             format!("overlap, {}", count(arguments.schedules, "schedule"))
         }
+        StrategyName::Stress => format!(
+            "stress, {}, seed {}",
+            count(arguments.schedules, "schedule"),
+            arguments.seed
+        ),
         StrategyName::Random => format!(
             "random{}, {}, seed {}",
             if arguments.no_faults {

@@ -13,6 +13,14 @@ use crate::search::executed::{Executed, ExecutedStep, ExecutedTurn};
 #[must_use]
 pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
     let executed = Executed::of(lines);
+    if matches!(told, Schedule::Free(_)) {
+        // Nothing led such a run; the order in which its steps came may lead another.
+        let mut moves = Vec::new();
+        for step in &executed.steps {
+            add_step(&mut moves, step.pod());
+        }
+        return moves;
+    }
     let told: &[Move] = match told {
         Schedule::Controlled(moves) => moves,
         _ => &[],

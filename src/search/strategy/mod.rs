@@ -16,6 +16,7 @@ mod reduction;
 mod shard;
 #[cfg(test)]
 pub(super) mod simulator;
+mod stagger;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use pct::Pct;
 pub use preemptions::Preemptions;
 pub use random::{Gene, Random, decode, genes};
 pub use shard::{Shard, ShardError};
+pub use stagger::Stagger;
 pub use sweep::Sweep;
 
 /// A schedule to run.

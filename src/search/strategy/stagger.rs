@@ -1,0 +1,69 @@
+//! A random stagger in real time: what people do today, as the baseline to beat.
+//!
+//! Owns the draws: nothing is held, each pod but the first starts a random time after the one before
+//! it. Draw i depends on the seed and on i alone; which order the server then takes does not.
+
+use std::time::Duration;
+
+use super::{Candidate, Explored, Kind, Space, Strategy, draws};
+use crate::schedule::{FreeSchedule, Schedule};
+
+/// Pods that start at random times.
+#[derive(Debug, Clone)]
+pub struct Stagger {
+    longest: Duration,
+    schedules: u64,
+    seed: u64,
+    next: u64,
+}
+
+impl Stagger {
+    /// So many draws; each pod starts up to `longest` after the one before it.
+    #[must_use]
+    pub fn new(longest: Duration, schedules: u64, seed: u64) -> Self {
+        Self {
+            longest,
+            schedules,
+            seed,
+            next: 0,
+        }
+    }
+}
+
+impl Strategy for Stagger {
+    fn name(&self) -> &'static str {
+        "stress"
+    }
+
+    fn round(&mut self) -> Vec<Candidate> {
+        draws(&mut self.next, self.schedules)
+            .map(|index| {
+                let schedule = Schedule::Free(FreeSchedule {
+                    stagger: (Duration::ZERO, self.longest),
+                    seed: self.seed.wrapping_add(index),
+                    faults: Vec::new(),
+                });
+                Candidate {
+                    why: format!("draw {}: {schedule}", index + 1),
+                    schedule,
+                    needed: false,
+                    index,
+                }
+            })
+            .collect()
+    }
+
+    fn learn(&mut self, _explored: &[Explored<'_>]) {}
+
+    fn space(&self) -> Space {
+        Space::default()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Draws
+    }
+
+    fn aims(&self) -> bool {
+        false
+    }
+}
