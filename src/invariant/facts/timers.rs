@@ -16,6 +16,9 @@ use crate::history::{ClosedBy, Event, Line, Pacing, PodName, RunFacts, StepId};
 /// SQLSTATEs that timers of the server raise.
 const TIMERS: [&str; 5] = ["25P03", "25P04", "57P05", "57014", "55P03"];
 
+/// Too many clients. The server is one that other runs share: it is a circumstance as a timer is.
+const NO_CONNECTION_LEFT: &str = "53300";
+
 /// A timer that may have run out because of the harness.
 #[derive(Debug)]
 pub(crate) struct Timer<'a> {
@@ -49,7 +52,23 @@ pub(crate) fn timers<'a>(
         found.map_or(end, |i| lines[i].at_us)
     };
     let mut timers = Vec::new();
+    let asked_for = |sqlstate: &str| {
+        let only = run.rules.only_sqlstates.as_ref();
+        only.is_some_and(|only| only.iter().any(|one| one == sqlstate))
+    };
     for (index, error) in errors.iter().enumerate() {
+        if error.sqlstate == NO_CONNECTION_LEFT && !asked_for(error.sqlstate) {
+            timers.push(Timer {
+                pod: &error.connection.pod,
+                seq: error.wire.unwrap_or(error.seqs[0]),
+                error: Some(index),
+                why: format!(
+                    "other runs share this server and its connections, so {} on {} may be their doing",
+                    error.sqlstate, error.connection
+                ),
+            });
+            continue;
+        }
         let excused = faults.iter().any(|fault| {
             fault
                 .event

@@ -242,3 +242,15 @@ fn a_statements_time_out_is_not_excused_by_a_hold_of_another_step() {
         .exits("a", 1);
     assert_violated(&story.end(), &[NoErrors, Progress]);
 }
+
+#[test]
+fn a_server_without_a_connection_left_is_nobodys_failure_unless_it_is_looked_for() {
+    let lines = failing("53300").end();
+    assert_eq!(said(&lines, NoErrors).judgement, Judgement::Inconclusive);
+    assert_ne!(verdict(&lines).judgement, Judgement::Violated);
+    let mut story = failing("53300");
+    story.run.rules.only_sqlstates = Some(vec!["53300".to_owned()]);
+    let mut lines = story.end();
+    lines[0].event = Event::Run(Box::new(story.run.clone()));
+    assert_eq!(said(&lines, NoErrors).judgement, Judgement::Violated);
+}

@@ -85,8 +85,8 @@ fn a_strangers_error_is_unclear_unless_a_taken_pod_or_the_clean_run_tells_of_it(
 #[test]
 fn a_refused_connection_is_an_error_of_its_pod_and_counted_once() {
     let mut story = Story::of(&["a"]);
-    story.event(told("a.7", "53300"));
-    story.works("a").late(log(77, None, "FATAL", "53300"));
+    story.event(told("a.7", "53200"));
+    story.works("a").late(log(77, None, "FATAL", "53200"));
     let lines = story.end();
     assert_violated(&lines, &[NoErrors, HonestExit]);
     let said = said(&lines, NoErrors);
@@ -106,8 +106,8 @@ fn a_refused_connection_is_an_error_of_its_pod_and_counted_once() {
 fn two_refused_connections_are_two_errors() {
     let mut story = Story::of(&["a"]);
     story
-        .event(told("a.7", "53300"))
-        .event(told("a.8", "53300"));
+        .event(told("a.7", "53200"))
+        .event(told("a.8", "53200"));
     let lines = story.works("a").end();
     assert_eq!(said(&lines, NoErrors).findings.len(), 2);
 }
