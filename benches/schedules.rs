@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use lockproof::cli::subject::job as subject_job;
 use lockproof::scenario::{Program, Scenario, SeederSettings};
 use lockproof::search::strategy::{Pct, Shard, Strategy};
-use lockproof::search::{Job, SearchOptions, Stage, Trial, explore, never_independent};
+use lockproof::search::{
+    Job, SearchOptions, Stage, Trial, default_jobs, explore, never_independent,
+};
 use lockproof::server::{Server, ServerChoice, ServerOptions};
 use tokio::sync::watch;
 
@@ -23,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let jobs = default_jobs();
         let shared = Server::acquire(&ServerOptions::default()).await?;
         println!("server: {}", shared.facts().description);
         let mut fastest: f64 = 0.0;

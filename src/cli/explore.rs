@@ -79,7 +79,8 @@ pub struct ExploreArguments {
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=26))]
     pub pods: Option<u8>,
 
-    /// How many schedules are run at once [default: the number of cores]
+    /// How many schedules are run at once [default: half as many again as
+    /// there are cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
 

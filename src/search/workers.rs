@@ -21,6 +21,14 @@ pub(super) enum Probed {
     Left,
 }
 
+/// How many runs at once make the most of this machine: half as many again as it has cores, for a
+/// run also waits (two cores ran 12 schedules a second two at once, and 17 to 22 three at once).
+#[must_use]
+pub fn default_jobs() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores + cores.div_ceil(2)
+}
+
 /// Runs schedules side by side.
 #[derive(Debug)]
 pub(super) struct Workers<'a> {

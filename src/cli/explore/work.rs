@@ -24,7 +24,8 @@ use crate::search::strategy::{
     Hazards, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep, Tally, claim,
 };
 use crate::search::{
-    Commute, Exploration, Independence, SearchOptions, Stage, Trial, explore, never_independent,
+    Commute, Exploration, Independence, SearchOptions, Stage, Trial, default_jobs, explore,
+    never_independent,
 };
 use crate::server::Server;
 
@@ -146,10 +147,7 @@ impl Work<'_> {
     }
 
     fn jobs(&self) -> usize {
-        self.arguments.jobs.map_or_else(
-            || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            usize::from,
-        )
+        self.arguments.jobs.map_or_else(default_jobs, usize::from)
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
