@@ -207,7 +207,9 @@ impl<'a> Trial<'a> {
         if !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
             let plan = Plan {
                 stop_at_error: true,
-                sparse_locks: self.plain_keeps_locks,
+                // Without the witness the locks at a write are those at its step's two boundaries.
+                sparse_locks: self.plain_keeps_locks
+                    && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
                 witness: self.plan.witness
                     && !(self.lean && self.plan.rules.lock == LockRule::None),

@@ -123,6 +123,21 @@ pub trait Strategy: Send {
 /// How many candidates a strategy that knows them all hands out at a time.
 const BATCH: usize = 64;
 
+/// The next candidates of a strategy whose draw i is this schedule.
+fn drawn(next: &mut u64, all: u64, draw: impl Fn(u64) -> Schedule) -> Vec<Candidate> {
+    draws(next, all)
+        .map(|index| {
+            let schedule = draw(index);
+            Candidate {
+                why: format!("draw {}: {schedule}", index + 1),
+                schedule,
+                needed: false,
+                index,
+            }
+        })
+        .collect()
+}
+
 /// The draws of the next round, as a range of their numbers.
 fn draws(next: &mut u64, all: u64) -> std::ops::Range<u64> {
     let from = *next;

@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Candidate, Explored, Kind, Space, Strategy, draws};
+use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
 use crate::history::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
 
@@ -167,17 +167,10 @@ impl Strategy for Random {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        draws(&mut self.next, self.schedules)
-            .map(|index| {
-                let schedule = self.draw(index);
-                Candidate {
-                    why: format!("draw {}: {schedule}", index + 1),
-                    schedule,
-                    needed: false,
-                    index,
-                }
-            })
-            .collect()
+        let mut next = self.next;
+        let candidates = drawn(&mut next, self.schedules, |index| self.draw(index));
+        self.next = next;
+        candidates
     }
 
     fn learn(&mut self, _explored: &[Explored<'_>]) {}

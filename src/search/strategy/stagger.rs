@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Explored, Kind, Space, Strategy, draws};
+use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
 use crate::schedule::{FreeSchedule, Schedule};
 
 /// Pods that start at random times.
@@ -28,6 +28,14 @@ impl Stagger {
             next: 0,
         }
     }
+
+    fn draw(&self, index: u64) -> Schedule {
+        Schedule::Free(FreeSchedule {
+            stagger: (Duration::ZERO, self.longest),
+            seed: self.seed.wrapping_add(index),
+            faults: Vec::new(),
+        })
+    }
 }
 
 impl Strategy for Stagger {
@@ -36,21 +44,10 @@ impl Strategy for Stagger {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        draws(&mut self.next, self.schedules)
-            .map(|index| {
-                let schedule = Schedule::Free(FreeSchedule {
-                    stagger: (Duration::ZERO, self.longest),
-                    seed: self.seed.wrapping_add(index),
-                    faults: Vec::new(),
-                });
-                Candidate {
-                    why: format!("draw {}: {schedule}", index + 1),
-                    schedule,
-                    needed: false,
-                    index,
-                }
-            })
-            .collect()
+        let mut next = self.next;
+        let candidates = drawn(&mut next, self.schedules, |index| self.draw(index));
+        self.next = next;
+        candidates
     }
 
     fn learn(&mut self, _explored: &[Explored<'_>]) {}
