@@ -122,15 +122,18 @@
 //! | [`invariant`] | what must hold |
 //! | [`scenario`] | what to test |
 //! | [`schedule`] | in what order |
+//! | [`cronjob`] | who starts whom, where a CronJob does |
 //! | [`history`] | what happened |
 //! | [`sql`] | what a statement means |
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;
+pub mod cronjob;
 pub mod evidence;
 pub mod fault;
 pub mod history;
 pub mod invariant;
+pub mod operation;
 pub mod pod;
 pub mod report;
 pub mod run;

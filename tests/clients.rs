@@ -95,6 +95,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         subject: job.text.clone(),
         program: job.program.clone(),
         pods: 1,
+        cronjob: None,
         recovery: false,
         schedule,
         rules: Rules {
@@ -111,6 +112,8 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         witness: false,
         stop_at_error: false,
         sparse_locks: false,
+        pooler: None,
+        standby: false,
         time_limit: Duration::from_secs(90),
     }
 }

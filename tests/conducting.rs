@@ -11,6 +11,8 @@ mod faults;
 mod limits;
 #[path = "conducting/locks.rs"]
 mod locks;
+#[path = "conducting/outages.rs"]
+mod outages;
 #[path = "conducting/pools.rs"]
 mod pools;
 #[path = "support/mod.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "exploring/built_in.rs"]
 mod built_in;
+#[path = "exploring/claims.rs"]
+mod claims;
 #[path = "exploring/foreign.rs"]
 mod foreign;
 #[path = "exploring/interrupts.rs"]

@@ -150,6 +150,7 @@ async fn the_original_bug_is_among_the_first_three_schedules_with_no_hint() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+#[ignore = "long: .ci/long runs it"]
 async fn sound_locks_stand_all_their_hazards() {
     for lock in ["single", "guarded"] {
         let tried = tried_with(lock, "", true).await;
@@ -159,6 +160,7 @@ async fn sound_locks_stand_all_their_hazards() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+#[ignore = "long: .ci/long runs it"]
 async fn a_reset_under_the_lock_falls_only_with_its_session() {
     let tried = tried_with("whole-job", ", reset = true", true).await;
     assert_eq!(tried.violated, [HazardKind::LockLost]);

@@ -4,6 +4,9 @@
 //! of its own, `text expect` behind it lists what must be printed, and `text expect FILE exit=N`
 //! is what `check-log` must say of a stored log. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
+#[path = "support/kept.rs"]
+mod kept;
+
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +148,7 @@ fn run(script: &str, dir: &Path, input: Option<&Path>) -> (String, i32) {
 
 /// Runs the local commands of a page, one after the other in one directory; how many there were.
 fn run_local(name: &str) -> usize {
+    kept::keep_server();
     let page = page(name);
     let blocks = blocks(&page);
     let dir = workplace();

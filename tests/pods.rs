@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lockproof::history::{OutputStream, PodName};
-use lockproof::pod::{MARKER, Pod, PodError, PodEvent, Program, kill_by_marker};
+use lockproof::pod::{MARKER, Pod, PodError, PodEvent, Program, Termination, kill_by_marker};
 use subjects::*;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -150,7 +150,7 @@ async fn terminate_reaches_the_first_process_only() {
         "trap 'echo got it; exit 7' TERM; sh -c 'trap \"echo child too\" TERM; echo ready; while :; do sleep 0.05; done' & wait",
     ));
     assert_eq!(line(&mut heard).await, "ready");
-    pod.terminate().unwrap();
+    assert_eq!(pod.terminate(false).unwrap(), Termination::Sent);
     let (lines, code, _) = to_exit(&mut heard).await;
     assert_eq!(
         (lines, code),
@@ -158,7 +158,7 @@ async fn terminate_reaches_the_first_process_only() {
     );
     // The child lives on, adopted, and still counts.
     assert!(pod.is_running());
-    let error = pod.terminate().unwrap_err();
+    let error = pod.terminate(false).unwrap_err();
     assert!(
         matches!(error, PodError::FirstProcessGone { .. }),
         "{error}"
@@ -168,12 +168,38 @@ async fn terminate_reaches_the_first_process_only() {
 }
 
 #[tokio::test]
+async fn as_pid_1_only_a_first_process_with_a_handler_hears_of_terminate() {
+    for (script, wanted) in [
+        ("echo ready; sleep 60; :", Termination::NoHandler),
+        (
+            "trap '' TERM; echo ready; sleep 60; :",
+            Termination::NoHandler,
+        ),
+        (
+            "trap 'exit 3' TERM; echo ready; sleep 60 & wait",
+            Termination::Sent,
+        ),
+    ] {
+        let (pod, mut heard) = start(&sh(script));
+        assert_eq!(line(&mut heard).await, "ready");
+        assert_eq!(pod.terminate(true).unwrap(), wanted, "{script}");
+        if wanted == Termination::NoHandler {
+            assert!(pod.is_running(), "{script}");
+        } else {
+            assert_eq!(to_exit(&mut heard).await.1, Some(3));
+        }
+        pod.kill();
+        pod.gone(LIMIT).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_pod_that_ignores_terminate_is_still_killed() {
     let (pod, mut heard) = start(&sh(
         "trap '' TERM; echo ready; while :; do sleep 0.02; done",
     ));
     assert_eq!(line(&mut heard).await, "ready");
-    pod.terminate().unwrap();
+    assert_eq!(pod.terminate(false).unwrap(), Termination::Sent);
     let error = pod
         .gone(Duration::from_millis(200))
         .await

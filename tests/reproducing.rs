@@ -1,6 +1,9 @@
 //! `lockproof reproduce`, `replay` and `check` as a user runs them: the exact error every time, the
 //! same trace, and the same verdict again with no server.
 
+#[path = "support/kept.rs"]
+mod kept;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -8,6 +11,7 @@ use serde_json::Value;
 
 /// Runs lockproof in this directory, against `LOCKPROOF_SERVER`.
 fn lockproof(dir: &Path, arguments: &[&str]) -> Output {
+    kept::keep_server();
     Command::new(env!("CARGO_BIN_EXE_lockproof"))
         .args(arguments)
         .current_dir(dir)

@@ -194,7 +194,7 @@ guards = ["contention", "faults-fired", "stops-reached", "overlap", "recovery-co
         .iter()
         .filter_map(|one| match one {
             Move::Fault(fault) => Some((fault.kind.name(), fault.session.clone(), fault.point)),
-            Move::Turn(_) | Move::Together(_) => None,
+            _ => None,
         })
         .collect();
     assert_eq!(
@@ -247,11 +247,12 @@ schedule.free = { stagger = ["0ms", "3s"], seed = 7, faults = [
     assert_eq!(free.stagger, (Duration::ZERO, Duration::from_secs(3)));
     assert_eq!(free.seed, 7);
     assert_eq!(free.faults[0].point, Point::At(Duration::from_millis(50)));
-    assert_eq!(free.faults[1].pod, PodName::new("b"));
+    assert_eq!(free.faults[1].pod, Some(PodName::new("b")));
     assert_eq!(
         free.faults[1].kind,
         FaultKind::Terminate {
-            grace: Duration::from_secs(30)
+            grace: Duration::from_secs(30),
+            pid1: false
         }
     );
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use lockproof::cli::run::{Known, ScenarioResult, run_one};
@@ -25,21 +26,75 @@ fn options() -> ServerOptions {
     ServerOptions::of(choice)
 }
 
-async fn judged(file: &Path, out: &Path) -> Result<ScenarioResult, String> {
-    let scenario = scenario::load(file).map_err(|error| error.to_string())?;
-    // The lease makes this the server that main() holds.
-    let server = Server::acquire(&options())
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut known = Known::default();
-    let result = run_one(&server, &mut known, file, &scenario, out).await;
-    known.strike().await.map_err(|failure| failure.message)?;
-    server.release().await.map_err(|error| error.to_string())?;
-    result.map_err(|failure| failure.message)
+/// What tests share that run one after the other: templates and clean runs of the subjects so far.
+struct Worker {
+    runtime: tokio::runtime::Runtime,
+    server: Server,
+    known: Known,
+}
+
+impl Worker {
+    fn new() -> Result<Self, String> {
+        let runtime = runtime();
+        // The lease makes this the server that main() holds.
+        let server = runtime
+            .block_on(Server::acquire(&options()))
+            .map_err(|error| error.to_string())?;
+        let known = Known::on(server.clone(), options());
+        Ok(Self {
+            runtime,
+            server,
+            known,
+        })
+    }
+
+    fn judged(&mut self, file: &Path, out: &Path) -> Result<ScenarioResult, String> {
+        let scenario = scenario::load(file).map_err(|error| error.to_string())?;
+        self.runtime
+            .block_on(run_one(&mut self.known, file, &scenario, out))
+            .map_err(|failure| failure.message)
+    }
+
+    fn strike(self) -> Result<(), String> {
+        self.runtime.block_on(async {
+            let struck = self.known.strike().await;
+            self.server
+                .release()
+                .await
+                .map_err(|error| error.to_string())?;
+            struck.map_err(|failure| failure.message)
+        })
+    }
+}
+
+/// The workers that have nothing to do at the moment.
+static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+
+fn idle() -> std::sync::MutexGuard<'static, Vec<Worker>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn judged(file: &Path, out: &Path) -> Result<ScenarioResult, String> {
+    let waiting = idle().pop();
+    let mut worker = match waiting {
+        Some(worker) => worker,
+        None => Worker::new()?,
+    };
+    match worker.judged(file, out) {
+        Ok(result) => {
+            idle().push(worker);
+            Ok(result)
+        }
+        Err(why) => {
+            // What it knows may be spoilt. The first failure is the one to tell.
+            let _ = worker.strike();
+            Err(why)
+        }
+    }
 }
 
 fn test(file: &Path, out: &Path) -> Result<(), Failed> {
-    let result = runtime().block_on(judged(file, out))?;
+    let result = judged(file, out)?;
     if result.json.as_expected {
         return Ok(());
     }
@@ -89,8 +144,10 @@ fn main() -> ExitCode {
     };
     println!("server: {}", server.facts().description);
     let conclusion = libtest_mimic::run(&arguments, trials);
+    let workers = std::mem::take(&mut *idle());
+    let struck: Result<Vec<()>, String> = workers.into_iter().map(Worker::strike).collect();
     let released = runtime.block_on(server.release());
-    if let Err(error) = released {
+    if let Err(error) = struck.and(released.map_err(|error| error.to_string())) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::{
-    check, check_log, clean, doctor, explore, guardian, merge, replay, reproduce, run, schema,
-    seed, stress,
+    check, check_log, clean, doctor, explore, export, false_alarms, guardian, merge, replay,
+    reproduce, run, schema, seed, stress, sweep,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -37,12 +37,18 @@ enum Command {
     Explore(explore::ExploreArguments),
     /// Join the parts of one search (explore --shard) into one result
     Merge(merge::MergeArguments),
+    /// Do each fault at each step and point of one pod while a second waits, and count what breaks
+    Sweep(sweep::SweepArguments),
+    /// Search sound subjects with every strategy, and count what is found wrong with them
+    FalseAlarms(false_alarms::FalseAlarmsArguments),
     /// Run scenarios and say whether each verdict is the expected one
     Run(run::RunArguments),
     /// Run a saved schedule again and count equal verdicts and traces
     Replay(replay::ReplayArguments),
     /// Verdict again from a stored run, with no server
     Check(check::CheckArguments),
+    /// The lock operations of a stored run, as Jepsen and Porcupine read them
+    Export(export::ExportArguments),
     /// Check the job's log against the output contract (for kubectl logs)
     CheckLog(check_log::CheckLogArguments),
     /// Random stagger without control beside the directed schedule; or kills at random
@@ -125,13 +131,15 @@ impl Command {
             Self::Reproduce(arguments) => arguments.output.format,
             Self::Run(arguments) => arguments.output.format,
             Self::Explore(arguments) => arguments.output.format,
+            Self::Sweep(arguments) => arguments.output.format,
+            Self::FalseAlarms(arguments) => arguments.output.format,
             Self::Merge(arguments) => arguments.format,
             Self::Replay(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
             Self::CheckLog(arguments) => arguments.format,
             Self::Stress(arguments) => arguments.format,
             Self::Doctor { format, .. } | Self::Clean { format, .. } => *format,
-            Self::Seed(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
+            Self::Export(_) | Self::Seed(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
         };
         format == Format::Json
     }
@@ -142,9 +150,12 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Reproduce(arguments) => reproduce::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Explore(arguments) => explore::run(arguments).await,
+        Command::Sweep(arguments) => sweep::run(arguments).await,
+        Command::FalseAlarms(arguments) => false_alarms::run(arguments).await,
         Command::Merge(arguments) => merge::run(arguments),
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Check(arguments) => check::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::CheckLog(arguments) => check_log::run(arguments),
         Command::Stress(arguments) => stress::run(arguments).await,
         Command::Seed(options) => return ExitCode::from(seed::run(options).await),

@@ -64,7 +64,7 @@ fn verdict_of(path: &Path, cut: &mut Vec<PathBuf>) -> Result<Verdict, Failure> {
 }
 
 /// Says where a history could be instead.
-fn no_history(dir: &Path) -> Failure {
+pub(super) fn no_history(dir: &Path) -> Failure {
     let mut below: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()

@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::exit::Exit;
-use crate::scenario::ScenarioError;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::search::TrialError;
-use crate::server::{Server, ServerChoice, ServerError, ServerOptions};
+use crate::server::{Pooler, Server, ServerChoice, ServerError, ServerOptions};
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,6 +65,32 @@ impl clap::builder::TypedValueParser for ChoiceParser {
 }
 
 impl ServerArguments {
+    /// Refuses what this kind of server, or this machine, cannot do, before anything runs.
+    ///
+    /// # Errors
+    /// When a scenario needs a server that nobody else uses, and this one is somebody else's; when it
+    /// wants a pooler, and there is none.
+    pub fn refuse(&self, file: &std::path::Path, scenario: &Scenario) -> Result<(), Failure> {
+        if scenario.server.pooler.is_some() {
+            Pooler::program()?;
+        }
+        if !matches!(self.server, ServerChoice::External(_)) {
+            return Ok(());
+        }
+        let Some(why) = scenario.why_own_server() else {
+            return Ok(());
+        };
+        Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{}: {why} needs a server that nobody else uses, and --server {} belongs to \
+                 somebody else: use --server local or --server container",
+                file.display(),
+                self.server
+            ),
+        ))
+    }
+
     /// As the server room has them.
     #[must_use]
     pub fn options(&self) -> ServerOptions {
@@ -96,6 +122,7 @@ pub struct OutputArguments {
 pub struct Talk {
     json: bool,
     quiet: bool,
+    hushed: bool,
 }
 
 impl Talk {
@@ -111,6 +138,26 @@ impl Talk {
         Self {
             json: format == Format::Json,
             quiet,
+            hushed: false,
+        }
+    }
+
+    /// The same, but only for the result.
+    #[must_use]
+    pub fn quietly(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
+    }
+
+    /// The same, but for nothing at all: somebody else tells it.
+    #[must_use]
+    pub fn hushed(self) -> Self {
+        Self {
+            quiet: true,
+            hushed: true,
+            ..self
         }
     }
 
@@ -124,6 +171,9 @@ impl Talk {
 
     /// A line of the result.
     pub fn result(&self, line: &str) {
+        if self.hushed {
+            return;
+        }
         // A closed pipe is no reason to leave anything behind.
         if self.json {
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -217,7 +267,7 @@ impl From<TrialError> for Failure {
         let exit = match &error {
             TrialError::Schema { .. } | TrialError::Prepare { .. } => Exit::Usage,
             TrialError::Run(RunError::CleanRun { .. }) => Exit::Inconclusive,
-            TrialError::Run(RunError::NoSuchPod(_)) => Exit::Usage,
+            TrialError::Run(RunError::NoSuchPod(_) | RunError::TooManyPods { .. }) => Exit::Usage,
             TrialError::Run(RunError::Pod(
                 PodError::NotFound { .. } | PodError::NotExecutable { .. } | PodError::EmptyCommand,
             )) => Exit::Usage,
@@ -244,12 +294,25 @@ pub async fn with_server<T>(
     talk: Talk,
     work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    with_server_for(arguments, false, talk, work).await
+}
+
+/// Like `with_server`; with `own`, on a server that nobody else uses.
+///
+/// # Errors
+/// What the command or the server says; an interrupt.
+pub async fn with_server_for<T>(
+    arguments: &ServerArguments,
+    own: bool,
+    talk: Talk,
+    work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let mut interrupt = std::pin::pin!(interrupted());
     let options = arguments.options();
     let server = tokio::select! {
         biased;
         signal = &mut interrupt => return Err(signal),
-        server = Server::acquire(&options) => server?,
+        server = taken(&options, own) => server?,
     };
     talk.say(&format!("server: {}", server.facts().description));
     let result = tokio::select! {
@@ -263,11 +326,21 @@ pub async fn with_server<T>(
     Ok(value)
 }
 
+async fn taken(options: &ServerOptions, own: bool) -> Result<Server, ServerError> {
+    if own {
+        Server::own(options).await
+    } else {
+        Server::acquire(options).await
+    }
+}
+
 /// How long a server may take to be given back.
-const RELEASE_LIMIT: Duration = Duration::from_secs(30);
+pub const RELEASE_LIMIT: Duration = Duration::from_secs(30);
 const INTERRUPTED: &str = "interrupted; cleaned up";
 
-fn not_released() -> Failure {
+/// That a server has not stopped in time.
+#[must_use]
+pub fn not_released() -> Failure {
     Failure::new(
         Exit::Environment,
         "the server did not stop within 30 s; `lockproof clean` finds what is left",
@@ -275,13 +348,14 @@ fn not_released() -> Failure {
 }
 
 /// Like `with_server`, for work that is told of an interrupt instead of being dropped, so that it
-/// can say what it has found so far. A second interrupt ends the process at once; the guardian
-/// clears up then.
+/// can say what it has found so far; with `own`, on a server that nobody else uses. A second
+/// interrupt ends the process at once; the guardian clears up then.
 ///
 /// # Errors
 /// What the command or the server says; an interrupt while the server is got.
 pub async fn with_cancel<T>(
     arguments: &ServerArguments,
+    own: bool,
     talk: Talk,
     work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -289,7 +363,7 @@ pub async fn with_cancel<T>(
     let server = tokio::select! {
         biased;
         signal = interrupted() => return Err(signal),
-        server = Server::acquire(&options) => server?,
+        server = taken(&options, own) => server?,
     };
     talk.say(&format!("server: {}", server.facts().description));
     let cancel = listen()?;

@@ -79,6 +79,7 @@ fn print(findings: &Findings) {
     if !survey.rejected.is_empty() {
         println!("rejected     {}", list(&survey.rejected));
     }
+    println!("pooler       {}", either(&survey.pooler));
     println!("guardian     {}", either(&survey.guardian));
     println!("state        {}", either(&survey.state));
     println!("/proc        {}", list(&survey.proc));

@@ -12,14 +12,14 @@ use super::common::{Failure, OutputArguments, ServerArguments, Talk, with_cancel
 use super::exit::Exit;
 use super::out::OutputDirectory;
 use super::reproduce::ReproduceArguments;
-use super::subject::{foreign, job};
+use super::subject::{foreign, job, no_cronjob};
 use crate::report::ExploreJson;
 use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::search::Job;
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub(super) use told::unclear_lines;
-use work::Work;
+pub(super) use work::Work;
 
 /// How schedules are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +38,22 @@ pub enum StrategyName {
     Random,
     /// Random start times and no control: the baseline to beat
     Stress,
+}
+
+impl StrategyName {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hazards => "hazards",
+            Self::Preemptions => "preemptions",
+            Self::Pct => "pct",
+            Self::Sweep => "sweep",
+            Self::Overlap => "overlap",
+            Self::Random => "random",
+            Self::Stress => "stress",
+        }
+    }
 }
 
 /// Options of `explore`.
@@ -151,7 +167,8 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
     job(&scenario.subject)?;
     let directory = OutputDirectory::make(&arguments.output.out, "explore")?;
     let out = directory.path().to_owned();
-    let document = with_cancel(&arguments.server, talk, async |server, cancel| {
+    let own = scenario.needs_own_server();
+    let document = with_cancel(&arguments.server, own, talk, async |server, cancel| {
         arguments.explore(talk, &out, server, cancel).await
     })
     .await?;
@@ -165,6 +182,18 @@ impl ExploreArguments {
     #[must_use]
     pub fn for_a_schedule(reproduce: &ReproduceArguments) -> Self {
         Self {
+            schema: reproduce.schema.clone(),
+            prepare: reproduce.prepare.clone(),
+            command: reproduce.command.clone(),
+            // The replays are made, and told, when it is reproduced.
+            ..Self::plain(&reproduce.server, &reproduce.output)
+        }
+    }
+
+    /// A search for the first hazard, of no subject.
+    #[must_use]
+    pub fn plain(server: &ServerArguments, output: &OutputArguments) -> Self {
+        Self {
             strategy: StrategyName::Hazards,
             all: false,
             preemptions: 1,
@@ -177,16 +206,15 @@ impl ExploreArguments {
             jobs: None,
             shard: None,
             save: None,
-            // The replays are made, and told, when it is reproduced.
             times: 1,
             no_shrink: false,
             scenario: None,
-            schema: reproduce.schema.clone(),
-            prepare: reproduce.prepare.clone(),
+            schema: None,
+            prepare: None,
             seeder: String::new(),
-            server: reproduce.server.clone(),
-            output: reproduce.output.clone(),
-            command: reproduce.command.clone(),
+            server: server.clone(),
+            output: output.clone(),
+            command: Vec::new(),
         }
     }
 
@@ -216,6 +244,7 @@ impl ExploreArguments {
             scenario: &scenario,
             shard: shard(self.shard.as_deref())?,
             out,
+            most: None,
         };
         work.explore(server, cancel).await
     }
@@ -262,16 +291,12 @@ fn wanted(arguments: &ExploreArguments) -> Result<Scenario, Failure> {
         Some(file) => {
             let mut scenario =
                 scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+            no_cronjob(&scenario, file)?;
             if !arguments.command.is_empty() {
                 scenario.subject.program = Program::Command(arguments.command.clone());
             }
-            scenario.schedule = crate::schedule::Schedule::Controlled(Vec::new());
-            scenario.expect = scenario::Expect {
-                only_sqlstates: scenario.expect.only_sqlstates,
-                ..scenario::Expect::default()
-            };
-            scenario.tags.clear();
-            scenario
+            arguments.server.refuse(file, &scenario)?;
+            scenario.for_a_search()
         }
         None if arguments.command.is_empty() => Scenario::new(
             "a search",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::common::{Failure, Format, ServerArguments, Talk, with_server};
+use super::common::{Failure, Format, ServerArguments, Talk, with_server_for};
 use super::exit::Exit;
 use super::subject::job;
 use crate::history::Writer;
@@ -56,7 +56,9 @@ pub async fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "no scenario"));
     };
     let job = job(&scenario.subject)?;
-    let document = with_server(&arguments.server, talk, async |server| {
+    arguments.server.refuse(&file, &scenario)?;
+    let own = scenario.needs_own_server();
+    let document = with_server_for(&arguments.server, own, talk, async |server| {
         let stage = Stage::build(&server, &job).await?;
         let trial = Trial::prepare(&stage, &scenario, &job, None).await?;
         let first = trial.run_unconfirmed(Writer::in_memory()).await?;

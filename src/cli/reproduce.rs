@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::common::{
     Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
-    with_server,
+    with_server_for,
 };
 use super::exit::Exit;
 use super::explore::ExploreArguments;
@@ -154,14 +154,18 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let document = match &wanted {
         Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => {
             let built_in = matches!(wanted, Wanted::BuiltIn(_));
-            with_server(&arguments.server, talk, async |server| {
+            arguments
+                .server
+                .refuse(std::path::Path::new("the schedule"), scenario)?;
+            let own = scenario.needs_own_server();
+            with_server_for(&arguments.server, own, talk, async |server| {
                 work.reproduce(server, scenario, built_in).await
             })
             .await?
         }
         Wanted::Unknown => {
             let search = ExploreArguments::for_a_schedule(arguments);
-            let document = with_cancel(&arguments.server, talk, async |server, cancel| {
+            let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
                 let found = search
                     .explore(
                         talk,

@@ -1,20 +1,26 @@
 //! `lockproof run`: scenarios to their verdicts.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, with_server};
+use super::common::{
+    Failure, Format, OutputArguments, RELEASE_LIMIT, ServerArguments, Talk, millis, not_released,
+    with_server,
+};
 use super::exit::{Exit, exit_of};
+pub use super::known::Known;
+use super::known::OwnServer;
 use super::out::OutputDirectory;
 use super::subject::job;
+use crate::history::ServerFacts;
 use crate::invariant::Judgement;
 use crate::report::{
-    RunJson, ScenarioJson, ScenarioSource, scenario_json, verdict_block, wrap, wrap_lines,
+    Caught, RunJson, ScenarioJson, ScenarioSource, catches, scenario_json, verdict_block, wrap,
+    wrap_lines,
 };
-use crate::run::BaselineRuns;
 use crate::scenario::{self, Scenario};
-use crate::search::{Confirmation, Job, Stage, Trial};
-use crate::server::Server;
+use crate::search::Confirmation;
 
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +41,10 @@ pub struct RunArguments {
     #[arg(long, short)]
     pub verbose: bool,
 
+    /// Write the table of bugs that were caught to this file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+
     /// Which server
     #[command(flatten)]
     pub server: ServerArguments,
@@ -42,13 +52,6 @@ pub struct RunArguments {
     /// How the result is shown
     #[command(flatten)]
     pub output: OutputArguments,
-}
-
-/// Templates and clean runs that several scenarios share.
-#[derive(Default)]
-pub struct Known {
-    stages: Vec<(Job, Stage)>,
-    measured: Vec<(Job, usize, bool, BaselineRuns)>,
 }
 
 /// Runs the scenarios; the exit code.
@@ -62,43 +65,102 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         arguments.tag.as_deref(),
         arguments.no_witness,
     )?;
+    for (file, scenario) in &scenarios {
+        arguments.server.refuse(file, scenario)?;
+    }
     let directory = OutputDirectory::make(&arguments.output.out, "run")?;
     let out = directory.path();
-    let (document, exit) = with_server(&arguments.server, talk, async |server| {
-        let mut known = Known::default();
-        let mut results = Vec::new();
-        let mut exits = Vec::new();
+    // What is to outlive an interrupt, which drops the work.
+    let own = OwnServer::default();
+    let so_far: RefCell<(Option<ServerFacts>, Vec<ScenarioResult>)> = RefCell::default();
+    let worked = with_server(&arguments.server, talk, async |server| {
+        so_far.borrow_mut().0 = Some(server.facts().clone());
+        let mut known = Known::on(server.clone(), arguments.server.options());
+        known.own = own.clone();
         for (file, scenario) in &scenarios {
-            let result = run_one(&server, &mut known, file, scenario, out).await?;
+            let result = run_one(&mut known, file, scenario, out).await?;
             talk.result(&block(&result, arguments.verbose));
-            exits.push(result.exit);
-            results.push(result.json);
+            so_far.borrow_mut().1.push(result);
         }
-        known.strike().await?;
-        let as_expected = results.iter().filter(|one| one.as_expected).count();
-        let document = RunJson {
-            server: server.facts().clone(),
-            as_expected,
-            unexpected: results.len() - as_expected,
-            scenarios: results,
-        };
-        Ok((document, gravest(&exits)))
+        known.strike().await
     })
-    .await?;
+    .await;
+    // Whatever happened: before this process ends, its own server has.
+    let released = tokio::time::timeout(RELEASE_LIMIT, own.release()).await;
+    let released = released.map_err(|_| not_released()).flatten();
+    let stopped = worked.and(released).err();
+    let (server, done) = so_far.into_inner();
+    let Some(server) = server else {
+        return Err(stopped.unwrap_or_else(not_released));
+    };
+    let exit = gravest(&done.iter().map(|result| result.exit).collect::<Vec<_>>());
+    let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
+    let as_expected = results.iter().filter(|one| one.as_expected).count();
+    let document = RunJson {
+        server,
+        as_expected,
+        unexpected: results.len() - as_expected,
+        not_run: scenarios.len() - results.len(),
+        stopped: stopped.as_ref().map(|failure| failure.message.clone()),
+        elapsed_ms: results.iter().map(|one| one.elapsed_ms).sum(),
+        scenarios: results,
+    };
     talk.result(&format!(
-        "{} of {} scenarios as expected on {} {} ({})",
+        "{} of {} scenarios as expected on {} {} in {:.0} s{} ({})",
         document.as_expected,
         document.scenarios.len(),
         document.server.kind,
         document.server.version,
+        Duration::from_millis(document.elapsed_ms).as_secs_f32(),
+        match document.not_run {
+            0 => String::new(),
+            more => format!(", {more} not run"),
+        },
         out.display()
     ));
+    if let Some(failure) = stopped {
+        if arguments.output.format != Format::Json {
+            return Err(failure);
+        }
+        // One document, with what there is and why there is no more.
+        eprintln!("lockproof: {}", failure.message);
+        talk.document(&document);
+        return Ok(failure.exit);
+    }
     talk.say(
         "each in controlled pacing: one order of steps, one request cycle at a time; races inside a \
          statement, a function or a multi-statement query were not explored",
     );
+    if let Some(file) = &arguments.table {
+        write_table(file, &scenarios, &document)?;
+        talk.say(&format!("table: {}", file.display()));
+    }
     talk.document(&document);
     Ok(exit)
+}
+
+/// The table of what was caught.
+fn write_table(
+    file: &Path,
+    scenarios: &[(PathBuf, Scenario)],
+    document: &RunJson,
+) -> Result<(), Failure> {
+    let caught: Vec<Caught<'_>> = scenarios
+        .iter()
+        .zip(&document.scenarios)
+        .map(|((file, scenario), result)| Caught {
+            file,
+            scenario,
+            seconds: Some(Duration::from_millis(result.elapsed_ms).as_secs_f64()),
+            as_expected: result.as_expected,
+        })
+        .collect();
+    std::fs::write(file, catches(&caught)).map_err(|cause| {
+        Failure::new(
+            Exit::Environment,
+            format!("cannot write {}: {cause}", file.display()),
+        )
+    })
 }
 
 /// The exit code of them all: a wrong scenario goes first, then a verdict not as expected, then one
@@ -172,7 +234,6 @@ pub struct ScenarioResult {
 /// # Errors
 /// When the environment fails.
 pub async fn run_one(
-    server: &Server,
     known: &mut Known,
     file: &Path,
     scenario: &Scenario,
@@ -194,7 +255,7 @@ pub async fn run_one(
         elapsed_ms: millis(begun.elapsed()),
     };
     let job = job(&scenario.subject)?;
-    let outcome = known.trial(server, scenario, &job, &dir).await;
+    let outcome = known.trial(scenario, &job, &dir).await;
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(failure) if matches!(failure.exit, Exit::Inconclusive | Exit::Usage) => {
@@ -280,7 +341,7 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
         } else {
             ", NOT AS EXPECTED"
         },
-        std::time::Duration::from_millis(json.elapsed_ms).as_secs_f32(),
+        Duration::from_millis(json.elapsed_ms).as_secs_f32(),
         json.file.display(),
     );
     if verbose {
@@ -304,47 +365,4 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
         text.push('\n');
     }
     text.trim_end().to_owned()
-}
-
-impl Known {
-    async fn trial(
-        &mut self,
-        server: &Server,
-        scenario: &Scenario,
-        job: &Job,
-        dir: &Path,
-    ) -> Result<crate::search::Outcome, Failure> {
-        if !self.stages.iter().any(|(known, _)| known.same_stage(job)) {
-            let stage = Stage::build(server, job).await?;
-            self.stages.push((job.clone(), stage));
-        }
-        let Some((_, stage)) = self.stages.iter().find(|(known, _)| known.same_stage(job)) else {
-            return Err(Failure::new(Exit::Environment, "the stage is gone"));
-        };
-        let pods = scenario.pods.count + usize::from(scenario.pods.recovery);
-        let witness = scenario.subject.witness;
-        let measured = self
-            .measured
-            .iter()
-            .find(|(known, count, seen, _)| known == job && *count == pods && *seen == witness)
-            .map(|(_, _, _, measured)| measured.clone());
-        let fresh = measured.is_none();
-        let trial = Trial::prepare(stage, scenario, job, measured).await?;
-        if fresh {
-            self.measured
-                .push((job.clone(), pods, witness, trial.measured().clone()));
-        }
-        Ok(trial.run(Some(dir)).await?)
-    }
-
-    /// Drops all templates.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn strike(self) -> Result<(), Failure> {
-        for (_, stage) in self.stages {
-            stage.strike().await?;
-        }
-        Ok(())
-    }
 }

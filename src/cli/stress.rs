@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::common::{Failure, Format, ServerArguments, Talk, millis, with_server};
+use super::common::{Failure, Format, ServerArguments, Talk, millis, with_server, with_server_for};
 use super::exit::Exit;
 use super::reproduce::original_bug;
-use super::subject::job;
+use super::subject::{job, no_cronjob};
 use crate::history::{Event, Writer};
 use crate::report::wrap;
 use crate::scenario::{ExpectedVerdict, GuardName, InvariantName as Named, Scenario};
@@ -88,7 +88,10 @@ pub async fn run(arguments: &StressArguments) -> Result<Exit, Failure> {
             let Some((_, scenario)) = scenarios.pop() else {
                 return Err(Failure::new(Exit::Usage, "no scenario"));
             };
-            with_server(&arguments.server, talk, async |server| {
+            arguments.server.refuse(file, &scenario)?;
+            no_cronjob(&scenario, file)?;
+            let own = scenario.for_a_search().needs_own_server();
+            with_server_for(&arguments.server, own, talk, async |server| {
                 kills(arguments, talk, &scenario, server).await
             })
             .await

@@ -72,3 +72,22 @@ fn read(path: &Path) -> Result<String, Failure> {
         )
     })
 }
+
+/// Refuses a scenario whose pods are a CronJob's affair, where schedules are drawn or searched.
+///
+/// # Errors
+/// When it has a CronJob.
+pub fn no_cronjob(scenario: &Scenario, file: &Path) -> Result<(), Failure> {
+    if scenario.cronjob.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "{} has a [cronjob]: its controller decides which pods there are, and no drawn schedule \
+             moves its clock. `lockproof run` and `replay` take the file; to look for an order of its \
+             pods, take the table and its moves out",
+            file.display()
+        ),
+    ))
+}

@@ -38,6 +38,8 @@ pub struct LogRecord {
     pub detail: Option<String>,
     /// Statement, cut at 2,000 characters.
     pub statement: Option<String>,
+    /// The session's `application_name`.
+    pub application: String,
 }
 
 /// Reads what the server logs from a point on.
@@ -235,6 +237,7 @@ fn parse(log: &[u8], database: &str, to_utc_us: i64) -> Result<Vec<LogRecord>, E
             message: field(13),
             detail: optional(14),
             statement: optional(19).map(|sql| sql.chars().take(STATEMENT).collect()),
+            application: field(22),
         });
     }
 }

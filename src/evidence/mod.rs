@@ -1,12 +1,13 @@
 //! WHAT THE SERVER SAYS: the witness, locks and sessions, the structured log, the final rows.
 //!
 //! Owns every question that is put to the server about a run, always over the harness's own
-//! connection and never through a proxy. Knows nothing of schedules or verdicts.
+//! connection and never through a proxy, and to the pooler about whom it lets through. Knows nothing of schedules or verdicts.
 
 mod catalog;
 mod error;
 mod log;
 mod observer;
+mod pooler;
 mod rows;
 mod witness;
 
@@ -15,5 +16,6 @@ pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
 pub use log::{LogReader, LogRecord};
 pub use observer::{Activity, Observer};
+pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
 pub use rows::{ColumnDigests, column_digests, final_state};
 pub use witness::{WITNESS_SQL, read_witness};

@@ -39,6 +39,7 @@ pub struct Observer {
     activity: Statement,
     sessions_of_database: Statement,
     deadlock_timeout_us: u64,
+    pid: i32,
 }
 
 const LOCKS: &str = "
@@ -80,7 +81,8 @@ impl Observer {
             what,
             client.query_one(
                 "select current_setting('server_version_num')::int,
-                   (extract(epoch from current_setting('deadlock_timeout')::interval) * 1000000)::bigint",
+                   (extract(epoch from current_setting('deadlock_timeout')::interval) * 1000000)::bigint,
+                   pg_backend_pid()",
                 &[],
             ),
         )
@@ -102,6 +104,7 @@ impl Observer {
             activity,
             sessions_of_database,
             deadlock_timeout_us,
+            pid: row.get(2),
         })
     }
 
@@ -109,6 +112,12 @@ impl Observer {
     #[must_use]
     pub fn deadlock_timeout_us(&self) -> u64 {
         self.deadlock_timeout_us
+    }
+
+    /// The backend that answers it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// The connection, for questions of other kinds.

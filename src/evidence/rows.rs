@@ -1,4 +1,5 @@
-//! The rows of a database: how many, and digests that do not depend on their order.
+//! The rows of a database: how many, and digests that do not depend on their order; and which
+//! indexes over them are not valid.
 //!
 //! Owns what counts as "the same rows": equal counts, and equal sums of the 64-bit hashes of all
 //! rows over the columns on which the serial runs agree. A column that differs between serial runs
@@ -16,17 +17,20 @@ pub type ColumnDigests = BTreeMap<String, (u64, BTreeMap<String, String>)>;
 
 const COLUMNS: &str = "
 select n.nspname || '.' || c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-  array_agg(a.attname::text order by a.attnum), array_agg(quote_ident(a.attname) order by a.attnum)
+  array_agg(a.attname::text order by a.attnum), array_agg(quote_ident(a.attname) order by a.attnum),
+  array(select i.relname::text from pg_index x join pg_class i on i.oid = x.indexrelid
+    where x.indrelid = c.oid and not x.indisvalid order by i.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where c.relkind = 'r' and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
   and n.nspname not like 'pg\\_%'
-group by n.nspname, c.relname order by 1";
+group by n.nspname, c.relname, c.oid order by 1";
 
 struct Table {
     name: String,
     quoted: String,
     columns: Vec<(String, String)>,
+    invalid_indexes: Vec<String>,
 }
 
 async fn tables(client: &Client) -> Result<Vec<Table>, EvidenceError> {
@@ -41,6 +45,7 @@ async fn tables(client: &Client) -> Result<Vec<Table>, EvidenceError> {
                 .into_iter()
                 .zip(row.get::<_, Vec<String>>(3))
                 .collect(),
+            invalid_indexes: row.get(4),
         })
         .collect())
 }
@@ -126,6 +131,7 @@ pub async fn final_state(
                 TableState {
                     rows: u64::try_from(rows).unwrap_or_default(),
                     digest: row.get(2),
+                    invalid_indexes: table.invalid_indexes.clone(),
                 },
             );
         }

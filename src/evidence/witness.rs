@@ -54,6 +54,7 @@ fn lock(
     HeldLock {
         pid,
         key: LockKey {
+            server: 0,
             database,
             form: if form == 2 {
                 KeyForm::TwoInts

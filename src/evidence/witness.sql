@@ -44,6 +44,16 @@ begin
 end
 $$;
 
+-- Which table an index is of: when it has been dropped nothing tells any more.
+create table lockproof.indexes (index oid primary key, relation oid not null);
+
+create function lockproof.remember(relation oid) returns void
+language sql as $$
+  insert into lockproof.indexes
+  select i.indexrelid, i.indrelid from pg_catalog.pg_index i where i.indrelid = $1
+  on conflict do nothing
+$$;
+
 -- What arm() itself does is no write of the subject.
 create function lockproof.ddl() returns event_trigger
 language plpgsql security definer as $$
@@ -55,14 +65,25 @@ begin
     return;
   end if;
   for command in select * from pg_event_trigger_ddl_commands()
-                 where classid = 'pg_catalog.pg_class'::regclass loop
+                 where classid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_trigger'::regclass,
+                                   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_rewrite'::regclass)
+  loop
     for target in
       select n.nspname, c.relname, c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
         and n.nspname not like 'pg\_%'
-        and (c.oid = command.objid
-             or c.oid = (select i.indrelid from pg_index i where i.indexrelid = command.objid))
+        and c.oid in (
+          select command.objid where command.classid = 'pg_catalog.pg_class'::regclass
+          union all select i.indrelid from pg_index i
+            where i.indexrelid = command.objid and command.classid = 'pg_catalog.pg_class'::regclass
+          union all select t.tgrelid from pg_trigger t
+            where t.oid = command.objid and command.classid = 'pg_catalog.pg_trigger'::regclass
+          union all select p.polrelid from pg_policy p
+            where p.oid = command.objid and command.classid = 'pg_catalog.pg_policy'::regclass
+          union all select r.ev_class from pg_rewrite r
+            where r.oid = command.objid and command.classid = 'pg_catalog.pg_rewrite'::regclass)
     loop
+      perform lockproof.remember(target.oid);
       perform set_config('lockproof.arming', 'on', true);
       if not exists (select 1 from pg_trigger t
                      where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness') then
@@ -83,12 +104,23 @@ $$;
 create function lockproof.dropped() returns event_trigger
 language plpgsql security definer as $$
 declare
-  object record;
+  relation text;
 begin
-  for object in select * from pg_event_trigger_dropped_objects()
-                where object_type = 'table' and not is_temporary
+  -- What goes with its table is one write of it.
+  for relation in
+    select distinct coalesce(n.nspname || '.' || c.relname,
+                             case when o.object_type = 'table' then o.schema_name || '.' || o.object_name
+                                  else o.address_names[1] || '.' || o.address_names[2] end)
+    from pg_event_trigger_dropped_objects() o
+    left join lockproof.indexes i on o.object_type = 'index' and i.index = o.objid
+    left join pg_class c on c.oid = i.relation
+    left join pg_namespace n on n.oid = c.relnamespace
+    where not o.is_temporary
+      and (o.object_type in ('table', 'trigger', 'policy', 'rule')
+           or (o.object_type = 'index' and c.oid is not null))
+      and (o.original or o.object_type = 'table')
   loop
-    perform lockproof.note(object.schema_name || '.' || object.object_name, tg_tag);
+    perform lockproof.note(relation, tg_tag);
   end loop;
 end
 $$;
@@ -103,6 +135,7 @@ begin
       and n.nspname not like 'pg\_%'
   loop
     perform lockproof.arm(relation.oid::regclass);
+    perform lockproof.remember(relation.oid);
   end loop;
 end
 $$;

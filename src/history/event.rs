@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts};
 use super::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use super::step::{Answer, Delivery, Ending, Request, ServerError};
 
 /// The version of the format. A reader refuses a history of another version.
 pub const FORMAT: u32 = 1;
@@ -66,12 +68,16 @@ pub enum Event {
         /// Its name.
         connection: ConnectionName,
     },
-    /// The server gave a connection a session.
+    /// The server gave a connection a session; behind a pooler, the backend that serves it now.
     SessionStarted {
         /// The connection.
         connection: ConnectionName,
         /// The backend behind it.
         session: Session,
+        /// Which of the run's servers has it: 0 is the first primary, 1 the standby that was
+        /// promoted.
+        #[serde(default, skip_serializing_if = "super::name::is_first")]
+        server: u8,
     },
     /// A connection was closed.
     ConnectionClosed {
@@ -86,6 +92,26 @@ pub enum Event {
         connection: ConnectionName,
         /// The backend.
         session: Session,
+    },
+    /// Behind a pooler that gives a client a session for as long as it stays: the client has left,
+    /// and the pooler has reset the session and taken it back.
+    SessionReturned {
+        /// The connection it served.
+        connection: ConnectionName,
+        /// The backend.
+        session: Session,
+    },
+    /// Behind a pooler: nobody can tell which backend has served the step of this connection that ends
+    /// next.
+    SessionUnknown {
+        /// The connection.
+        connection: ConnectionName,
+    },
+    /// Behind a pooler: a step waits inside it for a server connection, not on the server for a lock.
+    /// Its ending `blocked` comes next, with the backends that have all of them.
+    StepQueued {
+        /// The step.
+        step: StepId,
     },
     /// The server refused a connection, or ended a session, with an error outside any step; its
     /// client has been told.
@@ -177,6 +203,8 @@ pub enum Event {
     },
     /// A fault was applied, or could not be.
     Fault(FaultEvent),
+    /// The controller of the scenario's CronJob decided something.
+    Controller(Decision),
     /// All advisory locks of the run's database, at a step boundary or as a sample.
     Locks {
         /// When the server read them, in microseconds since 1970 on its own clock.
@@ -253,111 +281,6 @@ pub enum ClosedBy {
     Refused,
 }
 
-/// What a step asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Request {
-    /// The SQL of the step's statements; long ones cut at 2,000 characters.
-    pub sql: Vec<String>,
-    /// The normal form of each: white space folded, literals replaced.
-    pub normal: Vec<String>,
-    /// Calls of advisory lock functions, in the order of the text.
-    pub lock_calls: Vec<LockCall>,
-    /// Tables that the text names as written, as the text spells them, lower case.
-    pub writes: Vec<String>,
-    /// Whether the text cannot tell what is written (functions, DO blocks, unknown SQL).
-    pub opaque: bool,
-    /// Whether it is a driver's look-up in the catalog.
-    pub look_up: bool,
-    /// Whether it is a Terminate message.
-    pub terminate: bool,
-}
-
-/// A call of an advisory lock function in a statement's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockCall {
-    /// What the function does.
-    pub action: LockAction,
-    /// Exclusive or share; of unlock: which it gives back.
-    pub mode: LockMode,
-    /// Whether a transaction's end releases it (`…_xact_…`).
-    pub xact: bool,
-    /// The key, where text and parameters tell it; the database is 0.
-    pub key: Option<LockKey>,
-}
-
-/// What a lock function does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LockAction {
-    /// `pg_advisory_lock…`, waits.
-    Lock,
-    /// `pg_try_advisory_lock…`, answers whether it got the lock.
-    TryLock,
-    /// `pg_advisory_unlock…`, answers whether the session held it.
-    Unlock,
-    /// `pg_advisory_unlock_all`.
-    UnlockAll,
-}
-
-/// How a step was given to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delivery {
-    /// As the pod sent it.
-    Forwarded,
-    /// As the pod sent it, and the answer is kept from the pod.
-    AnswerDropped,
-    /// As the pod sent it, and the pod is told the fault's error instead of the answer.
-    AnswerReplaced,
-    /// The server got another statement in its place, which raises the chosen error.
-    Replaced,
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// The server is ready for the next request.
-    Done,
-    /// It waits for a lock that only another turn can free.
-    Blocked,
-    /// It waits for something else of its own pod.
-    NeedsPod,
-    /// The session is gone.
-    Gone,
-}
-
-/// What came back for a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Answer {
-    /// Command tags, such as `INSERT 0 8`.
-    pub tags: Vec<String>,
-    /// The error, if one came.
-    pub error: Option<ServerError>,
-    /// Warnings and notices: SQLSTATE and message.
-    pub notices: Vec<ServerError>,
-    /// Results of the step's lock calls in order; `None` where it answers nothing (void) or the
-    /// call was never answered.
-    pub lock_results: Vec<Option<bool>>,
-    /// Transaction status after it: `I`, `T` or `E`; absent while the step is not done.
-    pub transaction: Option<char>,
-}
-
-/// An error or a notice of the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct ServerError {
-    /// `ERROR`, `FATAL`, `WARNING`, …
-    pub severity: String,
-    /// The SQLSTATE.
-    pub sqlstate: String,
-    /// The primary message.
-    pub message: String,
-    /// The table it names.
-    pub table: Option<String>,
-    /// The constraint it names.
-    pub constraint: Option<String>,
-}
-
 /// Why a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -372,6 +295,9 @@ pub enum TurnEnd {
     Yielded,
     /// A limit was hit.
     Limit,
+    /// There is no such pod: the CronJob's controller had not created it, or had deleted it before
+    /// it started.
+    NotThere,
 }
 
 /// A fault that was applied, or could not be.
@@ -381,6 +307,9 @@ pub struct FaultEvent {
     pub name: String,
     /// The point: `before`, `in-doubt`, `waiting`, `after`, or a time.
     pub point: String,
+    /// Who wanted it.
+    #[serde(default, skip_serializing_if = "FaultBy::is_schedule")]
+    pub by: FaultBy,
     /// The pod it hit.
     pub pod: Option<PodName>,
     /// The connection it hit.
@@ -400,6 +329,23 @@ pub struct FaultEvent {
     /// SQLSTATEs that it explains on the session it hit (on every session of the pod if it takes
     /// the pod).
     pub sqlstates: Vec<String>,
+}
+
+/// Who wanted a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultBy {
+    /// The schedule (or the harness, to undo what the schedule did).
+    #[default]
+    Schedule,
+    /// The controller of the scenario's CronJob.
+    Controller,
+}
+
+impl FaultBy {
+    fn is_schedule(&self) -> bool {
+        *self == Self::Schedule
+    }
 }
 
 /// An advisory lock of `pg_locks`.

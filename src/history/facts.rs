@@ -24,7 +24,8 @@ pub struct RunFacts {
     pub pacing: Pacing,
     /// The subject, as a person would write it.
     pub subject: String,
-    /// The pods that were to run, recovery pod aside.
+    /// The pods that were to run, recovery pod aside. None where the controller of a CronJob decides
+    /// which there are: then its decisions tell.
     pub pods: Vec<PodName>,
     /// Whether a recovery pod was to run after all others.
     pub recovery: bool,
@@ -33,6 +34,10 @@ pub struct RunFacts {
     pub moves: usize,
     /// The server.
     pub server: ServerFacts,
+    /// The pooler between the pods and the server, if there is one. Then the session behind a
+    /// connection may change from step to step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooler: Option<PoolerFacts>,
     /// Oid of the run's database.
     pub database: u32,
     /// Whether the witness was in the run's database.
@@ -64,6 +69,49 @@ pub struct ServerFacts {
     pub version: String,
     /// Which one and why, in one line.
     pub description: String,
+}
+
+/// The pooler of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolerFacts {
+    /// How it is set up.
+    #[serde(flatten)]
+    pub settings: PoolerSettings,
+    /// What it calls itself, such as `PgBouncer 1.18.0`.
+    pub version: String,
+}
+
+/// How a pooler is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolerSettings {
+    /// For how long a client has a server connection.
+    pub mode: PoolMode,
+    /// How many server connections there are at most for each database and user.
+    pub size: u32,
+}
+
+/// For how long a pooler's client has a server connection to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolMode {
+    /// From its first statement until it leaves.
+    Session,
+    /// For a transaction.
+    Transaction,
+    /// For a statement; transactions of several are refused.
+    Statement,
+}
+
+impl PoolMode {
+    /// Its name, as in scenario files and in the pooler's own configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+            Self::Statement => "statement",
+        }
+    }
 }
 
 /// What the scenario demands.
@@ -152,4 +200,8 @@ pub struct TableState {
     pub rows: u64,
     /// A digest over the agreed columns of all rows, in no order.
     pub digest: String,
+    /// Indexes that the server does not use (`not indisvalid`): what is left of a `CREATE INDEX
+    /// CONCURRENTLY` that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid_indexes: Vec<String>,
 }

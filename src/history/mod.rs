@@ -4,15 +4,19 @@
 //! knows nothing of Postgres, of sockets or of the verdict.
 
 mod catalog;
+mod cronjob;
 mod event;
 mod facts;
 mod name;
 mod reader;
+mod step;
 mod writer;
 
 pub use catalog::*;
+pub use cronjob::*;
 pub use event::*;
 pub use facts::*;
 pub use name::*;
 pub use reader::*;
+pub use step::*;
 pub use writer::*;

@@ -143,6 +143,9 @@ pub enum KeyForm {
 /// An advisory lock, as `pg_locks` names it. Another database is another lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LockKey {
+    /// Which of the run's servers: 0 is the first primary, 1 the standby that was promoted.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub server: u8,
     /// Oid of the database in which it was taken.
     pub database: u32,
     /// Which argument list.
@@ -159,6 +162,7 @@ impl LockKey {
     pub fn bigint(database: u32, key: i64) -> Self {
         let bits = key.cast_unsigned();
         Self {
+            server: 0,
             database,
             form: KeyForm::OneBigint,
             high: u32::try_from(bits >> 32).unwrap_or(0),
@@ -170,6 +174,7 @@ impl LockKey {
     #[must_use]
     pub fn two_ints(database: u32, first: i32, second: i32) -> Self {
         Self {
+            server: 0,
             database,
             form: KeyForm::TwoInts,
             high: first.cast_unsigned(),
@@ -177,11 +182,25 @@ impl LockKey {
         }
     }
 
-    /// Whether both name the same key, the database left aside (each run has its own).
+    /// Whether both name the same key, server and database left aside (each run has its own).
     #[must_use]
     pub fn same_key(&self, other: &Self) -> bool {
         self.form == other.form && self.high == other.high && self.low == other.low
     }
+
+    /// The key, server and database left aside: what `same_key` compares.
+    #[must_use]
+    pub fn anywhere(&self) -> Self {
+        Self {
+            server: 0,
+            database: 0,
+            ..*self
+        }
+    }
+}
+
+pub(super) fn is_first(server: &u8) -> bool {
+    *server == 0
 }
 
 impl fmt::Display for LockKey {
@@ -189,15 +208,19 @@ impl fmt::Display for LockKey {
         match self.form {
             KeyForm::OneBigint => {
                 let bits = (u64::from(self.high) << 32) | u64::from(self.low);
-                write!(f, "{}", bits.cast_signed())
+                write!(f, "{}", bits.cast_signed())?;
             }
             KeyForm::TwoInts => write!(
                 f,
                 "({}, {})",
                 self.high.cast_signed(),
                 self.low.cast_signed()
-            ),
+            )?,
         }
+        if self.server != 0 {
+            f.write_str(" of the promoted standby")?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,10 @@
 //! it: what a pod had sent before it could know that its lock's session was gone is not the
 //! pod's doing. What it sends after it was told is judged like any other write.
 
-use super::facts::{Facts, Grant, How, StepFacts};
-use crate::history::{ClosedBy, LockMode};
+use std::collections::HashMap;
+
+use super::facts::{Facts, Grant, How, Spans, StepFacts};
+use crate::history::{ClosedBy, LockMode, PodName};
 
 /// A grant that was lost with its session.
 pub(super) struct Lost<'f, 'a> {
@@ -16,49 +18,79 @@ pub(super) struct Lost<'f, 'a> {
     pub told: u64,
 }
 
+/// All grants of the rule's lock that pods lost, in their order.
+#[derive(Default)]
+pub(super) struct Losses<'f, 'a> {
+    pub all: Vec<Lost<'f, 'a>>,
+    /// For each pod its losses, and in which lines a step of it was sent in belief.
+    by_pod: HashMap<&'f PodName, (Spans, Vec<usize>)>,
+}
+
 /// All grants of the rule's lock that a pod lost with their session, not by its own doing.
-pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Lost<'f, 'a>> {
-    facts
-        .grants
-        .iter()
-        .filter(|grant| facts.is_rule_key(&grant.key) && grant.mode == LockMode::Exclusive)
-        .filter_map(|grant| {
-            let Some((end, How::Session)) = grant.end else {
-                return None;
-            };
-            let closed = facts.sessions.closed(grant.connection);
-            let own = closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
-                || facts.steps.values().any(|step| {
-                    step.session == Some(grant.session)
-                        && step.request.terminate
-                        && step.ran()
-                        && step.released.is_some_and(|at| at.seq <= end)
-                });
-            if own && !facts.fault_ended(grant, end) {
-                return None;
-            }
-            let gone = facts
-                .sessions
-                .of(grant.session)
-                .and_then(|session| session.gone);
-            let told = closed.map(|(seq, _)| seq).into_iter().chain(gone).min();
-            Some(Lost {
-                grant,
-                lost: end,
-                told: told.unwrap_or(end),
-            })
-        })
-        .collect()
+pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
+    let mut losses = Losses::default();
+    let ruled =
+        |grant: &&Grant<'_>| facts.is_rule_key(&grant.key) && grant.mode == LockMode::Exclusive;
+    for grant in facts.grants.iter().filter(ruled) {
+        let Some((end, How::Session | How::Returned)) = grant.end else {
+            continue;
+        };
+        let closed = facts.sessions.closed(grant.connection);
+        let own = closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
+            || facts.by_connection.terminated(grant.session, end);
+        if own && !facts.fault_ended(grant, end) {
+            continue;
+        }
+        let gone = facts
+            .sessions
+            .of(grant.session)
+            .and_then(|session| session.gone);
+        let told = closed.map(|(seq, _)| seq).into_iter().chain(gone).min();
+        let told = heard(facts, grant, told.unwrap_or(end));
+        let (spans, places) = losses.by_pod.entry(grant.pod()).or_default();
+        spans.push(grant.from, told);
+        places.push(losses.all.len());
+        losses.all.push(Lost {
+            grant,
+            lost: end,
+            told,
+        });
+    }
+    losses
+}
+
+/// From when on a pod could hear what the server told it at this line: on a link that is cut, when that
+/// is healed, or never.
+fn heard(facts: &Facts<'_>, grant: &Grant<'_>, told: u64) -> u64 {
+    let mut cut = false;
+    for fault in &facts.faults {
+        let event = fault.event;
+        let all_or_this = event
+            .connection
+            .as_ref()
+            .is_none_or(|one| one == grant.connection);
+        if event.pod.as_ref() != Some(grant.pod()) || !all_or_this {
+            continue;
+        }
+        match event.name.as_str() {
+            "blackhole" if fault.from <= told => cut = true,
+            "heal" if cut && fault.from > told => return fault.from,
+            "heal" => cut = false,
+            _ => {}
+        }
+    }
+    if cut { u64::MAX } else { told }
 }
 
 /// The lost grant under which this step had been sent, before its pod could know of the loss.
 pub(super) fn sent_in_belief<'l, 'f, 'a>(
-    lost: &'l [Lost<'f, 'a>],
+    losses: &'l Losses<'f, 'a>,
     step: &StepFacts<'_>,
 ) -> Option<&'l Lost<'f, 'a>> {
-    lost.iter().find(|one| {
-        one.grant.pod() == step.pod()
-            && one.grant.from < step.held.seq
+    let (spans, places) = losses.by_pod.get(step.pod())?;
+    let near = &places[spans.around(step.held.seq, step.held.seq)];
+    near.iter().map(|place| &losses.all[*place]).find(|one| {
+        one.grant.from < step.held.seq
             && step.held.seq < one.told
             && step
                 .last()

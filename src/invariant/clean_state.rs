@@ -1,12 +1,13 @@
-//! clean-state: final row counts, and digests over the columns on which all serial runs agree,
-//! equal those of some serial run of 1..n pods; judged only if a pod completed after every other
-//! ended and no ghost remains.
+//! clean-state: final row counts, digests over the columns on which all serial runs agree, and
+//! which indexes are INVALID, equal those of some serial run of 1..n pods; judged only if a pod
+//! completed after every other ended and no ghost remains.
 //!
 //! Owns that rule. Evidence: the final rows.
 
 use std::collections::BTreeSet;
 
 use super::facts::{Facts, count, list};
+use super::ghosts::{Ghost, ghosts};
 use super::ruling::{Found, inconclusive, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
 use crate::history::{Event, FinalState, OnContention, PodName};
@@ -38,6 +39,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         .enumerate()
         .map(|(i, state)| (i, differences(state, last)))
         .min_by_key(|(i, differ)| (differ.len(), *i));
+    let ghosts = ghosts(facts);
     let mut found = Found::default();
     let mut equal_to = 1;
     if let Some((i, differ)) = nearest {
@@ -45,8 +47,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         for (table, what) in differ {
             found.violation(Finding {
                 why: format!(
-                    "{table} {what} (compared with a serial run of {}, the nearest)",
-                    count(equal_to, "pod")
+                    "{table} {what} (compared with a serial run of {}, the nearest){}",
+                    count(equal_to, "pod"),
+                    by_ghosts(&ghosts, &table)
                 ),
                 seqs: vec![seq],
                 table: Some(table),
@@ -57,11 +60,42 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     found.plain(
         NAME,
         format!(
-            "counts and digests of {} equal those after a serial run of {}",
+            "counts and digests of {} equal those after a serial run of {}{}",
             count(last.tables.len(), "table"),
-            count(equal_to, "pod")
+            count(equal_to, "pod"),
+            in_spite_of(&ghosts)
         ),
     )
+}
+
+/// What ghosts did to this table.
+fn by_ghosts(ghosts: &[Ghost<'_>], table: &str) -> String {
+    ghosts
+        .iter()
+        .filter(|ghost| ghost.wrote.iter().any(|(wrote, _)| *wrote == table))
+        .map(|ghost| {
+            format!(
+                "; a ghost wrote it: {} of pod {} ran after its client was gone",
+                ghost.what,
+                ghost.pod()
+            )
+        })
+        .collect()
+}
+
+/// That ghosts wrote, and left no trace.
+fn in_spite_of(ghosts: &[Ghost<'_>]) -> String {
+    let wrote: Vec<&Ghost<'_>> = ghosts.iter().filter(|one| !one.wrote.is_empty()).collect();
+    match wrote.as_slice() {
+        [] => String::new(),
+        [one, ..] => format!(
+            ", though {} wrote after their clients were gone (such as {} of pod {}): nothing of \
+             it is left, or it was as it would have been",
+            count(wrote.len(), "ghost"),
+            one.what,
+            one.pod()
+        ),
+    }
 }
 
 /// Why the final rows are not those of any completed run, if so.
@@ -143,6 +177,9 @@ fn differences(expected: &FinalState, found: &FinalState) -> Vec<(String, String
                         count_rows(one.rows)
                     )
                 }
+                (Some(one), Some(other)) if one.invalid_indexes != other.invalid_indexes => {
+                    indexes(&one.invalid_indexes, &other.invalid_indexes)
+                }
                 (Some(_), Some(_)) => return None,
                 (Some(_), None) => "is gone".to_owned(),
                 (None, _) => "was not expected".to_owned(),
@@ -150,6 +187,18 @@ fn differences(expected: &FinalState, found: &FinalState) -> Vec<(String, String
             Some((table.clone(), what))
         })
         .collect()
+}
+
+fn indexes(expected: &[String], found: &[String]) -> String {
+    let quoted = |names: &[String]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "has other INVALID indexes: {}, expected {}",
+        quoted(found),
+        quoted(expected)
+    )
 }
 
 fn count_rows(rows: u64) -> String {

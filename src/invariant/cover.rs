@@ -3,8 +3,12 @@
 //! Owns the way from evidence to that answer, with and without a witness. Knows nothing of what
 //! ought to have covered it.
 
-use super::facts::{Facts, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words};
-use crate::history::{ConnectionName, Ending, Event, LockKey, LockMode, PodName, Session};
+use super::facts::{
+    Facts, Holder, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words,
+};
+use crate::history::{
+    ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
+};
 
 /// A write of a protected table, as far as the evidence tells.
 pub(super) struct Work<'f, 'a> {
@@ -20,6 +24,16 @@ pub(super) struct Work<'f, 'a> {
     pub cover: Result<Vec<LockKey>, String>,
     /// Why a lock that was held at its end did not cover it.
     pub but: Option<String>,
+}
+
+impl Work<'_, '_> {
+    /// Whether its step was still under way when the harness began to stop the pods at a limit: what
+    /// was held at its end says nothing of the pod then.
+    pub fn outlived_limit(&self, facts: &Facts<'_>) -> bool {
+        self.step
+            .is_some_and(|step| step.last().is_none_or(|end| facts.after_limit(end.at.seq)))
+            && !facts.limits.is_empty()
+    }
 }
 
 /// All writes of protected tables by pods, in their order.
@@ -47,7 +61,7 @@ fn witnessed<'f, 'a>(facts: &'f Facts<'a>, write: &'f PodWrite<'a>) -> Work<'f, 
             && facts.is_rule_key(&lock.key)
         {
             match begun_without(facts, write, step, lock) {
-                None => cover.push(lock.key),
+                None => cover.push(facts.one_lock(lock.key)),
                 Some(why) => but = Some(why),
             }
         }
@@ -94,7 +108,7 @@ fn begun_without(
             .locks
             .iter()
             .filter(|one| one.granted && one.mode == lock.mode && one.key.same_key(&lock.key))
-            .filter_map(|one| facts.sessions.at(one.pid, snapshot.server_us))
+            .flat_map(|one| owners_in(facts, one, snapshot))
             .find(|owner| owner.connection.pod == *write.pod())
             .map(|owner| owner.session)
     };
@@ -201,7 +215,7 @@ fn cover_of_step(
                     && one.pod() == step.pod()
                     && facts.is_rule_key(&one.key)
             })
-            .map(|one| (one.key, one.session))
+            .map(|one| (facts.one_lock(one.key), one.session))
             .collect()
     };
     let after = held(snapshot_after(facts, end));
@@ -228,9 +242,9 @@ pub(super) fn locks_then<'a>(facts: &Facts<'a>, snapshot: &Snapshot<'a>) -> Vec<
     snapshot
         .locks
         .iter()
-        .filter_map(|lock| {
-            let owner = facts.sessions.at(lock.pid, snapshot.server_us)?;
-            Some(LockThen {
+        .flat_map(|lock| {
+            let owners = owners_in(facts, lock, snapshot).into_iter();
+            owners.map(|owner| LockThen {
                 connection: owner.connection,
                 session: owner.session,
                 key: lock.key,
@@ -239,6 +253,12 @@ pub(super) fn locks_then<'a>(facts: &Facts<'a>, snapshot: &Snapshot<'a>) -> Vec<
             })
         })
         .collect()
+}
+
+/// Whose lock of a snapshot this is.
+fn owners_in<'a>(facts: &Facts<'a>, lock: &HeldLock, snapshot: &Snapshot<'a>) -> Vec<Holder<'a>> {
+    let (at, seq) = (snapshot.server_us, snapshot.seq);
+    facts.holders().of(lock, at, seq, seq)
 }
 
 /// `it held no advisory lock, while a.0 held lock 7`.

@@ -2,11 +2,13 @@
 //!
 //! Owns what each guard asks for. Knows nothing of the invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::facts::{Facts, PodFacts, StepFacts, count, list};
+use super::absent::not_there;
+use super::facts::{Facts, Grant, PodFacts, Spans, StepFacts, count, list};
 use super::verdict::Guard;
-use crate::history::{Event, LockAction, PodName, TurnEnd};
+use crate::history::{Event, FaultBy, LockAction, LockKey, PodName, TurnEnd};
+use crate::schedule::is_of_controller;
 
 fn guard(name: &str, outcome: Result<String, String>) -> Guard {
     let met = outcome.is_ok();
@@ -143,7 +145,9 @@ fn faults_fired(facts: &Facts<'_>) -> Result<String, String> {
                 turn,
                 scheduled: true,
                 ..
-            } if !is_turn(turn) => scheduled.push((line.seq, turn)),
+            } if !is_turn(turn) && !is_of_controller(turn) => scheduled.push((line.seq, turn)),
+            // Those of a CronJob's controller are no part of the schedule.
+            Event::Fault(fault) if fault.by == FaultBy::Controller => {}
             Event::Fault(fault) => {
                 if fault.fired {
                     fired += 1;
@@ -189,8 +193,11 @@ fn is_turn(text: &str) -> bool {
 
 /// Whether it lets steps of several pods go at the same moment.
 pub(super) fn is_together(text: &str) -> bool {
-    text.starts_with("release the next steps of ")
+    text.starts_with(TOGETHER)
 }
+
+/// How the text of a line begins that lets steps go together.
+pub(super) const TOGETHER: &str = "release the next steps of ";
 
 /// Whether a turn has no stop but the pod's end.
 fn is_to_end(text: &str) -> bool {
@@ -212,7 +219,8 @@ fn pod_of<'f>(facts: &'f Facts<'_>, text: &str) -> Option<(&'f &'f PodName, &'f 
 
 fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
     let mut turns: BTreeMap<usize, (&str, Option<TurnEnd>, bool)> = BTreeMap::new();
-    for line in facts.lines {
+    let mut absent: BTreeMap<usize, String> = BTreeMap::new();
+    for (place, line) in facts.lines.iter().enumerate() {
         match &line.event {
             Event::TurnStarted {
                 index,
@@ -224,6 +232,9 @@ fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
             Event::TurnEnded { index, why } => {
                 if let Some(turn) = turns.get_mut(index) {
                     turn.1.get_or_insert(*why);
+                    if *why == TurnEnd::NotThere {
+                        absent.insert(*index, not_there(facts, place, turn.0));
+                    }
                 }
             }
             Event::StopMetLater { index } => {
@@ -235,7 +246,7 @@ fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
         }
     }
     let mut missed = Vec::new();
-    for (text, end, later) in turns.values() {
+    for (index, (text, end, later)) in &turns {
         let ended = pod_of(facts, text).is_some_and(|(_, pod)| pod.ended.is_some());
         let why = match end {
             Some(TurnEnd::Reached) => continue,
@@ -248,6 +259,7 @@ fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
             Some(TurnEnd::Blocked) => "everything the pod could still do was blocked",
             Some(TurnEnd::Yielded) => "the pod repeated itself without effect",
             Some(TurnEnd::Limit) => "a limit was hit",
+            Some(TurnEnd::NotThere) => absent.get(index).map_or("its pod is not there", |why| why),
             None => "the run ended before it",
         };
         missed.push(format!("the stop of \"{text}\" was never reached: {why}"));
@@ -269,15 +281,19 @@ fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
 pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
     for snapshot in &facts.snapshots {
         for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
-            let owner = |pid| facts.sessions.at(pid, snapshot.server_us);
-            let (Some(waiter), true) = (owner(waits.pid), facts.is_rule_key(&waits.key)) else {
+            let holders = facts.holders();
+            let owners = |lock| holders.of(lock, snapshot.server_us, snapshot.seq, snapshot.seq);
+            let (Some(waiter), true) = (
+                owners(waits).first().copied(),
+                facts.is_rule_key(&waits.key),
+            ) else {
                 continue;
             };
             let holder = snapshot
                 .locks
                 .iter()
                 .filter(|lock| lock.granted && lock.key == waits.key)
-                .filter_map(|lock| owner(lock.pid))
+                .flat_map(|lock| owners(lock))
                 .find(|holder| holder.connection.pod != waiter.connection.pod);
             if let Some(holder) = holder {
                 return Ok(format!(
@@ -286,6 +302,16 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
                 ));
             }
         }
+    }
+    let mut grants: HashMap<LockKey, (Spans, Vec<&Grant<'_>>)> = HashMap::new();
+    for grant in facts
+        .grants
+        .iter()
+        .filter(|one| facts.is_rule_key(&one.key))
+    {
+        let (spans, of_key) = grants.entry(grant.key.anywhere()).or_default();
+        spans.push(grant.from, grant.end.map_or(u64::MAX, |(end, _)| end));
+        of_key.push(grant);
     }
     for step in facts.steps.values().filter(|step| step.ran()) {
         let Some(released) = step.released else {
@@ -296,9 +322,13 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
             let Some(key) = call.key.filter(|key| asks && facts.is_rule_key(key)) else {
                 continue;
             };
-            let holder = facts.grants.iter().find(|grant| {
-                grant.key.same_key(&key) && grant.pod() != step.pod() && grant.held_at(released.seq)
-            });
+            let Some((spans, of_key)) = grants.get(&key.anywhere()) else {
+                continue;
+            };
+            let near = &of_key[spans.around(released.seq, released.seq)];
+            let holder = near
+                .iter()
+                .find(|grant| grant.pod() != step.pod() && grant.held_at(released.seq));
             if let Some(holder) = holder {
                 return Ok(format!(
                     "{} asked for lock {key} while {} held it",
@@ -375,6 +405,16 @@ fn blocked(facts: &Facts<'_>) -> Result<String, String> {
         .steps
         .values()
         .find(|step| step.blocked().is_some())
-        .map(|step| format!("{} was blocked", step.words()))
+        .map(|step| {
+            let queued = facts.lines.iter().any(
+                |line| matches!(line.event, Event::StepQueued { step: one } if one == step.id),
+            );
+            let what = if queued {
+                " inside the pooler: no server connection was free"
+            } else {
+                ""
+            };
+            format!("{} was blocked{what}", step.words())
+        })
         .ok_or_else(|| "no step was ever blocked".to_owned())
 }

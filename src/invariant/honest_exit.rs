@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, FaultFacts, PodError, PodFacts, StepFacts, count, list, step_words};
+use super::facts::{Facts, How, PodError, PodFacts, StepFacts, count, list, step_words};
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{ClosedBy, ConnectionName, Delivery, OnContention, PodName};
+use crate::history::{ClosedBy, ConnectionName, Delivery, Ending, OnContention, PodName};
 
 const NAME: InvariantName = InvariantName::HonestExit;
 
@@ -68,9 +68,13 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
 
 /// The first error that a pod met: one that it was told, or a session that it lost.
 fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(String, Vec<u64>)> {
+    let steps = &facts.by_connection;
     let heard = |error: &&PodError<'_>| {
         let late = |seq| {
-            !pod.lived_at(seq) || left(facts, error.connection, seq) || done(facts, name, seq)
+            !pod.lived_at(seq)
+                || steps.left(error.connection, seq)
+                || steps.done(name, seq)
+                || had_nothing(facts, error.connection, seq)
         };
         error.pod() == name
             && error.heard
@@ -100,8 +104,10 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
         .find(|(connection, seq, by)| {
             matches!(by, ClosedBy::Server | ClosedBy::Fault)
                 && pod.lived_at(*seq)
-                && !left(facts, connection, *seq)
-                && !done(facts, name, *seq)
+                && !steps.left(connection, *seq)
+                // A pod that is about to leave need not see that a session of its went first.
+                && !steps.done(name, *seq)
+                && !had_nothing(facts, connection, *seq)
         })
         .map(|(connection, seq, _)| {
             let session = facts.sessions.of_connection(connection, seq);
@@ -110,21 +116,34 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
         })
 }
 
-/// Whether the pod had said before this line that it ends the connection.
-fn left(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
-    facts
-        .steps
-        .values()
-        .any(|step| step.connection == connection && step.request.terminate && step.held.seq < seq)
-}
-
-/// Whether the pod asked for nothing more after this line: a pod that is about to leave need not
-/// see that a session of its went first.
-fn done(facts: &Facts<'_>, name: &PodName, seq: u64) -> bool {
-    !facts
-        .steps
-        .values()
-        .any(|step| step.pod() == name && !step.request.terminate && step.held.seq > seq)
+/// Whether there was nothing in the session that could be lost with it at this line: no statement
+/// under way, no transaction, no advisory lock. A pool opens another, and nothing is amiss.
+fn had_nothing(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
+    let held = facts.grants.iter().any(|grant| {
+        grant.connection == connection
+            && grant.from < seq
+            && grant
+                .end
+                .is_none_or(|(end, how)| end >= seq || how == How::Session)
+    });
+    let steps = || {
+        let steps = facts.steps.values();
+        steps.filter(|step| step.connection == connection && step.held.seq < seq)
+    };
+    let answered = |step: &StepFacts<'_>| {
+        step.delivery != Delivery::AnswerDropped
+            && step
+                .last()
+                .is_some_and(|end| end.ending == Ending::Done && end.at.seq < seq)
+    };
+    let idle = steps()
+        .max_by_key(|step| step.held.seq)
+        .and_then(StepFacts::last)
+        .is_none_or(|end| end.answer.transaction == Some('I'));
+    facts.sessions.of_connection(connection, seq).is_some()
+        && !held
+        && idle
+        && steps().all(answered)
 }
 
 /// The first error that a fault told a pod in place of an answer: the history has the answer.
@@ -133,8 +152,7 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
         step.pod() == name && step.delivery == Delivery::AnswerReplaced && step.last().is_some()
     };
     facts.steps.values().filter(replaced).find_map(|step| {
-        let of_step = |one: &&FaultFacts<'_>| one.event.step == Some(step.id);
-        let fault = facts.faults.iter().find(of_step)?;
+        let fault = &facts.faults[facts.reach.at_step(step.id)?];
         let states = &fault.event.sqlstates;
         let usual = !states.is_empty() && states.iter().all(|one| facts.in_clean_run(one));
         let seqs = step.last().map(|end| end.at.seq).into_iter().collect();

@@ -5,7 +5,7 @@
 use super::facts::{Facts, count, list};
 use super::guards::{contention, is_together};
 use super::verdict::{InvariantVerdict, Judgement};
-use crate::history::Event;
+use crate::history::{Event, PoolMode};
 
 /// One sentence for each limit of this run.
 pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<String> {
@@ -29,6 +29,14 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         }
     } else {
         limits.push("one run in real time: which order it took was left to chance".to_owned());
+    }
+    limits.extend(pooling(facts));
+    let is_decision = |event: &Event| matches!(event, Event::Controller(_));
+    if facts.lines.iter().any(|line| is_decision(&line.event)) {
+        limits.push(
+            "the CronJob's clock moved only as the schedule says, and its controller was never late"
+                .to_owned(),
+        );
     }
     let opaque = facts
         .steps
@@ -120,6 +128,34 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         limits.push(format!(
             "the subject is not deterministic: {} differed between two clean runs",
             count(unstable, "step")
+        ));
+    }
+    limits
+}
+
+/// What a pooler leaves open.
+fn pooling(facts: &Facts<'_>) -> Vec<String> {
+    let Some(pooler) = &facts.run.pooler else {
+        return Vec::new();
+    };
+    let mut limits = Vec::new();
+    if pooler.settings.mode != PoolMode::Session {
+        limits.push(format!(
+            "{} pools by the {}: which session serves a step is its choice, and the one that it made \
+             in this run was judged",
+            pooler.version,
+            pooler.settings.mode.name()
+        ));
+    }
+    let unknown = facts
+        .lines
+        .iter()
+        .filter(|line| matches!(line.event, Event::SessionUnknown { .. }))
+        .count();
+    if unknown > 0 {
+        limits.push(format!(
+            "it is not known which session served {}: several connections had the same name",
+            count(unknown, "step")
         ));
     }
     limits

@@ -3,11 +3,14 @@
 //! Owns the verdict. Pure: no server, no clock, no files. Knows nothing of scenarios, of how the
 //! history was made, or of how a verdict is shown.
 
+mod absent;
 mod belief;
 mod clean_state;
 mod cover;
 mod facts;
+mod ghosts;
 mod guards;
+mod held_at_once;
 mod honest_exit;
 mod judge;
 mod limits;

@@ -1,4 +1,5 @@
-//! mutual-exclusion: no write of one pod executes inside another pod's section.
+//! mutual-exclusion: no write of one pod executes inside another pod's section, and no two pods held
+//! the lock at once.
 //!
 //! A section is from a lock grant to its release; where the scenario names a lock that a pod never
 //! took, from the pod's first to its last protected write. Owns that rule. Evidence: the locks
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, locks_then, snapshot_after, work};
 use super::facts::{Facts, LockThen, count};
+use super::held_at_once::held_at_once;
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
 use crate::history::{LockKey, PodName};
@@ -75,15 +77,28 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             1 => String::new(),
             _ => format!("; {} in all", count(writes, "such write")),
         };
-        found.violation(Finding {
+        let finding = Finding {
             why: format!("{} while {what}{more}", one.words),
             seqs: one.seqs.clone(),
             pod: Some(pod.clone()),
             table: Some(one.table.to_owned()),
             ..Finding::default()
-        });
+        };
+        if one.outlived_limit(facts) {
+            found.stopped(finding);
+        } else {
+            found.violation(finding);
+        }
+    }
+    match held_at_once(facts, key) {
+        Ok(findings) => findings.into_iter().for_each(|one| found.violation(one)),
+        Err(why) => found.unclear(
+            format!("it cannot be told whether two pods held the lock at once: {why}"),
+            Vec::new(),
+        ),
     }
     found.strangers(facts);
+    found.unplaced(facts);
     let mut holds = format!(
         "none of {} was made inside another pod's section",
         count(all.len(), "protected write")

@@ -3,9 +3,12 @@
 //!
 //! Owns that rule. Evidence: answers on the wire and, for what nobody heard, the server's log.
 
+use std::collections::HashMap;
+
 use super::facts::{Facts, PodError, is_loss, step_words};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
+use crate::history::ConnectionName;
 
 const NAME: InvariantName = InvariantName::NoErrors;
 
@@ -17,6 +20,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         );
     }
     let mut found = Found::default();
+    let timers = TimersBehind::of(facts);
     for (index, error) in facts.errors.iter().enumerate() {
         if !wanted(facts, error.sqlstate)
             || facts.in_clean_run(error.sqlstate)
@@ -25,7 +29,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             continue;
         }
         let mut finding = finding(facts, error);
-        match timer_behind(facts, index) {
+        match timers.behind(facts, index) {
             _ if lost_at_limit(facts, error) => found.stopped(finding),
             Some(why) => {
                 finding.why = format!("{}; but {why}", finding.why);
@@ -76,18 +80,40 @@ fn lost_at_limit(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
     is_loss(error.sqlstate) && facts.after_limit(seq.unwrap_or(last))
 }
 
-/// The sentence of the timer that is behind this error: its own, or the one that aborted its
-/// transaction. Other errors of the pod stand for themselves.
-fn timer_behind<'f>(facts: &'f Facts<'_>, index: usize) -> Option<&'f str> {
-    let error = &facts.errors[index];
-    let timer = facts.timers.iter().find(|timer| {
-        timer.error == Some(index)
-            || (error.sqlstate == "25P02"
-                && timer
-                    .error
-                    .is_some_and(|i| i < index && facts.errors[i].connection == error.connection))
-    });
-    timer.map(|timer| timer.why.as_str())
+/// The timers that were errors, by those.
+#[derive(Default)]
+struct TimersBehind<'f> {
+    /// Of an error.
+    own: HashMap<usize, &'f str>,
+    /// The first of a connection, with its error.
+    first: HashMap<&'f ConnectionName, (usize, &'f str)>,
+}
+
+impl<'f> TimersBehind<'f> {
+    fn of(facts: &'f Facts<'_>) -> Self {
+        let mut timers = Self::default();
+        for timer in &facts.timers {
+            let Some(index) = timer.error else { continue };
+            timers.own.entry(index).or_insert(&timer.why);
+            let connection = facts.errors[index].connection;
+            let first = timers.first.entry(connection);
+            first.or_insert((index, &timer.why));
+        }
+        timers
+    }
+
+    /// The sentence of the timer that is behind this error: its own, or the one that aborted its
+    /// transaction. Other errors of the pod stand for themselves.
+    fn behind(&self, facts: &Facts<'_>, index: usize) -> Option<&'f str> {
+        let error = &facts.errors[index];
+        if error.sqlstate == "25P02"
+            && let Some((cause, why)) = self.first.get(error.connection)
+            && *cause < index
+        {
+            return Some(why);
+        }
+        self.own.get(&index).copied()
+    }
 }
 
 fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {

@@ -3,7 +3,7 @@
 //!
 //! Owns that rule. Evidence: what the server still showed at the end.
 
-use super::facts::{Facts, millis, sql_start};
+use super::facts::{Facts, list, millis, sql_start};
 use super::ruling::{Found, inconclusive};
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
 use crate::history::{ConnectionName, Event, PodName};
@@ -37,8 +37,16 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         .collect();
     let last_us = facts.snapshots.last().map_or(i64::MAX, |one| one.server_us);
     for lock in locks.iter().filter(|lock| !apart.contains(&lock.pid)) {
-        let owner = facts.sessions.at(lock.pid, last_us);
-        let whose = owner.map_or_else(String::new, |owner| format!(" of {}", owner.connection));
+        let owners = facts.holders().takers(lock, last_us, seq, seq);
+        let owner = owners.first();
+        let names: Vec<String> = owners
+            .iter()
+            .map(|one| one.connection.to_string())
+            .collect();
+        let whose = match owner {
+            Some(_) => format!(" of {}", list(&names)),
+            None => String::new(),
+        };
         let what = if lock.granted { "held" } else { "waited for" };
         let finding = Finding {
             why: format!(

@@ -2,33 +2,25 @@
 //!
 //! Owns those sentences. Knows nothing of verdicts.
 
+use std::collections::HashMap;
+
 use super::belief::{lost, sent_in_belief};
-use super::cover::work;
-use super::facts::{Facts, count};
-use crate::history::Event;
+use super::cover::{Work, work};
+use super::facts::{Facts, Grant, Spans, StepFacts, count};
+use super::ghosts::{Ghost, ghosts};
+use crate::history::{Event, LockKey, PodName};
 
 /// One sentence for each thing that a tester should know and no invariant judges.
 pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
     let mut reports = belief(facts);
+    reports.extend(ghosts(facts).iter().map(Ghost::words));
+    reports.extend(granted_again(facts));
     for line in facts.lines {
-        match &line.event {
-            Event::Ghost {
-                step, connection, ..
-            } => {
-                let what = facts
-                    .steps
-                    .get(step)
-                    .map_or_else(|| format!("{step} on {connection}"), |step| step.words());
-                reports.push(format!(
-                    "ghost: {what} went on on the server after its client was dead (line {})",
-                    line.seq
-                ));
-            }
-            Event::CancelRequested { pod, target_pid } => reports.push(format!(
+        if let Event::CancelRequested { pod, target_pid } = &line.event {
+            reports.push(format!(
                 "pod {pod} asked the server to cancel what session {target_pid} did (line {})",
                 line.seq
-            )),
-            _ => {}
+            ));
         }
     }
     let limits = facts.limits.iter();
@@ -37,40 +29,73 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
     reports
 }
 
+/// Behind a pooler: locks that a session was granted again, for another pod than the one that holds it.
+fn granted_again(facts: &Facts<'_>) -> Vec<String> {
+    if facts.run.pooler.is_none() {
+        return Vec::new();
+    }
+    let slot = |grant: &Grant<'_>| (grant.session, grant.key, grant.mode);
+    let mut reports = Vec::new();
+    for (i, again) in facts.grants.iter().enumerate() {
+        let first = facts.grants[..i].iter().find(|first| {
+            slot(first) == slot(again)
+                && first.pod() != again.pod()
+                && first.end.is_none_or(|(end, _)| end > again.from)
+        });
+        if let Some(first) = first {
+            reports.push(format!(
+                "{} was granted {} on the session on which {} held it: the pooler gave it to both, and \
+                 a session is granted again what it holds (line {})",
+                again.connection, again.key, first.connection, again.from
+            ));
+        }
+    }
+    reports
+}
+
 /// For each lock that a pod lost with its session: what the pod still wrote.
 fn belief(facts: &Facts<'_>) -> Vec<String> {
-    let all_lost = lost(facts);
-    if all_lost.is_empty() {
+    let losses = lost(facts);
+    if losses.all.is_empty() {
         return Vec::new();
     }
     let all = work(facts);
+    let writes = by_release(&all);
+    let mut grants: HashMap<(&PodName, LockKey), Vec<u64>> = HashMap::new();
+    for grant in &facts.grants {
+        let of_pod = grants.entry((grant.pod(), grant.key)).or_default();
+        of_pod.push(grant.from);
+    }
     let mut reports = Vec::new();
-    for one in &all_lost {
+    for one in &losses.all {
         let pod = one.grant.pod();
-        let next = facts
-            .grants
+        let next = grants.get(&(pod, one.grant.key)).and_then(|from| {
+            let after = from.partition_point(|from| *from <= one.lost);
+            from.get(after).copied()
+        });
+        let Some((spans, of_pod)) = writes.get(pod) else {
+            continue;
+        };
+        let near = &of_pod[spans.around(one.lost, next.unwrap_or(u64::MAX))];
+        let mut after: Vec<usize> = near
             .iter()
-            .filter(|grant| {
-                grant.pod() == pod && grant.key.same_key(&one.grant.key) && grant.from > one.lost
-            })
-            .map(|grant| grant.from)
-            .min()
-            .unwrap_or(u64::MAX);
-        let after: Vec<_> = all
-            .iter()
-            .filter_map(|work| Some((work, work.step?)))
-            .filter(|(work, step)| {
-                work.pod == pod
-                    && step.released.is_some_and(|at| at.seq < next)
-                    && step.last().is_none_or(|end| end.at.seq > one.lost)
+            .copied()
+            .filter(|place| {
+                let end = all[*place].step.and_then(StepFacts::last);
+                end.is_none_or(|end| end.at.seq > one.lost)
             })
             .collect();
-        let Some((last, step)) = after.last() else {
+        after.sort_unstable();
+        let Some((last, step)) = after
+            .last()
+            .and_then(|place| Some((&all[*place], all[*place].step?)))
+        else {
             continue;
         };
         let sent_before = after
             .iter()
-            .filter(|(_, step)| sent_in_belief(&all_lost, step).is_some())
+            .filter_map(|place| all[*place].step)
+            .filter(|step| sent_in_belief(&losses, step).is_some())
             .count();
         let until = step.last().map_or(0, |end| end.at.seq);
         reports.push(format!(
@@ -84,4 +109,25 @@ fn belief(facts: &Facts<'_>) -> Vec<String> {
         ));
     }
     reports
+}
+
+/// For each pod the places of its writes, by when their steps were with the server.
+fn by_release<'f>(all: &[Work<'f, '_>]) -> HashMap<&'f PodName, (Spans, Vec<usize>)> {
+    let mut places: Vec<(u64, u64, usize)> = all
+        .iter()
+        .enumerate()
+        .filter_map(|(place, work)| {
+            let step = work.step?;
+            let end = step.last().map_or(u64::MAX, |end| end.at.seq);
+            Some((step.released?.seq, end, place))
+        })
+        .collect();
+    places.sort_unstable();
+    let mut by_pod: HashMap<&PodName, (Spans, Vec<usize>)> = HashMap::new();
+    for (released, end, place) in places {
+        let (spans, of_pod) = by_pod.entry(all[place].pod).or_default();
+        spans.push(released, end);
+        of_pod.push(place);
+    }
+    by_pod
 }

@@ -2,9 +2,11 @@
 //!
 //! Owns the rule that a time-dependent failure is inconclusive. Knows none of the invariants.
 
-use super::facts::Facts;
+use std::collections::BTreeMap;
+
+use super::facts::{Facts, Timer};
 use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
-use crate::history::Event;
+use crate::history::{Event, PodName};
 
 /// What one invariant found.
 #[derive(Debug, Default)]
@@ -50,6 +52,20 @@ impl Found {
         }
     }
 
+    /// Behind a pooler: lock calls of which nobody knows which session they were made on.
+    pub fn unplaced(&mut self, facts: &Facts<'_>) {
+        for step in facts.unplaced_lock_steps() {
+            let why = format!(
+                "it cannot be told on which session the pooler ran {}",
+                step.words()
+            );
+            self.unclear(
+                why,
+                step.last().map_or_else(Vec::new, |end| vec![end.at.seq]),
+            );
+        }
+    }
+
     /// What is said, with `holds` for the case that nothing was found. What a pod did after one
     /// of its timers may have run out because of the harness does not count as a violation.
     pub fn ruling(
@@ -58,21 +74,21 @@ impl Found {
         facts: &Facts<'_>,
         holds: impl Into<String>,
     ) -> InvariantVerdict {
+        // The first timer of each pod, and the line of its earliest.
+        let mut timers: BTreeMap<&PodName, (&Timer<'_>, u64)> = BTreeMap::new();
+        for timer in &facts.timers {
+            let known = timers.entry(timer.pod).or_insert((timer, timer.seq));
+            known.1 = known.1.min(timer.seq);
+        }
+        let of_pod = |finding: &Finding| timers.get(finding.pod.as_ref()?).copied();
         let (timed, violations): (Vec<_>, Vec<_>) =
             self.violations.into_iter().partition(|finding| {
-                let last = happened(facts, finding);
-                facts
-                    .timers
-                    .iter()
-                    .any(|timer| Some(timer.pod) == finding.pod.as_ref() && timer.seq <= last)
+                let earliest = of_pod(finding);
+                earliest.is_some_and(|(_, seq)| seq <= happened(facts, finding))
             });
         self.violations = violations;
         for mut finding in timed {
-            let timer = facts
-                .timers
-                .iter()
-                .find(|timer| Some(timer.pod) == finding.pod.as_ref());
-            if let Some(timer) = timer {
+            if let Some((timer, _)) = of_pod(&finding) {
                 finding.why = format!("{}; but {}", finding.why, timer.why);
                 if !finding.seqs.contains(&timer.seq) {
                     finding.seqs.push(timer.seq);

@@ -1,14 +1,15 @@
 //! same-session: every lock grant ended on the session that got it: by an unlock there that
-//! returned true, the end of its transaction for xact locks, or, where `release = "any"` or a
-//! fault took the pod, the end of that session; no unlock returned false, no "you don't own a
+//! returned true, the end of its transaction for xact locks, or, where `release = "any"`, or a fault
+//! took the pod, the session or the unlock, or kept from the pod that it had the lock, the end of that
+//! session; no unlock returned false, no "you don't own a
 //! lock" in the log, unlocks balance grants.
 //!
 //! Owns that rule. Evidence: `pg_locks`, answers of lock calls, warnings on the wire and in the log.
 
-use super::facts::{Facts, Grant, How, step_words};
+use super::facts::{Facts, FailedUnlock, Grant, How, StepFacts, step_words};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::Release;
+use crate::history::{Delivery, LockAction, Release};
 
 const NAME: InvariantName = InvariantName::SameSession;
 
@@ -23,16 +24,18 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             .map_or_else(String::new, |key| format!(" (lock {key})"));
         found.violation(Finding {
             why: format!(
-                "pod {} gave back a lock that its session did not hold: {}{key}, {}",
+                "pod {} gave back a lock that its session did not hold: {}{key}, {}{}",
                 failed.connection.pod,
                 step_words(failed.step, &facts.steps, failed.connection, None),
-                failed.shown_by
+                failed.shown_by,
+                elsewhere(facts, failed)
             ),
             seqs: failed.seqs.clone(),
             pod: Some(failed.connection.pod.clone()),
             ..Finding::default()
         });
     }
+    found.unplaced(facts);
     let mut grants = 0;
     for grant in &facts.grants {
         if facts.is_rule_key(&grant.key) {
@@ -48,6 +51,28 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     found.ruling(NAME, facts, holds)
 }
 
+/// Behind a pooler: which session the pod had got the lock on, where the unlock went to another.
+fn elsewhere(facts: &Facts<'_>, failed: &FailedUnlock<'_>) -> String {
+    let step = failed.step.and_then(|step| facts.steps.get(&step));
+    let (Some(_), Some(step)) = (&facts.run.pooler, step) else {
+        return String::new();
+    };
+    let at = step.released.map_or(0, |at| at.seq);
+    let own = facts.grants.iter().find(|grant| {
+        grant.pod() == step.pod()
+            && failed.key.is_none_or(|key| key.same_key(&grant.key))
+            && grant.held_at(at)
+            && Some(grant.session) != step.session
+    });
+    match (own, step.session) {
+        (Some(grant), Some(session)) => format!(
+            ": the pooler sent it to {session}, and {} had got the lock on {}",
+            grant.connection, grant.session
+        ),
+        _ => String::new(),
+    }
+}
+
 fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
     let finding = |why: String, end: Option<u64>| Finding {
         why,
@@ -56,6 +81,14 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
         ..Finding::default()
     };
     let last = facts.lines.last().map_or(0, |line| line.seq);
+    if let Some(by) = grant.given_back_by {
+        let why = format!(
+            "{} was given back by {by}, to which the pooler had given the same session",
+            grant.words()
+        );
+        found.violation(finding(why, grant.end.map(|(end, _)| end)));
+        return;
+    }
     // Stopped before it could give the lock back: what it had done with it until then is unknown.
     if facts.after_limit(grant.end.map_or(last, |(end, _)| end))
         && !matches!(grant.end, Some((_, How::Unlocked | How::Transaction)))
@@ -90,7 +123,17 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
                 ));
             }
         }
-        How::Session if by_fault => {}
+        How::Session if never_told(facts, grant) || kept_from(facts, grant) => {}
+        How::Session | How::Returned if by_fault => {}
+        How::Returned if any => {}
+        How::Returned => found.violation(finding(
+            format!(
+                "{} ended when the pooler took its session back, not by an unlock there, and no \
+                 fault took it",
+                grant.words()
+            ),
+            Some(end),
+        )),
         How::Session if grant.exact && grant.returned > 0 && grant.returned < grant.taken => {
             found.violation(finding(
                 format!(
@@ -120,6 +163,46 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
             Some(end),
         )),
     }
+}
+
+/// Whether a fault kept from the pod that it had got the lock (an error in place of the answer): it
+/// cannot give back what it was told it did not get. That the session ends is all it can do.
+fn never_told(facts: &Facts<'_>, grant: &Grant<'_>) -> bool {
+    let takes = |step: &&StepFacts<'_>| {
+        let calls = &step.request.lock_calls;
+        step.connection == grant.connection
+            && step.ran()
+            && (step.request.opaque
+                || calls
+                    .iter()
+                    .any(|call| matches!(call.action, LockAction::Lock | LockAction::TryLock)))
+    };
+    let mut takes = facts.steps.values().filter(takes).peekable();
+    takes.peek().is_some()
+        && takes.all(|step| {
+            matches!(
+                step.delivery,
+                Delivery::AnswerReplaced | Delivery::AnswerDropped
+            )
+        })
+}
+
+/// Whether a fault kept the pod from giving it back: its unlock never reached the server.
+fn kept_from(facts: &Facts<'_>, grant: &Grant<'_>) -> bool {
+    let by_fault = |id| {
+        facts
+            .faults
+            .iter()
+            .any(|fault| fault.event.step == Some(id))
+    };
+    facts.steps.values().any(|step| {
+        let mut calls = step.request.lock_calls.iter();
+        step.connection == grant.connection
+            && by_fault(step.id)
+            && step.held.seq > grant.from
+            && step.delivery == Delivery::Replaced
+            && calls.any(|call| matches!(call.action, LockAction::Unlock | LockAction::UnlockAll))
+    })
 }
 
 fn times(number: u32) -> String {

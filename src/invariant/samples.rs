@@ -36,6 +36,7 @@ pub(super) fn call(action: LockAction) -> LockCall {
         mode: LockMode::Exclusive,
         xact: false,
         key: Some(LockKey::bigint(0, KEY)),
+        whole: true,
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) fn rows(rows: u64) -> FinalState {
     let table = TableState {
         rows,
         digest: format!("digest of {rows}"),
+        ..TableState::default()
     };
     FinalState {
         tables: [(INVOICES.to_owned(), table)].into(),
@@ -65,6 +67,7 @@ pub(super) fn fault(name: &str, hit: &str) -> FaultEvent {
     FaultEvent {
         name: name.to_owned(),
         point: "before".to_owned(),
+        by: FaultBy::Schedule,
         pod: Some(connection.as_ref().map_or(pod(hit), |one| one.pod.clone())),
         session: connection.is_some().then(|| session(hit)),
         connection,

@@ -42,6 +42,7 @@ impl Story {
                 version: "15.18".to_owned(),
                 description: "local".to_owned(),
             },
+            pooler: None,
             database: DATABASE,
             witness: true,
             log: true,
@@ -112,6 +113,7 @@ impl Story {
             connection: name(connection),
         })
         .event(Event::SessionStarted {
+            server: 0,
             connection: name(connection),
             session: session(connection),
         })
@@ -163,6 +165,7 @@ impl Story {
         self.locks.push(HeldLock {
             pid: session(connection).pid,
             key: LockKey {
+                server: 0,
                 database: DATABASE,
                 ..call.key.unwrap()
             },
@@ -281,11 +284,23 @@ impl Story {
         step: Option<StepId>,
         operation: Operation,
     ) -> &mut Self {
+        self.witness_on(connection, session(connection), table, step, operation)
+    }
+
+    /// What the witness sees of a session that need not be the connection's own.
+    pub fn witness_on(
+        &mut self,
+        connection: &str,
+        session: Session,
+        table: &str,
+        step: Option<StepId>,
+        operation: Operation,
+    ) -> &mut Self {
         self.server_us += 10;
         if self.witness {
             self.late.push(Event::Write(Write {
                 server_us: self.server_us,
-                session: session(connection),
+                session,
                 connection: Some(name(connection)),
                 step,
                 table: table.to_owned(),

@@ -7,17 +7,18 @@
 //! write, with what the writer holds. Our deviations: a pod, not a thread, holds a lock, whichever
 //! of its sessions got it; the candidates start as the scenario's or the clean run's locks;
 //! only writes count and there is no "exclusive" first phase, because a write outside the lock is
-//! wrong even while only one pod runs; and after a finding the candidates are kept, so that
-//! each pod's first write outside the lock is named.
+//! wrong even while only one pod runs; a table that a pod by itself writes under several locks by turns
+//! (one for each job of a queue) asks for some lock at each write and is else not judged; and after a finding the
+//! candidates are kept, so that each pod's first write outside the lock is named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, held_words, work};
-use super::facts::{Facts, count};
+use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{LockKey, LockMode};
+use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
+use crate::history::{LockKey, LockMode, LockRule};
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
@@ -31,6 +32,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let mut found = Found::default();
     let mut covered = 0;
     let all = work(facts);
+    let by_turns = under_locks_by_turns(facts, &all);
     for one in &all {
         if one
             .step
@@ -53,7 +55,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         };
         let before = candidates
             .entry(one.table)
-            .or_insert_with(|| facts.rule_keys.clone());
+            .or_insert_with(|| facts.rule_locks());
+        if by_turns.contains(one.table) && !keys.is_empty() {
+            covered += 1;
+            continue;
+        }
         let after: Vec<LockKey> = before
             .iter()
             .copied()
@@ -62,11 +68,14 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         if !after.is_empty() {
             *before = after;
             covered += 1;
+        } else if one.outlived_limit(facts) {
+            found.stopped(finding(facts, one, before));
         } else if told.insert((one.table, one.pod.as_str())) {
             found.violation(finding(facts, one, before));
         }
     }
     found.strangers(facts);
+    found.unplaced(facts);
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
@@ -75,7 +84,42 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             count(candidates.len(), "protected table")
         ),
     };
-    found.ruling(NAME, facts, holds)
+    let ruling = found.ruling(NAME, facts, holds);
+    if ruling.judgement != Judgement::Holds || by_turns.is_empty() {
+        return ruling;
+    }
+    // That each write was under some lock does not say that one lock kept them apart.
+    let tables: Vec<String> = by_turns.iter().map(|table| (*table).to_owned()).collect();
+    let why = format!(
+        "{} is written under one lock and then under another by the same pod, so which of them guards it \
+         is not known; each write was under one of them (`lock = {{ key = … }}` asks for one)",
+        list(&tables)
+    );
+    not_judged(NAME, why)
+}
+
+/// Tables that one and the same pod writes under one lock of the clean run and then under another: a
+/// queue's workers, with a lock for each job. Which lock guards such a table is not known, unless the
+/// scenario says.
+fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet<&'a str> {
+    if !matches!(facts.run.rules.lock, LockRule::FromCleanRun(_)) {
+        return BTreeSet::new();
+    }
+    let mut own: BTreeMap<(&str, &str), Vec<LockKey>> = BTreeMap::new();
+    let mut by_turns = BTreeSet::new();
+    for one in all {
+        let Ok(keys) = &one.cover else { continue };
+        if keys.is_empty() {
+            continue;
+        }
+        let before = own.entry((one.table, one.pod.as_str()));
+        let before = before.or_insert_with(|| keys.clone());
+        before.retain(|key| keys.contains(key));
+        if before.is_empty() {
+            by_turns.insert(one.table);
+        }
+    }
+    by_turns
 }
 
 fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {

@@ -22,7 +22,7 @@ mod watch;
 
 pub use error::PodError;
 pub use marker::{MARKER, kill_by_marker, start_time};
-pub use process::{KillReport, Pod};
+pub use process::{KillReport, Pod, Termination};
 pub use program::Program;
 pub use pump::PodEvent;
 pub use settle::{Quiet, SettleLimits, Settled, Settler};

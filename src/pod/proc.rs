@@ -85,6 +85,43 @@ fn is_between_programs(line: &[u8]) -> bool {
     memory.is_some_and(|bytes| bytes != "0") && environ_end == Some("0")
 }
 
+/// Whether a process has a handler for this signal (`SigCgt` in its status); where there is no
+/// /proc, it counts as having one.
+pub fn catches(pid: i32, signal: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return true;
+    };
+    caught(&status).is_none_or(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// Whether a signal has been sent to a process and not been taken yet.
+pub fn is_pending(pid: i32, signal: i32) -> bool {
+    in_masks(pid, &["SigPnd:", "ShdPnd:"], signal)
+}
+
+/// Whether a signal that ends a process unless it has a handler or ignores it will end this one.
+pub fn is_fatal(pid: i32, signal: i32) -> bool {
+    fs::metadata(format!("/proc/{pid}/status")).is_ok()
+        && !in_masks(pid, &["SigCgt:", "SigIgn:"], signal)
+}
+
+fn in_masks(pid: i32, names: &[&str], signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut masks = names.iter().filter_map(|name| mask(&status, name));
+    masks.any(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// The signals for which a process has handlers, by its status.
+fn caught(status: &str) -> Option<u64> {
+    mask(status, "SigCgt:")
+}
+
+/// A set of signals in a process's status.
+fn mask(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
 /// Whether any thread of the process still lives. The first thread of a process can end before
 /// the others do; its stat line then says `Z`.
 pub fn any_thread_lives(pid: i32) -> bool {
@@ -212,6 +249,20 @@ mod tests {
     fn a_line_that_was_cut_is_no_process() {
         assert_eq!(parse_stat(b"42 (a) S 7 42"), None);
         assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn a_signal_is_fatal_unless_it_is_caught_or_ignored() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        // Rust's own start-up ignores SIGPIPE and catches SIGSEGV.
+        let (pipe, segv, usr1) = (13, 11, 10);
+        assert!(!is_fatal(own, pipe) && !is_fatal(own, segv) && is_fatal(own, usr1));
+        assert!(!is_pending(own, usr1));
+        assert_eq!(
+            mask("SigQ:\t1/2\nSigPnd:\t0000000000004000\n", "SigPnd:"),
+            Some(1 << 14)
+        );
+        assert!(!is_fatal(i32::MAX, usr1), "no such process");
     }
 
     #[test]

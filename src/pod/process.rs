@@ -22,7 +22,7 @@ use super::error::PodError;
 use super::exits::inherited;
 use super::family::{Family, adopt_orphans};
 use super::marker::MARKER;
-use super::proc::Stat;
+use super::proc::{self, Stat};
 use super::program::Program;
 use super::pump::{self, PodEvent};
 use crate::history::PodName;
@@ -73,6 +73,15 @@ impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Family> {
         self.family.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of a SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Termination {
+    /// It was sent.
+    Sent,
+    /// As PID 1 the process would not have noticed, for it has no handler.
+    NoHandler,
 }
 
 /// What a SIGKILL to a pod met.
@@ -209,11 +218,19 @@ impl Pod {
         }
     }
 
-    /// SIGTERM to its first process only.
+    /// Whether it has processes and all of them are stopped.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let live = self.shared.live();
+        !live.is_empty() && live.iter().all(|stat| stat.state == 'T')
+    }
+
+    /// SIGTERM to its first process only. With `pid1` that is taken as the first process of a PID
+    /// namespace, on which a signal has no effect for which it has no handler (pid_namespaces(7)).
     ///
     /// # Errors
     /// If the first process has gone already, or the system refuses.
-    pub fn terminate(&self) -> Result<(), PodError> {
+    pub fn terminate(&self, pid1: bool) -> Result<Termination, PodError> {
         let (pid, _) = self.shared.lock().first();
         if !self.shared.lock().first_lives() {
             return Err(PodError::FirstProcessGone {
@@ -221,12 +238,31 @@ impl Pod {
                 pid: self.pid,
             });
         }
+        if pid1 && !proc::catches(pid, Signal::SIGTERM as i32) {
+            return Ok(Termination::NoHandler);
+        }
         kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| PodError::Signal {
             pod: self.name().clone(),
             pid,
             signal: "SIGTERM",
             source: error.into(),
-        })
+        })?;
+        Ok(Termination::Sent)
+    }
+
+    /// Whether its first process lives.
+    #[must_use]
+    pub fn first_lives(&self) -> bool {
+        self.shared.lock().first_lives()
+    }
+
+    /// Whether a SIGTERM that was sent to its first process has not come to its effect yet: it is still
+    /// pending, or there is no handler and the process has not ended.
+    #[must_use]
+    pub fn awaits_sigterm(&self) -> bool {
+        let signal = Signal::SIGTERM as i32;
+        let (pid, _) = self.shared.lock().first();
+        self.first_lives() && (proc::is_pending(pid, signal) || proc::is_fatal(pid, signal))
     }
 
     /// SIGSTOP to all its processes; gives those that were signalled.

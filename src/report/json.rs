@@ -18,6 +18,15 @@ pub struct RunJson {
     pub as_expected: usize,
     /// How many did not.
     pub unexpected: usize,
+    /// How many were not run: something else than a scenario failed, or there was an interrupt.
+    #[serde(default)]
+    pub not_run: usize,
+    /// Why they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// How long those that were run took, in milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: u64,
     /// Each scenario.
     pub scenarios: Vec<ScenarioJson>,
 }

@@ -2,14 +2,20 @@
 //!
 //! Owns every word that a verdict is told in. Judges nothing and runs nothing.
 
+mod catches;
 mod explore;
+mod false_alarms;
 mod json;
 mod play;
+mod sweep;
 mod terminal;
 
+pub use catches::{Caught, catches};
 pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count};
+pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
     GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,
 };
 pub use play::{Scene, play};
+pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};

@@ -3,10 +3,13 @@
 //! Owns the choice of what is worth a line: the turns, with the statement at which each stopped,
 //! every blocked step and what it waited for, every error, every fault. All of it from the history.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::history::{Answer, Ending, Event, Line, PodName, Request, StepId, TurnEnd};
+use crate::history::{
+    Answer, Decided, Decision, Ending, Event, Line, PodName, Request, StepId, TurnEnd,
+};
+use crate::schedule::{FaultKind, is_of_controller};
 
 /// One line of the play.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +26,19 @@ impl fmt::Display for Scene {
     }
 }
 
+/// Who acts where the CronJob's controller does.
+const CLOCK: &str = "⏰";
+
 #[derive(Default)]
 struct Teller<'a> {
     requests: HashMap<StepId, (&'a Request, PodName, String)>,
     pids: HashMap<i32, String>,
+    /// Who took the locks that each backend holds: behind a pooler it may serve another now.
+    holders: HashMap<i32, String>,
+    queued: Option<StepId>,
+    pooled: bool,
+    /// What has been said of the pooler's choices.
+    told: HashSet<String>,
     blocked: HashMap<StepId, String>,
     scenes: Vec<Scene>,
     steps: u32,
@@ -37,6 +49,10 @@ struct Teller<'a> {
     until_before: bool,
     /// Several pods' steps are let go at the same moment.
     together: bool,
+    /// Statements whose client is gone.
+    ghosts: HashSet<StepId>,
+    /// Connections whose sessions end with the server.
+    sessions_hit: Vec<String>,
 }
 
 /// The play of a history.
@@ -80,12 +96,26 @@ impl<'a> Teller<'a> {
 
     fn tell(&mut self, event: &'a Event) {
         match event {
+            Event::Run(run) => self.pooled = run.pooler.is_some(),
             Event::SessionStarted {
                 connection,
                 session,
+                ..
             } => {
+                self.tell_choice(&connection.to_string(), session.pid);
                 self.pids.insert(session.pid, connection.to_string());
             }
+            Event::Locks { locks, .. } => {
+                let granted = || locks.iter().filter(|lock| lock.granted);
+                self.holders
+                    .retain(|pid, _| granted().any(|lock| lock.pid == *pid));
+                for lock in granted() {
+                    if let Some(name) = self.pids.get(&lock.pid) {
+                        self.holders.entry(lock.pid).or_insert_with(|| name.clone());
+                    }
+                }
+            }
+            Event::StepQueued { step } => self.queued = Some(*step),
             Event::StepHeld {
                 step,
                 connection,
@@ -129,8 +159,18 @@ impl<'a> Teller<'a> {
                     Some(PodName::new(name))
                 });
                 self.actor = pod;
+                // What comes of a tick is told by the decisions; that only time passes, by nothing.
+                if is_of_controller(turn) && turn.starts_with("time passes") {
+                    self.say(CLOCK, turn.clone());
+                }
             }
+            Event::Controller(decision) => self.decided(decision),
             Event::TurnEnded { why, .. } => self.turn_ended(*why),
+            // What it did to each session is told with the fault of the server itself.
+            Event::Fault(fault) if FaultKind::is_of_server(&fault.name) && fault.pod.is_some() => {
+                self.sessions_hit
+                    .extend(fault.connection.iter().map(ToString::to_string));
+            }
             Event::Fault(fault) => {
                 self.tell_steps();
                 let target = fault
@@ -140,17 +180,25 @@ impl<'a> Teller<'a> {
                     .or_else(|| fault.pod.as_ref().map(ToString::to_string))
                     .unwrap_or_default();
                 let outcome = if fault.fired { "" } else { "did not fire: " };
+                let (target, point) = if FaultKind::is_of_server(&fault.name) {
+                    let hit = std::mem::take(&mut self.sessions_hit);
+                    let ended = match hit.len() {
+                        0 => String::new(),
+                        _ => format!(" (ends {})", hit.join(", ")),
+                    };
+                    (ended, String::new())
+                } else {
+                    (format!(" {target}"), format!(" ({})", fault.point))
+                };
                 self.say(
                     "⚡",
-                    format!(
-                        "{} {target} ({}): {outcome}{}",
-                        fault.name, fault.point, fault.evidence
-                    ),
+                    format!("{}{target}{point}: {outcome}{}", fault.name, fault.evidence),
                 );
             }
             Event::Ghost {
                 step, connection, ..
             } => {
+                self.ghosts.insert(*step);
                 if let Some((request, _, _)) = self.requests.get(step) {
                     let what = format!(
                         "{connection} is gone, its statement is still on the server: {}",
@@ -181,6 +229,68 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// Says that a pooler gives a connection a session that another pod's lock is on, or not the one
+    /// that its own is on.
+    fn tell_choice(&mut self, connection: &str, pid: i32) {
+        if !self.pooled {
+            return;
+        }
+        let pod = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let (holder, own) = (
+            self.holders.get(&pid).cloned(),
+            self.holders.values().any(|one| one == connection),
+        );
+        let (key, what) = match holder {
+            Some(holder) if pod(&holder) != pod(connection) => (
+                format!("{} {pid}", pod(connection)),
+                format!("the pooler gives {connection} the session on which {holder} holds a lock"),
+            ),
+            Some(_) => return,
+            None if own => (
+                connection.to_owned(),
+                format!("the pooler gives {connection} another session than the one with its lock"),
+            ),
+            None => return,
+        };
+        if self.told.insert(key) {
+            self.tell_steps_before();
+            self.say("", what);
+        }
+    }
+
+    /// Says how many steps went by before the one under way.
+    fn tell_steps_before(&mut self) {
+        if let Some(step) = self.last {
+            self.forget_last(step);
+            self.last = Some(step);
+            self.steps = 1;
+        }
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        self.tell_steps();
+        let (why, clock) = (&decision.why, &decision.clock);
+        let job = decision.job.as_deref().unwrap_or("the Job");
+        let pod = decision.pod.as_ref().map_or("", PodName::as_str);
+        let what = match decision.decided {
+            Decided::Watch => format!("the CronJob is made: {why}"),
+            Decided::CreateJob => format!("{job} is made {why}"),
+            Decided::CreatePod => format!("pod {pod} is created: {why}"),
+            Decided::DeleteJob => format!("{job} is deleted: {why}"),
+            Decided::Terminate => format!("pod {pod} is to end: {why}"),
+            Decided::Kill => format!("pod {pod} gets SIGKILL: {why}"),
+            Decided::Remove => format!("pod {pod} never runs: {why}"),
+            Decided::Skip => format!("no Job is made: {why}"),
+            Decided::Miss => why.clone(),
+            Decided::Complete => format!("{job} is complete: {why}"),
+            Decided::Retry => format!("{job} goes on: {why}"),
+            Decided::Fail => format!("{job} has failed: {why}"),
+            // How the run goes on is told as it does.
+            Decided::Suspend => return,
+        };
+        self.say(CLOCK, format!("{clock}  {what}"));
+    }
+
     /// Says how many steps went by without anything worth telling.
     fn tell_steps(&mut self) {
         let Some((request, pod, _)) = self.last.take().and_then(|id| self.requests.get(&id)) else {
@@ -203,21 +313,36 @@ impl<'a> Teller<'a> {
         if request.look_up {
             return;
         }
-        let (text, who) = (short(request), pod.to_string());
+        let text = short(request);
+        let (who, whose) = if self.ghosts.contains(&step) {
+            (String::new(), format!("{pod}'s ghost "))
+        } else {
+            (pod.to_string(), String::new())
+        };
         match ending {
             Ending::Blocked => {
+                let queued = self.queued.take() == Some(step);
                 let by: Vec<String> = blocked_by
                     .iter()
                     .map(|pid| {
-                        self.pids
-                            .get(pid)
+                        let holder = self.holders.get(pid).filter(|_| !queued);
+                        holder
+                            .or_else(|| self.pids.get(pid))
                             .cloned()
                             .unwrap_or_else(|| format!("backend {pid}"))
                     })
                     .collect();
                 self.forget_last(step);
                 self.blocked.insert(step, text.clone());
-                self.say(&who, format!("waits: {text}  (for {})", by.join(", ")));
+                let (what, by) = (
+                    if queued {
+                        "a server connection of the pooler, of "
+                    } else {
+                        ""
+                    },
+                    by.join(", "),
+                );
+                self.say(&who, format!("waits: {text}  (for {what}{by})"));
             }
             Ending::Done | Ending::Gone => {
                 let waited = self.blocked.remove(&step).is_some();
@@ -230,7 +355,7 @@ impl<'a> Teller<'a> {
                     };
                     self.say(
                         &who,
-                        format!("{text}  → {} {}{on}", error.severity, error.sqlstate),
+                        format!("{whose}{text}  → {} {}{on}", error.severity, error.sqlstate),
                     );
                 } else if waited {
                     let how = if ending == Ending::Gone {
@@ -238,7 +363,7 @@ impl<'a> Teller<'a> {
                     } else {
                         "goes through"
                     };
-                    self.say(&who, format!("{how}: {text}"));
+                    self.say(&who, format!("{whose}{how}: {text}"));
                 } else if ending == Ending::Gone {
                     self.forget_last(step);
                     self.say(&who, format!("loses its session at: {text}"));

@@ -3,9 +3,11 @@
 //! Owns the meaning of each report for the run's state. Decides nothing but one thing: a driver's
 //! look-up in the catalog is let go at once.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::answer::read_error;
+use super::booking::wall_us;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Link;
@@ -22,7 +24,7 @@ impl Conductor<'_> {
         }
         tokio::select! {
             biased;
-            Some(event) = self.wire.recv() => self.absorb(event).await?,
+            Some(event) = self.wire.next() => self.absorb(event).await?,
             Some(event) = self.output.recv() => self.absorb_output(event),
             () = tokio::time::sleep(limit) => return Ok(false),
         }
@@ -34,7 +36,7 @@ impl Conductor<'_> {
     pub(super) async fn absorb_all(&mut self) -> Result<bool, RunError> {
         let mut any = false;
         loop {
-            if let Ok(event) = self.wire.try_recv() {
+            if let Some(event) = self.wire.next_at_once() {
                 self.absorb(event).await?;
             } else if let Ok(event) = self.output.try_recv() {
                 self.absorb_output(event);
@@ -84,7 +86,7 @@ impl Conductor<'_> {
             .and_then(|member| member.links.get_mut(&name.index))
     }
 
-    async fn absorb(&mut self, report: WireEvent) -> Result<(), RunError> {
+    pub(super) async fn absorb(&mut self, report: WireEvent) -> Result<(), RunError> {
         let WireEvent {
             connection,
             at,
@@ -99,7 +101,15 @@ impl Conductor<'_> {
                 }
                 self.note(Event::ConnectionOpened { connection });
             }
-            ConnectionEvent::Started { pid } => self.started(connection, pid).await?,
+            ConnectionEvent::Started { pid, server } => {
+                self.started(connection, pid, server).await?;
+            }
+            ConnectionEvent::Connected { port } => {
+                if let Some(pooled) = &mut self.pooled {
+                    pooled.connected(connection, port);
+                }
+            }
+            ConnectionEvent::ServerSide(what) => self.server_side(connection, what, at).await?,
             ConnectionEvent::TlsDemanded => {
                 if let Some(member) = self.members.get_mut(&connection.pod) {
                     member.tls_demanded = true;
@@ -109,9 +119,11 @@ impl Conductor<'_> {
                 if let Some(link) = self.link(&connection) {
                     link.gone = true;
                 }
+                let meant = self.pooled.as_ref().and_then(|pooled| pooled.keyed_by(pid));
+                let meant = meant.cloned().and_then(|name| self.link(&name)?.pid);
                 self.note(Event::CancelRequested {
                     pod: connection.pod,
-                    target_pid: pid,
+                    target_pid: meant.unwrap_or(pid),
                 });
             }
             ConnectionEvent::Held { step, text } => self.held(connection, step, &text, at),
@@ -131,13 +143,14 @@ impl Conductor<'_> {
             ConnectionEvent::ClientClosed(cause) => self.client_closed(connection, cause),
             ConnectionEvent::ServerClosed(cause) => self.server_closed(connection, &cause),
             ConnectionEvent::Finished => {
+                let pooled = self.pooled.is_some();
                 self.drop_held(&connection, "its session had ended");
                 let running = self.link(&connection).and_then(|link| link.running);
                 let waits = self.is_waiting(running);
                 if let Some(link) = self.link(&connection) {
                     link.finished = true;
                     // A backend that waits for a lock does not see that its client is cut off.
-                    link.severed = waits && !link.server_closed;
+                    link.severed = waits && !link.server_closed && (link.pid.is_some() || !pooled);
                     link.server_closed = !link.severed;
                     link.gone |= link.pid.is_none();
                 }
@@ -150,22 +163,41 @@ impl Conductor<'_> {
         &mut self,
         connection: ConnectionName,
         pid: Option<i32>,
+        server: usize,
     ) -> Result<(), RunError> {
         let mut session = None;
-        if let Some(pid) = pid {
-            let seen = self.observer.activity(&[pid]).await?;
+        let mut unseen = false;
+        if let (Some(pooled), Some(pid)) = (&mut self.pooled, pid) {
+            pooled.keyed(&connection, pid);
+        } else if let Some(pid) = pid {
+            // A server that was paused meanwhile cannot be asked.
+            let seen = if self.can_ask() {
+                self.watchers.activity(&[pid]).await?
+            } else {
+                HashMap::new()
+            };
             session = seen.get(&pid).map(|activity| activity.session);
+            // In free pacing a short session may be over before it is looked for. The wire told
+            // its backend; that it started after its pod had dialled is as near as can be known.
+            let opened = self.link(&connection).map(|link| link.opened_at);
+            if let (None, Some(opened)) = (session, opened) {
+                let started_us = wall_us(self.wall(opened));
+                session = Some(Session { pid, started_us });
+                unseen = true;
+            }
         }
         if let Some(link) = self.link(&connection) {
             link.started = true;
-            // Behind a pooler the process id is the pooler's own: no backend has it.
+            link.server = server;
             link.pid = session.map(|session| session.pid);
             link.session = session;
+            link.unseen = unseen;
         }
         if let Some(session) = session {
             self.note(Event::SessionStarted {
                 connection,
                 session,
+                server: u8::try_from(server).unwrap_or(u8::MAX),
             });
         }
         Ok(())
@@ -176,9 +208,13 @@ impl Conductor<'_> {
             return;
         };
         link.answered_at = Some(at);
-        let Some(id) = link.running.take() else {
+        let Some(id) = link.running else {
             return;
         };
+        self.note_unplaced(connection, id);
+        if let Some(link) = self.link(connection) {
+            link.running = None;
+        }
         let wall = self.wall(at);
         let mut now = false;
         if let Some(step) = self.steps.get_mut(&id) {
@@ -197,6 +233,7 @@ impl Conductor<'_> {
     }
 
     fn client_closed(&mut self, connection: ConnectionName, cause: CloseCause) {
+        let pooled = self.pooled.is_some();
         let Some(link) = self.link(&connection) else {
             return;
         };
@@ -204,7 +241,8 @@ impl Conductor<'_> {
             return;
         }
         link.client_closed = Some(cause.clone());
-        link.gone |= link.pid.is_none();
+        // A pooler has still to take notice.
+        link.gone |= link.pid.is_none() && !(pooled && link.started);
         let by_server = link.server_closed;
         let running = link.running;
         let session = link.session;
@@ -245,13 +283,18 @@ impl Conductor<'_> {
     }
 
     fn server_closed(&mut self, connection: ConnectionName, cause: &CloseCause) {
+        let pooled = self.pooled.is_some();
+        let running = self.link(&connection).and_then(|link| link.running);
+        let waits = self.is_waiting(running);
         let Some(link) = self.link(&connection) else {
             return;
         };
-        if link.server_closed {
+        if link.server_closed || link.severed {
             return;
         }
-        link.server_closed = true;
+        // A pooler lets its client go at once; the backend goes on waiting.
+        link.severed = pooled && waits && link.pid.is_some();
+        link.server_closed = !link.severed;
         link.gone |= link.pid.is_none();
         let first = link.client_closed.is_none();
         let running = link.running;
@@ -288,15 +331,13 @@ impl Conductor<'_> {
 
     /// Which connection a session belongs to.
     pub(super) fn connection_of(&self, session: Session) -> Option<ConnectionName> {
+        if let Some(pooled) = &self.pooled {
+            return pooled.served_by(session.pid).cloned();
+        }
         self.members
             .values()
             .flat_map(|member| member.links.values())
-            .find(|link| {
-                link.session.is_some_and(|known| {
-                    known.pid == session.pid
-                        && known.started_us / 1_000_000 == session.started_us / 1_000_000
-                })
-            })
+            .find(|link| link.is_of(session))
             .map(|link| link.name.clone())
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn read_answer(
     }
 }
 
-/// Boolean answers are matched to the calls that give one, in order, and only if their numbers
-/// agree: a select list may hold other booleans.
+/// Boolean answers are matched to the calls that give one as a column of their own, in order, and only
+/// if their numbers agree: a select list may hold other booleans.
 fn lock_results(answer: &crate::wire::Answer, request: &history::Request) -> Vec<Option<bool>> {
     const BOOL: u32 = 16;
     let answers: Vec<bool> = answer
@@ -55,10 +55,11 @@ fn lock_results(answer: &crate::wire::Answer, request: &history::Request) -> Vec
         })
         .collect();
     let gives = |call: &history::LockCall| {
-        matches!(
-            call.action,
-            history::LockAction::TryLock | history::LockAction::Unlock
-        )
+        call.whole
+            && matches!(
+                call.action,
+                history::LockAction::TryLock | history::LockAction::Unlock
+            )
     };
     let expected = request.lock_calls.iter().filter(|call| gives(call)).count();
     let told = answers.len() == expected;

@@ -10,7 +10,9 @@ use super::error::RunError;
 use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
-use crate::history::{Baseline, Catalog, Event, Line, LockKey, OutputStream, PodName, Writer};
+use crate::history::{
+    Baseline, Catalog, Event, Line, LockAction, LockCall, LockKey, OutputStream, PodName, Writer,
+};
 use crate::schedule::Schedule;
 use crate::server::Database;
 
@@ -43,6 +45,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         let serial = Plan {
             pods: count,
             recovery: false,
+            cronjob: None,
             schedule: Schedule::Controlled(Vec::new()),
             baseline: None,
             one_request: runs
@@ -303,7 +306,12 @@ fn locks(lines: &[Line]) -> Vec<LockKey> {
                     .map(|lock| lock.key),
             ),
             Event::StepHeld { request, .. } => {
-                keys.extend(request.lock_calls.iter().filter_map(|call| call.key));
+                // A key that is only given back is no lock of the job's: the key of its unlock is wrong.
+                let taken = |call: &&LockCall| {
+                    matches!(call.action, LockAction::Lock | LockAction::TryLock)
+                };
+                let calls = request.lock_calls.iter().filter(taken);
+                keys.extend(calls.filter_map(|call| call.key));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 //! Owns the one rule on that order: what a pod asks after an answer is written after the answer's
 //! ending, however soon it comes.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::conductor::Conductor;
 use super::links::Step;
@@ -79,10 +79,16 @@ impl Conductor<'_> {
             });
         }
         let batch = self.batch;
-        let mut gap = None;
+        // Between two requests of a pod, whichever of its connections they are on: one connection may
+        // rest for the whole of a job that goes on over others.
+        let gap = self.members.get(&connection.pod).and_then(|member| {
+            let mut links = member.links.values();
+            let busy = links.any(|link| link.held.is_some() || link.running.is_some());
+            let answered = member.links.values().filter_map(|link| link.answered_at);
+            answered.max().filter(|_| !busy).map(|last| at - last)
+        });
         if let Some(link) = self.link(&connection) {
             link.held = Some(id);
-            gap = link.answered_at.map(|answered| at - answered);
         }
         if let Some(gap) = gap {
             let gap = u64::try_from(gap.as_micros()).unwrap_or(u64::MAX);
@@ -189,4 +195,18 @@ impl Conductor<'_> {
     pub(super) fn wall(&self, at: Instant) -> SystemTime {
         self.begun_wall + at.saturating_duration_since(self.begun)
     }
+
+    /// The instant of this time of day, in microseconds since 1970, by the same clock.
+    pub(super) fn instant(&self, wall: i64) -> Instant {
+        let since = wall.saturating_sub(wall_us(self.begun_wall));
+        self.begun + Duration::from_micros(u64::try_from(since).unwrap_or(0))
+    }
+}
+
+/// Microseconds since 1970.
+pub(super) fn wall_us(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or(0)
 }

@@ -36,7 +36,7 @@ impl Conductor<'_> {
             .filter(|link| !link.gone)
             .filter_map(|link| link.pid)
             .collect();
-        let mut picture = self.observer.activity(&ours).await?;
+        let mut picture = self.watchers.activity(&ours).await?;
         loop {
             let missing: Vec<i32> = picture
                 .values()
@@ -46,7 +46,7 @@ impl Conductor<'_> {
             if missing.is_empty() {
                 return Ok(picture);
             }
-            let more = self.observer.activity(&missing).await?;
+            let more = self.watchers.activity(&missing).await?;
             if more.is_empty() {
                 return Ok(picture);
             }
@@ -60,6 +60,10 @@ impl Conductor<'_> {
         let Some(activity) = picture.get(&pid) else {
             return Chain::Moves;
         };
+        if self.paused_backends.contains(&pid) {
+            // Whatever it waits for or is given: a backend that is stopped does not go on.
+            return Chain::Stuck(activity.blocked_by.clone());
+        }
         if activity.blocked_by.is_empty() {
             return Chain::Moves;
         }
@@ -88,6 +92,9 @@ impl Conductor<'_> {
         let Some(activity) = picture.get(&pid) else {
             return false;
         };
+        if self.paused_backends.contains(&pid) {
+            return true;
+        }
         if !activity.blocked_by.is_empty() {
             if !path.insert(pid) {
                 // The chain leads back: the server's deadlock check will choose a victim.
@@ -125,7 +132,11 @@ impl Conductor<'_> {
         picture: &HashMap<i32, Activity>,
         since: Instant,
     ) -> Result<bool, RunError> {
-        let timeout = Duration::from_micros(self.observer.deadlock_timeout_us());
+        if self.paused_backends.contains(&pid) {
+            // It makes none as long as it is stopped.
+            return Ok(true);
+        }
+        let timeout = Duration::from_micros(self.watchers.deadlock_timeout_us());
         let seen = picture.get(&pid);
         let waited = seen
             .and_then(|activity| activity.waited_us)
@@ -135,11 +146,11 @@ impl Conductor<'_> {
             return Ok(false);
         }
         let begun = seen.and_then(|activity| activity.waits_since_us);
-        if let (Some(log), Some(begun)) = (&mut self.log, begun)
+        if let Some(begun) = begun
             && waited < timeout + UNLOGGED
+            && let Some(checked) = self.watchers.has_checked(pid, begun).await?
         {
-            let client = self.observer.client();
-            return Ok(log.has_checked(client, pid, begun).await?);
+            return Ok(checked);
         }
         Ok(waited >= timeout + DEADLOCK_CHECK)
     }

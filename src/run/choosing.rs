@@ -98,7 +98,11 @@ impl Conductor<'_> {
     /// Lets the next held step of each of these pods go at the same moment, and waits for all of
     /// their endings.
     pub(super) async fn together(&mut self, pods: &[PodName]) -> Result<TurnEnd, RunError> {
+        if !pods.iter().all(|name| self.is_there(name)) {
+            return Ok(TurnEnd::NotThere);
+        }
         let mut steps: Vec<StepId> = Vec::new();
+        self.undo_outage().await?;
         for name in pods {
             self.start(name).await?;
             self.quiet(name).await?;

@@ -9,20 +9,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 
+use super::controller::Launcher;
 use super::environment::environment;
 use super::error::RunError;
 use super::links::{Member, Repeats, Step};
+use super::outage::Outage;
 use super::plan::{Place, Plan};
+use super::pooled::Pooled;
+use super::reports::Reports;
 use super::trace::TraceEntry;
 use super::turn::PendingStop;
-use crate::evidence::{LogReader, Observer};
+use super::watchers::{Watcher, Watchers, connect};
 use crate::history::{
     Event, FORMAT, HeldLock, Line, LockRule, Pacing, PodName, Rules, RunFacts, SettleCounts,
     StepId, Writer,
 };
 use crate::pod::{Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
-use crate::server::{Database, Guardian, Ward};
+use crate::server::{Database, Guardian, Standby, Ward};
 use crate::wire::{Proxy, Upstream, WireEvent};
 
 /// A run that has been made.
@@ -51,8 +55,7 @@ pub(super) struct Conductor<'a> {
     pub place: Place<'a>,
     pub plan: &'a Plan,
     pub database: Database,
-    pub observer: Observer,
-    pub log: Option<LogReader>,
+    pub watchers: Watchers,
     pub writer: Writer,
     pub begun: Instant,
     pub begun_wall: SystemTime,
@@ -78,7 +81,7 @@ pub(super) struct Conductor<'a> {
     pub settler: Settler,
     pub settling: SettleCounts,
     pub pending_stops: Vec<PendingStop>,
-    pub wire: mpsc::UnboundedReceiver<WireEvent>,
+    pub wire: Reports,
     pub wire_sender: mpsc::UnboundedSender<WireEvent>,
     pub output: mpsc::UnboundedReceiver<PodEvent>,
     pub output_sender: mpsc::UnboundedSender<PodEvent>,
@@ -87,7 +90,19 @@ pub(super) struct Conductor<'a> {
     /// A limit was hit, or the run was stopped at its first error: nothing more is let go.
     pub limit_hit: bool,
     pub stopped_early: bool,
+    /// Backends that a fault has stopped (SIGSTOP).
+    pub paused_backends: Vec<i32>,
+    /// Why the first primary cannot be asked at the moment.
+    pub outage: Option<Outage>,
+    /// The pooler between the pods and the server.
+    pub pooled: Option<Pooled>,
+    /// Connections that pods open wait.
+    pub no_way_in: bool,
+    /// The standby, if the schedule needs one; promoted or not.
+    pub standby: Option<Standby>,
     pub controlled: bool,
+    /// Who decides which pods there are, if not the plan.
+    pub launcher: Option<Launcher>,
 }
 
 /// Makes one run. With `keep`, its database is handed back instead of dropped.
@@ -117,6 +132,7 @@ pub async fn run_once(
     };
     let ready = begun.elapsed();
     let result = conductor.conduct().await;
+    let restored = conductor.restore().await;
     let conducted = begun.elapsed();
     let tls_demanded = conductor.members.values().any(|one| one.tls_demanded);
     let max_open_requests = conductor
@@ -129,17 +145,19 @@ pub async fn run_once(
     let Conductor {
         writer,
         trace,
-        observer,
+        watchers,
         members,
+        pooled,
         ..
     } = conductor;
-    // Pods die with their members, the connection with the observer: only then can the database go.
+    // Pods die with their members, the connections with the watchers: only then can the database go.
     let wards: Vec<_> = members.values().filter_map(|member| member.ward).collect();
     drop(members);
     for ward in wards {
         Guardian::start()?.unregister(ward);
     }
-    drop(observer);
+    drop(pooled);
+    drop(watchers);
     let mut dropped = Ok(());
     let database = if keep && result.is_ok() {
         Some(database)
@@ -156,6 +174,7 @@ pub async fn run_once(
     );
     // Why the run failed says more than why its database stayed.
     let trace_hash = result?;
+    restored?;
     dropped?;
     Ok(Finished {
         lines: writer.finish()?,
@@ -176,25 +195,25 @@ impl<'a> Conductor<'a> {
         database: Database,
         writer: Writer,
     ) -> Result<Self, RunError> {
-        let client = place.server.connect(&database.name).await?;
-        let log = if place.server.log_readable() {
-            Some(LogReader::begin(&client).await?)
-        } else {
-            None
-        };
-        let observer = Observer::new(client).await?;
+        let client = connect(place.server, &database.name).await?;
+        let watcher = Watcher::new(0, client, place.server.log_readable()).await?;
         let (wire_sender, wire) = mpsc::unbounded_channel();
         let (output_sender, output) = mpsc::unbounded_channel();
-        let begun = Instant::now();
+        let pooled = match plan.pooler {
+            Some(settings) => {
+                Some(Pooled::start(place.server, settings, wire_sender.clone()).await?)
+            }
+            None => None,
+        };
+        let (begun, begun_wall) = both_clocks();
         let mut conductor = Self {
             place,
             plan,
             database,
-            observer,
-            log,
+            watchers: Watchers::new(watcher),
             writer,
             begun,
-            begun_wall: SystemTime::now(),
+            begun_wall,
             deadline: begun + plan.time_limit,
             members: BTreeMap::new(),
             steps: BTreeMap::new(),
@@ -211,7 +230,7 @@ impl<'a> Conductor<'a> {
             settler: Settler::new(),
             settling: SettleCounts::default(),
             pending_stops: Vec::new(),
-            wire,
+            wire: Reports::new(wire),
             wire_sender,
             output,
             output_sender,
@@ -219,10 +238,16 @@ impl<'a> Conductor<'a> {
             max_gap_us: 0,
             limit_hit: false,
             stopped_early: false,
+            paused_backends: Vec::new(),
+            outage: None,
+            pooled,
+            no_way_in: false,
+            standby: None,
             controlled: !matches!(plan.schedule, Schedule::Free(_)),
+            launcher: plan.cronjob.as_ref().map(Launcher::new),
         };
         conductor.note_facts();
-        for name in plan.pod_names() {
+        for name in plan.first_pods() {
             conductor.add_member(name, false).await?;
         }
         Ok(conductor)
@@ -241,7 +266,7 @@ impl<'a> Conductor<'a> {
                 Pacing::Free
             },
             subject: plan.subject.clone(),
-            pods: plan.pod_names(),
+            pods: plan.first_pods(),
             recovery: plan.recovery,
             moves: match &plan.schedule {
                 Schedule::Controlled(moves) => moves.len(),
@@ -249,9 +274,10 @@ impl<'a> Conductor<'a> {
                 Schedule::Free(free) => free.faults.len(),
             },
             server: self.place.server.facts().clone(),
+            pooler: self.pooled.as_ref().map(|pooled| pooled.facts()),
             database: self.database.oid,
             witness: plan.witness,
-            log: self.log.is_some(),
+            log: self.watchers.has_log(),
             rules: rules_in(&plan.rules, self.database.oid),
             baseline: plan.baseline.clone(),
         };
@@ -264,14 +290,27 @@ impl<'a> Conductor<'a> {
         self.writer.record(at, event);
     }
 
-    async fn add_member(&mut self, name: PodName, recovery: bool) -> Result<(), RunError> {
+    /// Where the pods' proxies lead to.
+    fn upstream(&self) -> Upstream {
         let address = self.place.server.address();
-        let proxy = Proxy::start(
-            &name,
-            Upstream {
+        match &self.pooled {
+            Some(pooled) => pooled.upstream(),
+            None => Upstream {
                 host: address.host.clone(),
                 port: address.port,
+                server: 0,
             },
+        }
+    }
+
+    pub(super) async fn add_member(
+        &mut self,
+        name: PodName,
+        recovery: bool,
+    ) -> Result<(), RunError> {
+        let proxy = Proxy::start(
+            &name,
+            self.upstream(),
             !self.controlled,
             self.wire_sender.clone(),
             Arc::clone(&self.activity),
@@ -294,6 +333,9 @@ impl<'a> Conductor<'a> {
                 tls_demanded: false,
                 owed: 0,
                 exit_unwritten: false,
+                paused: false,
+                shaped: false,
+                cut: false,
             },
         );
         Ok(())
@@ -338,6 +380,9 @@ impl<'a> Conductor<'a> {
 
     /// The run proper; its trace hash.
     async fn conduct(&mut self) -> Result<String, RunError> {
+        if self.plan.standby {
+            self.add_standby().await?;
+        }
         match &self.plan.schedule {
             Schedule::Controlled(moves) => self.follow(moves).await?,
             Schedule::Priorities { order, changes } => {
@@ -359,6 +404,27 @@ impl<'a> Conductor<'a> {
         self.stop_everything().await?;
         self.gather().await
     }
+}
+
+/// The same moment by both clocks: steps are timed by the one, and what the server logs is matched with
+/// them by the other. Read again if this thread has lost its processor in between.
+fn both_clocks() -> (Instant, SystemTime) {
+    let read = || {
+        let before = Instant::now();
+        let wall = SystemTime::now();
+        (before.elapsed(), before, wall)
+    };
+    let mut nearest = read();
+    for _ in 0..100 {
+        if nearest.0 < Duration::from_micros(20) {
+            break;
+        }
+        let again = read();
+        if again.0 < nearest.0 {
+            nearest = again;
+        }
+    }
+    (nearest.1, nearest.2)
 }
 
 fn rules_in(rules: &Rules, database: u32) -> Rules {

@@ -13,6 +13,7 @@ use crate::schedule::{Move, Stop, Turn};
 impl Conductor<'_> {
     /// The schedule's moves, then every pod to its end.
     pub(super) async fn follow(&mut self, moves: &[Move]) -> Result<(), RunError> {
+        self.watch().await?;
         for (index, one) in moves.iter().enumerate() {
             if self.limit_hit {
                 return Ok(());
@@ -33,16 +34,22 @@ impl Conductor<'_> {
                     self.note(Event::TurnEnded { index, why });
                 }
                 Move::Fault(fault) => self.fault(fault).await?,
+                Move::Tick | Move::Advance(_) | Move::Manual => self.move_controller(one).await?,
             }
+            self.tell_exits().await?;
         }
         self.run_out(moves.len()).await
     }
 
     /// Turns to the end for all pods, in the order of their names, again and again as long as
-    /// that brings anything about.
+    /// that brings anything about. What a fault has left done is undone before. Where a CronJob's
+    /// controller has something left to do (a grace, a further try), time passes for it once nothing
+    /// else goes on.
     pub(super) async fn run_out(&mut self, mut index: usize) -> Result<(), RunError> {
-        let names: Vec<PodName> = self.members.keys().cloned().collect();
+        self.undo_all().await?;
+        self.suspend().await?;
         loop {
+            let names: Vec<PodName> = self.members.keys().cloned().collect();
             let before = (self.released, self.endings);
             let mut all_ended = true;
             for name in &names {
@@ -56,10 +63,19 @@ impl Conductor<'_> {
                 index += 1;
                 all_ended &= self.members.get(name).is_some_and(|member| member.ended);
             }
-            if all_ended || self.limit_hit {
+            self.tell_exits().await?;
+            if self.limit_hit {
                 return Ok(());
             }
-            if before == (self.released, self.endings) && !self.anything_moves().await? {
+            let stuck = before == (self.released, self.endings);
+            if (all_ended || stuck) && self.let_time_pass(index).await? {
+                index += 1;
+                continue;
+            }
+            if all_ended {
+                return Ok(());
+            }
+            if stuck && !self.anything_moves().await? {
                 self.hit_limit("a pod to go on");
                 return Ok(());
             }

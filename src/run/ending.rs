@@ -89,8 +89,14 @@ impl Conductor<'_> {
                 self.note_gone(id);
                 return Ok(Some(Ending::Gone));
             }
-            let Some(pid) = pid else { continue };
             let picture = self.picture().await?;
+            let Some(pid) = pid else {
+                if let Some(by) = self.queued_behind(id, &picture).await? {
+                    self.note_queued(id, by);
+                    return Ok(Some(Ending::Blocked));
+                }
+                continue;
+            };
             // An answer that came while the question was on its way goes first.
             self.absorb_all().await?;
             if self.has_answer(id) {
@@ -117,6 +123,9 @@ impl Conductor<'_> {
     pub(super) async fn look_again(&mut self) -> Result<(), RunError> {
         loop {
             self.absorb_all().await?;
+            if !self.can_ask() {
+                return Ok(());
+            }
             self.await_gone().await?;
             self.look_due = false;
             let waiting = self.waiting_steps();
@@ -182,7 +191,11 @@ impl Conductor<'_> {
     /// Waits until the backends of all connections whose end has begun have left
     /// `pg_stat_activity`: only then are their locks free.
     pub(super) async fn await_gone(&mut self) -> Result<(), RunError> {
-        loop {
+        if self.pooled.is_some() {
+            return self.await_returned().await;
+        }
+        // A server that is paused tells nothing; what it would tell is waited for later.
+        while self.can_ask() {
             let leaving: Vec<i32> = self
                 .members
                 .values()
@@ -193,7 +206,7 @@ impl Conductor<'_> {
             if leaving.is_empty() {
                 return Ok(());
             }
-            let picture = self.observer.activity(&leaving).await?;
+            let picture = self.watchers.activity(&leaving).await?;
             let mut any = false;
             let mut gone = Vec::new();
             for link in self
@@ -206,7 +219,7 @@ impl Conductor<'_> {
                     && leaving.contains(&session.pid)
                     && picture
                         .get(&session.pid)
-                        .is_none_or(|seen| seen.session != session)
+                        .is_none_or(|seen| !link.is_of(seen.session))
                 {
                     link.gone = true;
                     any = true;
@@ -232,15 +245,40 @@ impl Conductor<'_> {
             self.absorb_all().await?;
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
+        Ok(())
     }
 
     /// Reads the advisory locks and writes them down if a step has ended since the last time (that
     /// a lock is still held after an unlock is evidence, too), or if they have changed.
     pub(super) async fn note_locks(&mut self) -> Result<(), RunError> {
+        if !self.can_ask() {
+            return Ok(());
+        }
         if self.plan.sparse_locks && !self.at_boundary && self.waiting_steps().is_empty() {
             return Ok(());
         }
-        let (server_us, locks) = self.observer.locks().await?;
+        let asked = Instant::now();
+        let (server_us, locks) = self.watchers.locks().await?;
+        // Free pods have gone on meanwhile: what they did before the server looked is written before
+        // what it saw, or a lock would seem to be given back later than it was.
+        if !self.controlled {
+            let answered = Instant::now();
+            let mut looked = self.instant(server_us);
+            // Its clock is not ours, or there are two of them: when it looked is not known. Where
+            // nothing happened meanwhile that does not matter; else this look says nothing.
+            if looked < asked || looked > answered || self.standby.is_some() {
+                looked = asked;
+            }
+            while let Some(event) = self.wire.next_until(looked) {
+                self.absorb(event).await?;
+            }
+            if looked == asked && self.wire.has_until(answered) {
+                return Ok(());
+            }
+        }
+        if let Some(pooled) = &mut self.pooled {
+            pooled.note_owners(&locks);
+        }
         let boundary = std::mem::take(&mut self.at_boundary);
         if boundary || self.locks.as_ref() != Some(&locks) {
             self.locks = Some(locks.clone());
@@ -257,7 +295,7 @@ impl Conductor<'_> {
         self.note(Event::StepEnded {
             step: id,
             ending: match waiting {
-                Waiting::Lock => Ending::Blocked,
+                Waiting::Lock | Waiting::Connection => Ending::Blocked,
                 Waiting::Pod => Ending::NeedsPod,
             },
             answer: history::Answer::default(),

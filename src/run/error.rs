@@ -49,6 +49,22 @@ pub enum RunError {
         /// What happened, and what to do.
         why: String,
     },
+    /// A question to a server that is down or paused.
+    #[error("the server is down or paused by a fault, and could not be asked")]
+    ServerAway,
+    /// The controller of the CronJob would create more pods than the scenario has.
+    #[error(
+        "at {clock} the CronJob's controller would create one pod more ({why}), but `[pods] count` is \
+         {most}: raise it"
+    )]
+    TooManyPods {
+        /// How many there may be.
+        most: usize,
+        /// When, by the controller's clock.
+        clock: String,
+        /// What the pod would be.
+        why: String,
+    },
     /// A schedule names a pod that there is not.
     #[error("the schedule names pod {0}, which does not run")]
     NoSuchPod(PodName),

@@ -1,15 +1,19 @@
 //! Applying a fault at its point.
 //!
-//! Owns the way to the point (the step before it, in doubt, waiting, after it) and the proof that
-//! the fault did fire, by the kernel's or the server's word. What a fault explains is `fault`'s.
+//! Owns the way to the point: the step before it, in doubt, waiting, after it. What is done there is
+//! the affair of the targets (`killing` and `pausing` for pods, `cutting` for sessions, `shaping`
+//! for links, `outage` for the server), and each proves by the kernel's or the server's word that it
+//! did fire. What a fault explains is `fault`'s.
 
 use std::time::{Duration, Instant};
 
+use super::beside::comes_beside;
 use super::conductor::Conductor;
+use super::cutting::STANDS_STILL;
 use super::error::RunError;
 use crate::fault::InjectedError;
-use crate::history::{ConnectionName, Delivery, Ending, StepId};
-use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
+use crate::history::{ConnectionName, Delivery, Ending, PodName, StepId};
+use crate::schedule::{Fault, FaultKind, FaultTarget, Point, SessionChoice};
 use crate::wire::Handover;
 
 /// How long a fault may take to show.
@@ -37,69 +41,170 @@ impl Outcome {
     }
 }
 
+/// A fault with what it is aimed at, once that is known.
+#[derive(Debug, Clone)]
+pub(super) struct Aim<'f> {
+    pub fault: &'f Fault,
+    pub connection: Option<ConnectionName>,
+    pub step: Option<StepId>,
+}
+
+impl<'f> Aim<'f> {
+    /// A fault that is aimed at no connection and no step.
+    pub fn of(fault: &'f Fault) -> Self {
+        Self {
+            fault,
+            connection: None,
+            step: None,
+        }
+    }
+
+    /// The same at another connection of the pod.
+    pub fn at(&self, connection: ConnectionName) -> Self {
+        Self {
+            connection: Some(connection),
+            ..self.clone()
+        }
+    }
+}
+
 impl Conductor<'_> {
     /// Applies a fault of a controlled schedule.
     pub(super) async fn fault(&mut self, fault: &Fault) -> Result<(), RunError> {
-        let name = &fault.pod;
+        let Some(name) = &fault.pod else {
+            return Box::pin(self.outage(&Aim::of(fault))).await;
+        };
+        if !self.is_there(name) {
+            let why = self.why_not_there(name);
+            return self.miss(fault, &why);
+        }
+        let target = fault.kind.target();
+        if target == FaultTarget::Link && fault.point == Point::Before {
+            // A link can be slow before anybody uses it, and healed whatever its pod does.
+            if self.members.get(name).is_some_and(|one| one.pod.is_some()) {
+                self.quiet(name).await?;
+            }
+            if self.is_beyond(fault, name) {
+                let why = format!("pod {name} had ended before");
+                return self.miss(fault, &why);
+            }
+            let aim = Aim {
+                fault,
+                connection: self.choose(fault, name),
+                step: None,
+            };
+            return self.shape(&aim, name).await;
+        }
         self.start(name).await?;
-        self.quiet(name).await?;
+        self.come_to_gate(name).await?;
         if self.members.get(name).is_some_and(|member| member.ended) {
             let why = format!("pod {name} had ended before");
-            self.note_fault(fault, None, None, &Outcome::missed(why));
-            return Ok(());
+            return self.miss(fault, &why);
         }
-        let connection = self.choose(fault);
+        let connection = self.choose(fault, name);
+        let of_session = target == FaultTarget::Session && fault.session != SessionChoice::Every;
         let step = match &connection {
-            Some(connection) if fault.kind.is_of_session() => self.held_on(connection),
+            Some(connection) if of_session => self
+                .held_on(connection)
+                .or_else(|| self.next_held(name).filter(|_| comes_beside(fault))),
             _ => self.next_held(name),
         };
-        if fault.kind.is_of_session() && connection.is_none() {
+        let aim = Aim {
+            fault,
+            connection,
+            step,
+        };
+        // A session that holds a lock after the step need not hold one before.
+        if target == FaultTarget::Session && aim.connection.is_none() && !comes_beside(fault) {
             let why = format!("pod {name} has no such session now");
-            self.note_fault(fault, None, None, &Outcome::missed(why));
-            return Ok(());
+            return self.miss(fault, &why);
         }
         match fault.point {
             Point::InDoubt | Point::After => {
-                let Some(step) = step else {
+                let Some(step) = aim.step else {
                     let why = format!("pod {name} has no step at the gate there");
-                    self.note_fault(fault, connection, None, &Outcome::missed(why));
+                    self.note_fault(&aim, &Outcome::missed(why));
                     return Ok(());
                 };
-                self.fault_round_step(fault, connection, step).await?;
+                if !self.can_ask() {
+                    // It would be let go, and nothing would come of it.
+                    self.note_fault(&aim, &Outcome::missed(STANDS_STILL));
+                    return Ok(());
+                }
+                self.fault_round_step(&aim, name, step).await?;
             }
             Point::Waiting if !self.waits(name) => {
                 let why = format!("no step of pod {name} waits for a lock");
-                self.note_fault(fault, connection, step, &Outcome::missed(why));
+                self.note_fault(&aim, &Outcome::missed(why));
             }
-            Point::Before | Point::Waiting | Point::At(_) => {
-                self.hit(fault, connection, step).await?;
-            }
+            Point::Before | Point::Waiting | Point::At(_) => self.hit(&aim, name).await?,
         }
         self.look_again().await?;
         self.quiet(name).await
     }
 
+    /// Whether the pod has ended, so that nothing of it is left that a link fault could touch. (That
+    /// there is nothing to heal is told by itself.)
+    fn is_beyond(&self, fault: &Fault, name: &PodName) -> bool {
+        fault.kind != FaultKind::Heal && self.members.get(name).is_some_and(|member| member.ended)
+    }
+
+    /// Waits until the pod has a step at the gate, or can have none: it waits on the server, it is
+    /// kept back, it has ended. A busy machine takes its time over a pod's start.
+    async fn come_to_gate(&mut self, name: &PodName) -> Result<(), RunError> {
+        let until = Instant::now() + FAULT_LIMIT;
+        loop {
+            self.quiet(name).await?;
+            let ended = self.members.get(name).is_none_or(|member| member.ended);
+            let there = self.next_held(name).is_some() || self.waits(name);
+            if ended || there || self.is_kept_back(name) || self.limit_hit {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                // The fault says what it missed.
+                return Ok(());
+            }
+            self.next_event(Duration::from_millis(20)).await?;
+        }
+    }
+
     /// Applies a fault of free pacing, whose time has come.
     pub(super) async fn fault_now(&mut self, fault: &Fault) -> Result<(), RunError> {
+        let mut aim = Aim::of(fault);
+        let (Some(name), target) = (&fault.pod, fault.kind.target()) else {
+            return Box::pin(self.outage(&aim)).await;
+        };
         let started = self
             .members
-            .get(&fault.pod)
+            .get(name)
             .is_some_and(|member| member.pod.is_some() && !member.ended);
-        let connection = self.choose(fault);
-        if !started || (fault.kind.is_of_session() && connection.is_none()) {
-            let why = format!("pod {} had no such target at that time", fault.pod);
-            self.note_fault(fault, connection, None, &Outcome::missed(why));
+        aim.connection = self.choose(fault, name);
+        let there = match target {
+            FaultTarget::Session => started && aim.connection.is_some(),
+            FaultTarget::Pod => started,
+            FaultTarget::Link => !self.is_beyond(fault, name),
+            FaultTarget::Server => true,
+        };
+        if !there {
+            let why = format!("pod {name} had no such target at that time");
+            self.note_fault(&aim, &Outcome::missed(why));
             return Ok(());
         }
-        self.hit(fault, connection, None).await
+        self.hit(&aim, name).await
     }
 
     async fn fault_round_step(
         &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
+        aim: &Aim<'_>,
+        name: &PodName,
         step: StepId,
     ) -> Result<(), RunError> {
+        let fault = aim.fault;
+        let at = self.steps.get(&step).map(|step| step.connection.clone());
+        if comes_beside(fault) && aim.connection.is_some() && aim.connection != at {
+            return self.fault_beside_step(aim, name, step).await;
+        }
+        let mut missed = |why: &str| self.note_fault(aim, &Outcome::missed(why));
         if let FaultKind::Error { sqlstate } = &fault.kind
             && fault.point == Point::InDoubt
         {
@@ -111,8 +216,7 @@ impl Conductor<'_> {
                 })
             });
             let Some(handover) = handover else {
-                let why = format!("{sqlstate} is no SQLSTATE of an error");
-                self.note_fault(fault, connection, Some(step), &Outcome::missed(why));
+                missed(&format!("{sqlstate} is no SQLSTATE of an error"));
                 return Ok(());
             };
             let ending = self.step(step, handover, Delivery::AnswerReplaced).await?;
@@ -120,10 +224,20 @@ impl Conductor<'_> {
                 Some(Ending::Done) => {
                     Outcome::fired("the server did the step; its answer was replaced on the wire")
                 }
-                _ => Outcome::missed("the step had no answer that could be replaced"),
+                _ => {
+                    // It is not to be replaced later either, when the fault is long over.
+                    self.pass_answer(step);
+                    Outcome::missed(
+                        "the step waits on the server: there was no answer that could be replaced",
+                    )
+                }
             };
-            self.note_fault(fault, connection, Some(step), &outcome);
+            self.note_fault(aim, &outcome);
             return Ok(());
+        }
+        if fault.point == Point::InDoubt && self.cuts_before_release(&fault.kind) {
+            // The answer is not kept from the pod by us but by the fault.
+            return self.hit_and_release(aim, name, step).await;
         }
         let (handover, delivery) = match (&fault.kind, fault.point) {
             // A cancel is for what runs: the pod is to hear of it.
@@ -133,238 +247,151 @@ impl Conductor<'_> {
             _ => (Handover::DropAnswer, Delivery::AnswerDropped),
         };
         let ending = self.step(step, handover, delivery).await?;
-        if ending == Some(Ending::Gone) {
-            let why = "the step's session was gone before the fault";
-            self.note_fault(fault, connection, Some(step), &Outcome::missed(why));
-            return Ok(());
-        }
-        if fault.point == Point::After && ending != Some(Ending::Done) {
-            let why = "the step had not ended, so nothing could come after it";
-            self.note_fault(fault, connection, Some(step), &Outcome::missed(why));
-            return Ok(());
-        }
-        if fault.kind == FaultKind::CancelBackend && ending == Some(Ending::Done) {
-            let why = "the step had ended before it could be cancelled";
-            self.note_fault(fault, connection, Some(step), &Outcome::missed(why));
+        let why = match ending {
+            Some(Ending::Gone) => Some("the step's session was gone before the fault"),
+            Some(Ending::Done) if fault.kind == FaultKind::CancelBackend => {
+                Some("the step had ended before it could be cancelled")
+            }
+            ending if fault.point == Point::After && ending != Some(Ending::Done) => {
+                Some("the step had not ended, so nothing could come after it")
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            self.note_fault(aim, &Outcome::missed(why));
             return Ok(());
         }
         let dropped = delivery == Delivery::AnswerDropped;
-        let name = self.steps.get(&step).map(|step| step.connection.clone());
-        self.hit(fault, connection, Some(step)).await?;
+        let connection = at;
+        if fault.point == Point::After && fault.session == SessionChoice::Every {
+            // Which sessions it has is settled when the pod has asked for its next: else one that it
+            // opens meanwhile may come too late for the fault, or not.
+            self.quiet(name).await?;
+        }
+        let mut aim = aim.clone();
+        if aim.connection.is_none() && fault.kind.is_of_session() {
+            aim.connection = self.choose(fault, name);
+        }
+        if aim.connection.is_none() && fault.kind.is_of_session() {
+            let why = format!("pod {name} has no such session, not after the step either");
+            self.note_fault(&aim, &Outcome::missed(why));
+        } else {
+            self.hit(&aim, name).await?;
+        }
         let missed = matches!(
             self.last_fault(),
             Some(event) if !event.fired
         );
-        if dropped
-            && missed
-            && let Some(name) = name
+        let cut = connection.as_ref().is_some_and(|name| self.is_cut(name));
+        if let Some(connection) = connection
+            && dropped
+            && (missed || !cut)
         {
             // The pod would wait for ever for the answer that was kept from it.
-            let reset = Fault {
-                kind: FaultKind::Reset,
-                pod: fault.pod.clone(),
-                session: SessionChoice::Connection(name.clone()),
-                point: Point::InDoubt,
+            let reset = Fault::of_pod(
+                FaultKind::Reset,
+                name.clone(),
+                SessionChoice::Connection(connection.clone()),
+                Point::InDoubt,
+            );
+            let aim = Aim {
+                fault: &reset,
+                connection: Some(connection),
+                step: Some(step),
             };
-            self.reset(&reset, Some(name), Some(step)).await?;
+            self.reset(&aim).await?;
         }
         Ok(())
     }
 
-    /// Does it, now.
-    async fn hit(
+    /// Lets the answer to a step that still waits pass to its pod when it comes.
+    fn pass_answer(&mut self, id: StepId) {
+        let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
+            return;
+        };
+        step.delivery = Delivery::Forwarded;
+        if let Some(member) = self.members.get(&step.connection.pod) {
+            // A connection that ended in between has nothing to pass.
+            let _ = member.proxy.pass_answer(&step.connection);
+        }
+    }
+
+    /// Whether the fault itself keeps an answer from the pod, so that it comes before the step is
+    /// let go.
+    fn cuts_before_release(&self, kind: &FaultKind) -> bool {
+        matches!(
+            kind,
+            FaultKind::Pause
+                | FaultKind::Blackhole
+                | FaultKind::Delay { .. }
+                | FaultKind::Throttle { .. }
+        )
+    }
+
+    async fn hit_and_release(
         &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
+        aim: &Aim<'_>,
+        name: &PodName,
+        step: StepId,
     ) -> Result<(), RunError> {
-        match &fault.kind {
-            FaultKind::Kill => self.kill(fault, step).await,
-            FaultKind::Terminate { grace } => self.terminate(fault, *grace, step).await,
-            FaultKind::Error { sqlstate } => self.error(fault, sqlstate, connection, step).await,
-            FaultKind::TerminateBackend => self.terminate_backend(fault, connection, step).await,
-            FaultKind::CancelBackend => self.cancel_backend(fault, connection, step).await,
-            FaultKind::Reset => self.reset(fault, connection, step).await,
+        self.hit(aim, name).await?;
+        // The step was under way before the link went.
+        self.step(step, Handover::Forward, Delivery::Forwarded)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether this connection is over, or its pod is.
+    fn is_cut(&self, name: &ConnectionName) -> bool {
+        self.members.get(&name.pod).is_none_or(|member| {
+            member.exited.is_some()
+                || member
+                    .links
+                    .get(&name.index)
+                    .is_none_or(|link| link.gone || link.finished || link.client_closed.is_some())
+        })
+    }
+
+    /// Does it, now.
+    pub(super) async fn hit(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
+        match aim.fault.kind.target() {
+            FaultTarget::Link => return self.shape(aim, name).await,
+            FaultTarget::Server => return Box::pin(self.outage(aim)).await,
+            FaultTarget::Session if aim.fault.session == SessionChoice::Every => {
+                return self.hit_every(aim, name).await;
+            }
+            FaultTarget::Session | FaultTarget::Pod => {}
+        }
+        self.hit_one(aim, name).await
+    }
+
+    pub(super) async fn hit_one(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
+        match &aim.fault.kind {
+            FaultKind::Kill => self.kill(aim, name).await,
+            FaultKind::Terminate { grace, pid1 } => self.terminate(aim, name, *grace, *pid1).await,
+            FaultKind::Pause => self.pause(aim, name).await,
+            FaultKind::Resume => {
+                self.resume(aim, name);
+                Ok(())
+            }
+            FaultKind::Error { sqlstate } => self.error(aim, sqlstate).await,
+            FaultKind::TerminateBackend => self.terminate_backend(aim).await,
+            FaultKind::CancelBackend => self.cancel_backend(aim).await,
+            FaultKind::PauseBackend => self.pause_backend(aim).await,
+            FaultKind::ResumeBackend => self.resume_backend(aim).await,
+            _ => self.reset(aim).await,
         }
     }
 
     /// Notes that a fault could not be done.
-    pub(super) fn miss(&mut self, fault: &Fault, why: &str) {
-        self.note_fault(fault, None, None, &Outcome::missed(why));
-    }
-
-    async fn error(
-        &mut self,
-        fault: &Fault,
-        sqlstate: &str,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
-    ) -> Result<(), RunError> {
-        let error = InjectedError::new(sqlstate);
-        let (Some(error), Some(name)) = (error, connection.clone()) else {
-            let why = format!("{sqlstate} is no SQLSTATE of an error");
-            self.note_fault(fault, connection, step, &Outcome::missed(why));
-            return Ok(());
-        };
-        if fault.point == Point::After {
-            let sent = self
-                .members
-                .get(&name.pod)
-                .is_some_and(|member| member.proxy.close_after(&name, error.farewell()).is_ok());
-            let outcome = if sent {
-                Outcome::fired("FATAL error sent to the idle connection, then closed")
-            } else {
-                Outcome::missed("the connection had ended before")
-            };
-            self.note_fault(fault, connection, step, &outcome);
-            return self.await_closed(&name).await;
-        }
-        let (Some(id), Some(statement)) = (step, error.statement()) else {
-            let why = format!("connection {name} has no step at the gate there");
-            self.note_fault(fault, connection, step, &Outcome::missed(why));
-            return Ok(());
-        };
-        self.step(id, Handover::Replace(statement), Delivery::Replaced)
-            .await?;
-        let raised = self
-            .steps
-            .get(&id)
-            .and_then(|step| step.answer.as_ref()?.error.as_ref())
-            .map(|error| error.sqlstate.clone());
-        let outcome = match raised {
-            Some(raised) if raised == sqlstate => {
-                Outcome::fired("the server raised it in the step's place")
-            }
-            Some(other) => Outcome::missed(format!("the server raised {other} instead")),
-            None => Outcome::missed("the server did not answer"),
-        };
-        self.note_fault(fault, connection, step, &outcome);
+    pub(super) fn miss(&mut self, fault: &Fault, why: &str) -> Result<(), RunError> {
+        self.note_fault(&Aim::of(fault), &Outcome::missed(why));
         Ok(())
     }
 
-    async fn terminate_backend(
-        &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
-    ) -> Result<(), RunError> {
-        let Some((name, pid)) = self.target(connection.as_ref()) else {
-            let outcome = Outcome::missed("the connection has no backend that is known");
-            self.note_fault(fault, connection, step, &outcome);
-            return Ok(());
-        };
-        let sent = self.observer.terminate_backend(pid).await?;
-        let begun = Instant::now();
-        let mut left = !sent;
-        while !left && begun.elapsed() < FAULT_LIMIT {
-            left = !self.observer.activity(&[pid]).await?.contains_key(&pid);
-            if !left {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        let outcome = if sent && left {
-            Outcome::fired(format!("backend {pid} has left pg_stat_activity"))
-        } else {
-            Outcome::missed(format!(
-                "backend {pid}: signal sent: {sent}, gone within {} s: {left}",
-                FAULT_LIMIT.as_secs()
-            ))
-        };
-        self.note_fault(fault, connection, step, &outcome);
-        if left {
-            self.await_closed(&name).await?;
-        }
-        Ok(())
-    }
-
-    async fn cancel_backend(
-        &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
-    ) -> Result<(), RunError> {
-        let Some((_, pid)) = self.target(connection.as_ref()) else {
-            let outcome = Outcome::missed("the connection has no backend that is known");
-            self.note_fault(fault, connection, step, &outcome);
-            return Ok(());
-        };
-        let before = self.observer.activity(&[pid]).await?;
-        let active = before.get(&pid).is_some_and(|seen| seen.state == "active");
-        if !active {
-            let outcome = Outcome::missed(format!("backend {pid} was idle: nothing to cancel"));
-            self.note_fault(fault, connection, step, &outcome);
-            return Ok(());
-        }
-        let query = before.get(&pid).map(|seen| seen.query.clone());
-        let sent = self.observer.cancel_backend(pid).await?;
-        let begun = Instant::now();
-        let mut stopped = false;
-        while !stopped && begun.elapsed() < FAULT_LIMIT {
-            let now = self.observer.activity(&[pid]).await?;
-            stopped = now
-                .get(&pid)
-                .is_none_or(|seen| seen.state != "active" || Some(&seen.query) != query.as_ref());
-            if !stopped {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        let outcome = if sent && stopped {
-            Outcome::fired(format!("backend {pid} has stopped what it did"))
-        } else {
-            Outcome::missed(format!("backend {pid} went on; signal sent: {sent}"))
-        };
-        self.note_fault(fault, connection, step, &outcome);
-        Ok(())
-    }
-
-    async fn reset(
-        &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
-    ) -> Result<(), RunError> {
-        let Some(name) = connection.clone() else {
-            return Ok(());
-        };
-        self.drop_held(&name, "reset");
-        let sent = self
-            .members
-            .get(&name.pod)
-            .is_some_and(|member| member.proxy.reset(&name).is_ok());
-        let outcome = if sent {
-            Outcome::fired("RST sent to pod and server")
-        } else {
-            Outcome::missed("the connection had ended before")
-        };
-        self.note_fault(fault, connection, step, &outcome);
-        self.await_closed(&name).await
-    }
-
-    /// Notes that something did not come about in time; the run is not at its end for that.
+    /// Notes that something did not come about in time. What goes on is not known then: the run ends.
     pub(super) fn note_silence(&mut self, waited_for: &str) {
         let limit = u64::try_from(FAULT_LIMIT.as_micros()).unwrap_or(u64::MAX);
         self.note_limit(waited_for, limit);
-    }
-
-    /// Waits until a connection's end has been reported and its backend is gone (or goes on with
-    /// its last statement as a ghost).
-    async fn await_closed(&mut self, name: &ConnectionName) -> Result<(), RunError> {
-        let begun = Instant::now();
-        loop {
-            let closed = self
-                .members
-                .get(&name.pod)
-                .and_then(|member| member.links.get(&name.index))
-                .is_none_or(|link| link.finished || link.gone || link.is_ghost());
-            if closed {
-                break;
-            }
-            if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence("the end of a connection that was cut");
-                break;
-            }
-            self.next_event(Duration::from_millis(2)).await?;
-        }
-        self.look_again().await
     }
 }

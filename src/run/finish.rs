@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::booking::wall_us;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Step;
+use super::outage::Outage;
+use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
+use super::watchers::of_server;
 use crate::evidence::{LogRecord, final_state, read_witness};
 use crate::history::{ConnectionName, Event, HeldLock, LogLine, RemainingSession, Session, StepId};
 
@@ -19,6 +23,7 @@ const SESSIONS_LIMIT: Duration = Duration::from_secs(5);
 impl Conductor<'_> {
     /// Kills what still runs (after a limit was hit) and waits for its end.
     pub(super) async fn stop_everything(&mut self) -> Result<(), RunError> {
+        self.undo_all().await?;
         self.absorb_all().await?;
         for member in self.members.values() {
             if let Some(pod) = &member.pod
@@ -76,11 +81,13 @@ impl Conductor<'_> {
             return Ok(self.close());
         }
         self.note_remains().await?;
-        if let Some(log) = self.log.take() {
-            let records = log
-                .finish(self.observer.client(), &self.database.name)
-                .await?;
-            self.note_log(&records).await?;
+        if self.outage == Some(Outage::Dead) {
+            // For its log alone: all pods have ended.
+            self.bring_back().await?;
+        }
+        if self.watchers.has_log() {
+            let (logs, lost) = self.watchers.finish_logs(&self.database.name).await?;
+            self.note_logs(&logs, lost).await?;
         }
         let agreed = self
             .plan
@@ -88,7 +95,7 @@ impl Conductor<'_> {
             .as_ref()
             .map(|baseline| baseline.agreed_columns.clone())
             .unwrap_or_default();
-        let state = final_state(self.observer.client(), &agreed).await?;
+        let state = final_state(self.watchers.client()?, &agreed).await?;
         self.note(Event::FinalState(state));
         Ok(self.close())
     }
@@ -114,13 +121,28 @@ impl Conductor<'_> {
             for name in names {
                 self.note_if_ended(&name);
             }
-            let sessions = self.observer.sessions_of(&self.database.name).await?;
-            let (_, locks) = self.observer.locks().await?;
+            let sessions = self.watchers.sessions_of(&self.database.name).await?;
+            let (_, locks) = self.watchers.locks().await?;
             let locks: Vec<HeldLock> = locks
                 .into_iter()
                 .filter(|lock| lock.key.database == self.database.oid)
                 .collect();
-            let clear = sessions.is_empty() && locks.is_empty();
+            // A backend at rest is the pooler's; what it holds it goes on holding.
+            let mut sessions = sessions;
+            let at_rest = |pid: i32, pooled: &Option<Pooled>| {
+                pooled.as_ref().is_some_and(|pooled| pooled.is_at_rest(pid))
+            };
+            sessions.retain(|pid, seen| seen.state != "idle" || !at_rest(*pid, &self.pooled));
+            let kept = locks.iter().all(|lock| at_rest(lock.pid, &self.pooled));
+            let clear = sessions.is_empty() && (locks.is_empty() || kept);
+            if clear {
+                // What has gone since the look above is taken in as well.
+                self.look_again().await?;
+                let names: Vec<_> = self.members.keys().cloned().collect();
+                for name in names {
+                    self.note_if_ended(&name);
+                }
+            }
             if clear || begun.elapsed() > SESSIONS_LIMIT {
                 let sessions = sessions
                     .into_values()
@@ -142,8 +164,27 @@ impl Conductor<'_> {
         }
     }
 
-    async fn note_log(&mut self, records: &[LogRecord]) -> Result<(), RunError> {
+    /// Writes down what the logs tell, in the order of the servers. Only if none is lost does the
+    /// log count as complete.
+    async fn note_logs(
+        &mut self,
+        logs: &[(usize, Vec<LogRecord>)],
+        lost: usize,
+    ) -> Result<(), RunError> {
         let offset = self.clock_offset().await?;
+        for (server, records) in logs {
+            self.note_log(*server, records, offset);
+        }
+        if lost == 0 {
+            let lines = logs.iter().map(|(_, records)| records.len()).sum::<usize>();
+            self.note(Event::LogComplete {
+                lines: u64::try_from(lines).unwrap_or(u64::MAX),
+            });
+        }
+        Ok(())
+    }
+
+    fn note_log(&mut self, server: usize, records: &[LogRecord], offset: i64) {
         let mut by_connection: HashMap<&ConnectionName, Vec<&Step>> = HashMap::new();
         for step in self.steps.values().filter(|step| step.released.is_some()) {
             by_connection
@@ -160,13 +201,25 @@ impl Conductor<'_> {
                 pid: record.pid,
                 started_us: record.started_s * 1_000_000,
             };
-            let connection = self.connection_of(session);
+            let at = UNIX_EPOCH + Duration::from_micros(clock(record.server_us - offset));
+            let connection = match &self.pooled {
+                Some(pooled) => pooled.connection_of_record(record, at),
+                None => self.connection_of(session),
+            };
+            if connection.is_none() && self.watchers.is_own(record.pid) {
+                continue;
+            }
             if let Some(mut write) = read_witness(record) {
+                let locks = write.locks.into_iter();
+                write.locks = locks.map(|lock| of_server(lock, server)).collect();
                 // Without a connection it is a stranger's: dblink, or whatever went round the proxy.
                 write.step = connection.as_ref().and_then(|name| {
                     step_at(by_connection.get(name)?, write.server_us - offset, 0)
                 });
-                if let Some(full) = connection
+                let pooled = self.pooled.as_ref();
+                if let Some(full) = pooled.and_then(|pooled| pooled.session(record.pid)) {
+                    write.session = full;
+                } else if let Some(full) = connection
                     .as_ref()
                     .and_then(|name| self.members.get(&name.pod)?.links.get(&name.index)?.session)
                 {
@@ -198,10 +251,6 @@ impl Conductor<'_> {
         for event in events {
             self.note(event);
         }
-        self.note(Event::LogComplete {
-            lines: u64::try_from(records.len()).unwrap_or(u64::MAX),
-        });
-        Ok(())
     }
 
     /// How far the server's clock is ahead of ours, in microseconds. The answer was given at some
@@ -209,7 +258,7 @@ impl Conductor<'_> {
     /// long on a busy machine, and half of that is no difference of clocks).
     async fn clock_offset(&self) -> Result<i64, RunError> {
         let before = wall_us(SystemTime::now());
-        let (server, _) = self.observer.locks().await?;
+        let (server, _) = self.watchers.locks().await?;
         let after = wall_us(SystemTime::now());
         Ok(if (before..=after).contains(&server) {
             0
@@ -233,13 +282,10 @@ fn step_at(steps: &[&Step], time: i64, early: i64) -> Option<StepId> {
         .then_some(step.id)
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn clock(us: i64) -> u64 {
+    u64::try_from(us).unwrap_or(0)
 }
 
-fn wall_us(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_micros()).ok())
-        .unwrap_or(0)
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -35,7 +35,7 @@ impl Conductor<'_> {
         let begun = Instant::now();
         let mut starts: Vec<(Duration, PodName)> = Vec::new();
         let mut time = Duration::ZERO;
-        for (index, name) in self.plan.pod_names().into_iter().enumerate() {
+        for (index, name) in self.plan.first_pods().into_iter().enumerate() {
             if index > 0 {
                 time += draw(&mut random, free.stagger);
             }
@@ -73,7 +73,7 @@ impl Conductor<'_> {
             }
             if self.limit_hit {
                 for (_, fault) in faults {
-                    self.miss(fault, "the run's time was up before");
+                    self.miss(fault, "the run's time was up before")?;
                 }
                 return Ok(());
             }
@@ -133,7 +133,7 @@ impl Conductor<'_> {
         self.graces = rest;
         let due: Vec<(Instant, PodName)> = due;
         for (_, name) in due {
-            self.kill_rest(&name).await?;
+            self.end_grace(&name).await?;
         }
         Ok(())
     }

@@ -6,21 +6,23 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{FAULT_LIMIT, Outcome};
-use crate::history::{ConnectionName, Delivery, PodName, StepId};
-use crate::schedule::Fault;
+use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use crate::fault::Effect;
+use crate::history::{ConnectionName, Delivery, PodName};
+use crate::pod::Termination;
+use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 use crate::wire::Handover;
 
+/// What is said of a SIGTERM without effect.
+pub(super) const NO_HANDLER: &str = "no effect: the first process has no handler for SIGTERM (SigCgt \
+                                     of /proc), and is PID 1 of its container";
+
 impl Conductor<'_> {
-    pub(super) async fn kill(
-        &mut self,
-        fault: &Fault,
-        step: Option<StepId>,
-    ) -> Result<(), RunError> {
-        self.forget_held(fault);
+    pub(super) async fn kill(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
+        self.forget_held(name, aim.fault.kind.name());
         let Some(pod) = self
             .members
-            .get(&fault.pod)
+            .get(name)
             .and_then(|member| member.pod.as_ref())
         else {
             return Ok(());
@@ -35,64 +37,94 @@ impl Conductor<'_> {
                 report.signalled.len()
             ))
         };
-        self.note_fault(fault, None, step, &outcome);
-        self.await_exit(fault).await?;
-        self.forget_last_words(fault).await
+        self.note_fault(aim, &outcome);
+        self.await_exit(name).await?;
+        self.forget_last_words(name, aim.fault.kind.name()).await
     }
 
     pub(super) async fn terminate(
         &mut self,
-        fault: &Fault,
+        aim: &Aim<'_>,
+        name: &PodName,
         grace: Duration,
-        step: Option<StepId>,
+        pid1: bool,
     ) -> Result<(), RunError> {
         let until = Instant::now() + grace;
         let Some(pod) = self
             .members
-            .get(&fault.pod)
+            .get(name)
             .and_then(|member| member.pod.as_ref())
         else {
             return Ok(());
         };
-        if let Err(error) = pod.terminate() {
-            self.note_fault(fault, None, step, &Outcome::missed(error.to_string()));
-            return Ok(());
+        match pod.terminate(pid1) {
+            Ok(Termination::Sent) => {
+                self.note_fault(aim, &Outcome::fired("SIGTERM sent to the first process"));
+            }
+            Ok(Termination::NoHandler) => {
+                // What has no effect explains nothing.
+                self.note_effect(aim, &Outcome::fired(NO_HANDLER), Effect::default());
+            }
+            Err(error) => {
+                self.note_fault(aim, &Outcome::missed(error.to_string()));
+                return Ok(());
+            }
         }
-        let outcome = Outcome::fired("SIGTERM sent to the first process");
-        self.note_fault(fault, None, step, &outcome);
         if !self.controlled {
             // Time goes on for the others, too.
-            self.graces.push((until, fault.pod.clone()));
+            self.graces.push((until, name.clone()));
             return Ok(());
         }
         // A pod with a handler goes on for as long as it is let: its steps are released.
-        while Instant::now() < until {
+        while Instant::now() < until && !self.limit_hit {
+            if Instant::now() > self.deadline {
+                self.hit_limit("the end of a pod within its grace");
+                break;
+            }
             self.absorb_all().await?;
             let exited = self
                 .members
-                .get(&fault.pod)
+                .get(name)
                 .is_none_or(|member| member.exited.is_some());
             if exited {
                 break;
             }
             self.next_event(Duration::from_millis(5)).await?;
-            if let Some(id) = self.next_held(&fault.pod)
-                && !self.exits_soon(fault).await?
+            if let Some(id) = self.next_held(name)
+                && self.can_ask()
+                && !self.exits_soon(name).await?
             {
                 self.step(id, Handover::Forward, Delivery::Forwarded)
                     .await?;
             }
         }
-        self.forget_held(fault);
-        let killed = self.kill_rest(&fault.pod).await?;
-        self.await_exit(fault).await?;
+        self.forget_held(name, aim.fault.kind.name());
+        let killed = self.end_grace(name).await?;
+        self.await_exit(name).await?;
         if killed {
-            self.forget_last_words(fault).await?;
+            self.forget_last_words(name, aim.fault.kind.name()).await?;
         }
         Ok(())
     }
 
-    /// Kills what is left of a pod after its grace. Whether there was anything.
+    /// Kills what is left of a pod after its grace, and notes that as the fault that it is. Whether
+    /// there was anything.
+    pub(super) async fn end_grace(&mut self, name: &PodName) -> Result<bool, RunError> {
+        let killed = self.kill_rest(name).await?;
+        if killed {
+            let kill = Fault::of_pod(
+                FaultKind::Kill,
+                name.clone(),
+                SessionChoice::Every,
+                Point::Before,
+            );
+            let outcome = Outcome::fired("SIGKILL when the grace was over, all processes gone");
+            self.note_fault(&Aim::of(&kill), &outcome);
+        }
+        Ok(killed)
+    }
+
+    /// Kills what is left of a pod. Whether there was anything.
     pub(super) async fn kill_rest(&mut self, name: &PodName) -> Result<bool, RunError> {
         if let Some(pod) = self
             .members
@@ -109,18 +141,22 @@ impl Conductor<'_> {
 
     /// What a killed pod had sent an instant before its death has come to the gate since: the
     /// server does not see that either.
-    pub(super) async fn forget_last_words(&mut self, fault: &Fault) -> Result<(), RunError> {
-        self.forget_held(fault);
+    pub(super) async fn forget_last_words(
+        &mut self,
+        name: &PodName,
+        why: &str,
+    ) -> Result<(), RunError> {
+        self.forget_held(name, why);
         self.look_again().await
     }
 
     /// Gives a signalled pod a moment to be gone before its next step is released.
-    pub(super) async fn exits_soon(&mut self, fault: &Fault) -> Result<bool, RunError> {
+    pub(super) async fn exits_soon(&mut self, name: &PodName) -> Result<bool, RunError> {
         let until = Instant::now() + Duration::from_millis(25);
         while Instant::now() < until {
             let running = self
                 .members
-                .get(&fault.pod)
+                .get(name)
                 .and_then(|member| member.pod.as_ref())
                 .is_some_and(crate::pod::Pod::is_running);
             if !running {
@@ -132,15 +168,15 @@ impl Conductor<'_> {
     }
 
     /// Waits until a killed pod's exit and its connections' ends have been reported.
-    pub(super) async fn await_exit(&mut self, fault: &Fault) -> Result<(), RunError> {
+    pub(super) async fn await_exit(&mut self, name: &PodName) -> Result<(), RunError> {
         let begun = Instant::now();
         loop {
-            let over = self.members.get(&fault.pod).is_none_or(|member| {
+            let over = self.members.get(name).is_none_or(|member| {
                 member.exited.is_some()
-                    && member
-                        .links
-                        .values()
-                        .all(|link| link.client_closed.is_some() || link.finished)
+                    && member.links.values().all(|link| {
+                        // On a link that is cut nobody hears of it.
+                        link.client_closed.is_some() || link.finished || member.is_cut_off(link)
+                    })
             });
             if over {
                 break;
@@ -155,10 +191,10 @@ impl Conductor<'_> {
     }
 
     /// The server never sees what a killed pod has at the gate.
-    pub(super) fn forget_held(&mut self, fault: &Fault) {
+    pub(super) fn forget_held(&mut self, name: &PodName, why: &str) {
         let held: Vec<ConnectionName> = self
             .members
-            .get(&fault.pod)
+            .get(name)
             .map(|member| {
                 member
                     .links
@@ -172,7 +208,7 @@ impl Conductor<'_> {
             if let Some(member) = self.members.get(&name.pod) {
                 let _ = member.proxy.drop_held(&name);
             }
-            self.drop_held(&name, fault.kind.name());
+            self.drop_held(&name, why);
         }
     }
 }

@@ -49,7 +49,18 @@ impl Conductor<'_> {
                     .map(|sql| sql.chars().take(60).collect::<String>())
                     .unwrap_or_default()
             };
-            if let Some(id) = &link.running {
+            if let Some(id) = &link.running
+                && self.is_queued(*id)
+            {
+                parts.push(format!(
+                    "{} waits inside the pooler for one of its {} server connections, with \"{}\"",
+                    link.name,
+                    self.pooled
+                        .as_ref()
+                        .map_or(0, |pooled| pooled.settings().size),
+                    sql(id)
+                ));
+            } else if let Some(id) = &link.running {
                 parts.push(format!(
                     "{} has no answer yet to \"{}\"",
                     link.name,

@@ -34,6 +34,19 @@ pub(super) struct Member {
     pub owed: u32,
     /// Its exit is still to be written down.
     pub exit_unwritten: bool,
+    /// Its processes are stopped (SIGSTOP).
+    pub paused: bool,
+    /// Something is wrong with all its links, those to come included.
+    pub shaped: bool,
+    /// Nothing passes on any of them.
+    pub cut: bool,
+}
+
+impl Member {
+    /// Whether nothing passes on this connection's link.
+    pub fn is_cut_off(&self, link: &Link) -> bool {
+        self.proxy.shape_of(&link.name).cut
+    }
 }
 
 /// What a pod did last, as long as it only asked and no step of another pod came in between.
@@ -87,6 +100,11 @@ pub(super) struct Link {
     pub name: ConnectionName,
     pub session: Option<Session>,
     pub pid: Option<i32>,
+    /// The server never showed the session: it was over by the time that it was looked for. When it
+    /// started is then an estimate.
+    pub unseen: bool,
+    /// Which of the run's servers it leads to.
+    pub server: usize,
     /// The server is ready for its first request.
     pub started: bool,
     pub held: Option<StepId>,
@@ -108,12 +126,18 @@ pub(super) struct Link {
     pub answered_at: Option<Instant>,
 }
 
+/// How far the estimated start of a session may be from the one that the server gives, in seconds:
+/// a process id does not come round again so soon.
+const UNSEEN_TOLERANCE_S: u64 = 2;
+
 impl Link {
     pub fn new(name: ConnectionName) -> Self {
         Self {
             name,
             session: None,
             pid: None,
+            unseen: false,
+            server: 0,
             started: false,
             held: None,
             running: None,
@@ -126,6 +150,15 @@ impl Link {
             opened_at: Instant::now(),
             answered_at: None,
         }
+    }
+
+    /// Whether its backend is this one. A log gives a session's start in whole seconds.
+    pub fn is_of(&self, session: Session) -> bool {
+        let tolerance = if self.unseen { UNSEEN_TOLERANCE_S } else { 0 };
+        let second = |one: Session| one.started_us.div_euclid(1_000_000);
+        self.session.is_some_and(|known| {
+            known.pid == session.pid && second(known).abs_diff(second(session)) <= tolerance
+        })
     }
 
     /// Between arrival and the first ReadyForQuery. A connection that says nothing for a second is
@@ -184,4 +217,6 @@ pub(super) enum Waiting {
     Lock,
     /// For its own pod.
     Pod,
+    /// Inside a pooler, for a server connection.
+    Connection,
 }

@@ -68,7 +68,7 @@ impl Conductor<'_> {
         let member = self.members.get(&step.connection.pod)?;
         let need = member.proxy.need(&step.connection);
         let lacking = match need {
-            Need::Nothing => false,
+            Need::Nothing | Need::Late => false,
             Need::Message => true,
             Need::Data { .. } => waits_for_client(pid, picture),
             // Until the server has filled what lies between it and the proxy it is at work.

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::history::{Baseline, PodName, Rules};
+use crate::cronjob::CronJob;
+use crate::history::{Baseline, PodName, PoolerSettings, Rules};
 use crate::pod::Program;
 use crate::schedule::Schedule;
 use crate::server::{Database, Server};
@@ -29,8 +30,10 @@ pub struct Plan {
     pub subject: String,
     /// The subject's command.
     pub program: Program,
-    /// How many pods.
+    /// How many pods; with a CronJob, the most that its controller may create.
     pub pods: usize,
+    /// The CronJob whose controller decides which pods there are.
+    pub cronjob: Option<CronJob>,
     /// Whether a recovery pod runs after all others.
     pub recovery: bool,
     /// In what order.
@@ -51,15 +54,21 @@ pub struct Plan {
     ///
     /// [`is_plain`]: super::is_plain
     pub sparse_locks: bool,
+    /// The pooler between the pods and the server, if there is to be one.
+    pub pooler: Option<PoolerSettings>,
+    /// Whether a streaming standby stands beside the server, to be promoted.
+    pub standby: bool,
     /// The longest that the run may take.
     pub time_limit: Duration,
 }
 
 impl Plan {
-    /// The names of the pods, recovery pod aside.
+    /// The names of the pods that are there from the beginning. (Where a CronJob has them created,
+    /// none.)
     #[must_use]
-    pub fn pod_names(&self) -> Vec<PodName> {
-        (0..self.pods).map(PodName::of_index).collect()
+    pub fn first_pods(&self) -> Vec<PodName> {
+        let first = if self.cronjob.is_some() { 0 } else { self.pods };
+        (0..first).map(PodName::of_index).collect()
     }
 
     /// The name of the recovery pod.

@@ -9,6 +9,7 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use crate::history::{Event, PodName, StepId};
 use crate::pod::{Pod, Quiet, SettleLimits};
+use crate::wire::Need;
 
 /// How long the next request of a pod that has only one at once is waited for before a look.
 const NEXT_REQUEST: Duration = Duration::from_millis(20);
@@ -22,6 +23,10 @@ impl Conductor<'_> {
         let begun = Instant::now();
         loop {
             self.absorb_all().await?;
+            if !self.can_ask() {
+                // Whether it has ended, the server will tell later.
+                return Ok(());
+            }
             self.await_gone().await?;
             // What went on meanwhile is written down before what comes of it.
             if self.look_due {
@@ -37,7 +42,9 @@ impl Conductor<'_> {
                 return Ok(());
             };
             let on_its_way = member.links.values().any(|link| {
-                link.is_starting()
+                // What is cut off does not come, however long it is waited for.
+                (link.is_starting() && !self.no_way_in && !member.is_cut_off(link))
+                    || member.proxy.need(&link.name) == Need::Late
                     || link
                         .running
                         .and_then(|id| self.steps.get(&id))
@@ -46,6 +53,10 @@ impl Conductor<'_> {
                         })
             });
             let dead = member.exited.is_some() && !pod.is_running();
+            if dead && self.is_kept_back(name) {
+                // Its server side hears of its end when the link is healed.
+                return Ok(());
+            }
             if on_its_way || (dead && !self.only_waits(name)) {
                 if dead && member.links.values().any(|link| link.held.is_some()) {
                     return Ok(());
@@ -55,7 +66,7 @@ impl Conductor<'_> {
                 }
                 continue;
             }
-            if dead {
+            if dead || member.paused {
                 return Ok(());
             }
             if self.plan.one_request {
@@ -74,11 +85,15 @@ impl Conductor<'_> {
     }
 
     /// One look at the processes of all live pods. Whether they rest.
-    async fn settled(&mut self, name: &PodName, begun: Instant) -> Result<bool, RunError> {
+    pub(super) async fn settled(
+        &mut self,
+        name: &PodName,
+        begun: Instant,
+    ) -> Result<bool, RunError> {
         let pods: Vec<&Pod> = self
             .members
             .values()
-            .filter(|member| !member.ended)
+            .filter(|member| !member.ended && !member.paused)
             .filter_map(|member| member.pod.as_ref())
             .collect();
         let limits = SettleLimits::default();

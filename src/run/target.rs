@@ -3,20 +3,29 @@
 //! Owns the choice of the session that a fault means.
 
 use super::conductor::Conductor;
-use super::faulting::Outcome;
-use crate::fault::effect_of;
-use crate::history::{ConnectionName, Event, FaultEvent, LockKey, LockRule, StepId};
-use crate::schedule::{Fault, Point, SessionChoice};
+use super::faulting::{Aim, Outcome};
+use crate::fault::{Effect, effect_of};
+use crate::history::{
+    ConnectionName, Event, FaultBy, FaultEvent, LockKey, LockRule, PodName, StepId,
+};
+use crate::schedule::{Fault, FaultTarget, Point, SessionChoice};
 
 impl Conductor<'_> {
     /// The connection that a fault of a session is done to.
-    pub(super) fn choose(&self, fault: &Fault) -> Option<ConnectionName> {
-        let member = self.members.get(&fault.pod)?;
+    pub(super) fn choose(&self, fault: &Fault, pod: &PodName) -> Option<ConnectionName> {
+        let member = self.members.get(pod)?;
         let live = || member.links.values().filter(|link| !link.gone);
         match &fault.session {
+            SessionChoice::Every => live().next().map(|link| link.name.clone()),
             SessionChoice::Connection(name) => live()
                 .find(|link| link.name == *name)
                 .map(|link| link.name.clone()),
+            SessionChoice::HoldingLock if self.pooled.is_some() => {
+                let (connection, _) = self.pooled_holder(pod)?;
+                live()
+                    .find(|link| link.name == connection)
+                    .map(|link| link.name.clone())
+            }
             SessionChoice::HoldingLock => {
                 let held = self.locks.iter().flatten().filter(|lock| lock.granted);
                 // The lock of the scenario, if one of the pod's sessions holds that.
@@ -34,7 +43,7 @@ impl Conductor<'_> {
                 match (fault.point, waiting) {
                     (Point::Waiting, Some(link)) => Some(link.name.clone()),
                     _ => self
-                        .next_held(&fault.pod)
+                        .next_held(pod)
                         .and_then(|id| self.steps.get(&id))
                         .map(|step| step.connection.clone())
                         .or_else(|| waiting.map(|link| link.name.clone()))
@@ -60,34 +69,81 @@ impl Conductor<'_> {
             .held
     }
 
-    pub(super) fn target(
-        &self,
-        connection: Option<&ConnectionName>,
-    ) -> Option<(ConnectionName, i32)> {
-        let name = connection?;
+    /// The live connections of a pod.
+    pub(super) fn connections_of(&self, pod: &PodName) -> Vec<ConnectionName> {
+        let links = self.members.get(pod).into_iter();
+        links
+            .flat_map(|member| member.links.values())
+            .filter(|link| !link.gone)
+            .map(|link| link.name.clone())
+            .collect()
+    }
+
+    pub(super) fn target(&mut self, aim: &Aim<'_>) -> Option<(ConnectionName, i32)> {
+        if self.pooled.is_some() {
+            return self.pooled_target(aim);
+        }
+        let name = aim.connection.as_ref()?;
         let link = self.members.get(&name.pod)?.links.get(&name.index)?;
         Some((name.clone(), link.pid?))
     }
 
-    pub(super) fn note_fault(
-        &mut self,
-        fault: &Fault,
-        connection: Option<ConnectionName>,
-        step: Option<StepId>,
-        outcome: &Outcome,
-    ) {
+    /// Why nothing could be done to the backend of a connection that has none.
+    pub(super) fn no_backend(&self, aim: &Aim<'_>) -> &'static str {
+        if self.pooled.is_none() {
+            return "the connection has no backend that is known";
+        }
+        let link = aim.connection.as_ref().and_then(|name| {
+            let member = self.members.get(&name.pod)?;
+            member.links.get(&name.index)
+        });
+        if link.is_some_and(|link| link.running.is_some()) {
+            "the connection waits inside the pooler and has no backend"
+        } else {
+            "the pooler has no backend for the connection at the moment, and the last one has served \
+             others since"
+        }
+    }
+
+    pub(super) fn note_fault(&mut self, aim: &Aim<'_>, outcome: &Outcome) {
+        let fault = aim.fault;
         let effect = effect_of(&fault.kind, fault.point == Point::After);
-        let connection = connection.filter(|_| fault.kind.is_of_session());
+        self.note_effect(aim, outcome, effect);
+    }
+
+    /// Notes a fault that has another effect than its kind usually has.
+    pub(super) fn note_effect(&mut self, aim: &Aim<'_>, outcome: &Outcome, effect: Effect) {
+        let fault = aim.fault;
+        let one = fault.kind.target() == FaultTarget::Session
+            || fault.kind.target() == FaultTarget::Link && fault.session != SessionChoice::Every
+            || fault.kind.target() == FaultTarget::Server;
+        let connection = aim.connection.clone().filter(|_| one);
         let session = connection
             .as_ref()
             .and_then(|name| self.members.get(&name.pod)?.links.get(&name.index)?.session);
+        let session = match &mut self.pooled {
+            Some(pooled) => pooled.aimed.take().or(session),
+            None => session,
+        };
+        let pod = match fault.kind.target() {
+            // Whom it hits, not at whose step it came.
+            FaultTarget::Server => connection.as_ref().map(|name| name.pod.clone()),
+            _ => fault.pod.clone(),
+        };
+        let acting_at = self.acting_at();
         let event = FaultEvent {
             name: fault.kind.name().to_owned(),
-            point: fault.point.to_string(),
-            pod: Some(fault.pod.clone()),
+            by: match acting_at {
+                Some(_) => FaultBy::Controller,
+                None => FaultBy::Schedule,
+            },
+            point: acting_at.unwrap_or_else(|| fault.point.to_string()),
+            pod,
             connection,
             session,
-            step,
+            step: aim
+                .step
+                .filter(|_| fault.kind.target() != FaultTarget::Server),
             fired: outcome.fired,
             evidence: outcome.evidence.clone(),
             takes_pod: effect.takes_pod,

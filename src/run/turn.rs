@@ -36,6 +36,11 @@ impl Conductor<'_> {
     /// Runs a turn; why it ended.
     pub(super) async fn turn(&mut self, index: usize, turn: &Turn) -> Result<TurnEnd, RunError> {
         let name = &turn.pod;
+        if !self.is_there(name) {
+            return Ok(TurnEnd::NotThere);
+        }
+        // Nothing goes on while the server stands still.
+        self.undo_outage().await?;
         self.start(name).await?;
         let mut matches = 0;
         let mut counted: Option<StepId> = None;
@@ -54,7 +59,7 @@ impl Conductor<'_> {
                 });
             }
             let Some(id) = self.next_held(name) else {
-                if self.waits(name) {
+                if self.waits(name) || self.is_kept_back(name) {
                     return Ok(if turn.until == Stop::Blocked {
                         TurnEnd::Reached
                     } else {
@@ -116,10 +121,21 @@ impl Conductor<'_> {
         member
             .links
             .values()
+            // What is held on a link that is cut is still under way to the gate.
+            .filter(|link| !member.is_cut_off(link))
             .filter_map(|link| link.held)
             .filter_map(|id| self.steps.get(&id))
             .min_by_key(|step| (step.batch, step.connection.index))
             .map(|step| step.id)
+    }
+
+    /// Whether nothing more can come from the pod until a fault is undone: it is stopped, or its
+    /// link is cut.
+    pub(super) fn is_kept_back(&self, name: &PodName) -> bool {
+        self.members.get(name).is_some_and(|member| {
+            let mut open = member.links.values().filter(|link| !link.gone).peekable();
+            member.paused || open.peek().is_some() && open.all(|link| member.is_cut_off(link))
+        })
     }
 
     pub(super) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {

@@ -26,15 +26,22 @@ impl Conductor<'_> {
         // An answer that came while the question was on its way goes first.
         self.absorb_all().await?;
         for id in waiting.iter().copied() {
-            let Some((Some(pid), false)) = self.session_of(id) else {
-                continue;
+            let pid = match self.session_of(id) {
+                Some((Some(pid), false)) => pid,
+                Some((None, false)) if self.pooled.is_some() => {
+                    if !self.has_answer(id) && self.queued_behind(id, &picture).await?.is_none() {
+                        moving.push(id);
+                    }
+                    continue;
+                }
+                _ => continue,
             };
             if self.has_answer(id) || matches!(self.chain(pid, &picture), Chain::Stuck(_)) {
                 continue;
             }
             if !self.needs_its_pod(id, &picture).await? {
                 moving.push(id);
-            } else if self.is_waiting_for(id, Waiting::Lock) {
+            } else if !self.is_waiting_for(id, Waiting::Pod) {
                 unfed.push(id);
             }
         }
@@ -50,11 +57,13 @@ impl Conductor<'_> {
     /// Looks at look-ups under way: one that waits for a lock that only another turn can free is
     /// noted as blocked, as any step would be.
     pub(super) async fn watch_look_ups(&mut self) -> Result<(), RunError> {
-        let running: Vec<(StepId, i32, Instant)> = self
+        let pooled = self.pooled.is_some();
+        let running: Vec<(StepId, Option<i32>, Instant)> = self
             .members
             .values()
             .flat_map(|member| member.links.values())
-            .filter_map(|link| Some((self.steps.get(&link.running?)?, link.pid?)))
+            .filter_map(|link| Some((self.steps.get(&link.running?)?, link.pid)))
+            .filter(|(_, pid)| pid.is_some() || pooled)
             .filter(|(step, _)| step.request.look_up && step.waiting.is_none())
             .map(|(step, pid)| (step.id, pid, step.held_at))
             .collect();
@@ -64,6 +73,12 @@ impl Conductor<'_> {
         let picture = self.picture().await?;
         self.absorb_all().await?;
         for (id, pid, since) in running {
+            let Some(pid) = pid else {
+                if let Some(by) = self.queued_behind(id, &picture).await? {
+                    self.note_queued(id, by);
+                }
+                continue;
+            };
             if !self.is_over(id)
                 && let Chain::Stuck(by) = self.chain(pid, &picture)
                 && self.deadlock_check_is_over(pid, &picture, since).await?

@@ -10,9 +10,11 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::history::{ConnectionName, OnContention, PodName, Release};
+use crate::cronjob::{CronJob, Policy, Timetable};
+use crate::history::{ConnectionName, OnContention, PodName, PoolMode, PoolerSettings, Release};
 use crate::schedule::{
-    Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, SqlPattern, Stop, Turn,
+    Fault, FaultKind, FaultTarget, FreeSchedule, Move, PermittedFaults, Point, Schedule,
+    SessionChoice, SqlPattern, Stop, Turn,
 };
 
 /// A file that exists, for `schema`.
@@ -133,28 +135,73 @@ fn stop() -> impl Strategy<Value = Stop> {
     ]
 }
 
-fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
-    let kind = prop_oneof![
+fn fault_kind() -> impl Strategy<Value = FaultKind> {
+    use crate::schedule::{OldPrimary, ShutdownMode};
+    prop_oneof![
         Just(FaultKind::Kill),
-        duration().prop_map(|grace| FaultKind::Terminate { grace }),
+        (duration(), any::<bool>()).prop_map(|(grace, pid1)| FaultKind::Terminate { grace, pid1 }),
         sqlstate().prop_map(|sqlstate| FaultKind::Error { sqlstate }),
-        Just(FaultKind::TerminateBackend),
-        Just(FaultKind::CancelBackend),
-        Just(FaultKind::Reset),
-    ];
-    (kind, pod(), of(of(any::<u32>())), point).prop_map(|(kind, pod, session, point)| {
-        let session = match session {
-            _ if !kind.is_of_session() => SessionChoice::Next,
-            None => SessionChoice::Next,
-            Some(None) => SessionChoice::HoldingLock,
-            Some(Some(index)) => SessionChoice::Connection(ConnectionName {
+        duration().prop_map(|by| FaultKind::Delay { by }),
+        (1..=1_000_000_u64).prop_map(|bytes_per_second| FaultKind::Throttle { bytes_per_second }),
+        select(vec![
+            FaultKind::Pause,
+            FaultKind::Resume,
+            FaultKind::TerminateBackend,
+            FaultKind::CancelBackend,
+            FaultKind::Reset,
+            FaultKind::Drop,
+            FaultKind::PauseBackend,
+            FaultKind::ResumeBackend,
+            FaultKind::Blackhole,
+            FaultKind::Heal,
+            FaultKind::Restart {
+                mode: ShutdownMode::Fast
+            },
+            FaultKind::Restart {
+                mode: ShutdownMode::Immediate
+            },
+            FaultKind::Crash,
+            FaultKind::PauseServer,
+            FaultKind::UnpauseServer,
+            FaultKind::Promote {
+                old: OldPrimary::Dead
+            },
+            FaultKind::Promote {
+                old: OldPrimary::Alive
+            },
+        ]),
+    ]
+}
+
+fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
+    (fault_kind(), of(pod()), 0..4_u32, point).prop_map(|(kind, pod, session, point)| {
+        let target = kind.target();
+        let pod = match pod {
+            None if target != FaultTarget::Server => Some(PodName::of_index(0)),
+            pod => pod,
+        };
+        let session = match (target, session, &pod) {
+            (FaultTarget::Pod | FaultTarget::Server, _, _) | (_, _, None) => SessionChoice::Next,
+            (_, 0, _) => SessionChoice::Next,
+            (_, 1, _) => SessionChoice::HoldingLock,
+            (_, 2, _) if !matches!(kind, FaultKind::Error { .. }) => SessionChoice::Every,
+            (_, index, Some(pod)) => SessionChoice::Connection(ConnectionName {
                 pod: pod.clone(),
                 index,
             }),
         };
+        let undoes = matches!(
+            kind,
+            FaultKind::Resume
+                | FaultKind::ResumeBackend
+                | FaultKind::Heal
+                | FaultKind::UnpauseServer
+        );
         let no_answer = matches!(point, Point::Waiting | Point::After);
-        let point = match kind {
-            FaultKind::Error { .. } if no_answer => Point::InDoubt,
+        let point = match (&kind, point) {
+            (_, Point::At(_)) => point,
+            _ if pod.is_none() || undoes => Point::Before,
+            (FaultKind::Error { .. }, _) if no_answer => Point::InDoubt,
             _ => point,
         };
         Fault {
@@ -189,6 +236,53 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         3 => vec(a_move, 0..6).prop_map(Schedule::Controlled),
         1 => free.prop_map(Schedule::Free),
     ]
+    .prop_map(possible)
+}
+
+fn cronjob() -> impl Strategy<Value = CronJob> {
+    let schedules = vec![
+        "*/10 * * * *",
+        "@hourly",
+        "0,30 8-18 1 jan MON",
+        "5/7 * ? * *",
+    ];
+    let seconds = |from: u64| (from..100_000).prop_map(Duration::from_secs);
+    (
+        select(schedules),
+        select(Policy::ALL.to_vec()),
+        seconds(0),
+        of(seconds(1)),
+        0..=i32::MAX.unsigned_abs(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(schedule, policy, grace, starting_deadline, backoff_limit, pid1)| CronJob {
+                policy,
+                grace,
+                starting_deadline,
+                backoff_limit,
+                pid1,
+                ..CronJob::new(Timetable::new(schedule).unwrap())
+            },
+        )
+}
+
+/// A schedule with a CronJob, and with moves for it; or neither.
+fn schedule_and_cronjob() -> impl Strategy<Value = (Schedule, Option<CronJob>)> {
+    let advance = (1..=86_400_000_u64).prop_map(|ms| Move::Advance(Duration::from_millis(ms)));
+    let of_controller = prop_oneof![Just(Move::Tick), Just(Move::Manual), advance];
+    let put = (any::<prop::sample::Index>(), of_controller);
+    (schedule(), of((cronjob(), vec(put, 1..4)))).prop_map(|(schedule, cronjob)| {
+        match (schedule, cronjob) {
+            (Schedule::Controlled(mut moves), Some((cronjob, puts))) => {
+                for (place, one) in puts {
+                    moves.insert(place.index(moves.len() + 1), one);
+                }
+                (Schedule::Controlled(moves), Some(cronjob))
+            }
+            (schedule, _) => (schedule, None),
+        }
+    })
 }
 
 fn expect() -> impl Strategy<Value = Expect> {
@@ -222,6 +316,39 @@ fn expect() -> impl Strategy<Value = Expect> {
         )
 }
 
+fn pooler() -> impl Strategy<Value = PoolerSettings> {
+    let modes = [
+        PoolMode::Session,
+        PoolMode::Transaction,
+        PoolMode::Statement,
+    ];
+    (select(modes.to_vec()), 1..=MOST_SERVER_CONNECTIONS)
+        .prop_map(|(mode, size)| PoolerSettings { mode, size })
+}
+
+fn promotes(schedule: &Schedule) -> bool {
+    let promote = |fault: &Fault| matches!(fault.kind, FaultKind::Promote { .. });
+    schedule.faults().any(promote)
+}
+
+/// No turn while the server is paused, and in free pacing nothing that is not undone.
+fn possible(schedule: Schedule) -> Schedule {
+    let undo = |fault: &Fault| fault.kind.undone_by().is_some();
+    match schedule {
+        Schedule::Controlled(mut moves) => {
+            moves.retain(
+                |one| !matches!(one, Move::Fault(fault) if fault.kind == FaultKind::PauseServer),
+            );
+            Schedule::Controlled(moves)
+        }
+        Schedule::Free(mut free) => {
+            free.faults.retain(|fault| !undo(fault));
+            Schedule::Free(free)
+        }
+        other => other,
+    }
+}
+
 /// Any scenario of at least three pods.
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
     (
@@ -229,17 +356,42 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         vec(words(), 0..3),
         subject(),
         (3..=MOST_PODS, any::<bool>()),
-        schedule(),
+        (any::<(bool, bool)>(), of(pooler())),
+        schedule_and_cronjob(),
         expect(),
+        of(subsequence(FaultKind::NAMES.to_vec(), 0..=4)),
     )
         .prop_map(
-            |(title, tags, subject, (count, recovery), schedule, expect)| Scenario {
+            |(
                 title,
                 tags,
                 subject,
-                pods: Pods { count, recovery },
-                schedule,
+                (count, recovery),
+                (server, pooler),
+                timing,
                 expect,
+                faults,
+            )| {
+                let (own, standby) = server;
+                Scenario {
+                    title,
+                    tags,
+                    subject,
+                    pods: Pods { count, recovery },
+                    server: Surroundings {
+                        own,
+                        standby: standby || promotes(&timing.0),
+                        pooler,
+                    },
+                    cronjob: timing.1,
+                    schedule: timing.0,
+                    expect,
+                    search: SearchRules {
+                        faults: faults.map_or_else(PermittedFaults::default, |names| {
+                            PermittedFaults::only(names.into_iter().map(str::to_owned).collect())
+                        }),
+                    },
+                }
             },
         )
 }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::server_file::ServerFile;
 use crate::history::{OnContention, Release};
 
 /// A scenario for lockproof: what to test, in what order, and what must come of it.
@@ -29,12 +30,21 @@ pub(super) struct File {
     /// How many copies of it.
     #[serde(default)]
     pub(super) pods: PodsFile,
+    /// What stands around the server; left out, nothing.
+    #[serde(default)]
+    pub(super) server: ServerFile,
+    /// The CronJob whose controller starts the pods; left out, the schedule does.
+    #[schemars(with = "Option<CronJobFile>")]
+    pub(super) cronjob: Option<Spanned<CronJobFile>>,
     /// In what order; left out, the pods run one after the other.
     #[serde(default)]
     pub(super) schedule: ScheduleFile,
     /// What must come of it; left out, every invariant must hold.
     #[serde(default)]
     pub(super) expect: ExpectFile,
+    /// What a search (`lockproof explore --scenario`, `false-alarms`) may do to it.
+    #[serde(default)]
+    pub(super) search: SearchFile,
 }
 
 /// What is tested: either `seeder` or `command`.
@@ -134,12 +144,42 @@ pub(super) struct LockFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { count = 2 }")]
 pub(super) struct PodsFile {
-    /// How many (default: 2). They are called a, b, c, …
+    /// How many (default: 2). They are called a, b, c, … With a CronJob: the most that its controller
+    /// may create.
     #[schemars(with = "Option<u8>", range(min = 1, max = 26))]
     pub(super) count: Option<Spanned<i64>>,
     /// Whether one more runs after all others have ended.
     #[serde(default)]
     pub(super) recovery: bool,
+}
+
+/// A CronJob: when its Jobs are made, and what becomes of those that still run. Its clock begins on a
+/// Monday, the first of January, at midnight, and goes on only as the schedule says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { schedule = \"*/10 * * * *\" }"
+)]
+pub(super) struct CronJobFile {
+    /// When a Job is made: minute, hour, day, month, weekday; in UTC.
+    #[schemars(with = "String")]
+    pub(super) schedule: Spanned<String>,
+    /// `concurrencyPolicy`: what becomes of the CronJob's own Jobs that still run then (default:
+    /// Allow).
+    #[schemars(with = "Option<String>", extend("enum" = crate::cronjob::Policy::NAMES))]
+    pub(super) policy: Option<Spanned<String>>,
+    /// `terminationGracePeriodSeconds`: from SIGTERM to SIGKILL (default: 30s).
+    #[schemars(with = "Option<String>")]
+    pub(super) grace: Option<Spanned<String>>,
+    /// `startingDeadlineSeconds`: how late a Job may still be made (default: however late).
+    #[schemars(with = "Option<String>")]
+    pub(super) starting_deadline: Option<Spanned<String>>,
+    /// `backoffLimit`: how many failed pods of a Job are tried again (default: 6).
+    #[schemars(with = "Option<u32>")]
+    pub(super) backoff_limit: Option<Spanned<i64>>,
+    /// Whether the job's first process is PID 1 of its container, on which a signal without a handler
+    /// has no effect (default: true).
+    pub(super) pid1: Option<bool>,
 }
 
 /// In what order: `turns`, where the harness releases every step, or `free`, in real time.
@@ -157,7 +197,8 @@ pub(super) struct ScheduleFile {
     pub(super) free: Option<Spanned<FreeFile>>,
 }
 
-/// `{ run = "a", until = … }`, `{ together = ["a", "b"] }` or `{ fault = … }`.
+/// `{ run = "a", until = … }`, `{ together = ["a", "b"] }` or `{ fault = … }`; where there is a
+/// CronJob also `{ tick = true }`, `{ advance = "10s" }` or `{ manual = true }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { run = \"a\" }")]
 pub(super) struct MoveFile {
@@ -173,6 +214,15 @@ pub(super) struct MoveFile {
     /// Do something to a pod.
     #[schemars(with = "Option<FaultFile>")]
     pub(super) fault: Option<Spanned<FaultFile>>,
+    /// The CronJob's clock goes on to the next time of its schedule.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) tick: Option<Spanned<bool>>,
+    /// It goes on by so much.
+    #[schemars(with = "Option<String>")]
+    pub(super) advance: Option<Spanned<String>>,
+    /// Someone makes a Job of the CronJob by hand.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) manual: Option<Spanned<bool>>,
 }
 
 /// When a turn ends: one of `before`, `after` (each perhaps with `nth`), `steps`, `blocked`.
@@ -248,22 +298,80 @@ pub(super) struct FaultFile {
     /// The connection is reset (RST).
     #[schemars(with = "Option<TargetFile>")]
     pub(super) reset: Option<Spanned<TargetFile>>,
+    /// The connection is closed (FIN), with no word of goodbye.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) drop: Option<Spanned<TargetFile>>,
+    /// SIGSTOP to all processes of the pod.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) pause: Option<Spanned<TargetFile>>,
+    /// SIGCONT to all processes of the pod.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) resume: Option<Spanned<TargetFile>>,
+    /// SIGSTOP to the session's backend process.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) pause_backend: Option<Spanned<TargetFile>>,
+    /// SIGCONT to the session's backend process.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) resume_backend: Option<Spanned<TargetFile>>,
+    /// Nothing passes any more between pod and server, and neither is told.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) blackhole: Option<Spanned<TargetFile>>,
+    /// Whatever passes comes later, `by` so much.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) delay: Option<Spanned<TargetFile>>,
+    /// No more than `bytes_per_second` passes.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) throttle: Option<Spanned<TargetFile>>,
+    /// Undoes blackhole, delay and throttle.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) heal: Option<Spanned<TargetFile>>,
+    /// The server is shut down, as `mode` says, and started again.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) restart: Option<Spanned<TargetFile>>,
+    /// SIGKILL to the postmaster; then the server is started again.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) crash: Option<Spanned<TargetFile>>,
+    /// SIGSTOP to all processes of the server.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) pause_server: Option<Spanned<TargetFile>>,
+    /// SIGCONT to all processes of the server.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) unpause_server: Option<Spanned<TargetFile>>,
+    /// The standby becomes primary; `old` says what becomes of the primary that was.
+    #[schemars(with = "Option<TargetFile>")]
+    pub(super) promote: Option<Spanned<TargetFile>>,
 }
 
 /// What a fault is done to, and at which point. A session is named by one of `connection`,
-/// `holding` and `next` (the default).
+/// `holding`, `every` and `next` (the default).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { pod = \"a\" }")]
 pub(super) struct TargetFile {
-    /// The pod.
-    #[schemars(with = "String")]
-    pub(super) pod: Spanned<String>,
+    /// The pod. Of a fault of the server: the pod at whose next step it comes.
+    #[schemars(with = "Option<String>")]
+    pub(super) pod: Option<Spanned<String>>,
     /// When (default: before the next step).
-    #[schemars(with = "Option<String>", extend("enum" = super::read_schedule::POINTS))]
+    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::POINTS))]
     pub(super) point: Option<Spanned<String>>,
     /// Of `terminate`: how long the pod has, such as "2s".
     #[schemars(with = "Option<String>")]
     pub(super) grace: Option<Spanned<String>>,
+    /// Of `terminate`: whether the first process is taken as PID 1, on which a signal without a
+    /// handler has no effect.
+    #[schemars(with = "Option<bool>")]
+    pub(super) pid1: Option<Spanned<bool>>,
+    /// Of `delay`: by how much, such as "20ms".
+    #[schemars(with = "Option<String>")]
+    pub(super) by: Option<Spanned<String>>,
+    /// Of `throttle`: how much passes in each direction.
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    pub(super) bytes_per_second: Option<Spanned<i64>>,
+    /// Of `restart`: how the server is shut down (default: fast).
+    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::MODES))]
+    pub(super) mode: Option<Spanned<String>>,
+    /// Of `promote`: what becomes of the old primary (default: dead).
+    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::OLD))]
+    pub(super) old: Option<Spanned<String>>,
     /// Of `error`: the SQLSTATE.
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]
     pub(super) sqlstate: Option<Spanned<String>>,
@@ -276,6 +384,22 @@ pub(super) struct TargetFile {
     /// `true`: the session whose step is next to be released.
     #[schemars(with = "Option<bool>", extend("const" = true))]
     pub(super) next: Option<Spanned<bool>>,
+    /// `true`: every session of the pod.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) every: Option<Spanned<bool>>,
+}
+
+/// What a search may do to the subject.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { faults = [\"kill\"] }"
+)]
+pub(super) struct SearchFile {
+    /// The faults that it may do, by their names; left out, all that it knows. (An error after a step
+    /// ends its session: it is done where `terminate-backend` is listed, too.)
+    #[schemars(schema_with = "super::read_search::fault_names")]
+    pub(super) faults: Option<Vec<Spanned<String>>>,
 }
 
 /// What must come of it.

@@ -59,6 +59,10 @@ fn a_mistake_in_the_toml_is_told_at_its_place() {
         "did you mean `lock`?",
     );
     mistake(
+        "title = \"t\"\nsubject = { command = [\"x\"] }\nsearch = { faults = [\"kill\", «\"eror\"»] }\n",
+        "did you mean \"error\"?",
+    );
+    mistake(
         "title = \"t\"\n[subject]\ncommand = «\"x\"»\n",
         "expected a list",
     );
@@ -135,6 +139,18 @@ fn an_impossible_subject_is_told_at_its_place() {
     );
     mistake(&subject("seeder = {}\n[pods]\ncount = «27»"), "1 to 26");
     mistake(
+        &subject("seeder = {}\n[server]\npooler = { mode = «\"transactions\"» }"),
+        "did you mean `transaction`?",
+    );
+    mistake(
+        &subject("seeder = {}\n[server]\npooler = «{ size = 2 }»"),
+        "missing field `mode`",
+    );
+    mistake(
+        &subject("seeder = {}\n[server]\npooler = { mode = \"session\", size = «0» }"),
+        "a pool of 0 server connections is not possible",
+    );
+    mistake(
         &subject("seeder = {}\n[pods]\ncount = «-1»"),
         "-1 pods are not possible",
     );
@@ -197,8 +213,50 @@ fn an_impossible_fault_is_told_at_its_place() {
         "exactly one of",
     );
     mistake(
-        &fault("{ «pause» = { pod = \"a\" } }"),
-        "unknown key `pause`",
+        &fault("{ «freeze» = { pod = \"a\" } }"),
+        "unknown key `freeze`",
+    );
+    mistake(&fault("{ pause = «{}» }"), "pause needs a `pod`");
+    mistake(&fault("{ delay = «{ pod = \"a\" }» }"), "by how much");
+    mistake(
+        &fault("{ throttle = «{ pod = \"a\" }» }"),
+        "how much passes",
+    );
+    mistake(
+        &fault("{ throttle = { pod = \"a\", bytes_per_second = «0» } }"),
+        "0 bytes a second",
+    );
+    mistake(
+        &fault("{ heal = { pod = \"a\", point = «\"after\"» } }"),
+        "has no point",
+    );
+    mistake(
+        &fault("{ crash = { point = «\"after\"» } }"),
+        "no `pod` is named",
+    );
+    mistake(
+        &fault("{ restart = { mode = «\"fats\"» } }"),
+        "did you mean \"fast\"?",
+    );
+    mistake(
+        &fault("{ crash = { mode = «\"fast\"» } }"),
+        "only restart has",
+    );
+    mistake(
+        &fault("{ crash = { every = «true» } }"),
+        "done to the server",
+    );
+    mistake(
+        &fault("{ error = { pod = \"a\", sqlstate = \"40001\", every = «true» } }"),
+        "the answer to one step",
+    );
+    mistake(
+        &with_turns("  «{ fault = { promote = {} } }»,"),
+        "no standby to promote",
+    );
+    mistake(
+        &with_turns("  { fault = { pause-server = {} } },\n  «{ run = \"a\" }»,"),
+        "the server is paused",
     );
     mistake(&fault("{ kill = { pod = «\"aa\"» } }"), "there is no pod");
     mistake(
@@ -258,6 +316,10 @@ fn an_impossible_fault_is_told_at_its_place() {
         "longer than the longest",
     );
     mistake(&free("{ stagger = [«\"x\"», \"1s\"] }"), "is no duration");
+    mistake(
+        &free("{ faults = [«{ at = \"1s\", pause = { pod = \"a\" } }»] }"),
+        "needs a later resume",
+    );
     mistake(
         &free("{ faults = [«{ kill = { pod = \"a\" } }»] }"),
         "needs a time",
@@ -327,4 +389,78 @@ fn steps_that_are_released_together_are_of_two_pods_or_more() {
         &with_turns("{ together = [\"a\", \"b\"], until = «{ steps = 1 }» }"),
         "have no `until`",
     );
+}
+
+/// A whole file with a CronJob and some turns.
+fn with_cronjob(table: &str, turns: &str) -> String {
+    format!(
+        "title = \"t\"\nsubject = {{ command = [\"x\"] }}\n[cronjob]\n{table}\n[schedule]\nturns = \
+         [\n{turns}\n]\n"
+    )
+}
+
+#[test]
+fn a_mistake_in_a_cronjob_is_told_at_its_place() {
+    let tick = "{ tick = true }";
+    for (table, words) in [
+        ("schedule = «\"0 * * *\"»", "it has five fields"),
+        ("schedule = «\"0 0 * * 7\"»", "\"7\" in it is not known"),
+        ("schedule = «\"0 0 31 2 *\"»", "is never due"),
+        ("schedule = «7»", "expected a string"),
+        (
+            "schedule = \"@hourly\"\npolicy = «\"replace\"»",
+            "did you mean \"Replace\"?",
+        ),
+        (
+            "schedule = \"@hourly\"\ngrace = «\"1500ms\"»",
+            "whole seconds",
+        ),
+        ("schedule = \"@hourly\"\ngrace = «\"30\"»", "is no duration"),
+        (
+            "schedule = \"@hourly\"\nstarting_deadline = «\"0s\"»",
+            "no Job is ever made",
+        ),
+        (
+            "schedule = \"@hourly\"\nbackoff_limit = «-1»",
+            "is no number of failures",
+        ),
+        (
+            "schedule = \"@hourly\"\n«concurrency_policy» = \"Allow\"",
+            "unknown key",
+        ),
+        (
+            "schedule = \"@hourly\"\npid1 = «\"yes\"»",
+            "expected a boolean",
+        ),
+    ] {
+        mistake(&with_cronjob(table, tick), words);
+    }
+    let missing = with_cronjob("policy = \"Allow\"", tick).replace("[cronjob]", "«[cronjob]»");
+    mistake(&missing, "missing field `schedule`");
+}
+
+#[test]
+fn an_impossible_move_of_a_cronjobs_clock_is_told_at_its_place() {
+    for (turn, words) in [
+        ("{ tick = «false» }", "write `tick = true`"),
+        ("{ manual = «false» }", "write `manual = true`"),
+        ("{ advance = «\"0s\"» }", "more than nothing"),
+        ("{ advance = «\"25h\"» }", "at most a day"),
+        ("{ advance = «\"soon\"» }", "is no duration"),
+        ("{ tick = true, manual = «true» }", "stand alone"),
+        ("{ tick = «true», run = \"a\" }", "stand alone"),
+        (
+            "{ advance = «\"1s\"», until = { steps = 1 } }",
+            "stand alone",
+        ),
+    ] {
+        mistake(&with_cronjob("schedule = \"@hourly\"", turn), words);
+    }
+    mistake(&with_turns("«{ tick = true }»"), "there is no CronJob");
+    let idle =
+        "title = \"t\"\nsubject = { command = [\"x\"] }\ncronjob = «{ schedule = \"@hourly\" }»\n";
+    mistake(idle, "no pod would ever be created");
+    let free = "title = \"t\"\nsubject = { command = [\"x\"] }\ncronjob = { schedule = \"@hourly\" }\n\
+                schedule.free = «{ stagger = [\"0s\", \"1s\"] }»\n";
+    mistake(free, "in free pacing no CronJob is possible");
 }

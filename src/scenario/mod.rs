@@ -3,7 +3,7 @@
 //! Owns the scenario: what its file may say, what that means, and how it is written back. Pure but
 //! for reading the file (and looking whether a schema file is there). Knows nothing of how a
 //! scenario is run or judged. Every key that a file may hold stands in `file.rs`; what a value must
-//! be, beyond its type, in `read.rs` and `read_schedule.rs`; both ways are held together by a test
+//! be, beyond its type, in `read.rs` and the files beside it; both ways are held together by a test
 //! that writes any scenario and reads it again.
 
 mod duration;
@@ -13,10 +13,14 @@ mod find;
 mod model;
 mod names;
 mod read;
+mod read_cronjob;
 mod read_expect;
+mod read_fault;
 mod read_schedule;
+mod read_search;
 mod read_subject;
 mod schema;
+mod server_file;
 mod suggest;
 mod write;
 

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::names::{ExpectedVerdict, GuardName, InvariantName};
-use crate::history::{LockKey, OnContention, Release};
-use crate::schedule::Schedule;
+use crate::cronjob::CronJob;
+use crate::history::{LockKey, OnContention, PoolerSettings, Release};
+use crate::schedule::{PermittedFaults, Schedule};
 
 /// What to test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +23,16 @@ pub struct Scenario {
     pub subject: Subject,
     /// How many copies of it.
     pub pods: Pods,
+    /// What stands around the server.
+    pub server: Surroundings,
+    /// The CronJob whose controller decides which pods there are; `None`: the schedule does.
+    pub cronjob: Option<CronJob>,
     /// In what order, with what faults.
     pub schedule: Schedule,
     /// What must come of it.
     pub expect: Expect,
+    /// What a search may do to it.
+    pub search: SearchRules,
 }
 
 impl Scenario {
@@ -37,8 +44,46 @@ impl Scenario {
             tags: Vec::new(),
             subject: Subject::new(program),
             pods: Pods::default(),
+            server: Surroundings::default(),
+            cronjob: None,
             schedule: Schedule::Controlled(Vec::new()),
             expect: Expect::default(),
+            search: SearchRules::default(),
+        }
+    }
+
+    /// The same subject and its rules, with no schedule yet: as a search begins.
+    #[must_use]
+    pub fn for_a_search(&self) -> Self {
+        Self {
+            tags: Vec::new(),
+            schedule: Schedule::Controlled(Vec::new()),
+            expect: Expect {
+                only_sqlstates: self.expect.only_sqlstates.clone(),
+                ..Expect::default()
+            },
+            ..self.clone()
+        }
+    }
+
+    /// Whether it must have a server that nobody else uses.
+    #[must_use]
+    pub fn needs_own_server(&self) -> bool {
+        self.why_own_server().is_some()
+    }
+
+    /// What in it needs a server that nobody else uses: it asks for one, or something is done to
+    /// the server.
+    #[must_use]
+    pub fn why_own_server(&self) -> Option<&'static str> {
+        let fault = self
+            .schedule
+            .faults()
+            .find(|fault| fault.kind.needs_own_server());
+        match fault {
+            Some(fault) => Some(fault.kind.name()),
+            None if self.server.standby => Some("a standby"),
+            None => self.server.own.then_some("`own = true`"),
         }
     }
 }
@@ -233,7 +278,7 @@ impl LockName {
 /// How many copies of the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pods {
-    /// How many, from 1 to [`MOST_PODS`].
+    /// How many, from 1 to [`MOST_PODS`]; with a CronJob, the most that may be created.
     pub count: usize,
     /// Whether one more runs after all others have ended.
     pub recovery: bool,
@@ -249,6 +294,27 @@ impl Default for Pods {
             recovery: false,
         }
     }
+}
+
+/// What stands around the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// Whether the server is one that nobody else uses, whatever the schedule asks for.
+    pub own: bool,
+    /// Whether a streaming standby stands beside it.
+    pub standby: bool,
+    /// The pooler between the pods and the server, if there is to be one.
+    pub pooler: Option<PoolerSettings>,
+}
+
+/// The most server connections that a pool can be told to have.
+pub const MOST_SERVER_CONNECTIONS: u32 = 1000;
+
+/// What a search may do to the subject. A run of the scenario's own schedule is not touched by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SearchRules {
+    /// The faults that it may do.
+    pub faults: PermittedFaults,
 }
 
 /// What must come of a scenario.

@@ -7,9 +7,12 @@ use std::path::Path;
 use super::error::{ScenarioError, Wrong};
 use super::file::{File, PodsFile};
 use super::model::{MOST_PODS, Pods, Scenario};
+use super::read_cronjob::{cronjob, fits};
 use super::read_expect::expect;
 use super::read_schedule::schedule;
+use super::read_search::search;
 use super::read_subject::subject;
+use super::server_file::surroundings;
 
 /// Reads a scenario file.
 ///
@@ -50,13 +53,20 @@ fn read(text: &str, path: &Path) -> Result<Scenario, Wrong> {
     }
     let pods = pods(&file.pods)?;
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
+    let server = surroundings(&file.server)?;
+    let schedule = schedule(&file.schedule, pods.count, &server)?;
+    let cron = file.cronjob.as_ref();
+    fits(&schedule, &file.schedule, cron)?;
     Ok(Scenario {
         title: file.title.into_inner(),
         tags: file.tags,
         subject: subject(file.subject, directory)?,
         pods,
-        schedule: schedule(&file.schedule, pods.count)?,
+        server,
+        cronjob: cron.map(|table| cronjob(table.get_ref())).transpose()?,
+        schedule,
         expect: expect(file.expect)?,
+        search: search(file.search)?,
     })
 }
 

@@ -1,7 +1,6 @@
-//! The `[schedule]` table: turns, stops and faults.
+//! The `[schedule]` table: turns and stops.
 //!
-//! Owns which turns and faults are possible: for the pods that there are, in this pacing, at this
-//! point.
+//! Owns which turns are possible, for the pods that there are and in this pacing.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,38 +8,95 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::file::{FaultFile, FreeFile, MoveFile, ScheduleFile, StopFile, TargetFile};
-use super::read_expect::sqlstate;
+use super::file::{FreeFile, MoveFile, ScheduleFile, StopFile};
+use super::model::Surroundings;
+use super::read_cronjob::move_of_controller;
+use super::read_fault::fault;
 use super::read_subject::duration;
-use super::suggest::suggestion;
-use crate::history::{ConnectionName, PodName};
+use crate::history::PodName;
 use crate::schedule::{
-    Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, SqlPattern, Stop, Turn,
+    Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn,
 };
 
-/// The points of controlled pacing, by name.
-pub(super) const POINTS: [&str; 4] = ["before", "in-doubt", "waiting", "after"];
-
-/// How long a pod has after SIGTERM where the file does not say: as in Kubernetes.
-const GRACE: Duration = Duration::from_secs(30);
-
-pub(super) fn schedule(file: &ScheduleFile, pods: usize) -> Result<Schedule, Wrong> {
+pub(super) fn schedule(
+    file: &ScheduleFile,
+    pods: usize,
+    server: &Surroundings,
+) -> Result<Schedule, Wrong> {
     match (&file.turns, &file.free) {
         (Some(_), Some(free)) => {
             let message = "a schedule has either `turns` or `free`, not both";
             Err(Wrong::new(free.span(), message))
         }
-        (_, Some(free)) => free_schedule(free.get_ref(), pods),
-        (turns, None) => turns
-            .iter()
-            .flatten()
-            .map(|one| a_move(one, pods))
-            .collect::<Result<_, _>>()
-            .map(Schedule::Controlled),
+        (_, Some(free)) => free_schedule(free.get_ref(), pods, server),
+        (turns, None) => {
+            let mut moves = Vec::new();
+            for one in turns.iter().flatten() {
+                let next = a_move(one, pods)?;
+                if let Move::Fault(fault) = &next {
+                    there_is_a_standby(one.span(), fault, server)?;
+                }
+                if !matches!(next, Move::Fault(_)) && stands_still(&moves) {
+                    let message = "the server is paused, so no pod can go on";
+                    let help = "put `{ fault = { unpause-server = {} } }` before it";
+                    return Err(Wrong::new(one.span(), message).help(help));
+                }
+                moves.push(next);
+            }
+            Ok(Schedule::Controlled(moves))
+        }
     }
 }
 
-fn free_schedule(file: &FreeFile, pods: usize) -> Result<Schedule, Wrong> {
+fn there_is_a_standby(
+    span: Range<usize>,
+    fault: &Fault,
+    server: &Surroundings,
+) -> Result<(), Wrong> {
+    if matches!(fault.kind, FaultKind::Promote { .. }) && !server.standby {
+        return Err(Wrong::new(span, "there is no standby to promote")
+            .help("write `standby = true` under `[server]`"));
+    }
+    Ok(())
+}
+
+/// Whether the server is paused after these moves.
+fn stands_still(moves: &[Move]) -> bool {
+    moves
+        .iter()
+        .rev()
+        .find_map(|one| match one {
+            Move::Fault(fault) if fault.kind == FaultKind::PauseServer => Some(true),
+            Move::Fault(fault) if fault.kind == FaultKind::UnpauseServer => Some(false),
+            _ => None,
+        })
+        .unwrap_or(false)
+}
+
+/// In real time nothing comes to an end by itself that a fault has stopped.
+fn undone(faults: &[(Range<usize>, Fault)]) -> Result<(), Wrong> {
+    for (span, fault) in faults {
+        let Some(undo) = fault.kind.undone_by() else {
+            continue;
+        };
+        let undoes = |other: &Fault| {
+            other.kind.name() == undo && other.pod == fault.pod && later(fault.point, other.point)
+        };
+        if !faults.iter().any(|(_, other)| undoes(other)) {
+            let name = fault.kind.name();
+            let message = format!("in free pacing a {name} needs a later {undo}");
+            let help = "where turns are given, it is undone when they are over";
+            return Err(Wrong::new(span.clone(), message).help(help));
+        }
+    }
+    Ok(())
+}
+
+fn later(one: Point, other: Point) -> bool {
+    matches!((one, other), (Point::At(one), Point::At(other)) if other > one)
+}
+
+fn free_schedule(file: &FreeFile, pods: usize, server: &Surroundings) -> Result<Schedule, Wrong> {
     let stagger = match &file.stagger {
         None => (Duration::ZERO, Duration::ZERO),
         Some(range) => {
@@ -59,21 +115,28 @@ fn free_schedule(file: &FreeFile, pods: usize) -> Result<Schedule, Wrong> {
             let help = "add `at = \"50ms\"`, the time since the run began";
             return Err(Wrong::new(one.span(), "in free pacing a fault needs a time").help(help));
         };
-        faults.push(fault(one, pods, Some(Point::At(duration(at)?)))?);
+        let read = fault(one, pods, Some(Point::At(duration(at)?)))?;
+        there_is_a_standby(one.span(), &read, server)?;
+        faults.push((one.span(), read));
     }
+    undone(&faults)?;
     Ok(Schedule::Free(FreeSchedule {
         stagger,
         seed: file.seed,
-        faults,
+        faults: faults.into_iter().map(|(_, fault)| fault).collect(),
     }))
 }
 
 fn a_move(file: &Spanned<MoveFile>, pods: usize) -> Result<Move, Wrong> {
+    if let Some(one) = move_of_controller(file.get_ref())? {
+        return Ok(one);
+    }
     let MoveFile {
         run,
         until,
         together: several,
         fault: one,
+        ..
     } = file.get_ref();
     if let Some(until) = until.as_ref().filter(|_| run.is_none()) {
         let message = match (one, several) {
@@ -196,7 +259,7 @@ fn pattern(text: &Spanned<String>) -> Result<SqlPattern, Wrong> {
     SqlPattern::new(text.get_ref()).map_err(|error| Wrong::new(text.span(), error.to_string()))
 }
 
-fn pod(name: &Spanned<String>, pods: usize) -> Result<PodName, Wrong> {
+pub(super) fn pod(name: &Spanned<String>, pods: usize) -> Result<PodName, Wrong> {
     let pod = PodName::new(name.get_ref().as_str());
     if (0..pods).any(|index| PodName::of_index(index) == pod) {
         return Ok(pod);
@@ -210,148 +273,4 @@ fn pod(name: &Spanned<String>, pods: usize) -> Result<PodName, Wrong> {
     };
     let message = format!("there is no pod {:?}; {there}", name.get_ref());
     Err(Wrong::new(name.span(), message).help("`[pods] count` says how many there are"))
-}
-
-/// Reads a fault; `at` is its point in free pacing.
-fn fault(file: &Spanned<FaultFile>, pods: usize, at: Option<Point>) -> Result<Fault, Wrong> {
-    let one = file.get_ref();
-    let named = [
-        ("kill", &one.kill),
-        ("terminate", &one.terminate),
-        ("error", &one.error),
-        ("terminate-backend", &one.terminate_backend),
-        ("cancel-backend", &one.cancel_backend),
-        ("reset", &one.reset),
-    ];
-    let given: Vec<_> = named
-        .iter()
-        .filter_map(|(name, target)| target.as_ref().map(|target| (*name, target)))
-        .collect();
-    let [(name, target)] = given.as_slice() else {
-        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
-        let message = format!("a fault is exactly one of: {}", names.join(", "));
-        return Err(Wrong::new(file.span(), message));
-    };
-    let (span, target) = (target.span(), target.get_ref());
-    let kind = kind(name, target, span)?;
-    let pod = pod(&target.pod, pods)?;
-    Ok(Fault {
-        session: session(&kind, target, &pod)?,
-        point: match (at, &target.point) {
-            (Some(at), None) => at,
-            (None, Some(text)) => point(&kind, text)?,
-            (None, None) => Point::Before,
-            (Some(_), Some(text)) => {
-                let message = "in free pacing the point of a fault is its time";
-                return Err(Wrong::new(text.span(), message));
-            }
-        },
-        kind,
-        pod,
-    })
-}
-
-fn kind(name: &str, target: &TargetFile, span: Range<usize>) -> Result<FaultKind, Wrong> {
-    if let Some(grace) = target.grace.as_ref().filter(|_| name != "terminate") {
-        return Err(Wrong::new(
-            grace.span(),
-            format!("{name} has no grace, only terminate has"),
-        ));
-    }
-    if let Some(state) = target.sqlstate.as_ref().filter(|_| name != "error") {
-        return Err(Wrong::new(
-            state.span(),
-            format!("{name} has no SQLSTATE, only error has"),
-        ));
-    }
-    Ok(match name {
-        "kill" => FaultKind::Kill,
-        "terminate" => FaultKind::Terminate {
-            grace: target.grace.as_ref().map_or(Ok(GRACE), duration)?,
-        },
-        "error" => {
-            let Some(state) = &target.sqlstate else {
-                let help = "add `sqlstate = \"40001\"`";
-                return Err(Wrong::new(span, "which error? There is no `sqlstate`").help(help));
-            };
-            FaultKind::Error {
-                sqlstate: sqlstate(state)?,
-            }
-        }
-        "terminate-backend" => FaultKind::TerminateBackend,
-        "cancel-backend" => FaultKind::CancelBackend,
-        _ => FaultKind::Reset,
-    })
-}
-
-fn session(kind: &FaultKind, target: &TargetFile, pod: &PodName) -> Result<SessionChoice, Wrong> {
-    let TargetFile {
-        connection,
-        holding,
-        next,
-        ..
-    } = target;
-    let mut spans: Vec<Range<usize>> = Vec::new();
-    spans.extend(connection.as_ref().map(Spanned::span));
-    spans.extend(holding.as_ref().map(Spanned::span));
-    spans.extend(next.as_ref().map(Spanned::span));
-    if let Some(span) = spans.first().filter(|_| !kind.is_of_session()) {
-        let message = format!(
-            "{} is done to the pod, not to one of its sessions",
-            kind.name()
-        );
-        return Err(Wrong::new(span.clone(), message));
-    }
-    if spans.len() > 1 {
-        let message = "a session is named by one of `connection`, `holding` and `next`";
-        return Err(Wrong::new(spans[1].clone(), message));
-    }
-    if let Some(text) = connection {
-        let wrong = |message: String| Wrong::new(text.span(), message);
-        let name: ConnectionName = text
-            .get_ref()
-            .parse()
-            .map_err(|error| wrong(format!("{error}")))?;
-        if name.pod != *pod {
-            return Err(wrong(format!("{name} is no connection of pod {pod}")));
-        }
-        return Ok(SessionChoice::Connection(name));
-    }
-    if let Some(what) = holding {
-        if what.get_ref() != "lock" {
-            let message = format!(
-                "a session can be holding \"lock\", not {:?}",
-                what.get_ref()
-            );
-            return Err(Wrong::new(what.span(), message));
-        }
-        return Ok(SessionChoice::HoldingLock);
-    }
-    match next {
-        Some(next) if !next.get_ref() => Err(Wrong::new(
-            next.span(),
-            "write `next = true`, or leave it out",
-        )),
-        _ => Ok(SessionChoice::Next),
-    }
-}
-
-fn point(kind: &FaultKind, text: &Spanned<String>) -> Result<Point, Wrong> {
-    let point = match text.get_ref().as_str() {
-        "before" => Point::Before,
-        "in-doubt" => Point::InDoubt,
-        "waiting" => Point::Waiting,
-        "after" => Point::After,
-        given => {
-            let message = format!("there is no point {given:?}");
-            return Err(Wrong::new(text.span(), message).help(suggestion(given, &POINTS)));
-        }
-    };
-    let answers = matches!(kind, FaultKind::Error { .. });
-    if answers && point == Point::Waiting {
-        let message = "an error takes the place of an answer, so it cannot come while a step waits";
-        return Err(Wrong::new(text.span(), message)
-            .help("its points are `before`, `in-doubt` and `after`"));
-    }
-    Ok(point)
 }

@@ -51,12 +51,16 @@ mod tests {
         let text = schema.to_string();
         for key in [
             "on_contention",
+            "starting_deadline",
+            "advance",
             "terminate-backend",
             "may_violate",
             "stagger",
             "whole-job",
             "faults-fired",
             "in-doubt",
+            "pooler",
+            "transaction",
         ] {
             assert!(text.contains(&format!("\"{key}\"")), "{key}");
         }

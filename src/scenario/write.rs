@@ -5,10 +5,15 @@
 use std::fmt::Write;
 
 use super::duration::write_duration;
-use super::model::{Expect, LockName, Prepare, Program, Scenario, SeederSettings, Subject};
+use super::model::{
+    Expect, LockName, Prepare, Program, Scenario, SeederSettings, Subject, Surroundings,
+};
 use super::names::ExpectedVerdict;
-use crate::history::{OnContention, PodName, Release};
-use crate::schedule::{Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop};
+use crate::cronjob::{CronJob, Policy};
+use crate::history::{OnContention, PodName, PoolerSettings, Release};
+use crate::schedule::{
+    Fault, FaultKind, FaultTarget, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop,
+};
 
 impl Scenario {
     /// The scenario as a file that reads back as the same scenario.
@@ -26,9 +31,32 @@ impl Scenario {
         if self.pods.recovery {
             page.key("recovery", "true");
         }
+        if self.server != Surroundings::default() {
+            page.table("server");
+            for (key, given) in [("own", self.server.own), ("standby", self.server.standby)] {
+                if given {
+                    page.key(key, "true");
+                }
+            }
+            if let Some(PoolerSettings { mode, size }) = self.server.pooler {
+                let pairs = [
+                    format!("mode = \"{}\"", mode.name()),
+                    format!("size = {size}"),
+                ];
+                page.key("pooler", &inline(&pairs));
+            }
+        }
+        if let Some(cronjob) = &self.cronjob {
+            page.table("cronjob");
+            a_cronjob(&mut page, cronjob);
+        }
         page.table("schedule");
         schedule(&mut page, &self.schedule);
         expect(&mut page, &self.expect);
+        if let Some(names) = self.search.faults.names() {
+            page.table("search");
+            page.key("faults", &list(names));
+        }
         page.out
     }
 }
@@ -121,6 +149,25 @@ fn seeder(settings: &SeederSettings) -> String {
     inline(&keys)
 }
 
+fn a_cronjob(page: &mut Page, cronjob: &CronJob) {
+    page.key("schedule", &text(cronjob.schedule.text()));
+    if cronjob.policy != Policy::default() {
+        page.key("policy", &text(cronjob.policy.name()));
+    }
+    if cronjob.grace != CronJob::GRACE {
+        page.key("grace", &text(&write_duration(cronjob.grace)));
+    }
+    if let Some(deadline) = cronjob.starting_deadline {
+        page.key("starting_deadline", &text(&write_duration(deadline)));
+    }
+    if cronjob.backoff_limit != CronJob::BACKOFF_LIMIT {
+        page.key("backoff_limit", &cronjob.backoff_limit.to_string());
+    }
+    if !cronjob.pid1 {
+        page.key("pid1", "false");
+    }
+}
+
 fn schedule(page: &mut Page, schedule: &Schedule) {
     match schedule {
         Schedule::Controlled(moves) => {
@@ -157,6 +204,11 @@ fn a_move(one: &Move) -> String {
             return inline(&[format!("together = {}", list(&names))]);
         }
         Move::Turn(turn) => turn,
+        Move::Tick => return inline(&["tick = true".to_owned()]),
+        Move::Advance(time) => {
+            return inline(&[format!("advance = {}", text(&write_duration(*time)))]);
+        }
+        Move::Manual => return inline(&["manual = true".to_owned()]),
     };
     let matching = |word: &str, sql: &str, nth: u32| {
         let mut keys = vec![format!("{word} = {}", text(sql))];
@@ -182,21 +234,36 @@ fn a_move(one: &Move) -> String {
 /// The keys of a fault: its time, if it has one, and itself.
 fn fault(fault: &Fault) -> Vec<String> {
     let mut keys = Vec::new();
-    let mut target = vec![format!("pod = {}", text(fault.pod.as_str()))];
+    let mut target = Vec::new();
+    if let Some(pod) = &fault.pod {
+        target.push(format!("pod = {}", text(pod.as_str())));
+    }
     match &fault.kind {
-        FaultKind::Terminate { grace } => {
+        FaultKind::Terminate { grace, pid1 } => {
             target.push(format!("grace = {}", text(&write_duration(*grace))));
+            if *pid1 {
+                target.push("pid1 = true".to_owned());
+            }
         }
         FaultKind::Error { sqlstate } => target.push(format!("sqlstate = {}", text(sqlstate))),
+        FaultKind::Delay { by } => target.push(format!("by = {}", text(&write_duration(*by)))),
+        FaultKind::Throttle { bytes_per_second } => {
+            target.push(format!("bytes_per_second = {bytes_per_second}"));
+        }
+        FaultKind::Restart { mode } => target.push(format!("mode = {}", text(&mode.to_string()))),
+        FaultKind::Promote { old } => target.push(format!("old = {}", text(&old.to_string()))),
         _ => {}
     }
-    if fault.kind.is_of_session() {
-        match &fault.session {
-            SessionChoice::Next => {}
-            SessionChoice::HoldingLock => target.push("holding = \"lock\"".to_owned()),
-            SessionChoice::Connection(name) => {
-                target.push(format!("connection = {}", text(&name.to_string())));
-            }
+    let class = fault.kind.target();
+    match (&fault.session, class) {
+        (_, FaultTarget::Pod | FaultTarget::Server)
+        | (SessionChoice::Next, FaultTarget::Session)
+        | (SessionChoice::Every, FaultTarget::Link) => {}
+        (SessionChoice::Next, FaultTarget::Link) => target.push("next = true".to_owned()),
+        (SessionChoice::Every, FaultTarget::Session) => target.push("every = true".to_owned()),
+        (SessionChoice::HoldingLock, _) => target.push("holding = \"lock\"".to_owned()),
+        (SessionChoice::Connection(name), _) => {
+            target.push(format!("connection = {}", text(&name.to_string())));
         }
     }
     match fault.point {
@@ -285,6 +352,9 @@ fn list(values: &[impl AsRef<str>]) -> String {
 }
 
 fn inline(keys: &[String]) -> String {
+    if keys.is_empty() {
+        return "{}".to_owned();
+    }
     format!("{{ {} }}", keys.join(", "))
 }
 

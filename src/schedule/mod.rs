@@ -5,8 +5,10 @@
 
 mod fault;
 mod pattern;
+mod permitted;
 mod turn;
 
 pub use fault::*;
 pub use pattern::*;
+pub use permitted::*;
 pub use turn::*;

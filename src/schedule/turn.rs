@@ -41,13 +41,23 @@ impl Schedule {
         }
     }
 
-    /// Whether something is done to a pod or a session.
+    /// Its faults, in their order.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        let free = match self {
+            Self::Free(free) => free.faults.as_slice(),
+            _ => &[],
+        };
+        let between = self.moves().iter().filter_map(|one| match one {
+            Move::Fault(fault) => Some(fault),
+            _ => None,
+        });
+        free.iter().chain(between)
+    }
+
+    /// Whether something is done to a pod, a session, a link or the server.
     #[must_use]
     pub fn has_faults(&self) -> bool {
-        match self {
-            Self::Free(free) => !free.faults.is_empty(),
-            _ => self.moves().iter().any(|one| matches!(one, Move::Fault(_))),
-        }
+        self.faults().next().is_some()
     }
 
     /// Whether steps are let go together, so that the server decides their order.
@@ -80,6 +90,29 @@ pub enum Move {
     Together(Vec<PodName>),
     /// Do something to it.
     Fault(Fault),
+    /// The clock of the CronJob's controller goes on to the next time of its schedule.
+    Tick,
+    /// It goes on by this much.
+    Advance(Duration),
+    /// Someone makes a Job of the CronJob by hand.
+    Manual,
+}
+
+impl Move {
+    /// Whether it is for the controller of the CronJob, not for a pod.
+    #[must_use]
+    pub fn is_of_controller(&self) -> bool {
+        matches!(self, Self::Tick | Self::Advance(_) | Self::Manual)
+    }
+}
+
+/// How the texts of the moves for a CronJob's controller begin.
+const OF_CONTROLLER: [&str; 3] = ["tick: ", "time passes: ", "kubectl create job "];
+
+/// Whether this text of a schedule's line is one of a move for the controller of the CronJob.
+#[must_use]
+pub fn is_of_controller(text: &str) -> bool {
+    OF_CONTROLLER.iter().any(|words| text.starts_with(words))
 }
 
 /// Let one pod run, step by step, until a stop.
@@ -188,26 +221,38 @@ impl fmt::Display for Move {
                 )
             }
             Self::Fault(fault) => fault.fmt(f),
+            Self::Tick => f.write_str("tick: the clock goes on to the CronJob's next time"),
+            Self::Advance(time) if time.subsec_nanos() == 0 => {
+                write!(f, "time passes: {} s", time.as_secs())
+            }
+            Self::Advance(time) => write!(f, "time passes: {time:?}"),
+            Self::Manual => f.write_str("kubectl create job --from the CronJob"),
         }
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use super::fault::{FaultKind, SessionChoice};
-        write!(f, "{} {}", self.kind.name(), self.pod)?;
-        if self.kind.is_of_session() {
-            match &self.session {
-                SessionChoice::Next => f.write_str(", the session of its next step")?,
-                SessionChoice::HoldingLock => f.write_str(", the session that holds the lock")?,
-                SessionChoice::Connection(name) => write!(f, ", connection {name}")?,
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_moves_for_the_controller_are_told_from_turns_and_faults() {
+        let ours = [
+            Move::Tick,
+            Move::Advance(Duration::from_millis(1_500)),
+            Move::Advance(Duration::from_secs(30)),
+            Move::Manual,
+        ];
+        for one in ours {
+            assert!(
+                one.is_of_controller() && is_of_controller(&one.to_string()),
+                "{one}"
+            );
         }
-        match &self.kind {
-            FaultKind::Error { sqlstate } => write!(f, ", SQLSTATE {sqlstate}")?,
-            FaultKind::Terminate { grace } => write!(f, ", grace {} ms", grace.as_millis())?,
-            _ => {}
-        }
-        write!(f, " ({})", self.point)
+        let turn = Move::Turn(Turn {
+            pod: PodName::of_index(0),
+            until: Stop::End,
+        });
+        assert!(!turn.is_of_controller() && !is_of_controller(&turn.to_string()));
     }
 }

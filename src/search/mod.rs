@@ -18,6 +18,7 @@ pub mod shrink;
 mod stage;
 pub mod strategy;
 mod stress;
+pub mod survey;
 #[cfg(test)]
 mod tale;
 mod trial;

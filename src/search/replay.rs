@@ -62,7 +62,7 @@ pub async fn replay(
 }
 
 /// Where two traces part: which pod, which of its steps, what was expected and what came.
-fn difference(expected: &[TraceEntry], came: &[TraceEntry]) -> Option<String> {
+pub(super) fn difference(expected: &[TraceEntry], came: &[TraceEntry]) -> Option<String> {
     let index = (0..expected.len().max(came.len()))
         .find(|index| expected.get(*index) != came.get(*index))?;
     Some(format!(

@@ -30,6 +30,7 @@ use crate::history::{Line, StepId};
 use crate::schedule::{Move, Schedule};
 use crate::search::executed::Executed;
 
+pub(super) use anchor::pattern;
 pub use recorded::recorded;
 
 /// A schedule to try.

@@ -210,11 +210,11 @@ fn kill_schedule(random: &mut ChaCha8Rng, steps: u32) -> Schedule {
     Schedule::Controlled(vec![
         run(&first, Stop::Steps(a_steps)),
         run(&second, Stop::Blocked),
-        Move::Fault(Fault {
-            kind: FaultKind::Kill,
-            pod: victim.clone(),
-            session: SessionChoice::Next,
+        Move::Fault(Fault::of_pod(
+            FaultKind::Kill,
+            victim.clone(),
+            SessionChoice::Next,
             point,
-        }),
+        )),
     ])
 }

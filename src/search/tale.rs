@@ -101,6 +101,7 @@ impl Tale {
                     version: "15".to_owned(),
                     description: "local".to_owned(),
                 },
+                pooler: None,
                 database: DATABASE,
                 witness: true,
                 log: true,
@@ -142,6 +143,7 @@ impl Tale {
         let connection = name(connection);
         if self.known.insert(connection.clone()) {
             self.event(Event::SessionStarted {
+                server: 0,
                 session: session(&connection),
                 connection: connection.clone(),
             });

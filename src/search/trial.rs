@@ -14,7 +14,7 @@ use crate::history::{Ending, Event, HeldLock, Line, LockKey, LockRule, Rules, Wr
 use crate::invariant::{InvariantName, Judgement, Verdict, judge};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
-use crate::schedule::Schedule;
+use crate::schedule::{Fault, FaultKind, Schedule};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -86,6 +86,7 @@ impl<'a> Trial<'a> {
             subject: job.text.clone(),
             program: job.program.clone(),
             pods: scenario.pods.count,
+            cronjob: scenario.cronjob.clone(),
             recovery: scenario.pods.recovery,
             schedule: scenario.schedule.clone(),
             rules: Rules {
@@ -106,6 +107,8 @@ impl<'a> Trial<'a> {
             witness: subject.witness && stage.witnessed(),
             stop_at_error: false,
             sparse_locks: false,
+            pooler: scenario.server.pooler,
+            standby: false,
             time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
         };
         let measured = match measured {
@@ -151,6 +154,12 @@ impl<'a> Trial<'a> {
     pub fn with_pods(mut self, pods: usize) -> Self {
         self.plan.pods = pods;
         self
+    }
+
+    /// Whether its runs have the witness.
+    #[must_use]
+    pub fn has_witness(&self) -> bool {
+        self.plan.witness
     }
 
     /// How many pods there are.
@@ -248,8 +257,10 @@ impl<'a> Trial<'a> {
     }
 
     fn along(&self, schedule: &Schedule) -> Plan {
+        let promotes = |fault: &Fault| matches!(fault.kind, FaultKind::Promote { .. });
         Plan {
             schedule: schedule.clone(),
+            standby: schedule.faults().any(promotes),
             ..self.plan.clone()
         }
     }

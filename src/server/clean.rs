@@ -2,7 +2,7 @@
 //!
 //! Owns the judgement. Something is left behind only if the kernel says so: the lease or run
 //! file it belongs to is locked by nobody, and the process that started it is gone. Where that
-//! cannot be told (another machine's container), a running thing is spared.
+//! cannot be told (another machine's container), a thing that runs, or did a moment ago, is spared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,10 +22,13 @@ use super::home;
 use super::lease;
 use super::machine;
 use super::owned;
+use super::pooler;
 use super::state::{self, RUN_VARIABLE};
 use super::stored::{LEASE_FILE, StoredServer};
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// A server that is stopped and started again by the run it belongs to is down for less.
+const BREAK: Duration = Duration::from_secs(600);
 
 /// What a clean-up did, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +58,10 @@ pub async fn clean(external: Option<&ServerChoice>) -> CleanReport {
             stored.port,
             instance.display()
         ));
-        databases(&stored.address(), false, &mut report).await;
+        // What is in one that nobody shares goes with it; besides, it may be down or paused.
+        if !stored.alone {
+            databases(&stored.address(), false, &mut report).await;
+        }
     }
     if let Some(ServerChoice::External(address)) = external {
         databases(address, true, &mut report).await;
@@ -135,7 +141,7 @@ fn all_instances() -> Vec<PathBuf> {
     };
     folders(&state::root_path())
         .iter()
-        .filter(|folder| !folder.ends_with("runs"))
+        .filter(|folder| !folder.ends_with("runs") && !folder.ends_with(pooler::FOLDER))
         .flat_map(|folder| folders(folder))
         .collect()
 }
@@ -174,13 +180,13 @@ fn data_homes(report: &mut CleanReport) {
         }
         let home = entry.path();
         match fs::read_to_string(home.join(home::OWNER_FILE)) {
-            Ok(instance) => {
+            Ok(instance) if !instance.is_empty() => {
                 if lease::is_abandoned(Path::new(&instance)) {
                     report.removed.extend(home::remove(&home));
                 }
             }
-            // Made an instant ago, or by somebody who died right then.
-            Err(_) => {
+            // Made an instant ago, its owner not yet written, or by somebody who died right then.
+            _ => {
                 let old = entry
                     .metadata()
                     .and_then(|data| data.modified())
@@ -210,9 +216,10 @@ async fn containers(report: &mut CleanReport) {
                 report.spared.push(format!("{name}: in use"));
                 continue;
             }
-        } else if container.running {
+        } else if container.running || docker::changed_within(&engine, &container.id, BREAK).await {
             report.spared.push(format!(
-                "{name}: it runs, and was started on another machine or before the last boot"
+                "{name}: it runs, or did a moment ago, and was started on another machine or \
+                 before the last boot"
             ));
             continue;
         }
@@ -301,6 +308,15 @@ async fn is_connected(client: &tokio_postgres::Client, run: &str) -> Result<bool
 
 fn run_files(report: &mut CleanReport) {
     let root = state::root_path();
+    let poolers = fs::read_dir(root.join(pooler::FOLDER));
+    for entry in poolers.into_iter().flatten().flatten() {
+        let path = entry.path();
+        let lives = pooler::run_of(&path).is_some_and(state::run_is_alive);
+        if !lives && fs::remove_dir_all(&path).is_ok() {
+            let what = format!("directory {} of a pooler", path.display());
+            report.removed.push(what);
+        }
+    }
     for entry in fs::read_dir(root.join("runs"))
         .into_iter()
         .flatten()

@@ -1,16 +1,16 @@
 //! A server in a container, by testcontainers.
 //!
-//! Owns the choice of the image, the pull, the start and the wait for readiness.
+//! Owns the choice of the image, the pull, the start, the published port and the wait for readiness.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::models::PortBinding;
-use testcontainers::core::{IntoContainerPort, Mount};
+use testcontainers::bollard::models::{Mount, MountTypeEnum, PortBinding};
+use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerRequest, ImageExt};
+use testcontainers::{ContainerAsync, ContainerRequest, Image, ImageExt};
 use testcontainers_modules::postgres::Postgres;
 
 use super::address::{Address, Secret};
@@ -18,13 +18,14 @@ use super::choice::DEFAULT_IMAGE;
 use super::client::{self, ConnectFailure};
 use super::docker::{self, in_full};
 use super::local::SUPERUSER;
+use super::port;
 use super::settings;
 
 const PULL_LIMIT: Duration = Duration::from_secs(60);
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
-const READY_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where the data is in the container: the official image has moved its own between versions.
-const DATA_HOME: &str = "/var/lib/lockproof";
+pub(super) const DATA_HOME: &str = "/var/lib/lockproof";
 
 /// A container whose server accepts connections.
 pub(super) struct Started {
@@ -43,11 +44,22 @@ pub(super) async fn start(
     instance: &Path,
     wanted_image: Option<&str>,
     password: &Secret,
+    alone: bool,
     progress: impl Fn(String),
 ) -> Result<Started, String> {
     let engine = docker::engine().await?;
     let (image, why) = image(&engine, wanted_image, progress).await?;
-    let outcome = start_image(&engine, instance, &image, password).await;
+    let mut outcome = start_image(&engine, instance, &image, password, alone).await;
+    for _ in 0..4 {
+        match &outcome {
+            // A chosen port was free when it was chosen; somebody else was faster.
+            Err(why) if is_taken(why) => {
+                docker::remove_of(&engine, instance).await;
+                outcome = start_image(&engine, instance, &image, password, alone).await;
+            }
+            _ => break,
+        }
+    }
     match outcome {
         Ok((address, id)) => Ok(Started {
             address,
@@ -96,12 +108,17 @@ async fn image(
     ))
 }
 
-fn request(image: &str) -> ContainerRequest<Postgres> {
+/// The name and the tag of an image.
+pub(super) fn name_and_tag(image: &str) -> (&str, &str) {
     // The last colon, unless it belongs to a registry's port.
-    let (name, tag) = match image.rsplit_once(':') {
+    match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         _ => (image, "latest"),
-    };
+    }
+}
+
+fn request(image: &str) -> ContainerRequest<Postgres> {
+    let (name, tag) = name_and_tag(image);
     Postgres::default().with_name(name).with_tag(tag)
 }
 
@@ -110,14 +127,11 @@ async fn start_image(
     instance: &Path,
     image: &str,
     password: &Secret,
+    alone: bool,
 ) -> Result<(Address, String), String> {
     // The stored form: the image passes it on to initdb, and a client then sends the password
     // itself, which costs nothing; SCRAM would cost 3 ms a connection.
     let verifier = postgres_protocol::password::md5(password.expose().as_bytes(), SUPERUSER);
-    let settings = settings::DISPOSABLE
-        .iter()
-        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
-    let on_loopback = engine_is_here();
     let request = request(image)
         .with_env_var("POSTGRES_USER", SUPERUSER)
         .with_env_var("POSTGRES_PASSWORD", verifier)
@@ -128,54 +142,109 @@ async fn start_image(
             "--encoding=UTF8 --locale=C --no-sync",
         )
         .with_env_var("PGDATA", format!("{DATA_HOME}/data"))
-        .with_mount(Mount::tmpfs_mount(DATA_HOME))
         // The collector takes the messages that the module waits for; we connect instead.
         .with_ready_conditions(Vec::new())
-        .with_startup_timeout(CREATE_LIMIT)
-        .with_cmd(settings)
-        .with_labels(docker::labels(instance))
-        // Mapped by name: an image need not say which port it listens on.
-        .with_mapped_port(0, 5432.tcp());
-    let request = if on_loopback {
-        // By default the port would be open to the network.
-        request.with_host_config_modifier(|config| {
-            config.port_bindings = Some(HashMap::from([(
-                "5432/tcp".to_owned(),
-                Some(vec![PortBinding {
-                    host_ip: Some("127.0.0.1".to_owned()),
-                    host_port: Some(String::new()),
-                }]),
-            )]));
-        })
+        .with_cmd(arguments(alone));
+    let data = if alone {
+        // Without a name: it goes with the container, but not when that only stops.
+        MountTypeEnum::VOLUME
     } else {
-        request
+        MountTypeEnum::TMPFS
     };
-    let container = tokio::time::timeout(CREATE_LIMIT, request.start())
-        .await
-        .map_err(|_| format!("not started within {} s", CREATE_LIMIT.as_secs()))?
-        .map_err(|error| in_full(&error))?;
-    let port = container.get_host_port_ipv4(5432.tcp()).await;
-    let host = container.get_host().await;
+    let container = run(request, instance, data, alone).await?;
     let id = container.id().to_owned();
+    let address = address(&container, password).await;
     // Dropping it would remove the container; its life is tied to the lease instead.
     std::mem::forget(container);
-    let address = Address {
-        host: if on_loopback {
-            "127.0.0.1".to_owned()
-        } else {
-            // The port is that of IPv4; the name may stand for ::1 first.
-            match host.map_err(|error| in_full(&error))?.to_string() {
-                name if name == "localhost" => "127.0.0.1".to_owned(),
-                name => name,
+    let address = address?;
+    wait_ready(engine, &id, &address, READY_LIMIT).await?;
+    Ok((address, id))
+}
+
+/// The server's settings as its arguments.
+pub(super) fn arguments(alone: bool) -> impl Iterator<Item = String> {
+    settings::of(alone).flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
+}
+
+/// Creates and starts a container of an instance, with a place for its data and its port published. That of a server
+/// that nobody shares keeps its port when it is stopped and started again, and its process ids
+/// are the machine's: those of a primary and of its standby must differ.
+pub(super) async fn run<I: Image>(
+    request: impl ImageExt<I>,
+    instance: &Path,
+    data: MountTypeEnum,
+    alone: bool,
+) -> Result<ContainerAsync<I>, String> {
+    let host_port = if alone {
+        port::lasting().map_err(|error| format!("no free port: {error}"))?
+    } else {
+        0
+    };
+    let on_loopback = engine_is_here();
+    let request = request
+        .with_startup_timeout(CREATE_LIMIT)
+        .with_labels(docker::labels(instance))
+        // Mapped by name: an image need not say which port it listens on.
+        .with_mapped_port(host_port, 5432.tcp())
+        .with_host_config_modifier(move |config| {
+            if on_loopback {
+                // By default the port would be open to the network.
+                config.port_bindings = Some(HashMap::from([(
+                    "5432/tcp".to_owned(),
+                    Some(vec![PortBinding {
+                        host_ip: Some("127.0.0.1".to_owned()),
+                        host_port: Some(match host_port {
+                            0 => String::new(),
+                            port => port.to_string(),
+                        }),
+                    }]),
+                )]));
             }
-        },
+            if alone {
+                config.pid_mode = Some("host".to_owned());
+            }
+            config.mounts = Some(vec![Mount {
+                target: Some(DATA_HOME.to_owned()),
+                typ: Some(data),
+                ..Mount::default()
+            }]);
+        });
+    tokio::time::timeout(CREATE_LIMIT, request.start())
+        .await
+        .map_err(|_| format!("not started within {} s", CREATE_LIMIT.as_secs()))?
+        .map_err(|error| in_full(&error))
+}
+
+/// Where the server of a container is reached from here.
+pub(super) async fn address<I: Image>(
+    container: &ContainerAsync<I>,
+    password: &Secret,
+) -> Result<Address, String> {
+    let port = container.get_host_port_ipv4(5432.tcp()).await;
+    let host = if engine_is_here() {
+        "127.0.0.1".to_owned()
+    } else {
+        // The port is that of IPv4; the name may stand for ::1 first.
+        let host = container.get_host().await;
+        match host.map_err(|error| in_full(&error))?.to_string() {
+            name if name == "localhost" => "127.0.0.1".to_owned(),
+            name => name,
+        }
+    };
+    Ok(Address {
+        host,
         port: port.map_err(|error| format!("its port: {}", in_full(&error)))?,
         user: SUPERUSER.to_owned(),
         password: password.clone(),
         maintenance: "postgres".to_owned(),
-    };
-    wait_ready(engine, &id, &address).await?;
-    Ok((address, id))
+    })
+}
+
+/// Whether a container could not be started because somebody has its port.
+pub(super) fn is_taken(why: &str) -> bool {
+    ["port is already allocated", "address already in use"]
+        .iter()
+        .any(|words| why.contains(words))
 }
 
 /// Whether the engine's loopback is ours: a socket on this machine, and we are in no container.
@@ -186,7 +255,12 @@ fn engine_is_here() -> bool {
 
 /// The image first runs a server that only listens on a Unix socket, so a TCP connection that
 /// is let in means that the real one runs.
-async fn wait_ready(engine: &Docker, id: &str, address: &Address) -> Result<(), String> {
+pub(super) async fn wait_ready(
+    engine: &Docker,
+    id: &str,
+    address: &Address,
+    limit: Duration,
+) -> Result<(), String> {
     let config = address.config("postgres");
     let start = Instant::now();
     let mut looked = start;
@@ -205,10 +279,10 @@ async fn wait_ready(engine: &Docker, id: &str, address: &Address) -> Result<(), 
                 return Err(how);
             }
         }
-        if start.elapsed() > READY_LIMIT {
+        if start.elapsed() > limit {
             return Err(format!(
                 "its server was not ready within {} s: {saw}",
-                READY_LIMIT.as_secs()
+                limit.as_secs()
             ));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

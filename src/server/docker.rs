@@ -3,20 +3,29 @@
 //! Owns the labels by which containers are known, and their removal. Every question is bounded.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::io::AsyncReadExt;
+
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error as DockerError;
+use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 
 use super::machine::{self, ProcessName};
 
 /// The repository of images that `.ci/make-image` makes.
 pub(super) const OWN_IMAGES: &str = "lockproof/postgres";
+
+/// The file in an instance's directory that is there while a container of it is being made by
+/// somebody who may die before the engine has done so.
+pub(super) const BEING_MADE: &str = "container-being-made";
 
 const LABEL_INSTANCE: &str = "lockproof.instance";
 const LABEL_OWNER: &str = "lockproof.owner";
@@ -193,6 +202,24 @@ pub(super) async fn containers(engine: &Docker) -> Result<Vec<Found>, String> {
         .collect())
 }
 
+/// Whether a container was made, or has ended, within this time, as far as the engine tells.
+pub(super) async fn changed_within(engine: &Docker, id: &str, limit: Duration) -> bool {
+    let Ok(seen) = bounded("look at a container", engine.inspect_container(id, None)).await else {
+        return false;
+    };
+    let made = seen.created.map(|time| time.unix_timestamp());
+    let ended = seen
+        .state
+        .and_then(|state| state.finished_at)
+        .and_then(|time| chrono::DateTime::parse_from_rfc3339(&time).ok())
+        .map(|time| time.timestamp());
+    let now = chrono::Utc::now().timestamp();
+    [made, ended]
+        .into_iter()
+        .flatten()
+        .any(|time| u64::try_from(now - time).is_ok_and(|age| Duration::from_secs(age) < limit))
+}
+
 /// Removes a container with its volumes, running or not. One that is gone already is no error.
 pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), String> {
     let options = RemoveContainerOptionsBuilder::new()
@@ -228,7 +255,6 @@ pub(super) async fn remove_of(engine: &Docker, instance: &Path) -> Vec<String> {
 
 /// If a container has ended: how, and the last it printed.
 pub(super) async fn ended(engine: &Docker, id: &str) -> Option<String> {
-    use futures_util::StreamExt;
     let state = engine.inspect_container(id, None).await.ok()?.state?;
     if state.running.unwrap_or(true) {
         return None;
@@ -248,4 +274,116 @@ pub(super) async fn ended(engine: &Docker, id: &str) -> Option<String> {
         state.exit_code.unwrap_or(-1),
         text.trim()
     ))
+}
+
+/// A container as the engine shows it.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) running: bool,
+    pub(super) paused: bool,
+    /// Its first process, by the number that the machine gives it; 0 if it does not run.
+    pub(super) pid: i64,
+    /// In the default network; empty if it does not run.
+    pub(super) ip: String,
+    /// The image it was made from, by a name that stays with that one.
+    pub(super) image: String,
+    exit_code: i64,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.running, self.paused) {
+            (true, true) => f.write_str("the container is paused"),
+            (true, false) => write!(f, "the container runs, first process {}", self.pid),
+            _ => write!(f, "the container ended with exit code {}", self.exit_code),
+        }
+    }
+}
+
+/// How a container is.
+pub(super) async fn state(engine: &Docker, id: &str) -> Result<State, String> {
+    let seen = bounded("look at a container", engine.inspect_container(id, None)).await?;
+    let state = seen.state.unwrap_or_default();
+    let ip = seen
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .and_then(|mut networks| networks.remove("bridge"))
+        .and_then(|bridge| bridge.ip_address);
+    Ok(State {
+        running: state.running.unwrap_or(false),
+        paused: state.paused.unwrap_or(false),
+        pid: state.pid.unwrap_or(0),
+        ip: ip.unwrap_or_default(),
+        image: seen.image.unwrap_or_default(),
+        exit_code: state.exit_code.unwrap_or(-1),
+    })
+}
+
+/// Runs a command in a container, as a user (empty: the container's own), and returns what it
+/// printed.
+///
+/// # Errors
+/// When it cannot be run, does not end in time or fails, with what it printed.
+pub(super) async fn exec(
+    engine: &Docker,
+    id: &str,
+    user: &str,
+    command: &[&str],
+) -> Result<String, String> {
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(command.to_vec()),
+        user: (!user.is_empty()).then_some(user),
+        ..CreateExecOptions::default()
+    };
+    let made = bounded("prepare a command", engine.create_exec(id, options)).await?;
+    let run = bounded("run a command", engine.start_exec(&made.id, None)).await?;
+    let mut text = String::new();
+    if let StartExecResults::Attached { mut output, .. } = run {
+        let read = async {
+            while let Some(line) = output.try_next().await? {
+                text.push_str(&line.to_string());
+            }
+            Ok(())
+        };
+        bounded("end a command", read).await?;
+    }
+    // The end of what it prints comes a moment before its own.
+    let code = async {
+        loop {
+            if let Some(code) = engine.inspect_exec(&made.id).await?.exit_code {
+                return Ok(code);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    match bounded("end a command", code).await? {
+        0 => Ok(text),
+        code => Err(format!("exit code {code}: {}", text.trim())),
+    }
+}
+
+/// The text of a file of a container, whether that runs or not.
+pub(super) async fn read_file(engine: &Docker, id: &str, path: &str) -> Result<String, String> {
+    let options = DownloadFromContainerOptionsBuilder::new()
+        .path(path)
+        .build();
+    let archive = engine.download_from_container(id, Some(options)).try_fold(
+        Vec::new(),
+        |mut all, part| async move {
+            all.extend_from_slice(&part);
+            Ok(all)
+        },
+    );
+    let archive = bounded("copy a file out of a container", archive).await?;
+    let unreadable = |error: std::io::Error| format!("{path}: {error}");
+    let mut archive = tokio_tar::Archive::new(&archive[..]);
+    let mut entries = archive.entries().map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    if let Some(file) = entries.next().await {
+        let mut file = file.map_err(unreadable)?;
+        file.read_to_end(&mut bytes).await.map_err(unreadable)?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -45,6 +45,15 @@ pub enum ServerError {
         /// What was tried, in that order.
         tried: Vec<Attempt>,
     },
+    /// There is no pooler on this machine.
+    #[error(
+        "a scenario wants a pooler, and PgBouncer was not found ({looked}): install it (Debian: \
+         apt-get install pgbouncer), or name its program by LOCKPROOF_PGBOUNCER"
+    )]
+    NoPooler {
+        /// Where was looked.
+        looked: String,
+    },
     /// The server refused or broke off.
     #[error("could not {what}: {why}")]
     Refused {
@@ -60,6 +69,19 @@ pub enum ServerError {
         waited_for: String,
         /// What was seen instead.
         saw: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A standby stays behind.
+    #[error(
+        "the standby did not catch up within {} s: it is at {standby}, the primary at {primary}",
+        .limit.as_secs()
+    )]
+    Behind {
+        /// What it has replayed, as an LSN.
+        standby: String,
+        /// How far it should be.
+        primary: String,
         /// The limit.
         limit: Duration,
     },
@@ -104,6 +126,14 @@ impl ServerError {
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }
+    }
+
+    /// Something that was asked for did not come about.
+    pub(super) fn failed(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Refused {
+            what: what.into(),
+            why: why.into(),
+        }
     }
 
     /// Everything that is known of a driver's error; its own Display says only `db error`.

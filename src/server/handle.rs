@@ -18,6 +18,7 @@ use super::error::{Attempt, ServerError};
 use super::external::{self, Profile};
 use super::guardian::{Guardian, Registration, Ward};
 use super::lease::{self, Held};
+use super::outage::Own;
 use super::state;
 use crate::history::ServerFacts;
 
@@ -34,15 +35,17 @@ const KEPT_IDLE: usize = 4;
 /// keeper the server, soon but not at once.
 #[derive(Clone)]
 pub struct Server {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     facts: ServerFacts,
-    address: Address,
+    pub(super) address: Address,
     profile: Profile,
     disposable: bool,
     guardian: Guardian,
+    /// There if nobody shares it.
+    pub(super) own: Option<Own>,
     /// Connections to the maintenance database that nobody uses at the moment.
     idle: Mutex<Vec<Client>>,
     databases: Mutex<BTreeMap<String, Registration>>,
@@ -115,6 +118,12 @@ impl Server {
                 .map(|profile| (client, profile)),
             Err(error) => Err(error),
         };
+        let own = match (&examined, &held) {
+            (Ok((client, _)), Some(held)) if alone => {
+                Some(Own::of(client, held.instance(), &held.stored).await?)
+            }
+            _ => None,
+        };
         let (client, profile) = examined.map_err(|error| match &options.choice {
             ServerChoice::External(address) => ServerError::NoServer {
                 tried: vec![Attempt {
@@ -144,6 +153,7 @@ impl Server {
                 profile,
                 disposable: held.is_some(),
                 guardian,
+                own,
                 idle: Mutex::new(vec![client]),
                 databases: Mutex::new(BTreeMap::new()),
                 held: Mutex::new(held),
@@ -274,8 +284,8 @@ impl Server {
         let inner = &self.inner;
         let held = lock(&inner.held).take();
         let alone = match &held {
-            // Nobody else's server: what is in it goes with it.
-            Some((held, _)) => held.is_last().await,
+            // Nobody else's server: what is in it goes with it. One that nobody shares may be down.
+            Some((held, _)) => inner.own.is_some() || held.is_last().await,
             None => false,
         };
         let names: Vec<String> = lock(&inner.databases).keys().cloned().collect();
@@ -299,6 +309,11 @@ impl Server {
         first_error.map_or(Ok(()), Err)
     }
 
+    /// Lets go of the connections for maintenance: their server has ended.
+    pub(super) fn forget_connections(&self) {
+        lock(&self.inner.idle).clear();
+    }
+
     fn forget(&self, name: &str, clear: bool) {
         if let Some(registration) = lock(&self.inner.databases).remove(name) {
             if clear {
@@ -310,7 +325,7 @@ impl Server {
     }
 
     /// Runs statements one after the other on a connection of our own; the answer of the last.
-    async fn with_maintenance(
+    pub(super) async fn with_maintenance(
         &self,
         what: &str,
         statements: Vec<String>,
@@ -354,7 +369,7 @@ impl Drop for Inner {
 
 /// Maintenance connections carry the run's id, by which `clean` sees from another machine that
 /// the run still lives.
-fn maintenance_config(address: &Address) -> tokio_postgres::Config {
+pub(super) fn maintenance_config(address: &Address) -> tokio_postgres::Config {
     let mut config = address.config(&address.maintenance);
     config.application_name(run_name(state::run_id()));
     config
@@ -365,6 +380,6 @@ pub(super) fn run_name(run_id: &str) -> String {
     format!("lockproof run {run_id}")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

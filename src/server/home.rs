@@ -20,6 +20,9 @@ const ROOM_ON_TMPFS: f64 = 3e9;
 /// The file in a data home that names the instance it belongs to.
 pub(super) const OWNER_FILE: &str = "owner";
 
+/// What the names of standbys' data directories begin with.
+const STANDBY: &str = "standby-";
+
 /// Where the data of an instance goes: on a memory file system if there is room. The name is
 /// the same for every caller, so that clean-up finds it.
 pub(super) fn data_home(instance: &Path) -> PathBuf {
@@ -87,14 +90,14 @@ pub(super) fn stop(data: &Path) -> bool {
 }
 
 /// The process that `postmaster.pid` names; it may have the number of one that is long gone.
-fn postmaster(data: &Path) -> Option<ProcessName> {
+pub(super) fn postmaster(data: &Path) -> Option<ProcessName> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     ProcessName::of(text.lines().next()?.trim().parse().ok()?)
 }
 
 /// Every process that works in a data directory or has it as argument: `initdb`, the postmaster
 /// and, whoever their parent is by now, its children.
-fn family(data: &Path) -> Vec<ProcessName> {
+pub(super) fn family(data: &Path) -> Vec<ProcessName> {
     let argument = format!("-D {} ", data.display());
     let deleted = format!("{} (deleted)", data.display());
     machine::all()
@@ -127,18 +130,69 @@ fn free_shared_memory(pid_file: &str) {
     }
 }
 
-/// Stops the server of a data home and deletes the home. Returns what was removed, in words.
-pub(super) fn remove(home: &Path) -> Vec<String> {
-    let mut removed = Vec::new();
-    let data = home.join("data");
+/// Stops the server of a data directory and frees what it had. Returns whether anything ran.
+pub(super) fn stop_and_free(data: &Path) -> bool {
     let pid_file = data.join("postmaster.pid");
     let text = fs::read_to_string(&pid_file).unwrap_or_default();
-    if stop(&data) {
-        removed.push(format!("server process of {}", data.display()));
-    }
+    let ran = stop(data);
     // An orderly end removes the file and the segment with it.
     if pid_file.exists() {
         free_shared_memory(&text);
+    }
+    ran
+}
+
+/// The data directory of a standby, in the home of its primary.
+pub(super) fn standby(home: &Path, number: u64) -> PathBuf {
+    home.join(format!("{STANDBY}{number}"))
+}
+
+/// The data directories in a home.
+fn data_directories(home: &Path) -> Vec<PathBuf> {
+    let standbys = fs::read_dir(home)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(STANDBY.as_bytes())
+        })
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir());
+    std::iter::once(home.join("data")).chain(standbys).collect()
+}
+
+/// Kills what works in the home itself: `initdb`, `pg_basebackup`, and a server that is only about
+/// to begin.
+fn kill_beginners(home: &Path) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        let found: Vec<ProcessName> = machine::all()
+            .into_iter()
+            .filter(|seen| !seen.zombie)
+            .filter(|seen| machine::working_directory(seen.name.pid).is_some_and(|at| at == home))
+            .map(|seen| seen.name)
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        for process in &found {
+            machine::signal(process, Signal::SIGKILL);
+        }
+        machine::wait_gone(&found, Duration::from_secs(1));
+    }
+}
+
+/// Stops the servers of a data home and deletes the home. Returns what was removed, in words.
+pub(super) fn remove(home: &Path) -> Vec<String> {
+    let mut removed = Vec::new();
+    kill_beginners(home);
+    for data in data_directories(home) {
+        if stop_and_free(&data) {
+            removed.push(format!("server process of {}", data.display()));
+        }
     }
     match fs::remove_dir_all(home) {
         Ok(()) => removed.push(format!("data directory {}", home.display())),

@@ -56,19 +56,18 @@ pub fn keep(instance: &Path) -> io::Result<()> {
     }
     let instance = &request.instance;
     let outcome = match &request.task {
-        KeepTask::Start { choice, image } => {
-            runtime.block_on(start(instance, choice, image.as_deref()))
-        }
+        KeepTask::Start {
+            choice,
+            image,
+            alone,
+        } => runtime.block_on(start(instance, choice, image.as_deref(), *alone)),
         KeepTask::Adopt => adopt(instance),
     };
-    let mut tied = match outcome {
-        Ok(tied) => tied,
-        Err(tried) => {
-            runtime.block_on(owned::tear_down(instance));
-            say(&KeeperSays::Failed(tried));
-            return Ok(());
-        }
-    };
+    if let Err(tried) = outcome {
+        runtime.block_on(owned::tear_down(instance));
+        say(&KeeperSays::Failed(tried));
+        return Ok(());
+    }
     say(&KeeperSays::Ready);
     if matches!(request.task, KeepTask::Start { .. }) {
         // What earlier ones left behind, now that nobody waits for us.
@@ -77,23 +76,8 @@ pub fn keep(instance: &Path) -> io::Result<()> {
     // From here on the caller may die at any moment: its end is seen by the lease alone.
     let lease = state::open_lock(&instance.join(LEASE_FILE), false)?;
     lease.lock()?;
-    tied.reap_in_background();
     runtime.block_on(owned::tear_down(instance));
     Ok(())
-}
-
-/// What ties a server to its keeper beyond `server.json`.
-struct Tied {
-    postmaster: Option<std::process::Child>,
-}
-
-impl Tied {
-    /// A stopped postmaster must not stay a zombie of this process.
-    fn reap_in_background(&mut self) {
-        if let Some(mut postmaster) = self.postmaster.take() {
-            std::thread::spawn(move || postmaster.wait());
-        }
-    }
 }
 
 /// To the caller, who may be gone.
@@ -103,12 +87,17 @@ fn say(what: &KeeperSays) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-async fn start(instance: &Path, choice: &str, image: Option<&str>) -> Result<Tied, Vec<Attempt>> {
+async fn start(
+    instance: &Path,
+    choice: &str,
+    image: Option<&str>,
+    alone: bool,
+) -> Result<(), Vec<Attempt>> {
     let mut tried: Vec<Attempt> = Vec::new();
     if choice != "local" {
         let why = format!("--server {choice}");
-        match start_container(instance, image, &why).await {
-            Ok(tied) => return Ok(tied),
+        match start_container(instance, image, &why, alone).await {
+            Ok(()) => return Ok(()),
             Err(why) => tried.push(Attempt {
                 kind: "container".to_owned(),
                 why,
@@ -120,8 +109,8 @@ async fn start(instance: &Path, choice: &str, image: Option<&str>) -> Result<Tie
             Some(Attempt { why, .. }) => format!("--server {choice}: no container, {why}"),
             None => format!("--server {choice}"),
         };
-        match start_local(instance, &why).await {
-            Ok(tied) => return Ok(tied),
+        match start_local(instance, &why, alone).await {
+            Ok(()) => return Ok(()),
             Err(why) => tried.push(Attempt {
                 kind: "local".to_owned(),
                 why,
@@ -131,10 +120,15 @@ async fn start(instance: &Path, choice: &str, image: Option<&str>) -> Result<Tie
     Err(tried)
 }
 
-async fn start_container(instance: &Path, image: Option<&str>, why: &str) -> Result<Tied, String> {
+async fn start_container(
+    instance: &Path,
+    image: Option<&str>,
+    why: &str,
+    alone: bool,
+) -> Result<(), String> {
     let password = new_password();
     let progress = |what| say(&KeeperSays::Progress(what));
-    let started = container::start(instance, image, &password, progress).await?;
+    let started = container::start(instance, image, &password, alone, progress).await?;
     let stored = StoredServer {
         kind: "container".to_owned(),
         description: format!("container of {} ({why}: {})", started.image, started.why),
@@ -143,18 +137,19 @@ async fn start_container(instance: &Path, image: Option<&str>, why: &str) -> Res
         user: started.address.user.clone(),
         password: password.expose().to_owned(),
         keeper: ProcessName::own(),
+        alone,
         data_home: None,
+        binaries: None,
         container: Some(started.id),
     };
-    stored.write(instance).map_err(|error| error.to_string())?;
-    Ok(Tied { postmaster: None })
+    stored.write(instance).map_err(|error| error.to_string())
 }
 
-async fn start_local(instance: &Path, why: &str) -> Result<Tied, String> {
+async fn start_local(instance: &Path, why: &str, alone: bool) -> Result<(), String> {
     let binaries = binaries::find()?;
     let home = home::data_home(instance);
     let password = new_password();
-    let started = local::start(&binaries, instance, &home, &password).await;
+    let started = local::start(&binaries, instance, &home, &password, alone).await;
     let started = match started {
         Ok(started) => started,
         Err(why) => {
@@ -175,16 +170,18 @@ async fn start_local(instance: &Path, why: &str) -> Result<Tied, String> {
         user: started.address.user.clone(),
         password: password.expose().to_owned(),
         keeper: ProcessName::own(),
+        alone,
         data_home: Some(home),
+        binaries: Some(binaries.folder.clone()),
         container: None,
     };
-    stored.write(instance).map_err(|error| error.to_string())?;
-    Ok(Tied {
-        postmaster: Some(started.postmaster),
-    })
+    // From here on a thread waits for the postmaster's end: a holder may stop it, and start
+    // another, which is then no child of ours. How it goes is none of our business.
+    drop(started.postmaster);
+    stored.write(instance).map_err(|error| error.to_string())
 }
 
-fn adopt(instance: &Path) -> Result<Tied, Vec<Attempt>> {
+fn adopt(instance: &Path) -> Result<(), Vec<Attempt>> {
     let failed = |why: String| {
         vec![Attempt {
             kind: "shared".to_owned(),
@@ -196,8 +193,7 @@ fn adopt(instance: &Path) -> Result<Tied, Vec<Attempt>> {
     stored.keeper = ProcessName::own();
     stored
         .write(instance)
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(Tied { postmaster: None })
+        .map_err(|error| failed(error.to_string()))
 }
 
 /// 128 random bits.

@@ -1,7 +1,7 @@
 //! Sharing one disposable server among the processes of a machine.
 //!
 //! Owns the protocol of the lease. Layout below the user's directory, one folder for each way of
-//! asking (`auto-1f00…`): `start.lock`, taken alone by whoever looks for or starts a server;
+//! asking (`auto-1f00…`) and one for each server that nobody shares (`own-…`): `start.lock`, taken alone by whoever looks for or starts a server;
 //! `current`, the instance that newcomers join; and a folder for each instance with its `lease`.
 //!
 //! Invariants: a holder has a shared lock on `lease` before the keeper exists; the keeper stops
@@ -49,7 +49,7 @@ async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held
     if let Some(held) = join(folder).await? {
         return Ok(held);
     }
-    let held = start(folder, options).await?;
+    let held = start(folder, options, false).await?;
     let name = held.instance.file_name().unwrap_or_default();
     let current = folder.join(CURRENT);
     fs::write(&current, name.as_encoded_bytes()).map_err(ServerError::file("write", current))?;
@@ -58,9 +58,11 @@ async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held
 
 /// Starts a server that nobody else will join.
 pub(super) async fn start_alone(options: &ServerOptions) -> Result<Held, ServerError> {
-    let folder = state::root()?.join("own");
+    // A folder of its own as well: whoever starts another one need not wait.
+    let name = uuid::Uuid::new_v4().simple().to_string();
+    let folder = state::root()?.join(format!("own-{}", &name[..12]));
     let lock = state::lock_alone(&folder.join(START_LOCK), START_LIMIT).await?;
-    let outcome = start(&folder, options).await;
+    let outcome = start(&folder, options, true).await;
     drop(lock);
     if outcome.is_err() {
         state::remove_if_unused(&folder, START_LOCK);
@@ -128,18 +130,22 @@ async fn join(folder: &Path) -> Result<Option<Held>, ServerError> {
     }))
 }
 
-async fn start(folder: &Path, options: &ServerOptions) -> Result<Held, ServerError> {
+async fn start(folder: &Path, options: &ServerOptions, alone: bool) -> Result<Held, ServerError> {
     let name = uuid::Uuid::new_v4().simple().to_string();
     let instance = folder.join(&name[..12]);
     // First told, then made: a SIGKILL before there is a keeper leaves nothing.
     let guardian = Guardian::start()?;
     let registration = guardian.register(Ward::Server(instance.clone()));
-    let held = start_in(instance, options).await;
+    let held = start_in(instance, options, alone).await;
     guardian.unregister(registration);
     held
 }
 
-async fn start_in(instance: PathBuf, options: &ServerOptions) -> Result<Held, ServerError> {
+async fn start_in(
+    instance: PathBuf,
+    options: &ServerOptions,
+    alone: bool,
+) -> Result<Held, ServerError> {
     state::private_directory(&instance)?;
     let path = instance.join(LEASE_FILE);
     let lease = state::open_lock(&path, true).map_err(ServerError::file("create", &path))?;
@@ -152,6 +158,7 @@ async fn start_in(instance: PathBuf, options: &ServerOptions) -> Result<Held, Se
         task: KeepTask::Start {
             choice: options.choice.kind().to_owned(),
             image: options.wanted_image(),
+            alone,
         },
     };
     let started = owned::spawn_keeper(&request, START_LIMIT).await;

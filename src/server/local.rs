@@ -1,15 +1,14 @@
 //! A server from the machine's own PostgreSQL binaries, in a throw-away data directory.
 //!
-//! Owns `initdb` and the start; `home` owns the directory and the stop. Root may not run PostgreSQL, so for root
-//! all of it belongs to another user.
+//! Owns `initdb` and the start, which can be done again; `home` owns the directory and the stop. Root
+//! may not run PostgreSQL, so for root all of it belongs to another user.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, User};
@@ -19,16 +18,43 @@ use super::binaries::Binaries;
 use super::client::{self, ConnectFailure};
 use super::home;
 use super::machine::run_bounded;
+use super::port;
 use super::settings;
 
 const INITDB_LIMIT: Duration = Duration::from_secs(60);
 const READY_LIMIT: Duration = Duration::from_secs(30);
+/// The structured log, in a data directory.
+const LOG: &str = "log/server.csv";
 /// The superuser of disposable servers.
 pub(super) const SUPERUSER: &str = "postgres";
+
 /// A server that runs.
 pub(super) struct Started {
     pub(super) address: Address,
-    pub(super) postmaster: Child,
+    pub(super) postmaster: Postmaster,
+}
+
+/// How a server of this machine is started, as often as that is needed.
+#[derive(Debug, Clone)]
+pub(super) struct Launch {
+    /// The folder of its binaries.
+    pub(super) folder: PathBuf,
+    /// The data home.
+    pub(super) home: PathBuf,
+    /// The data directory, in the home.
+    pub(super) data: PathBuf,
+    /// Where it listens, on 127.0.0.1.
+    pub(super) port: u16,
+    /// Whether nobody shares it.
+    pub(super) alone: bool,
+}
+
+/// A child of this process. Once this is dropped a thread waits for its end, so that it does not
+/// stay a zombie.
+pub(super) struct Postmaster {
+    child: Option<Child>,
+    /// How long its log was before.
+    log_from: u64,
 }
 
 /// Makes a data directory and starts a server in it.
@@ -40,6 +66,7 @@ pub(super) async fn start(
     instance: &Path,
     home: &Path,
     password: &Secret,
+    alone: bool,
 ) -> Result<Started, String> {
     let user = run_as()?;
     let make = || -> io::Result<()> {
@@ -64,20 +91,21 @@ pub(super) async fn start(
     };
     make().map_err(|error| format!("could not make {}: {error}", home.display()))?;
     initdb(binaries, home, user.as_ref())?;
-    let mut last = String::new();
-    // The port is free when it is chosen; somebody else may take it before the server does.
-    for _ in 0..5 {
-        match start_once(binaries, home, user.as_ref(), password).await {
-            Ok(started) => return Ok(started),
-            Err(why) if why.contains("Address already in use") => last = why,
-            Err(why) => return Err(why),
-        }
-    }
-    Err(format!("found no free port in 5 attempts: {last}"))
+    let launch = Launch {
+        folder: binaries.folder.clone(),
+        home: home.to_path_buf(),
+        data: home.join("data"),
+        port: 0,
+        alone,
+    };
+    launch
+        .start_somewhere(password)
+        .await
+        .map(|(_, started)| started)
 }
 
 /// The user to run the server as, if it cannot be the present one.
-fn run_as() -> Result<Option<User>, String> {
+pub(super) fn run_as() -> Result<Option<User>, String> {
     if !Uid::effective().is_root() {
         return Ok(None);
     }
@@ -86,12 +114,12 @@ fn run_as() -> Result<Option<User>, String> {
             return Ok(Some(user));
         }
     }
-    Err("root may not run PostgreSQL, and there is neither a user postgres nor nobody".to_owned())
+    Err("root may run neither PostgreSQL nor PgBouncer, and there is neither a user postgres nor nobody".to_owned())
 }
 
 /// A command that knows nothing of the caller's PG variables and runs as the right user.
-fn command(binaries: &Binaries, program: &str, home: &Path, user: Option<&User>) -> Command {
-    let mut command = Command::new(binaries.folder.join(program));
+pub(super) fn command(folder: &Path, program: &str, home: &Path, user: Option<&User>) -> Command {
+    let mut command = Command::new(folder.join(program));
     command.env_clear().current_dir(home).env("HOME", home);
     command.env("LC_ALL", "C").env("TZ", "UTC");
     for kept in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
@@ -106,7 +134,7 @@ fn command(binaries: &Binaries, program: &str, home: &Path, user: Option<&User>)
 }
 
 fn initdb(binaries: &Binaries, home: &Path, user: Option<&User>) -> Result<(), String> {
-    let mut initdb = command(binaries, "initdb", home, user);
+    let mut initdb = command(&binaries.folder, "initdb", home, user);
     initdb
         .arg("-D")
         .arg(home.join("data"))
@@ -136,92 +164,179 @@ fn initdb(binaries: &Binaries, home: &Path, user: Option<&User>) -> Result<(), S
     Ok(())
 }
 
-async fn start_once(
-    binaries: &Binaries,
-    home: &Path,
-    user: Option<&User>,
-    password: &Secret,
-) -> Result<Started, String> {
-    let port = free_port().map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
-    let output = home.join("startup.log");
-    let log = File::create(&output).map_err(|error| format!("{}: {error}", output.display()))?;
-    let log_again = log.try_clone().map_err(|error| error.to_string())?;
-    let mut postgres = command(binaries, "postgres", home, user);
-    postgres.arg("-D").arg(home.join("data"));
-    let own = [
-        ("listen_addresses", "127.0.0.1".to_owned()),
-        ("port", port.to_string()),
-        ("unix_socket_directories", String::new()),
-    ];
-    let common = settings::DISPOSABLE
-        .iter()
-        .map(|(name, value)| (*name, (*value).to_owned()));
-    for (name, value) in own.into_iter().chain(common) {
-        postgres.arg("-c").arg(format!("{name}={value}"));
+impl Launch {
+    /// Starts it on a port that is free when it is chosen; somebody else may take it before the
+    /// server does.
+    ///
+    /// # Errors
+    /// A text that says what was seen.
+    pub(super) async fn start_somewhere(
+        self,
+        password: &Secret,
+    ) -> Result<(Self, Started), String> {
+        let mut last = String::new();
+        for _ in 0..5 {
+            let port = if self.alone {
+                port::lasting()
+            } else {
+                port::free()
+            };
+            let port = port.map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
+            let launch = Self {
+                port,
+                ..self.clone()
+            };
+            match launch.start(password, READY_LIMIT).await {
+                Ok(started) => return Ok((launch, started)),
+                Err(why) if is_taken(&why) => last = why,
+                Err(why) => return Err(why),
+            }
+        }
+        Err(format!("found no free port in 5 attempts: {last}"))
     }
-    let mut postmaster = postgres
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(log_again)
-        .spawn()
-        .map_err(|error| format!("could not start postgres: {error}"))?;
-    let address = Address {
-        host: "127.0.0.1".to_owned(),
-        port,
-        user: SUPERUSER.to_owned(),
-        password: password.clone(),
-        maintenance: "postgres".to_owned(),
-    };
-    let config = address.config("postgres");
-    let start = Instant::now();
-    loop {
-        // The collector takes the log away from standard error, so readiness is a connection,
-        // never a message.
-        let saw = match client::on_this_runtime(&config, Duration::from_secs(5)).await {
-            Ok(_) => break,
-            Err(ConnectFailure::Refused(why, state)) if state != "57P03" => {
-                let _ = postmaster.kill();
-                let _ = postmaster.wait();
+
+    /// Starts it and waits until it lets somebody in. If it does not, nothing of it runs.
+    ///
+    /// # Errors
+    /// A text that says what was seen, with what the server said.
+    pub(super) async fn start(
+        &self,
+        password: &Secret,
+        limit: Duration,
+    ) -> Result<Started, String> {
+        let mut postmaster = self.spawn()?;
+        let address = self.address(password);
+        match self.ready(&mut postmaster, &address, limit).await {
+            Ok(()) => Ok(Started {
+                address,
+                postmaster,
+            }),
+            Err(why) => {
+                home::stop(&self.data);
+                Err(why)
+            }
+        }
+    }
+
+    fn address(&self, password: &Secret) -> Address {
+        Address {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            user: SUPERUSER.to_owned(),
+            password: password.clone(),
+            maintenance: "postgres".to_owned(),
+        }
+    }
+
+    fn spawn(&self) -> Result<Postmaster, String> {
+        let output = self.output();
+        let log =
+            File::create(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let log_again = log.try_clone().map_err(|error| error.to_string())?;
+        let log_from = fs::metadata(self.data.join(LOG)).map_or(0, |file| file.len());
+        let user = run_as()?;
+        let mut postgres = command(&self.folder, "postgres", &self.home, user.as_ref());
+        postgres.arg("-D").arg(&self.data);
+        let own = [
+            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("port", self.port.to_string()),
+            ("unix_socket_directories", String::new()),
+        ];
+        let common = settings::of(self.alone).map(|(name, value)| (*name, (*value).to_owned()));
+        for (name, value) in own.into_iter().chain(common) {
+            postgres.arg("-c").arg(format!("{name}={value}"));
+        }
+        let child = postgres
+            // Ctrl-C in a terminal is not meant for it.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_again)
+            .spawn()
+            .map_err(|error| format!("could not start postgres: {error}"))?;
+        Ok(Postmaster {
+            child: Some(child),
+            log_from,
+        })
+    }
+
+    async fn ready(
+        &self,
+        postmaster: &mut Postmaster,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let config = address.config("postgres");
+        let start = Instant::now();
+        loop {
+            // The collector takes the log away from standard error, so readiness is a
+            // connection, never a message.
+            let saw = match client::on_this_runtime(&config, Duration::from_secs(5)).await {
+                Ok(_) => return Ok(()),
+                Err(ConnectFailure::Refused(why, state)) if state != "57P03" => {
+                    return Err(format!("the server refused its first connection: {why}"));
+                }
+                Err(failure) => failure.why().to_owned(),
+            };
+            if let Some(status) = postmaster.ended() {
+                let said = self.said(postmaster.log_from);
+                return Err(format!("postgres ended with {status}: {said}"));
+            }
+            if start.elapsed() > limit {
                 return Err(format!(
-                    "the new server refused its first connection: {why}"
+                    "postgres was not ready within {} s ({saw}): {}",
+                    limit.as_secs(),
+                    self.said(postmaster.log_from)
                 ));
             }
-            Err(failure) => failure.why().to_owned(),
-        };
-        if let Ok(Some(status)) = postmaster.try_wait() {
-            return Err(format!("postgres ended with {status}: {}", said(home)));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if start.elapsed() > READY_LIMIT {
-            home::stop(&home.join("data"));
-            let _ = postmaster.wait();
-            return Err(format!(
-                "postgres was not ready within {} s ({saw}): {}",
-                READY_LIMIT.as_secs(),
-                said(home)
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Ok(Started {
-        address,
-        postmaster,
-    })
+
+    /// Where it prints what it says before its collector takes over.
+    fn output(&self) -> PathBuf {
+        let mut name = self.data.file_name().unwrap_or_default().to_owned();
+        name.push(".out");
+        self.home.join(name)
+    }
+
+    /// The end of what it has printed and logged since it was started.
+    fn said(&self, log_from: u64) -> String {
+        let printed = fs::read(self.output()).unwrap_or_default();
+        let logged = fs::read(self.data.join(LOG)).unwrap_or_default();
+        let from = usize::try_from(log_from).unwrap_or(usize::MAX);
+        let texts = [&printed[..], logged.get(from..).unwrap_or_default()];
+        let texts: Vec<String> = texts
+            .iter()
+            .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+            .filter(|text| !text.is_empty())
+            .collect();
+        last_of(&texts.join("\n"))
+    }
 }
 
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+impl Postmaster {
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
+    }
 }
 
-/// The end of what a server printed and logged.
-fn said(home: &Path) -> String {
-    let files = ["startup.log", "data/log/server.csv", "data/log/server.log"];
-    let text: Vec<String> = files
-        .iter()
-        .filter_map(|file| fs::read(home.join(file)).ok())
-        .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
-        .filter(|text| !text.is_empty())
-        .collect();
-    let text = text.join("\n");
+impl Drop for Postmaster {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            std::thread::spawn(move || child.wait());
+        }
+    }
+}
+
+/// Whether a server could not start because somebody has its port.
+pub(super) fn is_taken(why: &str) -> bool {
+    why.contains("Address already in use")
+}
+
+/// What went wrong stands at the end.
+pub(super) fn last_of(text: &str) -> String {
     let from = text.len().saturating_sub(2000);
     let from = (from..=text.len())
         .find(|at| text.is_char_boundary(*at))

@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) name: ProcessName,
     pub(super) group: i32,
     pub(super) zombie: bool,
+    /// By SIGSTOP or a debugger.
+    pub(super) stopped: bool,
 }
 
 impl ProcessName {
@@ -237,6 +239,7 @@ fn parse_stat(pid: i32, stat: &str) -> Option<Seen> {
             started: (*fields.get(19)?).to_owned(),
         },
         zombie: matches!(*fields.first()?, "Z" | "X"),
+        stopped: matches!(*fields.first()?, "T" | "t"),
         group: fields.get(2)?.parse().ok()?,
     })
 }
@@ -267,6 +270,7 @@ fn listed_by_ps(pid: Option<i32>) -> Vec<Seen> {
                 },
                 group: words.get(1)?.parse().ok()?,
                 zombie: words.get(2)?.starts_with('Z'),
+                stopped: words.get(2)?.starts_with('T'),
             })
         })
         .collect()
@@ -281,7 +285,9 @@ mod tests {
         let tail = "S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2";
         let seen = parse_stat(3, &format!("3 (a) b (c) {tail}")).unwrap();
         assert_eq!(seen.name.started, "4711");
-        assert_eq!((seen.group, seen.zombie), (8, false));
+        assert_eq!((seen.group, seen.zombie, seen.stopped), (8, false, false));
+        let seen = parse_stat(3, &format!("3 (a) S (c) {}", tail.replace('S', "T"))).unwrap();
+        assert!(seen.stopped);
     }
 
     #[test]

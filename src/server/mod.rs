@@ -10,6 +10,10 @@
 //! What belongs to one process alone (pods, databases, directories) is told to that process's
 //! [`Guardian`], which clears up when the pipe to it closes.
 //!
+//! A server that nobody shares ([`Server::own`]) can be stopped, crashed, started again, paused and
+//! followed by a standby. It keeps its data, its host and its port; the keeper does not watch it, so
+//! whatever becomes of it, it is torn down when its lease is free, with its standbys.
+//!
 //! What the command line must do on SIGINT and SIGTERM: stop driving the run (drop its future),
 //! `release` the server with a time limit, and leave with 130. A second signal may leave at once:
 //! guardian and keeper do the rest.
@@ -20,6 +24,7 @@ mod choice;
 mod clean;
 mod client;
 mod container;
+mod container_outage;
 mod database;
 mod docker;
 mod error;
@@ -31,9 +36,15 @@ mod home;
 mod keeper;
 mod lease;
 mod local;
+mod local_outage;
 mod machine;
+mod outage;
 mod owned;
+mod pooler;
+mod port;
 mod settings;
+mod standby;
+mod standby_start;
 mod state;
 mod stored;
 mod survey;
@@ -47,5 +58,8 @@ pub use guard::guard_this_pipe;
 pub use guardian::{Guardian, GuardianError, Registration, Ward};
 pub use handle::Server;
 pub use keeper::keep;
+pub use outage::Shutdown;
 pub use owned::lockproof_binary;
+pub use pooler::Pooler;
+pub use standby::Standby;
 pub use survey::{Survey, survey};

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -18,6 +18,9 @@ use super::guardian::GuardianError;
 use super::home;
 use super::lease;
 use super::stored::{KeepRequest, KeeperSays, StoredServer};
+
+/// How long the Docker engine may take to make a container that it was asked for.
+const LATE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The lockproof binary, to be run again.
 ///
@@ -142,6 +145,13 @@ pub(super) async fn tear_down(instance: &Path) -> Vec<String> {
     let local = stored.as_ref().is_some_and(|stored| stored.kind == "local");
     if !local && let Ok(engine) = docker::engine().await {
         removed.extend(docker::remove_of(&engine, instance).await);
+        // Whoever was making one is gone, and the engine may be about to do what it was asked.
+        let being_made = instance.join(docker::BEING_MADE).exists();
+        let begun = Instant::now();
+        while being_made && begun.elapsed() < LATE_LIMIT {
+            removed.extend(docker::remove_of(&engine, instance).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     if instance.exists() {
         match fs::remove_dir_all(instance) {

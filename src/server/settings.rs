@@ -1,6 +1,7 @@
 //! How disposable servers are set up, and which versions are known.
 //!
-//! Owns the one list of settings that a container and a local server share.
+//! Owns the one list of settings that a container and a local server share, and what is otherwise
+//! for a server that will be stopped, crashed and followed by a standby.
 
 /// The oldest major version that is supported.
 pub(super) const OLDEST: u32 = 13;
@@ -8,7 +9,7 @@ pub(super) const OLDEST: u32 = 13;
 pub(super) const NEWEST: u32 = 18;
 
 /// The settings of a disposable server, the same in a container and on the machine itself.
-pub(super) const DISPOSABLE: &[(&str, &str)] = &[
+const DISPOSABLE: &[(&str, &str)] = &[
     // Its data need not survive anything.
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -44,6 +45,23 @@ pub(super) const DISPOSABLE: &[(&str, &str)] = &[
     ("max_connections", "200"),
     ("shared_buffers", "64MB"),
 ];
+
+/// What is otherwise on a server that nobody shares.
+const ALONE: &[(&str, &str)] = &[
+    // What was committed must survive the end of the processes, in whatever way they end. That of
+    // the machine it need not, so there is still no fsync.
+    ("synchronous_commit", "on"),
+    // SIGKILL can cut the writing of a block in two.
+    ("full_page_writes", "on"),
+    // A standby that lost its primary for a moment.
+    ("wal_retrieve_retry_interval", "200ms"),
+];
+
+/// The settings of a disposable server, in the order in which they are to be given.
+pub(super) fn of(alone: bool) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let more = if alone { ALONE } else { &[] };
+    DISPOSABLE.iter().chain(more)
+}
 
 /// `server_version_num` as a major version.
 pub(super) fn major(version_num: u32) -> u32 {

@@ -15,7 +15,7 @@ use super::error::{Attempt, ServerError};
 use super::machine::ProcessName;
 
 /// Raised when starter and keeper of different builds would not understand each other.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The file in an instance's directory that describes the server.
 pub(super) const SERVER_FILE: &str = "server.json";
@@ -33,8 +33,12 @@ pub(super) struct StoredServer {
     pub(super) password: String,
     /// The process that will stop it.
     pub(super) keeper: ProcessName,
+    /// Whether nobody will share it.
+    pub(super) alone: bool,
     /// The data directory's parent, of a local server.
     pub(super) data_home: Option<PathBuf>,
+    /// The folder of its binaries, of a local server.
+    pub(super) binaries: Option<PathBuf>,
     /// The container, if it is one.
     pub(super) container: Option<String>,
 }
@@ -93,6 +97,8 @@ pub(super) enum KeepTask {
         choice: String,
         /// The image that somebody asked for.
         image: Option<String>,
+        /// Whether nobody will share it, so that it may be stopped, crashed and followed.
+        alone: bool,
     },
     /// The server runs, but its keeper was killed: take its place.
     Adopt,

@@ -8,6 +8,7 @@ use super::binaries;
 use super::choice::{DEFAULT_IMAGE, ServerOptions};
 use super::docker;
 use super::owned;
+use super::pooler::Pooler;
 use super::state;
 
 /// What was found. Each field is a line or lines for people.
@@ -23,6 +24,8 @@ pub struct Survey {
     pub binaries: Vec<String>,
     /// PostgreSQL that was found and will not do, and why.
     pub rejected: Vec<String>,
+    /// The machine's PgBouncer, or why there is none.
+    pub pooler: Result<String, String>,
     /// The binary that becomes guardian, or why there is none.
     pub guardian: Result<String, String>,
     /// Where processes of this user meet, or why they cannot.
@@ -74,8 +77,12 @@ impl Survey {
                 .usable
                 .iter()
                 .map(|found| {
+                    let standby = match found.folder.join("pg_basebackup").is_file() {
+                        true => "",
+                        false => "; without pg_basebackup, so no standby can be made",
+                    };
                     format!(
-                        "{} in {} (by {})",
+                        "{} in {} (by {}){standby}",
                         found.version,
                         found.folder.display(),
                         found.found_by
@@ -83,6 +90,9 @@ impl Survey {
                 })
                 .collect(),
             rejected: search.rejected,
+            pooler: Pooler::program()
+                .map(|path| path.display().to_string())
+                .map_err(|error| error.to_string()),
             guardian: owned::lockproof_binary()
                 .map(|path| path.display().to_string())
                 .map_err(|error| error.to_string()),

@@ -49,6 +49,7 @@ fn call(action: LockAction, mode: LockMode, xact: bool, key: Option<LockKey>) ->
         mode,
         xact,
         key,
+        whole: true,
     }
 }
 
@@ -85,12 +86,56 @@ fn every_advisory_lock_function_is_found_with_its_key() {
             (format!("select {name}(1, f(2, 3))"), None),
         ] {
             let found = meaning(&sql, &[]);
-            assert_eq!(found.lock_calls, [call(action, mode, xact, key)], "{sql}");
+            let inside = sql.starts_with("with") || (sql.contains("x.*") && action != Lock);
+            let wanted = LockCall {
+                whole: !inside,
+                ..call(action, mode, xact, key)
+            };
+            assert_eq!(found.lock_calls, [wanted], "{sql}");
         }
     }
     let sql = "select pg_advisory_unlock_all(); discard all";
     let all = call(UnlockAll, Exclusive, false, None);
     assert_eq!(meaning(sql, &[]).lock_calls, [all.clone(), all]);
+}
+
+#[test]
+fn a_call_answers_for_itself_only_as_a_column_of_its_own() {
+    for (sql, whole) in [
+        ("select pg_try_advisory_lock(7)", true),
+        ("select pg_try_advisory_lock(7) as got, 1", true),
+        (
+            "select 1, pg_catalog.pg_try_advisory_lock(7) \"got\" from jobs limit 1",
+            true,
+        ),
+        ("select pg_advisory_lock(7)::text", true),
+        ("select pg_advisory_lock(7)::text as void from jobs", true),
+        ("select * from pg_try_advisory_lock(7)", true),
+        ("select * from pg_try_advisory_lock(7) as got", true),
+        ("select 1 from pg_advisory_lock(7)", true),
+        // The answer is another's, or the call may not have been made.
+        ("select not pg_try_advisory_lock(7) as busy", false),
+        ("select pg_try_advisory_lock(7) is false", false),
+        ("select coalesce(pg_try_advisory_lock(7), false)", false),
+        (
+            "select case when busy then pg_advisory_lock(7) end from jobs",
+            false,
+        ),
+        ("select id from jobs where pg_try_advisory_lock(7)", false),
+        (
+            "select id from jobs where free and pg_try_advisory_lock(7) limit 1",
+            false,
+        ),
+        ("select not got from pg_try_advisory_lock(7) as got", false),
+        ("select pg_advisory_lock(7) where false", false),
+        ("select (select pg_advisory_lock(7))", false),
+        ("select 1 from jobs, pg_advisory_lock(7)", false),
+        ("insert into won select pg_try_advisory_lock(7)", false),
+    ] {
+        let found = meaning(sql, &[]).lock_calls;
+        assert_eq!(found.len(), 1, "{sql}");
+        assert_eq!(found[0].whole, whole, "{sql}");
+    }
 }
 
 #[test]

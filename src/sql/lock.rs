@@ -43,7 +43,46 @@ pub(super) fn lock_call(
             view.part(call.open + 1, view.closing(call.open)),
             parameters,
         ),
+        whole: is_whole(view, call, action),
     })
+}
+
+/// Whether the call is a whole item of the statement's select list, cast and named or not, or all
+/// that it selects from (for one that answers: with `*`).
+fn is_whole(view: View<'_>, call: &Call, action: LockAction) -> bool {
+    let words = if call.name.schema.is_some() { 3 } else { 1 };
+    let Some(before) = call.open.checked_sub(words + 1) else {
+        return false;
+    };
+    let mut depth = 0_usize;
+    let mut selects_from = false;
+    for at in 0..before {
+        match view.kind(at) {
+            Some(TokenKind::Open) => depth += 1,
+            Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+            _ => selects_from |= depth == 0 && view.is(at, "from"),
+        }
+    }
+    if !view.is(0, "select") || depth > 0 || selects_from {
+        return false;
+    }
+    let mut after = view.closing(call.open) + 1;
+    while view.is_kind(after, TokenKind::Cast) {
+        after += 2;
+    }
+    if view.is(after, "as") {
+        after += 2;
+    } else if matches!(view.kind(after), Some(TokenKind::Word | TokenKind::Quoted))
+        && !view.is(after, "from")
+    {
+        after += 1;
+    }
+    let ends = after >= view.len();
+    if before == 0 || view.is_kind(before, TokenKind::Comma) {
+        return ends || view.is_kind(after, TokenKind::Comma) || view.is(after, "from");
+    }
+    let all = before == 2 && view.text(1) == "*";
+    view.is(before, "from") && ends && (all || action == LockAction::Lock)
 }
 
 /// What gives back every session lock.
@@ -53,6 +92,7 @@ pub(super) fn unlock_all() -> LockCall {
         mode: LockMode::Exclusive,
         xact: false,
         key: None,
+        whole: true,
     }
 }
 

@@ -2,24 +2,29 @@
 //!
 //! Owns the two sockets, the start-up phase and how one side's end is passed on to the other.
 
+mod pump;
+mod start;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::cycle::{Cycle, Output};
 use super::decode;
-use super::frame::{FrameError, Message, Startup, take_message, take_startup};
+use super::frame::Message;
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
 use super::need::{Need, NeedCell};
-use super::proxy::Upstream;
+use super::proxy::Route;
+use super::shape::{Lane, Shape, Shaping};
 use super::startups::Place;
+pub(super) use start::forward_cancel;
 
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
 /// would stop it.
@@ -32,7 +37,8 @@ pub struct Setup {
     pub id: ConnectionId,
     pub place: Option<Place>,
     pub client: TcpStream,
-    pub upstream: Upstream,
+    pub route: watch::Receiver<Route>,
+    pub shaping: Shaping,
     pub open: bool,
     pub events: mpsc::UnboundedSender<WireEvent>,
     pub commands: mpsc::UnboundedReceiver<Command>,
@@ -77,6 +83,16 @@ struct Task {
     sent: u64,
     /// Bytes that have gone to the client.
     taken: u64,
+    shaping: Shaping,
+    /// What is late from the client, and for it.
+    from_client: Lane,
+    for_client: Lane,
+    /// What has just come from the client and is to go on its lane.
+    arrived: BytesMut,
+    /// What is for the client and no longer late.
+    due: BytesMut,
+    /// Which of the run's servers it leads to.
+    server: usize,
 }
 
 /// Runs a connection to its end.
@@ -85,7 +101,8 @@ pub async fn run(setup: Setup) {
         id,
         place,
         client,
-        upstream,
+        mut route,
+        shaping,
         open,
         events,
         mut commands,
@@ -106,10 +123,16 @@ pub async fn run(setup: Setup) {
         out: Output::default(),
         sent: 0,
         taken: 0,
+        shaping,
+        from_client: Lane::default(),
+        for_client: Lane::default(),
+        arrived: BytesMut::new(),
+        due: BytesMut::new(),
+        server: 0,
     };
     task.tell(ConnectionEvent::Opened);
     let _ = client.set_nodelay(true);
-    task.serve(client, &upstream, &mut commands, &need).await;
+    task.serve(client, &mut route, &mut commands, &need).await;
     need.set(Need::Nothing);
     task.tell(ConnectionEvent::Finished);
 }
@@ -163,17 +186,26 @@ impl Task {
     async fn serve(
         &mut self,
         client: TcpStream,
-        upstream: &Upstream,
+        route: &mut watch::Receiver<Route>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         need: &NeedCell,
     ) {
         let mut client = split(client);
-        let Some(start) = self.start_up(&mut client, upstream).await else {
+        let Some(start) = self.start_up(&mut client, route).await else {
             return;
         };
         if let Some(place) = &self.place {
             place.turn().await;
         }
+        let Ok(upstream) = route
+            .wait_for(|route| route.current.is_some())
+            .await
+            .map(|route| route.current.clone())
+        else {
+            return;
+        };
+        let Some(upstream) = upstream else { return };
+        self.server = upstream.server;
         let connected = tokio::time::timeout(
             CONNECT_LIMIT,
             TcpStream::connect((upstream.host.as_str(), upstream.port)),
@@ -196,58 +228,14 @@ impl Task {
             }
         };
         let _ = server.set_nodelay(true);
+        if let Ok(own) = server.local_addr() {
+            self.tell(ConnectionEvent::Connected { port: own.port() });
+        }
         let mut server = split(server);
         self.out.to_server.extend_from_slice(&start);
         self.phase = Phase::Authenticating;
         self.pump_client(&mut client);
         self.shuttle(client, &mut server, commands, need).await;
-    }
-
-    /// Answers the start-up phase; the start-up message, or `None` when it came to nothing.
-    async fn start_up(
-        &mut self,
-        client: &mut Side<OwnedReadHalf>,
-        upstream: &Upstream,
-    ) -> Option<Bytes> {
-        loop {
-            match take_startup(&mut client.input) {
-                Ok(Some(Startup::SslRequest)) => {
-                    self.asked_for_tls = true;
-                    client.write.write_all(b"N").await.ok()?;
-                }
-                Ok(Some(Startup::GssRequest)) => client.write.write_all(b"N").await.ok()?,
-                Ok(Some(Startup::Cancel(pid, raw))) => {
-                    self.tell(ConnectionEvent::CancelRequested { pid });
-                    forward_cancel(upstream, &raw).await;
-                    return None;
-                }
-                Ok(Some(Startup::Start(raw))) => return Some(raw),
-                Ok(None) => {
-                    let result = client.read.read_buf(&mut client.input).await;
-                    self.activity.fetch_add(1, Ordering::Relaxed);
-                    if !matches!(result, Ok(1..)) {
-                        if self.asked_for_tls {
-                            self.tell(ConnectionEvent::TlsDemanded);
-                        }
-                        self.tell(ConnectionEvent::ClientClosed(cause(&result)));
-                        return None;
-                    }
-                }
-                Err(FrameError::DirectTls) => {
-                    self.tell(ConnectionEvent::TlsDemanded);
-                    return None;
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    let _ = client
-                        .write
-                        .write_all(&decode::error_response("FATAL", "08P01", &text))
-                        .await;
-                    self.tell(ConnectionEvent::ClientClosed(CloseCause::Protocol(text)));
-                    return None;
-                }
-            }
-        }
     }
 
     /// Moves bytes until both sides are closed.
@@ -258,13 +246,28 @@ impl Task {
         commands: &mut mpsc::UnboundedReceiver<Command>,
         need: &NeedCell,
     ) {
+        let mut shapes = self.shaping.watch();
+        // How the client's side ended, if that is still on a slow link.
+        let mut ended: Option<io::Result<usize>> = None;
         loop {
+            let shape = shapes.borrow_and_update().of(self.id.index);
+            self.move_lanes(&mut client, &shape);
+            if self.from_client.is_empty()
+                && !shape.cut
+                && let Some(result) = ended.take()
+            {
+                client.reading = false;
+                self.client_ended(&result, server);
+            }
             self.tell_all();
-            need.set(self.need(client.reading));
+            need.set(self.need(client.reading, &shape));
             let client_may_read = client.reading
+                && ended.is_none()
+                && !shape.cut
                 && self.out.to_server.len() < HIGH_WATER
+                && self.from_client.len() < HIGH_WATER
                 && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end());
-            let server_may_read = server.reading && self.out.to_client.len() < HIGH_WATER;
+            let server_may_read = server.reading && self.kept_for_client() < HIGH_WATER;
             if !client.reading
                 && self.out.to_server.is_empty()
                 && self.cycle.pending_bytes() == 0
@@ -274,25 +277,39 @@ impl Task {
                 server.writing = false;
                 let _ = server.write.shutdown().await;
             }
-            if !server.reading && self.out.to_client.is_empty() {
+            if !server.reading && self.kept_for_client() == 0 && !shape.cut {
                 let _ = client.write.shutdown().await;
                 if client.reading {
                     self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
                 }
                 return;
             }
+            let late = self.next_due().filter(|_| !shape.cut);
+            let at_once = shape.is_plain() && self.from_client.is_empty();
+            let arriving = if at_once {
+                &mut client.input
+            } else {
+                &mut self.arrived
+            };
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Release(handover)) => {
                         self.cycle.release(handover, &mut self.out);
                     }
+                    Some(Command::PassAnswer) => self.cycle.pass_answer(),
                     Some(Command::DropHeld) => self.cycle.drop_held(),
                     Some(Command::Reset) => {
                         self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
                         reset(client);
                         let _ = socket2::SockRef::from(server.read.as_ref())
                             .set_linger(Some(Duration::ZERO));
+                        return;
+                    }
+                    Some(Command::Close) => {
+                        self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
+                        let _ = client.write.shutdown().await;
+                        let _ = server.write.shutdown().await;
                         return;
                     }
                     Some(Command::CloseAfter(message)) => {
@@ -303,13 +320,14 @@ impl Task {
                     }
                     None => return,
                 },
-                result = client.read.read_buf(&mut client.input), if client_may_read => {
+                changed = shapes.changed() => if changed.is_err() { return },
+                () = until(late), if late.is_some() => {}
+                result = client.read.read_buf(arriving), if client_may_read => {
                     self.activity.fetch_add(1, Ordering::Relaxed);
-                    if matches!(result, Ok(1..)) {
+                    if !matches!(result, Ok(1..)) {
+                        ended = Some(result);
+                    } else if at_once {
                         self.pump_client(&mut client);
-                    } else {
-                        client.reading = false;
-                        self.client_ended(&result, server);
                     }
                 }
                 result = server.read.read_buf(&mut server.input), if server_may_read => {
@@ -338,22 +356,21 @@ impl Task {
                         }
                     }
                 }
-                result = client.write.write_buf(&mut self.out.to_client),
-                    if client.writing && !self.out.to_client.is_empty() =>
+                result = client.write.write_buf(&mut self.due),
+                    if client.writing && !shape.cut && !self.due.is_empty() =>
                 {
                     // It wakes the pod, now that there was room for it.
                     self.activity.fetch_add(1, Ordering::Relaxed);
                     match result {
                         Ok(bytes) => self.taken += bytes as u64,
-                        Err(_) => {
-                            client.writing = false;
-                            self.out.to_client.clear();
-                        }
+                        Err(_) => client.writing = false,
                     }
                 }
             }
             if !client.writing {
                 self.out.to_client.clear();
+                self.for_client = Lane::default();
+                self.due.clear();
             }
             if !server.writing {
                 self.out.to_server.clear();
@@ -361,10 +378,53 @@ impl Task {
         }
     }
 
+    /// Puts what has come on its lane, and takes off it what is due. Without a shape, and with
+    /// nothing late, bytes take no lane.
+    fn move_lanes(&mut self, client: &mut Side<OwnedReadHalf>, shape: &Shape) {
+        let now = Instant::now();
+        if shape.is_plain() && self.for_client.is_empty() {
+            if self.due.is_empty() {
+                std::mem::swap(&mut self.due, &mut self.out.to_client);
+            } else {
+                self.due.extend_from_slice(&self.out.to_client.split());
+            }
+        } else if !self.out.to_client.is_empty() {
+            let bytes = self.out.to_client.split().freeze();
+            self.for_client.push(bytes, shape, now);
+        }
+        if !self.arrived.is_empty() {
+            let bytes = self.arrived.split().freeze();
+            self.from_client.push(bytes, shape, now);
+        }
+        if shape.cut {
+            return;
+        }
+        while let Some(bytes) = self.for_client.pop(now, shape.is_plain()) {
+            self.due.extend_from_slice(&bytes);
+        }
+        while let Some(bytes) = self.from_client.pop(now, shape.is_plain()) {
+            client.input.extend_from_slice(&bytes);
+            self.pump_client(client);
+        }
+    }
+
+    /// How many bytes wait for the client, wherever.
+    fn kept_for_client(&self) -> usize {
+        self.out.to_client.len() + self.for_client.len() + self.due.len()
+    }
+
+    /// When the next byte that is late will be due.
+    fn next_due(&self) -> Option<Instant> {
+        let dues = [self.from_client.due(), self.for_client.due()];
+        dues.into_iter().flatten().min()
+    }
+
     /// What the step needs of the client. A client that says no more will not give it; its end is
     /// passed on.
-    fn need(&self, client_reads: bool) -> Need {
-        if self.out.to_client.len() >= HIGH_WATER {
+    fn need(&self, client_reads: bool, shape: &Shape) -> Need {
+        if !shape.cut && self.next_due().is_some() {
+            Need::Late
+        } else if self.kept_for_client() >= HIGH_WATER {
             Need::Reading { taken: self.taken }
         } else if !client_reads || !self.out.to_server.is_empty() {
             Need::Nothing
@@ -384,82 +444,12 @@ impl Task {
         }
         self.tell(ConnectionEvent::ClientClosed(why));
     }
-
-    fn pump_client(&mut self, client: &mut Side<OwnedReadHalf>) {
-        loop {
-            match take_message(&mut client.input) {
-                Ok(Some(message)) if self.phase == Phase::Ready => {
-                    self.cycle.client_message(message, &mut self.out);
-                }
-                // The server reads them only when it has started the session; so does the gate.
-                Ok(Some(message))
-                    if !matches!(message.tag, b'p' | b'X') || !self.early.is_empty() =>
-                {
-                    self.early.push(message);
-                }
-                Ok(Some(message)) => self.out.to_server.extend_from_slice(&message.raw),
-                Ok(None) => return,
-                Err(error) => {
-                    let text = error.to_string();
-                    self.out
-                        .to_client
-                        .extend_from_slice(&decode::error_response("FATAL", "08P01", &text));
-                    client.reading = false;
-                    self.tell(ConnectionEvent::ClientClosed(CloseCause::Protocol(text)));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn pump_server(&mut self, input: &mut BytesMut) -> Result<(), FrameError> {
-        while let Some(message) = take_message(input)? {
-            if self.phase == Phase::Ready {
-                self.cycle.server_message(&message, &mut self.out);
-                continue;
-            }
-            self.out.to_client.extend_from_slice(&message.raw);
-            match message.tag {
-                b'K' => {
-                    let body = message.body();
-                    self.pid = body
-                        .get(..4)
-                        .and_then(|bytes| bytes.try_into().ok())
-                        .map(i32::from_be_bytes);
-                }
-                b'E' => self
-                    .out
-                    .events
-                    .push(ConnectionEvent::ErrorOutsideStep(decode::error(
-                        message.body(),
-                    ))),
-                b'Z' => {
-                    self.phase = Phase::Ready;
-                    self.place = None;
-                    self.out
-                        .events
-                        .push(ConnectionEvent::Started { pid: self.pid });
-                    for message in std::mem::take(&mut self.early) {
-                        self.cycle.client_message(message, &mut self.out);
-                    }
-                }
-                _ => {}
-            }
-        }
-        // Events before bytes: the driver knows of an ending before the pod can react to it.
-        self.tell_all();
-        Ok(())
-    }
 }
 
-async fn forward_cancel(upstream: &Upstream, raw: &[u8]) {
-    let forward = async {
-        let mut stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await?;
-        stream.write_all(raw).await?;
-        // The server closes when it has sent the signal.
-        let mut rest = [0_u8; 16];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
-    let _ = tokio::time::timeout(CONNECT_LIMIT, forward).await;
+/// Until this time; for ever without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }

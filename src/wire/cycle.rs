@@ -213,6 +213,19 @@ impl Cycle {
         out.events.push(ConnectionEvent::Released { step });
     }
 
+    /// Lets the answer to the step under way pass as it comes. For a step of which nothing has been
+    /// answered yet.
+    pub fn pass_answer(&mut self) {
+        if let State::Running(running) = &mut self.state
+            && matches!(
+                running.handover,
+                Handover::DropAnswer | Handover::AnswerWith { .. }
+            )
+        {
+            running.handover = Handover::Forward;
+        }
+    }
+
     /// Forgets what is held, and what is pipelined behind it.
     pub fn drop_held(&mut self) {
         self.pending.clear();

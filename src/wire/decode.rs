@@ -157,6 +157,11 @@ pub fn error(mut body: Bytes) -> RawError {
     fields
 }
 
+/// Name and value of a ParameterStatus.
+pub fn parameter_status(mut body: Bytes) -> Option<(String, String)> {
+    Some((text(&mut body)?, text(&mut body)?))
+}
+
 /// The type oids of a RowDescription's columns.
 pub fn row_description(mut body: Bytes) -> Option<Vec<u32>> {
     let mut types = Vec::new();

@@ -33,7 +33,16 @@ pub enum ConnectionEvent {
     Started {
         /// Process id of BackendKeyData.
         pid: Option<i32>,
+        /// Which of the run's servers it leads to: the number in its upstream.
+        server: usize,
     },
+    /// Its way to the server is open, and nothing has been said on it yet.
+    Connected {
+        /// The port of our end, by which a pooler names its client.
+        port: u16,
+    },
+    /// Something happened on a connection that a pooler has opened to the server.
+    ServerSide(ServerSide),
     /// The pod will not go on without TLS.
     TlsDemanded,
     /// It was a cancel request for this backend; it has been forwarded.
@@ -67,6 +76,43 @@ pub enum ConnectionEvent {
     /// The server's side is closed.
     ServerClosed(CloseCause),
     /// Both sides are closed; the last event of a connection.
+    Finished,
+}
+
+/// What happened on a connection that a pooler has opened to the server. Told before what it
+/// brings about can show on the pooler's client's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerSide {
+    /// The server has let the pooler in: the backend's process id.
+    Started {
+        /// Process id of BackendKeyData.
+        pid: i32,
+        /// Which of the run's servers it leads to: the number in its upstream.
+        server: usize,
+    },
+    /// Its `application_name` from now on: as the pooler set it, or as the server reports it.
+    Named {
+        /// The name.
+        name: String,
+        /// Whether the pooler set it, on handing the connection to a client.
+        by_pooler: bool,
+    },
+    /// The server's report of a name that the pooler has set, perhaps cut. From then on the pooler uses
+    /// this one for the client.
+    Reported {
+        /// The name.
+        name: String,
+    },
+    /// A request of a client has reached it.
+    Serves,
+    /// It is ready for its next request; transaction status.
+    Ready {
+        /// `I`, `T` or `E`.
+        status: u8,
+    },
+    /// The server's side is closed.
+    ServerClosed,
+    /// Both sides are closed: the pooler knows of it.
     Finished,
 }
 
@@ -153,8 +199,12 @@ pub enum Handover {
 pub(super) enum Command {
     /// Let the held step go.
     Release(Handover),
+    /// Let the answer to the step that was let go pass to the pod, whatever was said before.
+    PassAnswer,
     /// Reset both sides (RST).
     Reset,
+    /// Close both sides (FIN).
+    Close,
     /// Close both sides (FIN), after sending the pod this message.
     CloseAfter(Bytes),
     /// Forget what is held: the server never sees it.

@@ -1,8 +1,10 @@
 //! THE WAY IN: framing, the proxy of a pod, and the gate.
 //!
 //! Owns every byte between a pod and the server, and offers the primitives `release`,
-//! `drop-answer`, `answer-with`, `replace` and `reset`. Knows no fault and no SQL: a step is text
-//! and parameters here, and what it means is for others to say.
+//! `drop-answer`, `answer-with`, `replace`, `reset` and `close`, and the shape of a link: cut,
+//! delayed, throttled. Behind a pooler it watches the pooler's own
+//! connections to the server, too. Knows no fault and no SQL: a step is text and parameters here, and
+//! what it means is for others to say.
 
 mod burst;
 mod connection;
@@ -11,13 +13,17 @@ mod decode;
 mod frame;
 mod gate;
 mod need;
+mod pooled;
 mod proxy;
+mod shape;
 mod startups;
 
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
 pub use gate::{
-    Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, StatementText,
-    StepText, WireEvent,
+    Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, ServerSide,
+    StatementText, StepText, WireEvent,
 };
 pub use need::Need;
+pub use pooled::{POOLER, Tap};
 pub use proxy::{Proxy, Upstream, WireError};
+pub use shape::Shape;

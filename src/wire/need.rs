@@ -20,6 +20,8 @@ pub enum Need {
     },
     /// Its next message: all that it has sent is answered, and its Sync is still to come.
     Message,
+    /// Nothing: bytes from it or for it are on a slow link.
+    Late,
     /// That it reads on: what waits for it is as much as the proxy takes.
     Reading {
         /// How many bytes the connection has sent to the client so far.

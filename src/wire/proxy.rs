@@ -9,22 +9,46 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::connection::{self, Setup};
 use super::gate::{Command, ConnectionId, Handover, WireEvent};
 use super::need::{Need, NeedCell};
+use super::shape::{Shape, Shaping};
 use super::startups::Startups;
 use crate::history::{ConnectionName, PodName};
 
-/// Where the server listens.
-#[derive(Debug, Clone)]
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Host name or address.
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Its number among the run's servers: 0 is the first primary.
+    pub server: usize,
+}
+
+/// Where new connections go, and where old ones may have gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Route {
+    /// Where new connections go; `None`: nowhere at the moment, they wait.
+    pub current: Option<Upstream>,
+    /// Every server so far. (A cancel request names a process, not a server.)
+    pub known: Vec<Upstream>,
+}
+
+impl Route {
+    /// Leads what comes from now on to this server or, without, nowhere.
+    pub(super) fn lead_to(&mut self, upstream: Option<Upstream>) {
+        if let Some(upstream) = &upstream
+            && !self.known.contains(upstream)
+        {
+            self.known.push(upstream.clone());
+        }
+        self.current = upstream;
+    }
 }
 
 /// The proxy could not do its work.
@@ -58,6 +82,8 @@ pub struct Proxy {
     port: u16,
     connections: Connections,
     listener: JoinHandle<()>,
+    route: watch::Sender<Route>,
+    shaping: Shaping,
 }
 
 impl Proxy {
@@ -83,6 +109,12 @@ impl Proxy {
         let connections: Connections = Arc::default();
         let known = Arc::clone(&connections);
         let pod = pod.clone();
+        let (route, way) = watch::channel(Route {
+            current: Some(upstream.clone()),
+            known: vec![upstream],
+        });
+        let shaping = Shaping::default();
+        let shapes = shaping.clone();
         let accepting = tokio::spawn(async move {
             let mut index = 0;
             let startups = Startups::default();
@@ -114,7 +146,8 @@ impl Proxy {
                     place: (!open).then(|| startups.enter(id.index)),
                     id,
                     client,
-                    upstream: upstream.clone(),
+                    route: way.clone(),
+                    shaping: shapes.clone(),
                     open,
                     events: events.clone(),
                     commands: receiver,
@@ -127,7 +160,27 @@ impl Proxy {
             port,
             connections,
             listener: accepting,
+            route,
+            shaping,
         })
+    }
+
+    /// Sends new connections to this server from now on or, without, lets them wait. Those that
+    /// are there stay where they are.
+    pub fn route(&self, upstream: Option<Upstream>) {
+        self.route.send_modify(|route| route.lead_to(upstream));
+    }
+
+    /// Changes how bytes pass between the pod and the proxy: on one connection or, without, on
+    /// all, those to come included.
+    pub fn shape(&self, id: Option<&ConnectionId>, change: impl Fn(&mut Shape)) {
+        self.shaping.change(id.map(|id| id.index), change);
+    }
+
+    /// How bytes pass on this connection.
+    #[must_use]
+    pub fn shape_of(&self, id: &ConnectionId) -> Shape {
+        self.shaping.of(id.index)
     }
 
     /// The port that the pod is told to connect to.
@@ -144,12 +197,29 @@ impl Proxy {
         self.tell(id, Command::Release(handover))
     }
 
+    /// Lets the answer to the step under way pass to the pod as it comes, if it was to be dropped
+    /// or replaced.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn pass_answer(&self, id: &ConnectionId) -> Result<(), WireError> {
+        self.tell(id, Command::PassAnswer)
+    }
+
     /// Resets the connection (RST) towards pod and server.
     ///
     /// # Errors
     /// When the connection has ended.
     pub fn reset(&self, id: &ConnectionId) -> Result<(), WireError> {
         self.tell(id, Command::Reset)
+    }
+
+    /// Closes the connection (FIN) towards pod and server.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn close(&self, id: &ConnectionId) -> Result<(), WireError> {
+        self.tell(id, Command::Close)
     }
 
     /// Sends the pod this message and closes the connection on both sides.

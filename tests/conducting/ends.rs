@@ -143,7 +143,12 @@ async fn a_pod_that_ignores_sigterm_works_on_through_its_grace_and_is_killed_aft
          ]",
     )
     .await;
-    the_fault_fired(&outcome);
+    // The kill is told as the fault that it is.
+    let told: Vec<_> = support::faults(&outcome.lines)
+        .into_iter()
+        .map(|fault| (fault.name.as_str(), fault.fired))
+        .collect();
+    assert_eq!(told, [("terminate", true), ("kill", true)]);
     assert_eq!(exit_of(&outcome.lines, "a"), -9);
     assert_eq!(support::rows(&outcome, "t"), 4);
 }

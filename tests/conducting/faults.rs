@@ -1,17 +1,21 @@
 //! Faults at their points, with what pod and server have of it.
 
-use lockproof::history::OutputStream;
+use lockproof::history::{Event, OutputStream};
+use lockproof::invariant::Judgement;
 
 use crate::support::{
-    self, Client, exit_of, in_order, play, printed, rows, the_fault_fired, trace,
+    self, Client, exit_of, in_order, play, play_all, printed, rows, the_fault_fired, trace,
 };
 
 const TABLE: &str = "create table t (id serial primary key, x text)";
 
-/// The tool's writer under one fault before, in doubt at, or after its second write.
-async fn writer_under(fault: &str, point: &str) -> lockproof::search::Outcome {
-    let scenario = format!(
-        "[subject]
+const POINTS: [&str; 3] = ["before", "in-doubt", "after"];
+
+/// The tool's writer under one fault before, in doubt at, and after its second write.
+async fn writer_under(fault: &str) -> Vec<lockproof::search::Outcome> {
+    let scenario = |point: &str| {
+        format!(
+            "[subject]
          command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"writer\"]
          [schedule]
          turns = [
@@ -19,10 +23,13 @@ async fn writer_under(fault: &str, point: &str) -> lockproof::search::Outcome {
            {{ fault = {{ {fault} = {{ pod = \"a\", point = \"{point}\" }} }} }},
            {{ run = \"a\" }},
          ]"
-    );
-    let outcome = play(TABLE, &scenario).await;
-    the_fault_fired(&outcome);
-    outcome
+        )
+    };
+    let outcomes = play_all(TABLE, &POINTS.map(scenario)).await;
+    for outcome in &outcomes {
+        the_fault_fired(outcome);
+    }
+    outcomes
 }
 
 /// What pod a knows to be done, and how many rows it has in the table (pod b has its three).
@@ -42,13 +49,14 @@ async fn a_kill_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kno
     if !Client::Psycopg.wanted() {
         return;
     }
-    for (point, known, done) in [
-        ("before", vec!["wrote 1"], 1),
-        ("in-doubt", vec!["wrote 1"], 2),
-        ("after", vec!["wrote 1", "wrote 2"], 2),
-    ] {
-        let outcome = writer_under("kill", point).await;
-        assert_eq!(known_and_done(&outcome), (words(&known), done), "{point}");
+    let wanted = [
+        (vec!["wrote 1"], 1),
+        (vec!["wrote 1"], 2),
+        (vec!["wrote 1", "wrote 2"], 2),
+    ];
+    let outcomes = writer_under("kill").await;
+    for ((outcome, point), (known, done)) in outcomes.iter().zip(POINTS).zip(wanted) {
+        assert_eq!(known_and_done(outcome), (words(&known), done), "{point}");
         assert_eq!(exit_of(&outcome.lines, "a"), -9);
     }
 }
@@ -58,14 +66,144 @@ async fn a_reset_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kn
     if !Client::Psycopg.wanted() {
         return;
     }
-    for (point, known, done) in [
-        ("before", vec!["wrote 1", "lost 2 True"], 1),
-        ("in-doubt", vec!["wrote 1", "lost 2 True"], 2),
-        ("after", vec!["wrote 1", "wrote 2", "lost 3 True"], 2),
-    ] {
-        let outcome = writer_under("reset", point).await;
-        assert_eq!(known_and_done(&outcome), (words(&known), done), "{point}");
+    let wanted = [
+        (vec!["wrote 1", "lost 2 True"], 1),
+        (vec!["wrote 1", "lost 2 True"], 2),
+        (vec!["wrote 1", "wrote 2", "lost 3 True"], 2),
+    ];
+    let outcomes = writer_under("reset").await;
+    for ((outcome, point), (known, done)) in outcomes.iter().zip(POINTS).zip(wanted) {
+        assert_eq!(known_and_done(outcome), (words(&known), done), "{point}");
         assert_eq!(exit_of(&outcome.lines, "a"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_drop_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let wanted = [
+        (vec!["wrote 1", "lost 2 True"], 1),
+        (vec!["wrote 1", "lost 2 True"], 2),
+        (vec!["wrote 1", "wrote 2", "lost 3 True"], 2),
+    ];
+    let outcomes = writer_under("drop").await;
+    for ((outcome, point), (known, done)) in outcomes.iter().zip(POINTS).zip(wanted) {
+        assert_eq!(known_and_done(outcome), (words(&known), done), "{point}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_and_a_cut_link_keep_an_answer_back_until_they_are_undone() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    // Undone when the schedule is over, so that a hears of everything in the end.
+    for fault in ["pause", "blackhole"] {
+        for (outcome, point) in writer_under(fault).await.iter().zip(POINTS) {
+            let known = words(&["wrote 1", "wrote 2", "wrote 3"]);
+            assert_eq!(known_and_done(outcome), (known, 3), "{fault} {point}");
+            assert_eq!(exit_of(&outcome.lines, "a"), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_late_or_narrow_changes_when_and_not_what() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let plain = "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"writer\"]
+         [schedule]
+         turns = [ FAULT { run = \"a\" }, { run = \"b\" } ]";
+    let texts = [
+        "",
+        "{ fault = { delay = { pod = \"a\", by = \"7ms\" } } },",
+        "{ fault = { throttle = { pod = \"a\", bytes_per_second = 20000 } } },",
+    ]
+    .map(|fault| plain.replace("FAULT", fault));
+    let outcomes = play_all(TABLE, &texts).await;
+    for with in &outcomes[1..] {
+        the_fault_fired(with);
+        assert_eq!(trace(with), trace(&outcomes[0]));
+        assert_eq!(exit_of(&with.lines, "a"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_a_pod_that_has_ended_does_not_fire_and_says_so() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let faults = [
+        "kill = { pod = \"a\" }",
+        "pause = { pod = \"a\" }",
+        "drop = { pod = \"a\", every = true }",
+        "resume = { pod = \"b\" }",
+        "heal = { pod = \"b\" }",
+        "blackhole = { pod = \"a\" }",
+        "delay = { pod = \"a\", by = \"1ms\" }",
+    ];
+    let texts = faults.map(|fault| {
+        format!(
+            "[subject]
+             command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"writer\"]
+             [schedule]
+             turns = [ {{ run = \"a\" }}, {{ fault = {{ {fault} }} }} ]"
+        )
+    });
+    for (outcome, fault) in play_all(TABLE, &texts).await.iter().zip(faults) {
+        let guard = outcome
+            .verdict
+            .guards
+            .iter()
+            .find(|one| one.name == "faults-fired");
+        let guard = guard.unwrap();
+        assert!(!guard.met, "{fault}");
+        assert!(guard.why.contains("did not fire: "), "{}", guard.why);
+        assert_eq!(
+            outcome.verdict.judgement,
+            Judgement::Inconclusive,
+            "{fault}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_session_of_a_pod_is_hit_at_once() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let faults = ["reset", "drop", "terminate-backend"];
+    let scenario = |fault: &str| {
+        format!(
+            "[subject]
+             command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"feed\"]
+             [schedule]
+             turns = [
+               {{ run = \"a\", until = {{ before = \"insert into u\" }} }},
+               {{ fault = {{ {fault} = {{ pod = \"a\", every = true }} }} }},
+             ]"
+        )
+    };
+    let tables = "create table t (id int, x text); create table u (x text)";
+    for (outcome, fault) in play_all(tables, &faults.map(scenario))
+        .await
+        .iter()
+        .zip(faults)
+    {
+        let hit: Vec<String> = outcome
+            .lines
+            .iter()
+            .filter_map(|line| match &line.event {
+                Event::Fault(fault) if fault.fired => Some(fault.connection.clone()?.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(hit, ["a.0", "a.1"], "{fault}");
+        assert_ne!(exit_of(&outcome.lines, "a"), 0);
     }
 }
 
@@ -74,30 +212,15 @@ async fn a_terminated_backend_takes_the_session_before_in_doubt_and_after_a_step
     if !Client::Psycopg.wanted() {
         return;
     }
-    for (point, known, done) in [
-        ("before", vec!["wrote 1", "lost 2 True"], 1),
-        ("in-doubt", vec!["wrote 1", "lost 2 True"], 2),
-        ("after", vec!["wrote 1", "wrote 2", "lost 3 True"], 2),
-    ] {
-        let outcome = writer_under("terminate-backend", point).await;
-        assert_eq!(known_and_done(&outcome), (words(&known), done), "{point}");
+    let wanted = [
+        (vec!["wrote 1", "lost 2 True"], 1),
+        (vec!["wrote 1", "lost 2 True"], 2),
+        (vec!["wrote 1", "wrote 2", "lost 3 True"], 2),
+    ];
+    let outcomes = writer_under("terminate-backend").await;
+    for ((outcome, point), (known, done)) in outcomes.iter().zip(POINTS).zip(wanted) {
+        assert_eq!(known_and_done(outcome), (words(&known), done), "{point}");
     }
-}
-
-async fn transaction_under(point: &str) -> lockproof::search::Outcome {
-    let scenario = format!(
-        "[subject]
-         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"transaction\"]
-         [schedule]
-         turns = [
-           {{ run = \"a\", until = {{ before = \"insert\", nth = 2 }} }},
-           {{ fault = {{ error = {{ pod = \"a\", sqlstate = \"40001\", point = \"{point}\" }} }} }},
-           {{ run = \"a\" }},
-         ]"
-    );
-    let outcome = play(TABLE, &scenario).await;
-    the_fault_fired(&outcome);
-    outcome
 }
 
 #[tokio::test]
@@ -105,14 +228,31 @@ async fn an_error_inside_a_transaction_aborts_it_as_a_real_one_would() {
     if !Client::Psycopg.wanted() {
         return;
     }
-    for point in ["before", "in-doubt"] {
-        let outcome = transaction_under(point).await;
+    let points = ["before", "in-doubt"];
+    let scenario = |point: &str| {
+        format!(
+            "[subject]
+         command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"transaction\"]
+         [schedule]
+         turns = [
+           {{ run = \"a\", until = {{ before = \"insert\", nth = 2 }} }},
+           {{ fault = {{ error = {{ pod = \"a\", sqlstate = \"40001\", point = \"{point}\" }} }} }},
+           {{ run = \"a\" }},
+         ]"
+        )
+    };
+    for (outcome, point) in play_all(TABLE, &points.map(scenario))
+        .await
+        .iter()
+        .zip(points)
+    {
+        the_fault_fired(outcome);
         assert_eq!(
             printed(&outcome.lines, "a", OutputStream::Stdout),
             ["error 40001 INERROR", "then 25P02", "rolled back IDLE"],
             "{point}"
         );
-        assert_eq!(rows(&outcome, "t"), 0);
+        assert_eq!(rows(outcome, "t"), 0);
     }
 }
 

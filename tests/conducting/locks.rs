@@ -59,7 +59,7 @@ async fn a_deadlock_on_row_locks_has_the_same_victim_and_the_same_trace_every_ti
            {{ run = \"a\" }},
          ]"
     );
-    let outcomes = play_times(ROWS, &scenario, 20).await;
+    let outcomes = play_times(ROWS, &scenario, support::repeats()).await;
     for outcome in &outcomes {
         let trace = trace(outcome);
         in_order(
@@ -110,7 +110,7 @@ async fn a_deadlock_on_advisory_locks_has_the_same_victim_and_the_same_trace_eve
            {{ run = \"a\" }},
          ]"
     );
-    let outcomes = play_times("", &scenario, 20).await;
+    let outcomes = play_times("", &scenario, support::repeats()).await;
     for outcome in &outcomes {
         in_order(
             &trace(outcome),
@@ -235,7 +235,7 @@ async fn steps_that_complete_at_once_are_written_in_the_order_of_pod_names() {
            {{ run = \"a\" }},
          ]"
     );
-    let outcomes = play_times("", &scenario, 10).await;
+    let outcomes = play_times("", &scenario, support::repeats()).await;
     let trace = trace(&outcomes[0]);
     let granted = |pod: &str| {
         place(
@@ -267,7 +267,7 @@ async fn a_client_that_leaves_at_once_does_not_change_the_order_in_which_endings
            {{ run = \"a\" }},
          ]"
     );
-    let outcomes = play_times("", &scenario, 20).await;
+    let outcomes = play_times("", &scenario, support::repeats()).await;
     for outcome in &outcomes {
         let trace = trace(outcome);
         let granted: Vec<&str> = trace
@@ -296,7 +296,7 @@ async fn a_step_that_the_end_of_a_session_lets_go_is_written_before_what_its_pod
            {{ run = \"a\" }},
          ]"
     );
-    let outcomes = play_times("", &scenario, 10).await;
+    let outcomes = play_times("", &scenario, support::repeats()).await;
     for outcome in &outcomes {
         let trace = trace(outcome);
         let granted = place(&trace, "b.0 done SELECT 1 select pg_advisory_lock");
@@ -322,7 +322,7 @@ async fn a_polling_try_lock_makes_way_and_the_run_ends() {
            { run = \"a\", until = { after = \"select pg_try_advisory_lock\" } },
            { run = \"b\" },
          ]",
-        10,
+        support::repeats(),
     )
     .await;
     for outcome in &outcomes {

@@ -18,7 +18,7 @@ async fn a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends(
          time_limit = \"20s\"
          [pods]
          count = 1",
-        10,
+        support::repeats().min(2),
     )
     .await;
     for outcome in &outcomes {
@@ -50,7 +50,7 @@ async fn a_copy_in_that_waits_for_another_connection_of_the_same_pod_needs_its_p
          time_limit = \"20s\"
          [pods]
          count = 1",
-        10,
+        support::repeats(),
     )
     .await;
     for outcome in &outcomes {
@@ -85,7 +85,7 @@ async fn a_copy_in_that_was_blocked_ends_before_the_next_step_whatever_its_pod_s
            { run = \"b\", until = { blocked = true } },
            { run = \"a\" },
          ]",
-        10,
+        support::repeats(),
     )
     .await;
     for outcome in &outcomes {
@@ -120,7 +120,7 @@ async fn a_pool_with_two_requests_at_once_gives_the_same_trace_each_time() {
            { run = \"b\", until = { after = \"insert into u\", nth = 2 } },
            { run = \"a\", until = { steps = 2 } },
          ]",
-        10,
+        support::repeats(),
     )
     .await;
     for outcome in &outcomes {
@@ -155,7 +155,7 @@ async fn connections_that_are_opened_in_parallel_give_the_same_trace_each_time()
          command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"parallel\"]
          [schedule]
          turns = [{ run = \"a\", until = { steps = 5 } }, { run = \"b\", until = { steps = 7 } }]",
-        10,
+        support::repeats(),
     )
     .await;
     for outcome in &outcomes {

@@ -36,6 +36,7 @@ fn a_shell_script_that_pays_twice_is_found() {
 }
 
 #[test]
+#[ignore = "long: .ci/long runs it"]
 fn a_python_import_that_gives_its_lock_back_too_soon_is_found() {
     if !Client::Psycopg.wanted() {
         return;
@@ -45,6 +46,7 @@ fn a_python_import_that_gives_its_lock_back_too_soon_is_found() {
 }
 
 #[test]
+#[ignore = "long: .ci/long runs it"]
 fn a_node_program_that_counts_before_its_lock_is_found() {
     if !Client::NodePg.wanted() {
         return;

@@ -52,6 +52,7 @@ fn the_reduction_leaves_schedules_out_and_loses_no_failure() {
 }
 
 #[test]
+#[ignore = "long: .ci/long runs it"]
 fn a_sweep_does_each_fault_at_each_step_and_point() {
     let yard = Yard::new();
     // The transaction gives the lock back, whatever becomes of its session.
@@ -112,6 +113,7 @@ fn random_schedules_find_what_has_no_lock_and_claim_a_bound_where_nothing_failed
 }
 
 #[test]
+#[ignore = "long: .ci/long runs it"]
 fn what_a_random_stagger_hits_by_chance_is_kept() {
     let yard = Yard::new();
     let (found, code) = yard.explore(

@@ -95,3 +95,28 @@ fn clean_removes_a_container_whose_owner_is_dead() {
         Vec::is_empty,
     );
 }
+
+#[test]
+fn clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment() {
+    if !containers_work() {
+        return;
+    }
+    let docker = |arguments: &[&str]| {
+        let output = Command::new("docker").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let image = docker(&["images", "lockproof/postgres", "--format", "{{.ID}}"]);
+    let image = image.lines().next().unwrap();
+    let machine = machine();
+    let id = docker(&[
+        "create",
+        "--label=lockproof.instance=/nowhere/lockproof-0/own-x/y",
+        "--label=lockproof.boot=another",
+        image,
+    ]);
+    let (code, text) = lockproof(&["clean"], machine.path(), &[]);
+    docker(&["rm", "--force", "--volumes", &id]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("it runs, or did a moment ago"), "{text}");
+}

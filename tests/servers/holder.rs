@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use lockproof::server::{Guardian, Server};
+use lockproof::server::{Guardian, Server, Shutdown, Standby};
 use serde::{Deserialize, Serialize};
 
 use crate::looks::{options, runtime};
@@ -23,6 +23,7 @@ pub(crate) struct Said {
     pub(crate) log: bool,
     pub(crate) database: String,
     pub(crate) pod: u32,
+    pub(crate) standbys: Vec<String>,
     pub(crate) error: Option<String>,
 }
 
@@ -45,9 +46,16 @@ fn holder() {
             log: false,
             database: String::new(),
             pod: 0,
+            standbys: Vec::new(),
             error: None,
         };
-        let server = match Server::acquire(&options(&choice)).await {
+        let fate = std::env::var("LOCKPROOF_TEST_FATE").unwrap_or_default();
+        let had = if fate.is_empty() {
+            Server::acquire(&options(&choice)).await
+        } else {
+            Server::own(&options(&choice)).await
+        };
+        let server = match had {
             Ok(server) => server,
             Err(error) => {
                 return said(&Said {
@@ -65,18 +73,38 @@ fn holder() {
             .spawn()
             .unwrap();
         let address = server.address();
+        let mut standbys: Vec<Standby> = Vec::new();
+        for word in fate.split(' ').filter(|word| !word.ends_with("-forever")) {
+            meets(&server, &mut standbys, word).await;
+        }
         said(&Said {
             guardian: guardian.pid(),
             kind: server.facts().kind.clone(),
             version: server.facts().version.clone(),
             description: server.facts().description.clone(),
             port: address.port,
-            url: address.url(&address.maintenance, &address.host, address.port),
+            url: url(address),
             log: server.log_readable(),
             database: database.name.clone(),
             pod: pod.id(),
+            standbys: standbys
+                .iter()
+                .map(|standby| url(standby.address()))
+                .collect(),
             ..nothing
         });
+        loop {
+            match fate.rsplit(' ').next() {
+                Some("restart-forever") => {
+                    server.stop_by(Shutdown::Crash).await.unwrap();
+                    server.start_again().await.unwrap();
+                }
+                Some("standby-forever") => {
+                    server.add_standby().await.unwrap().remove().await.unwrap();
+                }
+                _ => break,
+            }
+        }
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).unwrap();
         match line.trim() {
@@ -91,6 +119,24 @@ fn holder() {
             }
         }
     });
+}
+
+fn url(address: &lockproof::server::Address) -> String {
+    address.url(&address.maintenance, &address.host, address.port)
+}
+
+/// What becomes of a holder's own server before it says that it has it.
+async fn meets(server: &Server, standbys: &mut Vec<Standby>, word: &str) {
+    match word {
+        "" | "own" => {}
+        "standby" => standbys.push(server.add_standby().await.unwrap()),
+        "promote" => drop(standbys[0].promote().await.unwrap()),
+        "crash" => drop(server.stop_by(Shutdown::Crash).await.unwrap()),
+        "stop" => drop(server.stop_by(Shutdown::Fast).await.unwrap()),
+        "start" => drop(server.start_again().await.unwrap()),
+        "pause" => drop(server.pause().await.unwrap()),
+        _ => panic!("no such fate: {word}"),
+    }
 }
 
 pub(crate) struct Holder {

@@ -31,7 +31,7 @@ pub(crate) fn becomes<T: std::fmt::Debug>(
             return;
         }
         assert!(
-            start.elapsed() < Duration::from_secs(15),
+            start.elapsed() < Duration::from_secs(60),
             "{what}: saw {seen:?}"
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -76,11 +76,17 @@ pub(crate) fn databases(url: &str) -> Vec<String> {
 }
 
 pub(crate) fn answers(url: &str) -> bool {
-    runtime().block_on(async {
-        tokio_postgres::connect(url, tokio_postgres::NoTls)
-            .await
-            .is_ok()
-    })
+    let look = || {
+        runtime().block_on(async {
+            let answer = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
+            // Shown when the test fails.
+            answer
+                .inspect_err(|why| println!("no answer: {why:?}"))
+                .is_ok()
+        })
+    };
+    // Whoever asks may be on a runtime already.
+    std::thread::scope(|scope| scope.spawn(look).join().unwrap())
 }
 
 /// The `server.json` of the only server of a machine.

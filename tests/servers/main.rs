@@ -4,10 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod abandoned;
 mod choosing;
 mod cleaning;
 mod ends;
 mod holder;
 mod kinds;
 mod looks;
+mod outages;
 mod sharing;
+mod standbys;

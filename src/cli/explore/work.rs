@@ -18,10 +18,10 @@ use crate::history::{Line, PodName};
 use crate::invariant::Judgement;
 use crate::report::{ExploreJson, count, wrap};
 use crate::scenario::Scenario;
-use crate::schedule::FaultKind;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep, Tally, claim,
+    Hazards, Kind, Limited, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep,
+    Swept, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, SearchOptions, Stage, Trial, default_jobs, explore,
@@ -35,12 +35,23 @@ const RANDOM_TURNS: usize = 8;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A search in progress.
-pub(super) struct Work<'a> {
+pub(in crate::cli) struct Work<'a> {
     pub arguments: &'a ExploreArguments,
     pub talk: Talk,
     pub scenario: &'a Scenario,
     pub shard: Shard,
     pub out: &'a Path,
+    /// The most schedules, if not all that the strategy has.
+    pub most: Option<u64>,
+}
+
+/// What a search came to.
+pub(in crate::cli) struct Searched {
+    pub exploration: Exploration,
+    pub kept: Vec<Kept>,
+    pub claim: String,
+    pub promise: Option<String>,
+    pub kind: Kind,
 }
 
 impl Work<'_> {
@@ -55,15 +66,50 @@ impl Work<'_> {
             Ok(Stage::build(&server, &job).await?)
         })
         .await?;
-        let mut trial = unless_cancelled(cancel.clone(), async {
+        let trial = unless_cancelled(cancel.clone(), async {
             Ok(Trial::prepare(&stage, self.scenario, &job, None).await?)
         })
         .await?;
+        self.tell_subject(&trial)?;
+        let searched = self.search(&trial, cancel)?;
+        let locks = !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some();
+        drop(trial);
+        stage.strike().await?;
+        let result = Told {
+            exploration: searched.exploration,
+            kept: searched.kept,
+            claim: searched.claim,
+            promise: searched.promise,
+            kind: searched.kind,
+            settings: settings(self.arguments),
+            pods: self.scenario.pods.count,
+            shard: self.shard,
+            seed: self.draws().then_some(self.arguments.seed),
+            server: server.facts().clone(),
+            subject: job.text.clone(),
+            jobs: self.jobs(),
+            locks,
+        };
+        tell(&result, talk, self.out);
+        Ok(result.document())
+    }
+
+    /// Searches with the strategy of the arguments, and keeps what fails. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the strategy has nothing to run, or the harness cannot do its work.
+    pub fn search(
+        &self,
+        trial: &Trial<'_>,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<Searched, Failure> {
+        let talk = self.talk;
+        let mut trial = trial.clone();
         if self.arguments.strategy != StrategyName::Hazards && !self.reduces() {
             trial = trial.lean();
         }
-        self.tell_subject(&trial)?;
-        let mut strategy = self.strategy(&trial)?;
+        let trial = &trial;
+        let mut strategy = self.strategy(trial)?;
         let catalog = trial.measured().catalog.clone();
         let rules = trial.rules().clone();
         // What a step touched is asked of one run at a time, and only by strategies that reduce.
@@ -94,7 +140,7 @@ impl Work<'_> {
         talk.say("");
         let hazards = self.arguments.strategy == StrategyName::Hazards;
         let mut told = std::time::Instant::now();
-        let mut exploration = explore(&trial, &mut *strategy, touched, &options, |progress| {
+        let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress.judgement)),
@@ -121,37 +167,27 @@ impl Work<'_> {
         let promise = strategy
             .promise()
             .filter(|_| exploration.violations == 0 && exploration.schedules > 0);
-        let kept = self.keep(&trial, &exploration, cancel.clone())?;
+        let kept = self.keep(trial, &exploration, cancel.clone())?;
         // It may have come while a failure was made small.
         exploration.interrupted |= *cancel.borrow();
-        let locks = !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some();
-        drop(trial);
-        stage.strike().await?;
-        let result = Told {
+        Ok(Searched {
             exploration,
             kept,
             claim,
             promise,
             kind: strategy.kind(),
-            settings: settings(self.arguments),
-            pods: self.scenario.pods.count,
-            shard: self.shard,
-            seed: self.draws().then_some(self.arguments.seed),
-            server: server.facts().clone(),
-            subject: job.text.clone(),
-            jobs: self.jobs(),
-            locks,
-        };
-        tell(&result, talk, self.out);
-        Ok(result.document())
+        })
     }
 
     fn jobs(&self) -> usize {
+        if self.scenario.needs_own_server() {
+            return 1;
+        }
         self.arguments.jobs.map_or_else(default_jobs, usize::from)
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
-    fn tell_subject(&self, trial: &Trial<'_>) -> Result<(), Failure> {
+    pub fn tell_subject(&self, trial: &Trial<'_>) -> Result<(), Failure> {
         let measured = trial.measured();
         let baseline = &measured.baseline;
         if trial.rules().protect.is_empty() {
@@ -205,7 +241,8 @@ impl Work<'_> {
         let pods = trial.pods();
         let steps = trial.measured().baseline.steps;
         let all_steps = u64::from(steps) * pods as u64;
-        Ok(match arguments.strategy {
+        let permitted = &self.scenario.search.faults;
+        let strategy: Box<dyn Strategy> = match arguments.strategy {
             StrategyName::Hazards => Box::new(self.hazards(trial)),
             StrategyName::Preemptions => Box::new(Preemptions::new(
                 pods,
@@ -220,7 +257,13 @@ impl Work<'_> {
                 arguments.schedules,
                 arguments.seed,
             )),
-            StrategyName::Sweep => Box::new(Sweep::new(sweep_kinds(), steps)),
+            StrategyName::Sweep => {
+                let sweep = Sweep::new(Swept::permitted(Swept::usual(), permitted), steps);
+                Box::new(match self.most {
+                    Some(most) => sweep.at_most(most),
+                    None => sweep,
+                })
+            }
             StrategyName::Overlap => {
                 let pairs = self.hazards(trial).pairs();
                 if pairs.is_empty() {
@@ -242,14 +285,21 @@ impl Work<'_> {
                     arguments.seed,
                 ))
             }
-            StrategyName::Random => Box::new(Random::new(
-                pods,
-                RANDOM_TURNS,
-                steps,
-                !arguments.no_faults,
-                arguments.schedules,
-                arguments.seed,
-            )),
+            StrategyName::Random => Box::new(
+                Random::new(
+                    pods,
+                    RANDOM_TURNS,
+                    steps,
+                    !arguments.no_faults,
+                    arguments.schedules,
+                    arguments.seed,
+                )
+                .permitting(permitted.clone()),
+            ),
+        };
+        Ok(match self.most {
+            Some(most) => Box::new(Limited::new(strategy, most)),
+            None => strategy,
         })
     }
 
@@ -269,6 +319,7 @@ impl Work<'_> {
             (0..trial.pods()).map(PodName::of_index).collect(),
             self.shard.of() == 1,
         )
+        .permitting(self.scenario.search.faults.clone())
     }
 
     fn keep(
@@ -340,22 +391,6 @@ fn settings(arguments: &ExploreArguments) -> String {
             arguments.seed
         ),
     }
-}
-
-/// What a sweep does to a pod and its sessions.
-fn sweep_kinds() -> Vec<FaultKind> {
-    vec![
-        FaultKind::Kill,
-        FaultKind::Terminate {
-            grace: Duration::from_millis(500),
-        },
-        FaultKind::Error {
-            sqlstate: "53100".to_owned(),
-        },
-        FaultKind::TerminateBackend,
-        FaultKind::CancelBackend,
-        FaultKind::Reset,
-    ]
 }
 
 fn word(judgement: Judgement) -> &'static str {

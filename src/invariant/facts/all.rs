@@ -2,23 +2,26 @@
 //!
 //! Owns the order in which they are derived. Knows nothing of what must hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::by_connection::ByConnection;
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
 use super::grants::{FailedUnlock, Grant};
+use super::holders::Holders;
 use super::ledger::grants;
 use super::limit::{LimitFacts, limits};
 use super::pods::{PodFacts, pods};
+use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::{StepFacts, steps};
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule, Pacing, PodName, RunFacts,
-    StepId,
+    ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule,
+    Pacing, PodName, RunFacts, StepId,
 };
 
 /// The advisory locks of the run's database at one moment.
@@ -38,6 +41,10 @@ pub(crate) struct Facts<'a> {
     pub steps: BTreeMap<StepId, StepFacts<'a>>,
     pub snapshots: Vec<Snapshot<'a>>,
     pub faults: Vec<FaultFacts<'a>>,
+    /// The same, by what they hit.
+    pub reach: Reach<'a>,
+    /// Steps by whose they are.
+    pub by_connection: ByConnection<'a>,
     pub grants: Vec<Grant<'a>>,
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
@@ -51,29 +58,70 @@ pub(crate) struct Facts<'a> {
     pub limits: Vec<LimitFacts>,
     /// Whether the history has its last line.
     pub complete: bool,
-    /// Keys of the lock rule, with the run's database.
+    /// Keys of the lock rule, with the run's database, on the first primary.
     pub rule_keys: Vec<LockKey>,
+    /// Whether two servers granted a lock of the rule at the same time.
+    pub split: bool,
 }
 
 impl<'a> Facts<'a> {
     /// The facts of a run with these lines.
     pub fn from(lines: &'a [Line], run: &'a RunFacts) -> Self {
-        let sessions = Sessions::from(lines);
+        let pooled = run.pooler.is_some();
+        let sessions = Sessions::from(lines, pooled);
         let mut steps = steps(lines, run.pacing);
         for step in steps.values_mut() {
-            if step.session.is_none()
+            if (step.session.is_none() || pooled)
                 && let Some(at) = step.released
             {
-                step.session = sessions.of_connection(step.connection, at.seq);
+                // A pooler gives a step its session after it was let go.
+                let by = match step.last() {
+                    Some(end) if pooled => end.at.seq,
+                    None if pooled => u64::MAX,
+                    _ => at.seq,
+                };
+                step.session = sessions.of_connection(step.connection, by);
             }
         }
         let pods = pods(lines, &run.pods);
         let faults = faults(lines, &steps, &sessions);
+        let reach = Reach::of(&faults);
+        let by_connection = ByConnection::of(&steps);
         let snapshots = snapshots(lines, run);
         let grants = grants(lines, run, &sessions, &steps, &snapshots);
         let (errors, stranger_errors) = errors(lines, &steps, &sessions);
-        let explained = explained(&errors, &faults, &sessions, &steps);
-        let timers = timers(lines, run, &pods, &steps, &sessions, &faults, &errors);
+        let reached = (&*faults, &reach);
+        let explained = explained(
+            lines,
+            &errors,
+            reached,
+            &sessions,
+            &steps,
+            &by_connection,
+            pooled,
+        );
+        let holders = Holders {
+            run,
+            sessions: &sessions,
+            grants: &grants,
+            pods: &pods,
+        };
+        let writes = writes(lines, run, &holders, &steps, &snapshots);
+        let of_pods = (&pods, &by_connection);
+        let timers = timers(lines, run, of_pods, &steps, &sessions, reached, &errors);
+        let rule = |lock: &HeldLock| {
+            let same = |key: &LockKey| key.same_key(&lock.key);
+            match &run.rules.lock {
+                LockRule::Named(key) => same(key),
+                LockRule::FromCleanRun(keys) => keys.iter().any(same),
+                LockRule::None => false,
+            }
+        };
+        let split = snapshots.iter().any(|one| {
+            let held = one.locks.iter().filter(|lock| lock.granted && rule(lock));
+            let servers: BTreeSet<u8> = held.map(|lock| lock.key.server).collect();
+            servers.len() > 1
+        });
         let rule_keys: BTreeSet<LockKey> = match &run.rules.lock {
             LockRule::Named(key) => std::iter::once(*key).collect(),
             LockRule::FromCleanRun(keys) => keys.iter().copied().collect(),
@@ -87,7 +135,7 @@ impl<'a> Facts<'a> {
         .collect();
         Self {
             failed_unlocks: failed_unlocks(lines, &steps),
-            writes: writes(lines, run, &sessions),
+            writes,
             strangers: Strangers {
                 writes: stranger_writes(lines, run, &sessions),
                 errors: stranger_errors,
@@ -97,6 +145,7 @@ impl<'a> Facts<'a> {
                 .iter()
                 .any(|line| matches!(line.event, Event::RunEnded { .. })),
             rule_keys: rule_keys.into_iter().collect(),
+            split,
             lines,
             run,
             pods,
@@ -104,6 +153,8 @@ impl<'a> Facts<'a> {
             steps,
             snapshots,
             faults,
+            reach,
+            by_connection,
             grants,
             errors,
             explained,
@@ -114,6 +165,50 @@ impl<'a> Facts<'a> {
     /// Whether the lock rule means this lock.
     pub fn is_rule_key(&self, key: &LockKey) -> bool {
         self.rule_keys.iter().any(|one| one.same_key(key))
+    }
+
+    /// Who holds a lock, or waits for it, at this line.
+    pub fn holders(&self) -> Holders<'_, 'a> {
+        Holders {
+            run: self.run,
+            sessions: &self.sessions,
+            grants: &self.grants,
+            pods: &self.pods,
+        }
+    }
+
+    /// The steps with lock calls of which nobody knows which backend served them.
+    pub fn unplaced_lock_steps(&self) -> impl Iterator<Item = &StepFacts<'a>> {
+        self.steps.values().filter(|step| {
+            self.run.pooler.is_some()
+                && step.ran()
+                && step.session.is_none()
+                && !step.request.lock_calls.is_empty()
+                && step
+                    .last()
+                    .is_some_and(|end| end.ending == Ending::Done && end.answer.error.is_none())
+        })
+    }
+
+    /// The lock that this one is: locks of one key on two servers are two, but only where both
+    /// granted them at the same time. After an orderly failover the one goes on as the other.
+    pub fn one_lock(&self, key: LockKey) -> LockKey {
+        LockKey {
+            server: if self.split { key.server } else { 0 },
+            ..key
+        }
+    }
+
+    /// Every lock that the rule can mean: its keys, on each server that counts by itself.
+    pub fn rule_locks(&self) -> Vec<LockKey> {
+        let servers = if self.split { 0..=1 } else { 0..=0 };
+        servers
+            .flat_map(|server| {
+                self.rule_keys
+                    .iter()
+                    .map(move |key| LockKey { server, ..*key })
+            })
+            .collect()
     }
 
     /// The locks in force just before this line. In free pacing: the last sample.
@@ -127,16 +222,15 @@ impl<'a> Facts<'a> {
         &self.snapshots[self.snapshots.partition_point(|one| one.seq <= seq)..]
     }
 
-    /// The first fault that hit this pod, by whatever way.
+    /// The first fault that hit this pod so that it may fail.
     pub fn hit(&self, pod: &PodName) -> Option<&FaultFacts<'a>> {
-        self.faults.iter().find(|fault| fault.pod == Some(pod))
+        self.faults.iter().find(|fault| fault.may_fail(pod))
     }
 
     /// Whether a fault took the pod of this grant's session, or ended the session, by this line.
     pub fn fault_ended(&self, grant: &Grant<'_>, seq: u64) -> bool {
-        self.faults
-            .iter()
-            .any(|fault| fault.ended(grant.connection, grant.session, seq))
+        let mut near = self.reach.near(grant.connection, Some(grant.session));
+        near.any(|place| self.faults[place].ended(grant.connection, grant.session, seq))
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.
@@ -263,8 +357,15 @@ fn failed_unlocks<'a>(
             });
         }
     }
-    let on_wire = failed.len();
-    let mut merged = vec![false; on_wire];
+    let mut on_wire: HashMap<&ConnectionName, Vec<usize>> = HashMap::new();
+    let mut of_connection: HashMap<&ConnectionName, Vec<Option<StepId>>> = HashMap::new();
+    for (place, one) in failed.iter().enumerate() {
+        on_wire.entry(one.connection).or_default().push(place);
+        of_connection
+            .entry(one.connection)
+            .or_default()
+            .push(one.step);
+    }
     for line in lines {
         let Event::ServerLog(log) = &line.event else {
             continue;
@@ -275,13 +376,14 @@ fn failed_unlocks<'a>(
         ) else {
             continue;
         };
-        let same = |one: &FailedUnlock<'_>| {
-            one.connection == connection && (log.step.is_none() || one.step == log.step)
-        };
-        if let Some(i) = (0..on_wire).find(|i| !merged[*i] && same(&failed[*i])) {
-            merged[i] = true;
-            failed[i].seqs.push(line.seq);
-        } else if log.step.is_none() || !failed.iter().any(same) {
+        let same = |step: Option<StepId>| log.step.is_none() || step == log.step;
+        let unmerged = on_wire.entry(connection).or_default();
+        let known = of_connection.entry(connection).or_default();
+        if let Some(i) = unmerged.iter().position(|place| same(failed[*place].step)) {
+            let place = unmerged.remove(i);
+            failed[place].seqs.push(line.seq);
+        } else if log.step.is_none() || !known.iter().any(|step| same(*step)) {
+            known.push(log.step);
             failed.push(FailedUnlock {
                 connection,
                 step: log.step,

@@ -2,7 +2,7 @@
 //!
 //! Owns the way from wire and log to one error. Knows nothing of what is allowed to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::sessions::Sessions;
 use super::steps::StepFacts;
@@ -56,8 +56,14 @@ fn is_start_up(log: &LogLine) -> bool {
         && (matches!(class, Some("53" | "28")) || matches!(&*log.sqlstate, "57P03" | "3D000"))
 }
 
-/// The place of the error on the wire that this line of the log tells once more.
-fn on_wire_already(errors: &[PodError<'_>], merged: &[bool], log: &LogLine) -> Option<usize> {
+/// The place of the error on the wire that this line of the log tells once more, taken from those that
+/// no line has told yet: of its connection, and outside steps.
+fn on_wire_already(
+    errors: &[PodError<'_>],
+    untold: &mut HashMap<&ConnectionName, Vec<usize>>,
+    outside_steps: &mut BTreeSet<usize>,
+    log: &LogLine,
+) -> Option<usize> {
     let same = |i: &usize, outside: bool| {
         let error = &errors[*i];
         let step = match (error.step, log.step) {
@@ -68,8 +74,7 @@ fn on_wire_already(errors: &[PodError<'_>], merged: &[bool], log: &LogLine) -> O
             Some(connection) => error.connection == connection,
             None => outside && is_start_up(log),
         };
-        !merged[*i]
-            && whose
+        whose
             && error.sqlstate == log.sqlstate
             && if outside {
                 error.is_outside_steps()
@@ -77,11 +82,26 @@ fn on_wire_already(errors: &[PodError<'_>], merged: &[bool], log: &LogLine) -> O
                 step
             }
     };
-    let places = 0..merged.len();
-    places
-        .clone()
-        .find(|i| log.connection.is_some() && same(i, false))
-        .or_else(|| places.clone().find(|i| same(i, true)))
+    let own = log.connection.as_ref().and_then(|one| untold.get_mut(one));
+    let found = match own {
+        Some(own) => {
+            let step = own.iter().position(|i| same(i, false));
+            step.or_else(|| own.iter().position(|i| same(i, true)))
+                .map(|at| own.remove(at))
+        }
+        None if log.connection.is_none() => {
+            let place = *outside_steps.iter().find(|i| same(i, true))?;
+            if let Some(own) = untold.get_mut(errors[place].connection) {
+                own.retain(|other| *other != place);
+            }
+            Some(place)
+        }
+        None => None,
+    };
+    if let Some(place) = &found {
+        outside_steps.remove(place);
+    }
+    found
 }
 
 /// All errors of pods' connections: those seen on the wire first, then those only the log knows;
@@ -123,8 +143,14 @@ pub(crate) fn errors<'a>(
             && later.step == first.step
             && later.sqlstate == first.sqlstate
     });
-    let on_wire = errors.len();
-    let mut merged = vec![false; on_wire];
+    let mut untold: HashMap<&ConnectionName, Vec<usize>> = HashMap::new();
+    let mut outside: BTreeSet<usize> = BTreeSet::new();
+    for (place, error) in errors.iter().enumerate() {
+        untold.entry(error.connection).or_default().push(place);
+        if error.is_outside_steps() {
+            outside.insert(place);
+        }
+    }
     let mut strangers = Vec::new();
     for line in lines {
         let Event::ServerLog(log) = &line.event else {
@@ -133,9 +159,8 @@ pub(crate) fn errors<'a>(
         if !is_error(&log.severity) {
             continue;
         }
-        let same = on_wire_already(&errors, &merged, log);
+        let same = on_wire_already(&errors, &mut untold, &mut outside, log);
         if let Some(i) = same {
-            merged[i] = true;
             let error = &mut errors[i];
             error.seqs.push(line.seq);
             error.server_us = Some(log.server_us);
@@ -145,7 +170,7 @@ pub(crate) fn errors<'a>(
             errors.push(PodError {
                 connection,
                 session: sessions
-                    .at(log.pid, log.server_us)
+                    .at(log.pid, log.server_us, line.seq)
                     .map(|facts| facts.session),
                 step: log.step,
                 severity: &log.severity,

@@ -2,12 +2,15 @@
 //!
 //! Owns that rule alone. Knows nothing of what clean runs show.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::by_connection::ByConnection;
 use super::errors::PodError;
 use super::faults::FaultFacts;
+use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
-use crate::history::{ClosedBy, StepId};
-use std::collections::BTreeMap;
+use crate::history::{ClosedBy, ConnectionName, Event, Line, StepId};
 
 /// SQLSTATEs with which the server tells of a client or a session that was lost.
 const LOST: [&str; 3] = ["08006", "08P01", "57P01"];
@@ -22,41 +25,106 @@ const LOG_TICK_US: i64 = 1000;
 
 /// For each error whether a fault that fired explains it.
 pub(crate) fn explained(
+    lines: &[Line],
     errors: &[PodError<'_>],
-    faults: &[FaultFacts<'_>],
+    (faults, reach): (&[FaultFacts<'_>], &Reach<'_>),
     sessions: &Sessions<'_>,
     steps: &BTreeMap<StepId, StepFacts<'_>>,
+    by_connection: &ByConnection<'_>,
+    pooled: bool,
 ) -> Vec<bool> {
-    let mut explained: Vec<bool> = errors
-        .iter()
-        .map(|error| {
-            faults
-                .iter()
-                .any(|fault| explains(fault, error, sessions, steps))
-        })
-        .collect();
+    let mut explained = vec![false; errors.len()];
+    // Which error was the one that a fault raised, where that is one only.
+    let mut raised: BTreeMap<usize, (bool, u64, usize)> = BTreeMap::new();
+    for (i, error) in errors.iter().enumerate() {
+        let mut by = |place: usize| {
+            let fault = &faults[place];
+            if !explains(fault, error, sessions, steps, pooled) {
+                return;
+            }
+            if !fault.raises_one_error() {
+                explained[i] = true;
+                return;
+            }
+            let own = fault.event.step.is_some() && fault.event.step == error.step;
+            let one = (!own, position(error, steps).unwrap_or(u64::MAX), i);
+            let first = raised.entry(place).or_insert(one);
+            *first = one.min(*first);
+        };
+        if pooled {
+            // A backend is not one connection's.
+            (0..faults.len()).for_each(&mut by);
+        } else {
+            reach
+                .near(error.connection, error.session)
+                .for_each(&mut by);
+        }
+    }
+    for (_, _, i) in raised.into_values() {
+        explained[i] = true;
+    }
+    for (error, known) in errors.iter().zip(&mut explained) {
+        *known |= error.sqlstate == "57014" && called_off(lines, error, faults, steps);
+    }
     // An aborted transaction refuses everything until its end.
+    let mut causes: HashMap<&ConnectionName, BTreeSet<u64>> = HashMap::new();
+    for (error, _) in errors.iter().zip(&explained).filter(|(_, known)| **known) {
+        if let Some(seq) = position(error, steps) {
+            causes.entry(error.connection).or_default().insert(seq);
+        }
+    }
     for i in 0..errors.len() {
         let error = &errors[i];
         if explained[i] || error.sqlstate != "25P02" {
             continue;
         }
-        let cause = (0..errors.len())
-            .filter(|j| explained[*j] && errors[*j].connection == error.connection)
-            .filter_map(|j| position(&errors[j], steps))
-            .filter(|cause| position(error, steps).is_some_and(|seq| *cause < seq))
-            .max();
-        let Some(cause) = cause else { continue };
-        let here = position(error, steps).unwrap_or(u64::MAX);
-        let ended = steps.values().any(|step| {
-            step.connection == error.connection
-                && step.last().is_some_and(|end| {
-                    end.at.seq > cause && end.at.seq < here && end.answer.transaction == Some('I')
-                })
-        });
-        explained[i] = !ended;
+        let Some(here) = position(error, steps) else {
+            continue;
+        };
+        let Some(causes) = causes.get_mut(error.connection) else {
+            continue;
+        };
+        let Some(cause) = causes.range(..here).next_back().copied() else {
+            continue;
+        };
+        if !by_connection.idle_between(error.connection, cause, here) {
+            explained[i] = true;
+            causes.insert(here);
+        }
     }
     explained
+}
+
+/// Whether its own pod called this statement off, after a fault had hit the pod: a job that stops
+/// at once when its lock is lost does so.
+fn called_off(
+    lines: &[Line],
+    error: &PodError<'_>,
+    faults: &[FaultFacts<'_>],
+    steps: &BTreeMap<StepId, StepFacts<'_>>,
+) -> bool {
+    let Some(step) = error.step.and_then(|step| steps.get(&step)) else {
+        return false;
+    };
+    let Some(session) = error.session else {
+        return false;
+    };
+    // It may ask as soon as it has sent the statement, which the gate may still hold.
+    let until = step.last().map_or(u64::MAX, |end| end.at.seq);
+    let begun = lines.partition_point(|line| line.seq <= step.held.seq);
+    lines[begun..]
+        .iter()
+        .take_while(|line| line.seq < until)
+        .any(|line| {
+            let asked = match &line.event {
+                Event::CancelRequested { pod, target_pid } => {
+                    pod == error.pod() && *target_pid == session.pid
+                }
+                _ => false,
+            };
+            let hit = |fault: &FaultFacts<'_>| fault.may_fail(error.pod()) && fault.from < line.seq;
+            asked && faults.iter().any(hit)
+        })
 }
 
 /// The line at which an error happened, as far as is known.
@@ -71,6 +139,7 @@ fn explains(
     error: &PodError<'_>,
     sessions: &Sessions<'_>,
     steps: &BTreeMap<StepId, StepFacts<'_>>,
+    pooled: bool,
 ) -> bool {
     if !fault.reaches(error.connection, error.session) {
         return false;
@@ -78,7 +147,9 @@ fn explains(
     let reset = sessions
         .closed(error.connection)
         .is_some_and(|(_, by)| by == ClosedBy::Fault);
-    let lost = is_loss(error.sqlstate) && (fault.event.takes_pod || reset);
+    // A pooler tells its client in its own words that the server has gone.
+    let told = pooled && fault.event.ends_session;
+    let lost = is_loss(error.sqlstate) && (fault.event.takes_pod || reset || told);
     let named = fault
         .event
         .sqlstates

@@ -25,6 +25,21 @@ pub(crate) struct FaultFacts<'a> {
 }
 
 impl FaultFacts<'_> {
+    /// Whether it hit this pod so that the pod may fail: one that only slows or stops it for a while
+    /// is no excuse.
+    pub fn may_fail(&self, pod: &PodName) -> bool {
+        let event = self.event;
+        self.pod == Some(pod)
+            && (event.takes_pod || event.ends_session || !event.sqlstates.is_empty())
+    }
+
+    /// Whether it raises one error and is over with that: what comes later of the same kind is not its
+    /// doing.
+    pub fn raises_one_error(&self) -> bool {
+        let event = self.event;
+        !event.takes_pod && !event.ends_session && !event.sqlstates.is_empty()
+    }
+
     /// Whether what this connection and session show may come from it.
     pub fn reaches(&self, connection: &ConnectionName, session: Option<Session>) -> bool {
         if self.event.takes_pod {

@@ -17,6 +17,8 @@ pub(crate) enum How {
     Transaction,
     /// By the end of its session.
     Session,
+    /// By the pooler, which took the session back from a client that had left, and reset it.
+    Returned,
 }
 
 /// A lock held by a session from its grant to its release.
@@ -42,6 +44,8 @@ pub(crate) struct Grant<'a> {
     pub exact: bool,
     /// Whether its session was in a transaction when it was last heard of.
     pub in_transaction: bool,
+    /// Behind a pooler: the connection of another pod that the session was given back by.
+    pub given_back_by: Option<&'a ConnectionName>,
 }
 
 impl Grant<'_> {

@@ -4,14 +4,18 @@
 //! which lock was held from when to when. Knows nothing of what must hold.
 
 mod all;
+mod by_connection;
 mod errors;
 mod explained;
 mod faults;
 mod grants;
+mod holders;
 mod ledger;
 mod limit;
 mod pods;
+mod reach;
 mod sessions;
+mod spans;
 mod steps;
 mod strangers;
 mod timers;
@@ -21,9 +25,11 @@ mod writes;
 pub(super) use all::*;
 pub(super) use errors::*;
 pub(super) use explained::is_loss;
-pub(super) use faults::FaultFacts;
 pub(super) use grants::*;
+pub(super) use holders::*;
 pub(super) use pods::*;
+pub(super) use spans::Spans;
 pub(super) use steps::*;
+pub(super) use timers::Timer;
 pub(super) use words::*;
 pub(super) use writes::*;

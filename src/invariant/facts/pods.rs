@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, Line, OutputStream, PodName};
+use crate::history::{Decided, Event, Line, OutputStream, PodName};
 
 /// How a pod's first process exited.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,8 @@ impl PodFacts<'_> {
     }
 }
 
-/// All pods that were to run or did.
+/// All pods that were to run or did. Where a CronJob's controller decides, those that it created and
+/// did not delete before they started.
 pub(crate) fn pods<'a>(
     lines: &'a [Line],
     planned: &'a [PodName],
@@ -53,6 +54,15 @@ pub(crate) fn pods<'a>(
                 facts.started.get_or_insert(line.seq);
                 facts.recovery = *recovery;
             }
+            Event::Controller(decision) => match (decision.decided, &decision.pod) {
+                (Decided::CreatePod, Some(pod)) => {
+                    pods.entry(pod).or_default();
+                }
+                (Decided::Remove, Some(pod)) => {
+                    pods.remove(pod);
+                }
+                _ => {}
+            },
             Event::PodOutput {
                 pod,
                 stream: OutputStream::Stdout,

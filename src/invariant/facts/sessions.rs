@@ -1,14 +1,17 @@
 //! Sessions and connections: which backend served whom, from when to when.
 //!
-//! Owns the way from a backend's process id to a pod. Knows nothing of what was done there.
+//! Owns the way from a backend's process id to a pod. Behind a pooler one backend serves several
+//! connections, one after the other. Knows nothing of what was done there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::history::{ClosedBy, ConnectionName, Event, Line, PodName, Session};
 
 /// One session that served a pod's connection.
 #[derive(Debug)]
 pub(crate) struct SessionFacts<'a> {
+    /// Which of the run's servers has it.
+    pub server: u8,
     pub session: Session,
     pub connection: &'a ConnectionName,
     pub started: u64,
@@ -19,29 +22,59 @@ pub(crate) struct SessionFacts<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions<'a> {
     all: Vec<SessionFacts<'a>>,
+    /// The last place of each session in `all`.
+    by_session: HashMap<Session, usize>,
+    /// Places in `all` of each process id, by when the session started.
+    by_pid: HashMap<i32, Vec<usize>>,
+    /// Places in `all` of each connection.
+    by_connection: HashMap<&'a ConnectionName, Vec<usize>>,
     closed: BTreeMap<&'a ConnectionName, (u64, ClosedBy)>,
+    /// From when on nobody knows which backend a connection had, until another is known.
+    unknown: Vec<(&'a ConnectionName, u64)>,
+    /// When a pooler took a backend back from a client that had left.
+    returned: Vec<(Session, u64)>,
+    pooled: bool,
 }
 
 impl<'a> Sessions<'a> {
-    pub fn from(lines: &'a [Line]) -> Self {
-        let mut sessions = Self::default();
+    /// Of a run with a pooler, or without one.
+    pub fn from(lines: &'a [Line], pooled: bool) -> Self {
+        let mut sessions = Self {
+            pooled,
+            ..Self::default()
+        };
+        let mut alive: HashMap<Session, Vec<usize>> = HashMap::new();
         for line in lines {
             match &line.event {
                 Event::SessionStarted {
                     connection,
                     session,
-                } => sessions.all.push(SessionFacts {
-                    session: *session,
-                    connection,
-                    started: line.seq,
-                    gone: None,
-                }),
+                    server,
+                } => {
+                    let place = sessions.all.len();
+                    sessions.all.push(SessionFacts {
+                        server: *server,
+                        session: *session,
+                        connection,
+                        started: line.seq,
+                        gone: None,
+                    });
+                    alive.entry(*session).or_default().push(place);
+                    sessions.by_session.insert(*session, place);
+                    sessions.by_pid.entry(session.pid).or_default().push(place);
+                    let of_connection = sessions.by_connection.entry(connection);
+                    of_connection.or_default().push(place);
+                }
                 Event::SessionGone { session, .. } => {
-                    for facts in &mut sessions.all {
-                        if facts.session == *session {
-                            facts.gone.get_or_insert(line.seq);
-                        }
+                    for place in alive.remove(session).into_iter().flatten() {
+                        sessions.all[place].gone = Some(line.seq);
                     }
+                }
+                Event::SessionUnknown { connection } => {
+                    sessions.unknown.push((connection, line.seq));
+                }
+                Event::SessionReturned { session, .. } => {
+                    sessions.returned.push((*session, line.seq));
                 }
                 Event::ConnectionClosed { connection, by } => {
                     sessions.closed.entry(connection).or_insert((line.seq, *by));
@@ -49,31 +82,52 @@ impl<'a> Sessions<'a> {
                 _ => {}
             }
         }
+        let all = &sessions.all;
+        for places in sessions.by_pid.values_mut() {
+            places.sort_by_key(|place| (all[*place].session.started_us, all[*place].started));
+        }
         sessions
     }
 
     /// What is known of this session. Behind a pooler one serves several connections: the last.
     pub fn of(&self, session: Session) -> Option<&SessionFacts<'a>> {
-        self.all.iter().rev().find(|one| one.session == session)
+        self.by_session.get(&session).map(|place| &self.all[*place])
     }
 
     /// The session with this process id at this time of the server: process ids are reused, so it
-    /// is the one that started last before it.
-    pub fn at(&self, pid: i32, server_us: i64) -> Option<&SessionFacts<'a>> {
-        let same = || self.all.iter().filter(|one| one.session.pid == pid);
-        same()
-            .filter(|one| one.session.started_us <= server_us)
-            .max_by_key(|one| (one.session.started_us, one.started))
-            .or_else(|| same().min_by_key(|one| one.session.started_us))
+    /// is the one that started last before it. Behind a pooler: with the connection that it served at
+    /// this line.
+    pub fn at(&self, pid: i32, server_us: i64, seq: u64) -> Option<&SessionFacts<'a>> {
+        let same = self.by_pid.get(&pid)?;
+        let started = |place: &usize| self.all[*place].session.started_us <= server_us;
+        let after = same.partition_point(started);
+        let there = |place: &&usize| !self.pooled || self.all[**place].started <= seq;
+        let (before, later) = same.split_at(after);
+        let place = before
+            .iter()
+            .rev()
+            .find(there)
+            .or_else(|| later.iter().find(there))?;
+        Some(&self.all[*place])
     }
 
     /// The last session that this connection got before this line.
     pub fn of_connection(&self, connection: &ConnectionName, seq: u64) -> Option<Session> {
-        self.all
+        let own = self.by_connection.get(connection)?;
+        let after = own.partition_point(|place| self.all[*place].started <= seq);
+        let found = &self.all[own[after.checked_sub(1)?]];
+        let unknown = self
+            .unknown
             .iter()
-            .rev()
-            .find(|one| one.connection == connection && one.started <= seq)
-            .map(|one| one.session)
+            .any(|(name, from)| *name == connection && (found.started..=seq).contains(from));
+        (!unknown).then_some(found.session)
+    }
+
+    /// Whether a pooler took a backend back from a client that had left, between these lines.
+    pub fn returned_between(&self, session: Session, since: u64, until: u64) -> bool {
+        self.returned
+            .iter()
+            .any(|(one, seq)| *one == session && (since..=until).contains(seq))
     }
 
     /// When and by whom a connection was closed.

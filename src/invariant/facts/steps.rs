@@ -76,8 +76,14 @@ impl<'a> StepFacts<'a> {
     }
 
     /// Whether it may have given a session's lock back: an unlock that did not fail, or SQL that
-    /// does not tell.
+    /// does not tell. (Of several statements one may have done it before another failed.)
     pub fn could_release(&self) -> bool {
+        let failed = self
+            .last()
+            .is_some_and(|end| end.ending == Ending::Done && end.answer.error.is_some());
+        if failed && self.request.sql.len() <= 1 && !self.request.opaque {
+            return false;
+        }
         let unlocks = self.request.lock_calls.iter().enumerate().any(|(i, call)| {
             let result = self
                 .last()

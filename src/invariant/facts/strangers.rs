@@ -3,6 +3,8 @@
 //! Owns what makes a session a stranger: the history knows no connection of it (`dblink`, or a
 //! backend that was never identified). Knows nothing of what it does to a verdict.
 
+use std::collections::HashSet;
+
 use super::sessions::Sessions;
 use super::writes::protected;
 use crate::history::{Event, Line, LogLine, RunFacts};
@@ -62,6 +64,7 @@ pub(crate) fn stranger_writes<'a>(
     sessions: &Sessions<'a>,
 ) -> Vec<StrangerWrite<'a>> {
     let mut writes: Vec<StrangerWrite<'a>> = Vec::new();
+    let mut known: HashSet<(i32, &str)> = HashSet::new();
     for line in lines {
         let Event::Write(write) = &line.event else {
             continue;
@@ -71,9 +74,7 @@ pub(crate) fn stranger_writes<'a>(
         }
         let pid = write.session.pid;
         if let Some(table) = protected(run, &write.table)
-            && !writes
-                .iter()
-                .any(|one| one.pid == pid && one.table == table)
+            && known.insert((pid, table))
         {
             writes.push(StrangerWrite {
                 seq: line.seq,

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use super::by_connection::ByConnection;
 use super::errors::PodError;
 use super::faults::FaultFacts;
 use super::pods::PodFacts;
+use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
 use super::words::millis;
@@ -16,8 +18,14 @@ use crate::history::{ClosedBy, Event, Line, Pacing, PodName, RunFacts, StepId};
 /// SQLSTATEs that timers of the server raise.
 const TIMERS: [&str; 5] = ["25P03", "25P04", "57P05", "57014", "55P03"];
 
+/// What PgBouncer says to a client that has waited too long for a server connection.
+const POOLER_TIMER: &str = "query_wait_timeout";
+
 /// Too many clients. The server is one that other runs share: it is a circumstance as a timer is.
 const NO_CONNECTION_LEFT: &str = "53300";
+
+/// What the harness waits for when every pod waits.
+const NOTHING_MOVES: &str = "a pod to go on";
 
 /// A timer that may have run out because of the harness.
 #[derive(Debug)]
@@ -35,10 +43,10 @@ pub(crate) struct Timer<'a> {
 pub(crate) fn timers<'a>(
     lines: &'a [Line],
     run: &'a RunFacts,
-    pods: &BTreeMap<&'a PodName, PodFacts<'a>>,
+    (pods, by_connection): (&BTreeMap<&'a PodName, PodFacts<'a>>, &ByConnection<'a>),
     steps: &BTreeMap<StepId, StepFacts<'a>>,
     sessions: &Sessions<'a>,
-    faults: &[FaultFacts<'a>],
+    (faults, reach): (&[FaultFacts<'a>], &Reach<'a>),
     errors: &[PodError<'a>],
 ) -> Vec<Timer<'a>> {
     // In real time nothing is held back.
@@ -69,15 +77,16 @@ pub(crate) fn timers<'a>(
             });
             continue;
         }
-        let excused = faults.iter().any(|fault| {
-            fault
-                .event
-                .sqlstates
-                .iter()
-                .any(|one| one == error.sqlstate)
+        let names = |fault: &FaultFacts<'_>| {
+            let mut states = fault.event.sqlstates.iter();
+            states.any(|one| one == error.sqlstate)
                 && fault.reaches(error.connection, error.session)
-        });
-        if !TIMERS.contains(&error.sqlstate) || excused {
+        };
+        let near = || reach.near(error.connection, error.session);
+        let excused = near().any(|place| names(&faults[place]));
+        // The pooler's own timer tells itself by its name only.
+        let of_pooler = run.pooler.is_some() && error.message == POOLER_TIMER;
+        if !(TIMERS.contains(&error.sqlstate) || of_pooler) || excused || is_no_wait(error) {
             continue;
         }
         // A line of the log is written after the run; the session's end tells when it was.
@@ -91,14 +100,22 @@ pub(crate) fn timers<'a>(
         let own = error
             .step
             .filter(|_| matches!(error.sqlstate, "57014" | "55P03"));
-        let held = longest_hold(
-            steps.values().filter(|step| match own {
-                Some(own) => step.id == own,
-                None => step.pod() == error.pod(),
-            }),
-            seq.map_or(end, at_of),
-            seq,
-        );
+        let now = seq.map_or(end, at_of);
+        let held = match own {
+            Some(own) => {
+                // The server's own timers for a statement begin when it has the statement.
+                let from = if is_called_off(error) {
+                    From::Arrival
+                } else {
+                    From::Release
+                };
+                longest_hold(steps.get(&own).into_iter(), now, seq, from)
+            }
+            None => {
+                let of_pod = |step: &&StepFacts<'_>| step.pod() == error.pod();
+                longest_hold(steps.values().filter(of_pod), now, seq, From::Arrival)
+            }
+        };
         if held > longest_gap {
             timers.push(Timer {
                 pod: &error.connection.pod,
@@ -116,7 +133,21 @@ pub(crate) fn timers<'a>(
             });
         }
     }
-    for line in lines {
+    // The first fault that takes each pod, or ends a session of it.
+    let mut taken: BTreeMap<&PodName, u64> = BTreeMap::new();
+    for fault in faults {
+        if let (true, Some(pod)) = (fault.event.takes_pod || fault.event.ends_session, fault.pod) {
+            let from = taken.entry(pod).or_insert(fault.from);
+            *from = fault.from.min(*from);
+        }
+    }
+    // Where no pod could go on any more, nothing is a matter of time: from there on it is the harness
+    // that closes what the pods have open.
+    let stopped = lines
+        .iter()
+        .find(|line| matches!(&line.event, Event::LimitHit { waited_for, .. } if waited_for == NOTHING_MOVES))
+        .map_or(u64::MAX, |line| line.seq);
+    for line in lines.iter().filter(|line| line.seq < stopped) {
         let Event::ConnectionClosed {
             connection,
             by: ClosedBy::Client,
@@ -127,17 +158,14 @@ pub(crate) fn timers<'a>(
         let lived = pods
             .get(&connection.pod)
             .is_some_and(|pod| pod.lived_at(line.seq));
-        let taken = faults.iter().any(|fault| {
-            (fault.event.takes_pod || fault.event.ends_session)
-                && fault.from <= line.seq
-                && fault.pod == Some(&connection.pod)
-        });
-        if !lived || taken {
+        let taken = taken.get(&connection.pod);
+        if !lived || taken.is_some_and(|from| *from <= line.seq) {
             continue;
         }
-        let given_up = steps.values().find(|step| {
-            step.connection == connection
-                && !step.request.terminate
+        let own = by_connection.steps.get(connection);
+        let own = own.into_iter().flatten().filter_map(|id| steps.get(id));
+        let given_up = own.into_iter().find(|step| {
+            !step.request.terminate
                 && step.held.seq < line.seq
                 && step.dropped.is_none_or(|at| at.seq > line.seq)
                 && step.last().is_none_or(|end| {
@@ -166,12 +194,33 @@ pub(crate) fn timers<'a>(
     timers
 }
 
+/// Whether the server did not wait at all: NOWAIT and `lock_timeout` have one SQLSTATE.
+fn is_no_wait(error: &PodError<'_>) -> bool {
+    error.sqlstate == "55P03" && error.message.starts_with("could not obtain lock")
+}
+
+/// Whether somebody asked the server to cancel the statement: perhaps its own pod, whose patience
+/// began when it sent it.
+fn is_called_off(error: &PodError<'_>) -> bool {
+    error.sqlstate == "57014" && !error.message.ends_with(" timeout")
+}
+
+/// From when on a step's timer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// Since it came to the gate.
+    Arrival,
+    /// Since the server has had it.
+    Release,
+}
+
 /// The longest time for which one of these steps was held by the gate, or waited for another pod,
 /// up to this line.
 fn longest_hold<'s, 'a: 's>(
     steps: impl Iterator<Item = &'s StepFacts<'a>>,
     now: u64,
     seq: Option<u64>,
+    from: From,
 ) -> u64 {
     let before = |at: u64| seq.is_none_or(|seq| at <= seq);
     steps
@@ -187,7 +236,10 @@ fn longest_hold<'s, 'a: 's>(
                 let until = step.last().map_or(now, |end| end.at.at_us);
                 until.saturating_sub(at.at_us)
             });
-            held.max(step.held_us).max(waited)
+            match from {
+                From::Arrival => held.max(step.held_us).max(waited),
+                From::Release => waited,
+            }
         })
         .max()
         .unwrap_or(0)

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::sessions::Sessions;
+use super::all::Snapshot;
+use super::holders::Holders;
 use super::steps::StepFacts;
 use super::words::sql_start;
 use crate::history::{
     ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
+    Write,
 };
 
 /// An advisory lock at the moment of a write.
@@ -85,8 +87,11 @@ pub(crate) fn protected<'a>(run: &'a RunFacts, name: &str) -> Option<&'a str> {
 pub(crate) fn writes<'a>(
     lines: &'a [Line],
     run: &'a RunFacts,
-    sessions: &Sessions<'a>,
+    holders: &Holders<'_, 'a>,
+    steps: &BTreeMap<StepId, StepFacts<'a>>,
+    snapshots: &[Snapshot<'a>],
 ) -> Vec<PodWrite<'a>> {
+    let sessions = holders.sessions;
     let mut writes = Vec::new();
     for line in lines {
         let Event::Write(write) = &line.event else {
@@ -95,7 +100,12 @@ pub(crate) fn writes<'a>(
         let Some(table) = protected(run, &write.table) else {
             continue;
         };
-        let by_pid = || sessions.at(write.session.pid, write.server_us);
+        // The line of the log says nothing of when it was: its step does.
+        let step = write.step.and_then(|step| steps.get(&step));
+        let until = step.and_then(|step| step.last()).map(|end| end.at.seq);
+        let until = until.unwrap_or(u64::MAX);
+        let since = step.and_then(|step| step.released).map(|at| at.seq);
+        let by_pid = || sessions.at(write.session.pid, write.server_us, until);
         // A process id alone makes nobody a pod's: without a connection it is a stranger's.
         let owner = sessions
             .of(write.session)
@@ -110,21 +120,23 @@ pub(crate) fn writes<'a>(
         let locks = write
             .locks
             .iter()
-            .filter_map(|lock| {
-                let owner = sessions.at(lock.pid, write.server_us)?;
-                Some(LockThen {
-                    // Behind a pooler the writer's own session serves the writer at this moment.
-                    connection: if lock.pid == write.session.pid {
-                        connection
-                    } else {
-                        owner.connection
-                    },
+            .flat_map(|lock| {
+                let since = since.unwrap_or(until);
+                let owners = holders.of(lock, write.server_us, since, until);
+                owners.into_iter().map(|owner| LockThen {
+                    connection: owner.connection,
                     session: owner.session,
                     key: lock.key,
                     mode: lock.mode,
                     granted: lock.granted,
                 })
             })
+            .chain(elsewhere(
+                write,
+                owner.map_or(0, |owner| owner.server),
+                holders,
+                snapshots,
+            ))
             .collect();
         writes.push(PodWrite {
             seq: line.seq,
@@ -139,6 +151,32 @@ pub(crate) fn writes<'a>(
     }
     writes.sort_by_key(|write| (write.server_us, write.seq));
     writes
+}
+
+/// The locks of pods on the run's other servers, of which the witness knows nothing: those of the last
+/// snapshot before the write.
+fn elsewhere<'a>(
+    write: &Write,
+    server: u8,
+    holders: &Holders<'_, 'a>,
+    snapshots: &[Snapshot<'a>],
+) -> Vec<LockThen<'a>> {
+    let before = snapshots.partition_point(|one| one.server_us <= write.server_us);
+    let last = before.checked_sub(1).and_then(|at| snapshots.get(at));
+    last.iter()
+        .flat_map(|snapshot| snapshot.locks.iter().map(|lock| (snapshot.seq, lock)))
+        .filter(|(_, lock)| lock.key.server != server)
+        .flat_map(|(seq, lock)| {
+            let owners = holders.of(lock, write.server_us, seq, seq);
+            owners.into_iter().map(|owner| LockThen {
+                connection: owner.connection,
+                session: owner.session,
+                key: lock.key,
+                mode: lock.mode,
+                granted: lock.granted,
+            })
+        })
+        .collect()
 }
 
 /// `pod b wrote public.invoices (TRUNCATE) in step 3 on b.0, "truncate …"`.

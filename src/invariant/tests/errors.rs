@@ -161,6 +161,36 @@ fn a_timers_error_within_the_clean_runs_own_gaps_is_a_violation() {
     assert_violated(&waiting(100, "55P03"), &[NoErrors, Progress]);
 }
 
+/// a's statement is held at the gate for a while and fails as soon as it is let go.
+fn held(us: u64, sqlstate: &str, message: &str) -> Vec<Line> {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    let step = story.write_held("a.0", "other");
+    story.pass(us).release("a.0", step);
+    let answer = Answer {
+        error: Some(error(sqlstate, message)),
+        ..Answer::default()
+    };
+    story.ended(step, Ending::Done, answer).leaves("a.0");
+    story.exits("a", 1).end()
+}
+
+#[test]
+fn what_does_not_wait_has_no_timer_and_a_statements_timer_begins_at_the_server() {
+    for (sqlstate, message) in [
+        ("55P03", "could not obtain lock on row in relation \"t\""),
+        ("55P03", "canceling statement due to lock timeout"),
+        ("57014", "canceling statement due to statement timeout"),
+    ] {
+        let lines = held(60_000, sqlstate, message);
+        assert_violated(&lines, &[NoErrors, Progress]);
+    }
+    // The pod's own patience begins when it sends, and a session's timers run while its pod is held.
+    let message = "canceling statement due to user request";
+    let said = said(&held(60_000, "57014", message), NoErrors);
+    assert_eq!(said.judgement, Judgement::Inconclusive, "{}", said.why);
+}
+
 #[test]
 fn another_error_after_a_long_wait_is_a_violation() {
     assert_violated(&waiting(60_000, "40P01"), &[NoErrors, Progress]);

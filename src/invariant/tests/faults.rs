@@ -44,6 +44,43 @@ fn a_session_that_ends_without_a_fault_is_not_excused() {
 }
 
 #[test]
+fn an_injected_error_or_a_cancel_explains_the_one_error_that_it_raised() {
+    // The job tries again on the same session, and then the same thing happens for real.
+    let story = |name: &str, sqlstate: &str, with_step: bool, again: bool| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 1);
+        let failed = |story: &mut Story, step| {
+            let answer = Answer {
+                error: Some(error(sqlstate, "no")),
+                ..Answer::default()
+            };
+            story.ended(step, Ending::Done, answer);
+        };
+        let step = story.write_held("a.0", "other");
+        story.release("a.0", step);
+        let injected = FaultEvent {
+            step: with_step.then_some(step),
+            sqlstates: vec![sqlstate.to_owned()],
+            ..fault(name, "a.0")
+        };
+        story.event(Event::Fault(injected));
+        failed(&mut story, step);
+        if again {
+            let step = story.write_held("a.0", "other");
+            story.release("a.0", step);
+            failed(&mut story, step);
+        }
+        story.leaves("a.0").exits("a", 1).end()
+    };
+    for with_step in [true, false] {
+        for (name, sqlstate) in [("error", "40P01"), ("cancel-backend", "57014")] {
+            assert_violated(&story(name, sqlstate, with_step, false), &[]);
+            assert_violated(&story(name, sqlstate, with_step, true), &[NoErrors]);
+        }
+    }
+}
+
+#[test]
 fn a_killed_waiter_violates_nothing() {
     let mut story = Story::of(&["a", "b"]);
     story
@@ -309,6 +346,29 @@ fn a_write_sent_before_the_lock_was_taken_is_not_excused_by_its_loss() {
 }
 
 #[test]
+fn what_a_pod_sends_before_a_cut_link_lets_it_hear_of_its_loss_is_sent_in_belief() {
+    let story = |cut: bool, healed: bool| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).lock("a.0").write("a.1", INVOICES);
+        let link = |name: &str| FaultEvent {
+            ends_session: false,
+            ..fault(name, "a.0")
+        };
+        if cut {
+            story.event(Event::Fault(link("blackhole")));
+        }
+        terminated(&mut story, "a.0");
+        if healed {
+            story.event(Event::Fault(link("heal")));
+        }
+        story.write("a.1", SPLITS).exits("a", 1).end()
+    };
+    assert_violated(&story(false, false), &[WorkUnderLock]);
+    assert_violated(&story(true, true), &[WorkUnderLock]);
+    assert_violated(&story(true, false), &[]);
+}
+
+#[test]
 fn a_cancel_after_a_long_hold_does_not_make_other_failures_time_dependent() {
     let mut story = Story::of(&["a"]);
     story.start("a", 1);
@@ -321,6 +381,49 @@ fn a_cancel_after_a_long_hold_does_not_make_other_failures_time_dependent() {
     };
     story.ended(step, Ending::Done, answer).succeeds("a");
     assert_violated(&story.end(), &[HonestExit]);
+}
+
+#[test]
+fn a_statement_that_a_hit_pod_called_off_itself_is_no_error_and_any_other_is() {
+    let story = |what: &str, by: &str| {
+        let mut story = Story::of(&["a", "b"]);
+        story.start("a", 2).lock("a.0");
+        let step = story.write_held("a.1", "other");
+        if what != "lost while it is held" {
+            story.release("a.1", step);
+        }
+        match what {
+            "lost" | "lost while it is held" => terminated(&mut story, "a.0"),
+            "slow" => {
+                let delay = FaultEvent {
+                    sqlstates: Vec::new(),
+                    ..fault("delay", "a")
+                };
+                story.event(Event::Fault(delay));
+            }
+            _ => {}
+        }
+        story.event(Event::CancelRequested {
+            pod: pod(by),
+            target_pid: session("a.1").pid,
+        });
+        if what == "lost while it is held" {
+            // The cancel is on its way to the server, and overtakes nothing.
+            story.pass(60_000).release("a.1", step);
+        }
+        let answer = Answer {
+            error: Some(error("57014", "canceling statement due to user request")),
+            ..Answer::default()
+        };
+        story.ended(step, Ending::Done, answer).exits("a", 1);
+        story.start("b", 1).succeeds("b");
+        said(&story.end(), NoErrors).judgement
+    };
+    assert_eq!(story("lost", "a"), Judgement::Holds);
+    assert_eq!(story("lost while it is held", "a"), Judgement::Holds);
+    assert_eq!(story("lost", "b"), Judgement::Violated);
+    assert_eq!(story("slow", "a"), Judgement::Violated);
+    assert_eq!(story("nothing", "a"), Judgement::Violated);
 }
 
 #[test]

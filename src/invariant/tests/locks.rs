@@ -117,17 +117,47 @@ fn with_several_locks_one_must_cover_each_table_and_exclusion_is_not_judged() {
         said.why
     );
 
-    // The same table under one lock and then under the other: no one lock guards it.
-    let mut story = Story::of(&["a"]);
+    // The same table under one lock and then under the other: which guards it only the scenario can
+    // say, and if it does, the other does not.
+    let by_turns = |named: bool, bare: bool| {
+        let mut story = Story::of(&["a"]);
+        two(&mut story);
+        if named {
+            story.run.rules.lock = LockRule::Named(LockKey::bigint(5, KEY));
+        }
+        story
+            .start("a", 2)
+            .lock("a.0")
+            .write("a.1", INVOICES)
+            .unlock("a.0")
+            .lock_with("a.0", other(LockAction::Lock), None)
+            .write("a.1", INVOICES)
+            .lock_with("a.0", other(LockAction::Unlock), Some(true));
+        if bare {
+            story.write("a.1", INVOICES);
+        }
+        story.leaves("a.0").succeeds("a");
+        story.end()
+    };
+    assert_violated(&by_turns(false, false), &[]);
+    let said = crate::invariant::tests::said(&by_turns(false, false), WorkUnderLock);
+    assert_eq!(said.judgement, Judgement::NotJudged);
+    assert!(said.why.contains("by the same pod"), "{}", said.why);
+    assert_violated(&by_turns(false, true), &[WorkUnderLock]);
+    assert_violated(&by_turns(true, false), &[WorkUnderLock]);
+
+    // Two pods, each under its own: no one lock guards the table.
+    let mut story = Story::of(&["a", "b"]);
     two(&mut story);
+    story.start("a", 2).lock("a.0").write("a.1", INVOICES);
     story
-        .start("a", 2)
-        .lock("a.0")
-        .write("a.1", INVOICES)
+        .start("b", 2)
+        .lock_with("b.0", other(LockAction::Lock), None)
+        .write("b.1", INVOICES)
+        .lock_with("b.0", other(LockAction::Unlock), Some(true))
+        .leaves("b.0")
+        .succeeds("b")
         .unlock("a.0")
-        .lock_with("a.0", other(LockAction::Lock), None)
-        .write("a.1", INVOICES)
-        .lock_with("a.0", other(LockAction::Unlock), Some(true))
         .leaves("a.0")
         .succeeds("a");
     assert_violated(&story.end(), &[WorkUnderLock]);
@@ -161,6 +191,7 @@ fn a_process_id_used_again_is_another_session() {
         .unlock("a.0")
         .leaves("a.0");
     story.event(Event::SessionStarted {
+        server: 0,
         connection: name("b.0"),
         session: Session {
             pid: session("a.0").pid,

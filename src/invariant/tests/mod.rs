@@ -2,8 +2,10 @@
 //!
 //! Owns the helpers by which a test changes one event of a good history and asks what is said.
 
+mod cronjob;
 mod errors;
 mod faults;
+mod ghosts;
 mod guards;
 mod limit;
 mod locks;
@@ -11,7 +13,9 @@ mod one_event;
 mod others;
 mod pacing;
 mod planted;
+mod pooled;
 mod properties;
+mod servers;
 mod strangers;
 
 use super::samples::*;

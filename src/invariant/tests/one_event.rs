@@ -167,6 +167,24 @@ fn one_other_digest_violates_clean_state() {
 }
 
 #[test]
+fn one_invalid_index_violates_clean_state() {
+    let bad = change(good(), 0, |event| match event {
+        Event::FinalState(state) => {
+            let table = state.tables.get_mut(INVOICES).unwrap();
+            table.invalid_indexes = vec!["by_client".to_owned()];
+            true
+        }
+        _ => false,
+    });
+    assert_violated(&bad, &[CleanState]);
+    let why = said(&bad, CleanState).why;
+    assert!(
+        why.contains("has other INVALID indexes: by_client, expected none"),
+        "{why}"
+    );
+}
+
+#[test]
 fn one_exit_without_success_violates_progress() {
     let bad = change(good(), 0, |event| match event {
         Event::PodExited { code, .. } => {
@@ -188,9 +206,11 @@ fn one_line_not_printed_violates_honest_exit() {
 
 #[test]
 fn one_lost_session_and_exit_0_violates_honest_exit() {
-    // The connection was not the pod's to close, and the pod had more to do.
+    // The connection was not the pod's to close, there was something in it, and the pod had more to
+    // do.
     let mut story = Story::of(&["a"]);
     story.start("a", 3).lock("a.0").write("a.1", "public.t");
+    story.write_held("a.2", "public.v");
     story.unlock("a.0").lost("a.2", ClosedBy::Client);
     story.write("a.1", "public.u").succeeds("a");
     let good = story.end();
@@ -213,4 +233,102 @@ fn one_lost_session_and_exit_0_violates_honest_exit() {
         |event| matches!(event, Event::StepHeld { request, .. } if request.terminate),
     );
     assert_violated(&change(left, 1, by_server), &[]);
+}
+
+#[test]
+fn a_session_with_nothing_in_it_is_no_loss_and_one_with_a_lock_a_statement_or_a_transaction_is() {
+    // A pool opens another, the work is done, the exit is honest.
+    let story = |lost: &str, transaction: char| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 3).lock("a.0");
+        story.write("a.1", "public.t").write("a.2", "public.t");
+        let under_way = story.write_held("a.2", "public.v");
+        story.lost(lost, ClosedBy::Fault);
+        if lost != "a.2" {
+            story.write_done("a.2", "public.v", under_way);
+        }
+        for line in LINES {
+            story.prints("a", line);
+        }
+        story.write("a.1", "public.u").exits("a", 0);
+        change(story.end(), 0, |event| match event {
+            Event::StepEnded { answer, step, .. } if step.0 == 2 => {
+                answer.transaction = Some(transaction);
+                true
+            }
+            _ => false,
+        })
+    };
+    let judged = |lost, transaction| said(&story(lost, transaction), HonestExit).judgement;
+    assert_ne!(judged("a.1", 'I'), Judgement::Violated);
+    assert_eq!(judged("a.1", 'T'), Judgement::Violated);
+    assert_eq!(judged("a.0", 'I'), Judgement::Violated);
+    assert_eq!(judged("a.2", 'I'), Judgement::Violated);
+}
+
+#[test]
+fn a_grant_whose_unlock_a_fault_failed_may_end_with_its_session() {
+    let story = |delivery: Delivery| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 1).lock("a.0");
+        story.fails("a.0", "other", error("53100", "disk full"));
+        story.event(Event::Fault(FaultEvent {
+            step: Some(StepId(2)),
+            ..fault("error", "a")
+        }));
+        let lines = story.leaves("a.0").exits("a", 1).end();
+        // What failed was the unlock.
+        let lines = change(lines, 1, |event| match event {
+            Event::StepHeld { request, .. } => {
+                request.writes.clear();
+                request.lock_calls = vec![LockCall {
+                    action: LockAction::Unlock,
+                    mode: LockMode::Exclusive,
+                    xact: false,
+                    key: None,
+                    whole: true,
+                }];
+                true
+            }
+            _ => false,
+        });
+        change(lines, 1, |event| match event {
+            Event::StepReleased { delivery: how, .. } => {
+                *how = delivery;
+                true
+            }
+            _ => false,
+        })
+    };
+    let judged = |delivery| said(&story(delivery), SameSession).judgement;
+    assert_eq!(judged(Delivery::Forwarded), Judgement::Violated);
+    assert_eq!(judged(Delivery::Replaced), Judgement::Holds);
+}
+
+#[test]
+fn a_grant_whose_pod_was_told_an_error_instead_may_end_with_its_session() {
+    let story = |delivery: Delivery| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).write("a.1", "other").lock("a.0");
+        let lines = story.leaves("a.0").leaves("a.1").exits("a", 1).end();
+        let mut place = 0;
+        for line in &lines {
+            if matches!(line.event, Event::StepReleased { .. }) {
+                place += 1;
+            }
+            if matches!(&line.event, Event::Locks { locks, .. } if !locks.is_empty()) {
+                break;
+            }
+        }
+        change(lines, place - 1, |event| match event {
+            Event::StepReleased { delivery: how, .. } => {
+                *how = delivery;
+                true
+            }
+            _ => false,
+        })
+    };
+    let judged = |delivery| said(&story(delivery), SameSession).judgement;
+    assert_eq!(judged(Delivery::AnswerReplaced), Judgement::Holds);
+    assert_eq!(judged(Delivery::Forwarded), Judgement::Violated);
 }

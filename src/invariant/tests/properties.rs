@@ -57,6 +57,7 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
         3 => Event::PodEnded { pod: who },
         4 => Event::ConnectionOpened { connection },
         5 | 6 => Event::SessionStarted {
+            server: 0,
             connection,
             session,
         },

@@ -107,6 +107,7 @@ impl<'a> Book<'a> {
             Event::SessionStarted {
                 connection,
                 session,
+                ..
             } => {
                 self.owner.insert(session.pid, connection);
             }
@@ -265,6 +266,7 @@ impl<'a> Book<'a> {
             .filter_map(|lock| {
                 Some(Held {
                     key: LockKey {
+                        server: 0,
                         database: 0,
                         ..lock.key
                     },

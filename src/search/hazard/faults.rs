@@ -10,12 +10,7 @@ use crate::history::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
 
 fn fault(pod: &PodName, kind: FaultKind, session: SessionChoice) -> Move {
-    Move::Fault(Fault {
-        kind,
-        pod: pod.clone(),
-        session,
-        point: Point::Before,
-    })
+    Move::Fault(Fault::of_pod(kind, pod.clone(), session, Point::Before))
 }
 
 /// In the middle of what a does under a lock, while b waits for it.

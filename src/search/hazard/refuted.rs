@@ -20,7 +20,7 @@ pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
                 }
             }
             // No hazard's schedule has one.
-            Move::Together(_) => {}
+            Move::Together(_) | Move::Tick | Move::Advance(_) | Move::Manual => {}
             Move::Fault(fault) => {
                 let missed = lines.iter().find_map(|line| match &line.event {
                     Event::Fault(event) if event.name == fault.kind.name() && !event.fired => {
@@ -70,6 +70,7 @@ fn turn_missed(hazard: &Hazard, lines: &[Line], index: usize, turn: &Turn) -> Op
         (TurnEnd::Yielded, _) => Some(format!(
             "{pod} could not reach {wanted}: it asked the same again and again, and made way"
         )),
+        (TurnEnd::NotThere, _) => Some(format!("{pod} could not reach {wanted}: it was not there")),
         (TurnEnd::Limit, _) => Some(format!(
             "{pod} did not reach {wanted} before a limit of the run was hit"
         )),
@@ -106,6 +107,7 @@ fn what_it_waited_for(lines: &[Line], pod: &PodName) -> String {
             Event::SessionStarted {
                 connection,
                 session,
+                ..
             } if session.pid == pid => Some(connection),
             _ => None,
         })

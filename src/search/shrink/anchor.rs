@@ -97,7 +97,7 @@ fn stops(place: usize, executed: &Executed, at: Option<StepId>) -> Vec<Stop> {
 }
 
 /// The beginning of a step's SQL that a reader knows it by.
-fn pattern(normal: &[String]) -> Option<SqlPattern> {
+pub(crate) fn pattern(normal: &[String]) -> Option<SqlPattern> {
     SqlPattern::new(&readable(normal.first()?)).ok()
 }
 

@@ -47,6 +47,7 @@ fn without(one: &Move, gone: usize) -> Option<Move> {
         }
     };
     match one {
+        Move::Tick | Move::Advance(_) | Move::Manual => Some(one.clone()),
         Move::Turn(turn) => Some(Move::Turn(Turn {
             pod: renamed(&turn.pod)?,
             until: turn.until.clone(),
@@ -60,13 +61,19 @@ fn without(one: &Move, gone: usize) -> Option<Move> {
             }
         }
         Move::Fault(fault) => {
-            let pod = renamed(&fault.pod)?;
-            let session = match &fault.session {
-                SessionChoice::Connection(name) => SessionChoice::Connection(ConnectionName {
-                    pod: pod.clone(),
-                    index: name.index,
-                }),
-                other => other.clone(),
+            // A fault of the server alone is nobody's.
+            let pod = match &fault.pod {
+                Some(pod) => Some(renamed(pod)?),
+                None => None,
+            };
+            let session = match (&fault.session, &pod) {
+                (SessionChoice::Connection(name), Some(pod)) => {
+                    SessionChoice::Connection(ConnectionName {
+                        pod: pod.clone(),
+                        index: name.index,
+                    })
+                }
+                (other, _) => other.clone(),
             };
             Some(Move::Fault(Fault {
                 pod,

@@ -34,6 +34,10 @@ pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
                 moves.push(Move::Fault(fault.clone()));
                 continue;
             }
+            Some(one) if one.is_of_controller() => {
+                moves.push(one.clone());
+                continue;
+            }
             Some(Move::Together(_)) => {
                 steps.sort_by_key(|step| (step.ended.is_none(), step.ended));
             }

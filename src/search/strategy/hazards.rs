@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, PodName, Rules};
-use crate::schedule::{Schedule, Turn};
+use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{Hazard, mine, pairs, refuted};
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -26,6 +26,7 @@ pub struct Hazards {
     runs: Vec<Vec<Line>>,
     /// Whether executed schedules are mined, too.
     again: bool,
+    permitted: PermittedFaults,
     rounds: usize,
     known: BTreeSet<String>,
     /// Those of this round; the first candidate of the first round has none.
@@ -54,6 +55,7 @@ impl Hazards {
             pods,
             runs,
             again,
+            permitted: PermittedFaults::default(),
             rounds: 0,
             known: BTreeSet::new(),
             current: Vec::new(),
@@ -63,11 +65,23 @@ impl Hazards {
         }
     }
 
+    /// The same, with those hazards left out that need a fault which is not permitted.
+    #[must_use]
+    pub fn permitting(mut self, faults: PermittedFaults) -> Self {
+        self.permitted = faults;
+        self
+    }
+
     /// The hazards that the runs so far show, the likeliest first.
     #[must_use]
     pub fn mined(&self) -> Vec<Hazard> {
         let runs: Vec<&[Line]> = self.runs.iter().map(Vec::as_slice).collect();
-        mine(&runs, &self.catalog, &self.rules, &self.pods)
+        let mut mined = mine(&runs, &self.catalog, &self.rules, &self.pods);
+        mined.retain(|hazard| {
+            let schedule = Schedule::Controlled(hazard.schedule());
+            self.permitted.allow_all_of(&schedule)
+        });
+        mined
     }
 
     /// The turns that bring two pods before steps that are worth letting go together.

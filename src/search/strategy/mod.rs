@@ -8,6 +8,7 @@
 
 mod claim;
 mod hazards;
+mod limited;
 mod overlap;
 mod pct;
 mod preemptions;
@@ -28,13 +29,14 @@ use crate::schedule::Schedule;
 
 pub use claim::{Tally, claim};
 pub use hazards::Hazards;
+pub use limited::Limited;
 pub use overlap::Overlap;
 pub use pct::Pct;
 pub use preemptions::Preemptions;
 pub use random::{Gene, Random, decode, genes};
 pub use shard::{Shard, ShardError};
 pub use stagger::Stagger;
-pub use sweep::Sweep;
+pub use sweep::{Onward, Place, Sweep, Swept};
 
 /// A schedule to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
 use crate::history::PodName;
-use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
+use crate::schedule::{
+    Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
+};
 
 /// One turn as small numbers: the pod, how many steps (0: as far as it can), and after it perhaps a
 /// fault and its point. Each number counts modulo what there is.
@@ -86,6 +88,7 @@ fn decode_fault(pod: PodName, kind: u8, point: u8) -> Fault {
         5 => (
             FaultKind::Terminate {
                 grace: Duration::from_secs(2),
+                pid1: false,
             },
             SessionChoice::Next,
             &[Before, InDoubt, After, Waiting],
@@ -96,12 +99,8 @@ fn decode_fault(pod: PodName, kind: u8, point: u8) -> Fault {
             &[Waiting, InDoubt],
         ),
     };
-    Fault {
-        kind,
-        pod,
-        session,
-        point: points[usize::from(point) % points.len()],
-    }
+    let point = points[usize::from(point) % points.len()];
+    Fault::of_pod(kind, pod, session, point)
 }
 
 /// Schedules drawn at random. Draw i depends on the seed and on i alone.
@@ -111,6 +110,7 @@ pub struct Random {
     most_steps: u8,
     most_turns: usize,
     faults: bool,
+    permitted: PermittedFaults,
     schedules: u64,
     seed: u64,
     next: u64,
@@ -133,10 +133,18 @@ impl Random {
             most_steps: u8::try_from(most_steps.max(1)).unwrap_or(u8::MAX),
             most_turns: most_turns.max(1),
             faults,
+            permitted: PermittedFaults::default(),
             schedules,
             seed,
             next: 0,
         }
+    }
+
+    /// The same, with those faults left out that are not permitted.
+    #[must_use]
+    pub fn permitting(mut self, faults: PermittedFaults) -> Self {
+        self.permitted = faults;
+        self
     }
 
     /// Draw number i.
@@ -157,7 +165,9 @@ impl Random {
             .new_tree(&mut runner)
             .map(|tree| tree.current())
             .unwrap_or_default();
-        Schedule::Controlled(decode(&drawn, self.pods, self.most_steps))
+        let mut moves = decode(&drawn, self.pods, self.most_steps);
+        self.permitted.retain(&mut moves);
+        Schedule::Controlled(moves)
     }
 }
 
@@ -212,6 +222,29 @@ mod tests {
         assert_ne!(Random::new(2, 8, 40, true, 70, 8).draw(5), random.draw(5));
     }
 
+    #[test]
+    fn what_is_not_permitted_is_left_out_and_the_rest_is_the_same_draw() {
+        let all = Random::new(2, 8, 40, true, 200, 7);
+        let names = vec!["kill".to_owned(), "error".to_owned()];
+        let some = all.clone().permitting(PermittedFaults::only(names.clone()));
+        let mut left_out = 0;
+        for index in 0..200 {
+            let (before, after) = (all.draw(index), some.draw(index));
+            assert!(
+                after
+                    .faults()
+                    .all(|fault| { names.iter().any(|name| name == fault.kind.name()) })
+            );
+            let turns = |schedule: &Schedule| {
+                let turns = schedule.moves().iter();
+                turns.filter(|one| matches!(one, Move::Turn(_))).count()
+            };
+            assert_eq!(turns(&before), turns(&after));
+            left_out += before.faults().count() - after.faults().count();
+        }
+        assert!(left_out > 20, "{left_out}");
+    }
+
     proptest! {
         #[test]
         fn every_list_is_a_schedule_of_the_pods_that_there_are(
@@ -229,11 +262,11 @@ mod tests {
                         }
                     }
                     Move::Fault(fault) => {
-                        prop_assert!(there.contains(&fault.pod));
                         let error = matches!(fault.kind, FaultKind::Error { .. });
+                        prop_assert!(fault.pod.as_ref().is_some_and(|pod| there.contains(pod)));
                         prop_assert!(!error || fault.point != Point::Waiting);
                     }
-                    Move::Together(_) => prop_assert!(false, "not drawn"),
+                    _ => prop_assert!(false, "not drawn"),
                 }
             }
         }

@@ -1,89 +1,242 @@
 //! One fault, at every step of a pod and at every point of it, while a second pod waits.
 //!
-//! Owns which faults at which points, and their order. Knows nothing of how a fault is applied.
+//! Owns which schedule stands for which fault, step and point, and their order. Knows nothing of how a
+//! fault is applied.
 //!
-//! Fault number j hits the first pod at its step j: it runs j − 1 steps, then the second pod runs as
-//! far as it can (to its end where nothing holds it up: its turn is one to its end, so that this is
-//! no stop that was missed), then the fault is done, and the rest runs out. At step 1 the fault
-//! comes first: the first pod has not begun, so the second has nothing to wait for.
+//! The fault of step j hits the first pod at its step j: it runs j − 1 steps, then the second pod runs
+//! as far as it can (to its end where nothing holds it up: its turn is one to its end, so that this is
+//! no stop that was missed), then the fault is done, and the rest runs out. At step 1 the fault comes
+//! first: the first pod has not begun, so the second has nothing to wait for.
 //!
-//! The order, and so the index: by step; at each step by kind, in the order given; for each kind by
-//! point: before, in doubt, after. A fault of a session hits the session of the next step;
-//! terminate-backend then comes once more, before the step, for the session that holds a lock.
-//! cancel-backend needs a statement under way: it is done to the second pod while that waits, once
-//! for each step from the second on.
+//! "Before" step j + 1 and "after" step j are two points: between them the first pod has heard the
+//! answer and has its next request on the way, which a fault may find at the gate.
+//!
+//! The order, and so the index: by step; at each step by fault, in the order given; for each fault
+//! by point, and for each point by who goes on first.
+
+use std::time::Duration;
 
 use super::{BATCH, Candidate, Explored, Kind, Space, Strategy};
 use crate::history::PodName;
-use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
+use crate::schedule::{
+    Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
+};
+
+/// A fault as it is swept over the steps of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// What is done.
+    pub kind: FaultKind,
+    /// To which session, where it is done to one.
+    pub session: SessionChoice,
+    /// At which points of each step.
+    pub points: Vec<Point>,
+    /// The first step at which it is done, from 1.
+    pub from: u32,
+    /// Whether it is done to the pod that waits.
+    pub to_waiter: bool,
+}
+
+impl Swept {
+    /// Done to the first pod before, in doubt of and after each of its steps.
+    #[must_use]
+    pub fn at_every_point(kind: FaultKind, session: SessionChoice) -> Self {
+        Self {
+            kind,
+            session,
+            points: vec![Point::Before, Point::InDoubt, Point::After],
+            from: 1,
+            to_waiter: false,
+        }
+    }
+
+    /// What can be done to a pod and its sessions, for a search: 17 faults a step, 15 at the first.
+    #[must_use]
+    pub fn usual() -> Vec<Self> {
+        let next = |kind| Self::at_every_point(kind, SessionChoice::Next);
+        vec![
+            next(FaultKind::Kill),
+            next(FaultKind::Terminate {
+                grace: Duration::from_millis(500),
+                pid1: false,
+            }),
+            next(FaultKind::Error {
+                sqlstate: "53100".to_owned(),
+            }),
+            next(FaultKind::TerminateBackend),
+            Self {
+                points: vec![Point::Before],
+                from: 2,
+                ..Self::at_every_point(FaultKind::TerminateBackend, SessionChoice::HoldingLock)
+            },
+            // It needs a statement under way.
+            Self {
+                points: vec![Point::Waiting],
+                from: 2,
+                to_waiter: true,
+                ..next(FaultKind::CancelBackend)
+            },
+            next(FaultKind::Reset),
+        ]
+    }
+
+    /// These, with those faults left out that are not permitted.
+    #[must_use]
+    pub fn permitted(mut swept: Vec<Self>, permitted: &PermittedFaults) -> Vec<Self> {
+        for one in &mut swept {
+            let points = std::mem::take(&mut one.points);
+            let allowed = |point: &Point| permitted.allow(&one.fault(*point));
+            one.points = points.iter().copied().filter(allowed).collect();
+        }
+        swept.retain(|one| !one.points.is_empty());
+        swept
+    }
+
+    /// The fault at this point.
+    #[must_use]
+    pub fn fault(&self, point: Point) -> Fault {
+        let pod = PodName::of_index(usize::from(self.to_waiter));
+        Fault::of_pod(self.kind.clone(), pod, self.session.clone(), point)
+    }
+}
+
+/// Who goes on first when the fault has been done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Onward {
+    /// The first pod, to its end.
+    FirstPod,
+    /// The second, up to this stop; then the first.
+    SecondPod(Stop),
+}
+
+/// Where a schedule has its place in a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The step of the first pod, from 1.
+    pub step: u32,
+    /// Which of the faults, from 0.
+    pub fault: usize,
+    /// The point of the step.
+    pub point: Point,
+    /// Which way on, from 0.
+    pub onward: usize,
+}
 
 /// Every given fault at every step.
 #[derive(Debug, Clone)]
 pub struct Sweep {
-    kinds: Vec<FaultKind>,
+    faults: Vec<Swept>,
+    onward: Vec<Onward>,
     steps: u32,
     round: u32,
     next: u64,
+    most: Option<u64>,
 }
 
 impl Sweep {
-    /// These faults at steps 1 to `steps` of pod a, while pod b waits.
+    /// These faults at steps 1 to `steps` of pod a, while pod b waits; then the pods in the order
+    /// of their names.
     #[must_use]
-    pub fn new(kinds: Vec<FaultKind>, steps: u32) -> Self {
+    pub fn new(faults: Vec<Swept>, steps: u32) -> Self {
         Self {
-            kinds,
+            faults,
+            onward: vec![Onward::FirstPod],
             steps,
             round: 0,
             next: 0,
+            most: None,
         }
     }
 
-    /// The faults at one step, in order.
-    fn faults(&self, step: u32) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for kind in &self.kinds {
-            let fault = |pod: usize, session, point| Fault {
-                kind: kind.clone(),
-                pod: PodName::of_index(pod),
-                session,
-                point,
-            };
-            if *kind == FaultKind::CancelBackend {
-                if step > 1 {
-                    faults.push(fault(1, SessionChoice::Next, Point::Waiting));
-                }
+    /// At most so many of them, spread evenly over all.
+    #[must_use]
+    pub fn at_most(mut self, most: u64) -> Self {
+        self.most = Some(most);
+        self
+    }
+
+    /// Whether the schedule of this number is one of those.
+    fn keeps(&self, number: u64) -> bool {
+        let (Some(most), all) = (self.most, self.all()) else {
+            return true;
+        };
+        let before = |number: u64| u128::from(number) * u128::from(most) / u128::from(all.max(1));
+        most >= all || before(number + 1) > before(number)
+    }
+
+    /// The same with each of these ways on after each fault.
+    #[must_use]
+    pub fn onward(mut self, onward: Vec<Onward>) -> Self {
+        self.onward = onward;
+        self
+    }
+
+    /// All places, in order.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        (1..=self.steps).flat_map(|step| self.at(step)).collect()
+    }
+
+    /// The places at one step.
+    fn at(&self, step: u32) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (fault, swept) in self.faults.iter().enumerate() {
+            if step < swept.from {
                 continue;
             }
-            for point in [Point::Before, Point::InDoubt, Point::After] {
-                faults.push(fault(0, SessionChoice::Next, point));
-            }
-            if *kind == FaultKind::TerminateBackend && step > 1 {
-                faults.push(fault(0, SessionChoice::HoldingLock, Point::Before));
+            for point in &swept.points {
+                places.extend((0..self.onward.len()).map(|onward| Place {
+                    step,
+                    fault,
+                    point: *point,
+                    onward,
+                }));
             }
         }
-        faults
+        places
     }
 
-    fn schedule(step: u32, fault: Fault) -> Schedule {
+    /// The schedule of a place; `None` if it is none of this sweep.
+    #[must_use]
+    pub fn schedule(&self, place: &Place) -> Option<Schedule> {
+        let fault = self.faults.get(place.fault)?.fault(place.point);
         let run = |pod: usize, until| {
             let pod = PodName::of_index(pod);
             Move::Turn(Turn { pod, until })
         };
         let mut moves = Vec::new();
-        if step > 1 {
-            moves.push(run(0, Stop::Steps(step - 1)));
+        if place.step > 1 {
+            moves.push(run(0, Stop::Steps(place.step - 1)));
             moves.push(run(1, Stop::End));
         }
         moves.push(Move::Fault(fault));
-        Schedule::Controlled(moves)
+        if let Onward::SecondPod(stop) = self.onward.get(place.onward)? {
+            moves.push(run(1, stop.clone()));
+        }
+        Some(Schedule::Controlled(moves))
+    }
+
+    fn why(&self, place: &Place) -> String {
+        let fault = &self.faults[place.fault].fault(place.point);
+        let onward = match self.onward[place.onward] {
+            Onward::FirstPod => "",
+            Onward::SecondPod(_) => ", then b first",
+        };
+        format!("step {}: {fault}{onward}", place.step)
     }
 
     fn count(&self) -> u64 {
-        let at = |step| u64::try_from(self.faults(step).len()).unwrap_or(u64::MAX);
-        match self.steps {
-            0 => 0,
-            steps => at(1).saturating_add(at(2).saturating_mul(u64::from(steps - 1))),
-        }
+        self.most.map_or(self.all(), |most| most.min(self.all()))
+    }
+
+    fn all(&self) -> u64 {
+        let a_point = u64::try_from(self.onward.len()).unwrap_or(u64::MAX);
+        let steps = |swept: &Swept| u64::from((self.steps + 1).saturating_sub(swept.from));
+        let of = |swept: &Swept| {
+            let points = u64::try_from(swept.points.len()).unwrap_or(u64::MAX);
+            steps(swept).saturating_mul(points).saturating_mul(a_point)
+        };
+        self.faults.iter().map(of).sum()
     }
 }
 
@@ -96,14 +249,16 @@ impl Strategy for Sweep {
         let mut candidates = Vec::new();
         while self.round < self.steps && candidates.len() < BATCH {
             self.round += 1;
-            for fault in self.faults(self.round) {
-                candidates.push(Candidate {
-                    why: format!("step {}: {fault}", self.round),
-                    schedule: Self::schedule(self.round, fault),
-                    needed: false,
-                    index: self.next,
-                });
+            for place in self.at(self.round) {
+                let index = self.next;
                 self.next += 1;
+                let schedule = self.schedule(&place).filter(|_| self.keeps(index));
+                candidates.extend(schedule.map(|schedule| Candidate {
+                    why: self.why(&place),
+                    schedule,
+                    needed: false,
+                    index,
+                }));
             }
         }
         candidates
@@ -133,6 +288,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::schedule::SqlPattern;
 
     fn all(mut sweep: Sweep) -> Vec<Candidate> {
         let mut all = Vec::new();
@@ -145,43 +301,89 @@ mod tests {
         }
     }
 
+    fn kill() -> Swept {
+        Swept::at_every_point(FaultKind::Kill, SessionChoice::Next)
+    }
+
     #[test]
     fn every_fault_comes_at_every_step_and_point_once_and_in_order() {
-        let kinds = vec![
-            FaultKind::Kill,
-            FaultKind::TerminateBackend,
-            FaultKind::CancelBackend,
-        ];
-        let sweep = Sweep::new(kinds, 40);
+        let sweep = Sweep::new(Swept::usual(), 40);
         let total = sweep.space().total;
+        let places = sweep.places();
         let all = all(sweep);
         assert_eq!(total, Some(u64::try_from(all.len()).unwrap()));
-        assert_eq!(all.len(), 6 + 39 * 8);
+        assert_eq!((all.len(), places.len()), (15 + 39 * 17, 15 + 39 * 17));
         assert!((0..).zip(&all).all(|(index, one)| one.index == index));
         let different: BTreeSet<String> = all.iter().map(|one| one.schedule.to_string()).collect();
         assert_eq!(different.len(), all.len());
         assert_eq!(all[0].schedule.to_string(), "kill a (before)");
         assert_eq!(
-            all[6 + 1].schedule.to_string(),
+            all[15 + 1].schedule.to_string(),
             "run a for 1 step; run b to its end; kill a (in-doubt)"
         );
         assert_eq!(
-            all[6 + 6].schedule.to_string(),
+            all[15 + 12].schedule.to_string(),
             "run a for 1 step; run b to its end; \
              terminate-backend a, the session that holds the lock (before)"
         );
         assert_eq!(
-            all[6 + 7].schedule.to_string(),
+            all[15 + 13].schedule.to_string(),
             "run a for 1 step; run b to its end; \
              cancel-backend b, the session of its next step (waiting)"
         );
     }
 
     #[test]
-    fn no_step_or_no_kind_is_an_empty_space() {
-        assert!(all(Sweep::new(vec![FaultKind::Kill], 0)).is_empty());
+    fn each_way_on_comes_after_each_fault() {
+        let stop = Stop::Before {
+            sql: SqlPattern::new("insert into t").unwrap(),
+            nth: 2,
+        };
+        let sweep =
+            Sweep::new(vec![kill()], 2).onward(vec![Onward::FirstPod, Onward::SecondPod(stop)]);
+        assert_eq!(sweep.space().total, Some(12));
+        let all = all(sweep);
+        assert_eq!(all.len(), 12);
+        assert_eq!(all[0].schedule.to_string(), "kill a (before)");
+        assert_eq!(
+            all[7].schedule.to_string(),
+            "run a for 1 step; run b to its end; kill a (before); \
+             run b until before \"insert into t\" (match 2)"
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_sweep_is_spread_over_all_steps() {
+        let whole = all(Sweep::new(Swept::usual(), 40));
+        for most in [0, 1, 7, 100, 678, 10_000] {
+            let part = Sweep::new(Swept::usual(), 40).at_most(most);
+            let total = part.space().total;
+            let part = all(part);
+            assert_eq!(part.len(), usize::try_from(most).unwrap().min(whole.len()));
+            assert_eq!(total, Some(u64::try_from(part.len()).unwrap()));
+            assert!(part.iter().all(|one| whole.contains(one)));
+        }
+        let part = all(Sweep::new(Swept::usual(), 40).at_most(40));
+        assert!(part[1].index > 20 && part[38].index > 620);
+    }
+
+    #[test]
+    fn what_is_not_permitted_is_not_swept() {
+        let names = ["kill", "error"].map(str::to_owned).to_vec();
+        let some = Swept::permitted(Swept::usual(), &PermittedFaults::only(names));
+        // An error after a step ends its session.
+        assert_eq!(Sweep::new(some, 10).space().total, Some(30 + 20));
+        let all = Swept::permitted(Swept::usual(), &PermittedFaults::default());
+        assert_eq!(all, Swept::usual());
+    }
+
+    #[test]
+    fn no_step_or_no_fault_is_an_empty_space() {
+        assert!(all(Sweep::new(vec![kill()], 0)).is_empty());
         assert!(all(Sweep::new(Vec::new(), 9)).is_empty());
         assert_eq!(Sweep::new(Vec::new(), 9).space().total, Some(0));
-        assert_eq!(all(Sweep::new(vec![FaultKind::CancelBackend], 2)).len(), 1);
+        let late = Swept { from: 2, ..kill() };
+        assert_eq!(all(Sweep::new(vec![late.clone()], 2)).len(), 3);
+        assert_eq!(Sweep::new(vec![late], 2).space().total, Some(3));
     }
 }

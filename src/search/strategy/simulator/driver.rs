@@ -49,6 +49,8 @@ impl Simulator {
                     }
                 }
                 Move::Fault(fault) => self.fault(fault),
+                // No strategy has a CronJob.
+                Move::Tick | Move::Advance(_) | Move::Manual => {}
             }
         }
         self.run_out(moves.len());
@@ -154,7 +156,9 @@ impl Simulator {
 
     /// Only kills are simulated; other faults do nothing.
     fn fault(&mut self, fault: &Fault) {
-        let pod = index_of(&fault.pod);
+        let Some(pod) = fault.pod.as_ref().map(index_of) else {
+            return;
+        };
         self.start(pod);
         if fault.kind != FaultKind::Kill || self.pods[pod].ended {
             return;

@@ -1,0 +1,4 @@
+create table counter (
+    id     integer primary key,
+    value  integer not null
+);

@@ -1,0 +1,9 @@
+-- The price list of the refilling jobs.
+create table product (
+    id    integer primary key,
+    name  text not null
+);
+create table price (
+    product_id integer not null references product (id),
+    cents      integer not null
+);

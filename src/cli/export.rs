@@ -1,0 +1,145 @@
+//! `lockproof export`: the lock operations of a stored run, as Jepsen and Porcupine read them.
+//!
+//! Owns where the history comes from and where the text goes. What it says is the `operation` room's.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::check::no_history;
+use super::common::Failure;
+use super::exit::Exit;
+use crate::history::{self, Event, Line, RunFacts};
+use crate::operation::{
+    Breach, Timeline, exclusion, operations, timeline, write_edn, write_porcupine,
+};
+use crate::search::HISTORY;
+
+/// The text in which operations are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Text {
+    /// Jepsen's history.edn: one operation map a line
+    Edn,
+    /// Porcupine's events: one JSON object a call or a return
+    Porcupine,
+}
+
+/// Options of `export`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ExportArguments {
+    /// A run directory, or a history in it (history.jsonl, confirmation.jsonl)
+    #[arg(value_name = "DIR or FILE")]
+    pub from: PathBuf,
+
+    /// Which tool's format
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub text: Text,
+
+    /// Where the text goes; the file must not exist [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// Writes the operations, and to standard error how many there are and what one pass over them says; 0.
+///
+/// # Errors
+/// When there is no history, or it cannot be read (usage); when the text cannot be written
+/// (environment).
+pub fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let path = if arguments.from.is_file() {
+        arguments.from.clone()
+    } else {
+        arguments.from.join(HISTORY)
+    };
+    if !path.exists() {
+        return Err(no_history(&arguments.from));
+    }
+    let stored = history::read_stored(&path).map_err(|error| usage(error.to_string()))?;
+    let run = run_of(&stored.lines).ok_or_else(|| {
+        usage(format!(
+            "{}: its first line does not tell what was run",
+            path.display()
+        ))
+    })?;
+    let timeline = timeline(operations(&stored.lines, run));
+    match &arguments.to {
+        Some(to) => write_file(&timeline, arguments.text, to),
+        None => write(&timeline, arguments.text, &mut io::stdout().lock()),
+    }
+    .map_err(|(exit, text)| Failure::new(exit, text))?;
+    if stored.truncated {
+        eprintln!("{}: its last line is cut and was left out", path.display());
+    }
+    eprintln!("{}", summary(&timeline));
+    Ok(Exit::AsExpected)
+}
+
+fn run_of(lines: &[Line]) -> Option<&RunFacts> {
+    match &lines.first()?.event {
+        Event::Run(run) => Some(run),
+        _ => None,
+    }
+}
+
+fn write_file(timeline: &Timeline<'_>, text: Text, to: &Path) -> Result<(), (Exit, String)> {
+    match File::create_new(to) {
+        Ok(file) => write(timeline, text, &mut BufWriter::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err((
+            Exit::Usage,
+            format!("{} is there already; it is not written over", to.display()),
+        )),
+        Err(error) => Err((
+            Exit::Environment,
+            format!("cannot write {}: {error}", to.display()),
+        )),
+    }
+}
+
+fn write(timeline: &Timeline<'_>, text: Text, out: &mut impl Write) -> Result<(), (Exit, String)> {
+    let written = match text {
+        Text::Edn => write_edn(timeline, out),
+        Text::Porcupine => write_porcupine(timeline, out),
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err((Exit::Environment, format!("cannot write: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// `4 operations on 1 lock by 2 connections: no lock was held by two at once`.
+fn summary(timeline: &Timeline<'_>) -> String {
+    let (events, owners, locks) = timeline.events();
+    let count = |many: usize, what: &str| match many {
+        1 => format!("1 {what}"),
+        _ => format!("{many} {what}s"),
+    };
+    let connection = |call: u32| timeline.operations[call as usize].connection;
+    let said = match exclusion(&events) {
+        Err(error) => error.to_string(),
+        Ok(breaches) => match breaches.as_slice() {
+            [] => "no lock was held by two at once".to_owned(),
+            [Breach::Overlap { holder, intruder }, ..] => format!(
+                "{} got lock {} while {} held it",
+                connection(*intruder),
+                timeline.operations[*intruder as usize].key,
+                connection(*holder)
+            ),
+            [Breach::NotHeld { release }, ..] => format!(
+                "{} gave back lock {} without having it",
+                connection(*release),
+                timeline.operations[*release as usize].key
+            ),
+        },
+    };
+    format!(
+        "{} on {} by {}: {said}",
+        count(timeline.operations.len(), "operation"),
+        count(locks.len(), "lock"),
+        count(owners.len(), "connection")
+    )
+}

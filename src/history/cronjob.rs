@@ -1,0 +1,89 @@
+//! What the controller of a CronJob decided, as a history has it.
+//!
+//! Owns the words of a decision, and what they say of a pod that is not there. Knows nothing of how
+//! the controller comes to it.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Line};
+use super::name::PodName;
+
+/// A decision of the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The controller's own clock, which only the schedule moves: `01:00`, `01:00:30`, or with the
+    /// date once the first day is over.
+    pub clock: String,
+    /// What it decided.
+    pub decided: Decided,
+    /// The Job that it is about.
+    pub job: Option<String>,
+    /// The pod that it is about.
+    pub pod: Option<PodName>,
+    /// Which attempt of the Job that pod is, from 1.
+    pub attempt: Option<u32>,
+    /// Why, or with what, in words.
+    pub why: String,
+}
+
+/// What the controller decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decided {
+    /// It begins to watch the CronJob.
+    Watch,
+    /// A Job is made.
+    CreateJob,
+    /// A pod of a Job is made.
+    CreatePod,
+    /// A Job is deleted, and its pods with it.
+    DeleteJob,
+    /// A pod gets SIGTERM, and its grace begins.
+    Terminate,
+    /// A pod's grace is over, and it gets SIGKILL.
+    Kill,
+    /// A pod is deleted before it was started.
+    Remove,
+    /// The time for a Job has come, and none is made.
+    Skip,
+    /// A Job that was not made in time is not made any more.
+    Miss,
+    /// A Job has succeeded.
+    Complete,
+    /// A Job's pod has failed, and another follows.
+    Retry,
+    /// A Job has failed, for good.
+    Fail,
+    /// The schedule is over: no further Job is made.
+    Suspend,
+}
+
+/// Why a pod is not there, by what the controller decided in these lines.
+#[must_use]
+pub fn why_not_there(lines: &[Line], pod: &PodName) -> String {
+    let decisions = || {
+        lines.iter().rev().filter_map(|line| match &line.event {
+            Event::Controller(decision) => Some(decision),
+            _ => None,
+        })
+    };
+    let removed =
+        decisions().find(|one| one.decided == Decided::Remove && one.pod.as_ref() == Some(pod));
+    if let Some(decision) = removed {
+        return format!(
+            "pod {pod} was deleted at {} before it had started",
+            decision.clock
+        );
+    }
+    let refused = decisions().find(|one| {
+        let decided = one.decided;
+        matches!(decided, Decided::Skip | Decided::Miss | Decided::Fail)
+    });
+    match refused {
+        Some(decision) => format!(
+            "pod {pod} was never created (at {}: {})",
+            decision.clock, decision.why
+        ),
+        None => format!("pod {pod} was never created: neither a tick nor a manual Job made it"),
+    }
+}

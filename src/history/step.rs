@@ -1,0 +1,128 @@
+//! The words for one step: what it asks, how it was given to the server, how it ended, what came back.
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{LockKey, LockMode};
+
+/// What a step asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Request {
+    /// The SQL of the step's statements; long ones cut at 2,000 characters.
+    pub sql: Vec<String>,
+    /// The normal form of each: white space folded, literals replaced.
+    pub normal: Vec<String>,
+    /// Calls of advisory lock functions, in the order of the text.
+    pub lock_calls: Vec<LockCall>,
+    /// Tables that the text names as written, as the text spells them, lower case.
+    pub writes: Vec<String>,
+    /// Whether the text cannot tell what is written (functions, DO blocks, unknown SQL).
+    pub opaque: bool,
+    /// Whether it is a driver's look-up in the catalog.
+    pub look_up: bool,
+    /// Whether it is a Terminate message.
+    pub terminate: bool,
+}
+
+/// A call of an advisory lock function in a statement's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockCall {
+    /// What the function does.
+    pub action: LockAction,
+    /// Exclusive or share; of unlock: which it gives back.
+    pub mode: LockMode,
+    /// Whether a transaction's end releases it (`…_xact_…`).
+    pub xact: bool,
+    /// The key, where text and parameters tell it; the database is 0.
+    pub key: Option<LockKey>,
+    /// Whether the call is a whole item of its statement's select list, or all that it selects from:
+    /// then it is made once for each row, and a boolean column is its own answer. Elsewhere (negated,
+    /// in a condition, in a query inside) the text does not tell whether it was made.
+    #[serde(default = "whole")]
+    pub whole: bool,
+}
+
+fn whole() -> bool {
+    true
+}
+
+/// What a lock function does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockAction {
+    /// `pg_advisory_lock…`, waits.
+    Lock,
+    /// `pg_try_advisory_lock…`, answers whether it got the lock.
+    TryLock,
+    /// `pg_advisory_unlock…`, answers whether the session held it.
+    Unlock,
+    /// `pg_advisory_unlock_all`.
+    UnlockAll,
+}
+
+/// How a step was given to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// As the pod sent it.
+    Forwarded,
+    /// As the pod sent it, and the answer is kept from the pod.
+    AnswerDropped,
+    /// As the pod sent it, and the pod is told the fault's error instead of the answer.
+    AnswerReplaced,
+    /// The server got another statement in its place, which raises the chosen error.
+    Replaced,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The server is ready for the next request.
+    Done,
+    /// It waits for a lock, or inside a pooler for a server connection, that only another turn can
+    /// free.
+    Blocked,
+    /// It waits for something else of its own pod.
+    NeedsPod,
+    /// The session is gone.
+    Gone,
+}
+
+/// What came back for a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Answer {
+    /// Command tags, such as `INSERT 0 8`.
+    pub tags: Vec<String>,
+    /// The error, if one came.
+    pub error: Option<ServerError>,
+    /// Warnings and notices: SQLSTATE and message.
+    pub notices: Vec<ServerError>,
+    /// Results of the step's lock calls in order; `None` where it answers nothing (void) or the
+    /// call was never answered.
+    pub lock_results: Vec<Option<bool>>,
+    /// Transaction status after it: `I`, `T` or `E`; absent while the step is not done.
+    pub transaction: Option<char>,
+}
+
+impl Answer {
+    /// Whether a query gave no row: then what stands in its select list may not have been called.
+    #[must_use]
+    pub fn gave_nothing(&self) -> bool {
+        self.tags.iter().any(|tag| tag == "SELECT 0")
+    }
+}
+
+/// An error or a notice of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct ServerError {
+    /// `ERROR`, `FATAL`, `WARNING`, …
+    pub severity: String,
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The primary message.
+    pub message: String,
+    /// The table it names.
+    pub table: Option<String>,
+    /// The constraint it names.
+    pub constraint: Option<String>,
+}

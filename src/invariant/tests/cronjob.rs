@@ -1,0 +1,193 @@
+//! Runs in which the controller of a CronJob decided which pods there were.
+
+use super::*;
+use crate::history::*;
+use crate::invariant::InvariantName::*;
+
+fn decision(decided: Decided, of: Option<&str>, why: &str) -> Event {
+    Event::Controller(Decision {
+        clock: "00:20".to_owned(),
+        decided,
+        job: None,
+        pod: of.map(pod),
+        attempt: None,
+        why: why.to_owned(),
+    })
+}
+
+fn guard(lines: &[Line], name: &str) -> (bool, String) {
+    let verdict = verdict(lines);
+    let guard = verdict.guards.iter().find(|guard| guard.name == name);
+    let guard = guard.unwrap_or_else(|| panic!("no guard {name}"));
+    (guard.met, guard.why.clone())
+}
+
+fn turn(index: usize, turn: &str) -> Event {
+    Event::TurnStarted {
+        index,
+        turn: turn.to_owned(),
+        scheduled: true,
+    }
+}
+
+fn by_controller(name: &str, hit: &str, takes_pod: bool) -> Event {
+    let none = FaultEvent {
+        by: FaultBy::Controller,
+        point: "at 00:20".to_owned(),
+        ..fault(name, hit)
+    };
+    Event::Fault(if takes_pod {
+        none
+    } else {
+        FaultEvent {
+            takes_pod,
+            ends_session: false,
+            sqlstates: Vec::new(),
+            ..none
+        }
+    })
+}
+
+/// Pod a is created and works; then whatever the test adds.
+fn story() -> Story {
+    let mut story = Story::of(&[]);
+    story.event(decision(Decided::Watch, None, "every ten minutes"));
+    story.event(turn(
+        0,
+        "tick: the clock goes on to the CronJob's next time",
+    ));
+    story.event(decision(Decided::CreatePod, Some("a"), "attempt 1"));
+    story.event(turn(1, "run a to its end")).works("a");
+    story.event(Event::TurnEnded {
+        index: 1,
+        why: TurnEnd::Reached,
+    });
+    story
+}
+
+#[test]
+fn a_pod_that_no_turn_names_and_the_controller_never_created_is_not_missed() {
+    let lines = story().end();
+    assert_eq!(
+        verdict(&lines).judgement,
+        Judgement::Holds,
+        "{}",
+        words(&verdict(&lines))
+    );
+    assert_eq!(
+        guard(&lines, "pods-ended"),
+        (true, "1 pod ended".to_owned())
+    );
+    assert_eq!(guard(&lines, "faults-fired").1, "the schedule has no fault");
+}
+
+#[test]
+fn a_turn_of_a_pod_that_is_not_there_is_an_unmet_guard_with_the_reason() {
+    let not_there = |index| Event::TurnEnded {
+        index,
+        why: TurnEnd::NotThere,
+    };
+    let told = |refusal: Option<Event>, line: &str| {
+        let mut story = story();
+        if let Some(refusal) = refusal {
+            story.event(refusal);
+        }
+        story.event(turn(2, line)).event(not_there(2));
+        let lines = story.end();
+        assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
+        let (met, why) = guard(&lines, "stops-reached");
+        assert!(!met);
+        why
+    };
+    let skip = decision(
+        Decided::Skip,
+        None,
+        "Forbid, and job-1 (pod a) has not finished",
+    );
+    let why = told(Some(skip.clone()), "run b until blocked");
+    assert!(
+        why.contains(
+            "pod b was never created (at 00:20: Forbid, and job-1 (pod a) has not finished)"
+        ),
+        "{why}"
+    );
+    let why = told(Some(skip), "release the next steps of a and b together");
+    assert!(
+        why.contains("pod b was never created (at") && !why.contains("pod a was"),
+        "{why}"
+    );
+    let why = told(None, "run b to its end");
+    assert!(
+        why.contains("neither a tick nor a manual Job made it"),
+        "{why}"
+    );
+    let removed = decision(Decided::Remove, Some("b"), "deleted");
+    let why = told(Some(removed), "run b to its end");
+    assert!(
+        why.contains("pod b was deleted at 00:20 before it had started"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_pod_that_was_created_must_run_and_end_unless_it_was_deleted_before() {
+    let with = |more: &[Event]| {
+        let mut story = story();
+        story.event(decision(Decided::CreatePod, Some("b"), "attempt 1"));
+        more.iter().for_each(|event| {
+            story.event(event.clone());
+        });
+        story.end()
+    };
+    let (met, why) = guard(&with(&[]), "pods-ended");
+    assert!(!met && why.contains("pod b was never started"), "{why}");
+    let removed = decision(Decided::Remove, Some("b"), "deleted");
+    assert!(guard(&with(&[removed]), "pods-ended").0);
+}
+
+#[test]
+fn what_the_controller_kills_is_not_progress_business_and_its_lock_may_end_with_it() {
+    let killed = |by: Option<Event>| {
+        let mut story = story();
+        story.event(decision(Decided::CreatePod, Some("b"), "attempt 1"));
+        story.start("b", 2).lock("b.0").write("b.1", INVOICES);
+        if let Some(by) = by {
+            story.event(by);
+        }
+        story.event(Event::PodExited {
+            pod: pod("b"),
+            code: None,
+            signal: Some(9),
+        });
+        for connection in ["b.0", "b.1"] {
+            story.lost(connection, ClosedBy::Client);
+        }
+        story.event(Event::PodEnded { pod: pod("b") });
+        story.end()
+    };
+    let excused = verdict(&killed(Some(by_controller("kill", "b", true))));
+    assert_eq!(excused.judgement, Judgement::Holds, "{}", words(&excused));
+    assert_violated(&killed(None), &[SameSession, Progress]);
+    // A SIGTERM that had no effect explains nothing.
+    let without_effect = by_controller("terminate", "b", false);
+    assert_violated(&killed(Some(without_effect)), &[SameSession, Progress]);
+}
+
+#[test]
+fn a_fault_of_the_controller_stands_for_none_of_the_schedule() {
+    let mut story = story();
+    story.event(turn(2, "kill a (before)"));
+    story.event(by_controller("kill", "a", true));
+    let (met, why) = guard(&story.end(), "faults-fired");
+    assert!(
+        !met && why.contains("\"kill a (before)\" was never applied"),
+        "{why}"
+    );
+}
+
+#[test]
+fn that_the_clock_was_the_schedules_is_told() {
+    let verdict = verdict(&story().end());
+    let told = |one: &String| one.contains("CronJob's clock moved only as the schedule says");
+    assert!(verdict.not_tested.iter().any(told));
+}

@@ -1,0 +1,310 @@
+//! Faults of one session: errors, the end of its backend, the end of its connection.
+//!
+//! Owns how each is done with the primitives of `wire` and `evidence`, and what proves that it was.
+
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use crate::fault::InjectedError;
+use crate::history::{ConnectionName, Delivery, StepId};
+use crate::schedule::{FaultKind, Point};
+use crate::wire::{Handover, RawError};
+
+/// Why a paused server could do nothing.
+pub(super) const STANDS_STILL: &str = "the server is paused and hears of nothing";
+
+impl Conductor<'_> {
+    pub(super) async fn error(&mut self, aim: &Aim<'_>, sqlstate: &str) -> Result<(), RunError> {
+        let error = InjectedError::new(sqlstate);
+        let (Some(error), Some(name)) = (error, aim.connection.clone()) else {
+            let why = format!("{sqlstate} is no SQLSTATE of an error");
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        };
+        if aim.fault.point == Point::After {
+            let sent = self
+                .members
+                .get(&name.pod)
+                .is_some_and(|member| member.proxy.close_after(&name, error.farewell()).is_ok());
+            let outcome = if sent {
+                Outcome::fired("FATAL error sent to the idle connection, then closed")
+            } else {
+                Outcome::missed("the connection had ended before")
+            };
+            self.note_fault(aim, &outcome);
+            return self.await_closed(&name).await;
+        }
+        let (Some(id), Some(statement)) = (aim.step, error.statement()) else {
+            let why = format!("connection {name} has no step at the gate there");
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        };
+        if !self.can_ask() {
+            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
+            return Ok(());
+        }
+        self.step(id, Handover::Replace(statement), Delivery::Replaced)
+            .await?;
+        let raised = self
+            .steps
+            .get(&id)
+            .and_then(|step| step.answer.as_ref()?.error.as_ref())
+            .map(|error| error.sqlstate.clone());
+        let outcome = match raised {
+            Some(raised) if raised == sqlstate => {
+                Outcome::fired("the server raised it in the step's place")
+            }
+            Some(other) => Outcome::missed(format!("the server raised {other} instead")),
+            None => Outcome::missed("the server did not answer"),
+        };
+        self.note_fault(aim, &outcome);
+        Ok(())
+    }
+
+    pub(super) async fn terminate_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        let connections: Vec<ConnectionName> = aim.connection.iter().cloned().collect();
+        self.terminate_backends(aim, &connections).await
+    }
+
+    /// Terminates the backends of these connections: first all are signalled, then each is waited
+    /// for until it has left `pg_stat_activity`.
+    pub(super) async fn terminate_backends(
+        &mut self,
+        aim: &Aim<'_>,
+        connections: &[ConnectionName],
+    ) -> Result<(), RunError> {
+        let mut signalled = Vec::new();
+        for connection in connections {
+            let aim = aim.at(connection.clone());
+            let Some((_, pid)) = self.target(&aim) else {
+                // Behind a pooler not every connection has one.
+                if self.pooled.is_none() || connections.len() == 1 {
+                    self.note_fault(&aim, &Outcome::missed(self.no_backend(&aim)));
+                }
+                continue;
+            };
+            if !self.can_ask() {
+                self.note_fault(&aim, &Outcome::missed(STANDS_STILL));
+                continue;
+            }
+            // Behind a pooler it may be nobody's between two steps, and then nobody hears of its end.
+            let had_it = self
+                .link(connection)
+                .is_some_and(|link| link.pid == Some(pid));
+            let sent = self.watchers.terminate_backend(pid).await?;
+            signalled.push((aim, connection, pid, sent, had_it));
+        }
+        if signalled.is_empty() && connections.len() > 1 && self.can_ask() {
+            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
+        }
+        let begun = Instant::now();
+        let mut ended = Vec::new();
+        for (aim, connection, pid, sent, had_it) in signalled {
+            if sent && self.paused_backends.contains(&pid) {
+                let evidence =
+                    format!("the signal waits for backend {pid}, which is stopped, to go on");
+                self.note_fault(&aim, &Outcome::fired(evidence));
+                continue;
+            }
+            let mut left = !sent;
+            while !left && begun.elapsed() < FAULT_LIMIT {
+                left = !self.watchers.activity(&[pid]).await?.contains_key(&pid);
+                if !left {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            let outcome = if sent && left {
+                Outcome::fired(format!("backend {pid} has left pg_stat_activity"))
+            } else {
+                Outcome::missed(format!(
+                    "backend {pid}: signal sent: {sent}, gone within {} s: {left}",
+                    FAULT_LIMIT.as_secs()
+                ))
+            };
+            self.note_fault(&aim, &outcome);
+            if left {
+                ended.push((connection, pid, had_it));
+            }
+        }
+        for (connection, pid, had_it) in ended {
+            if had_it {
+                self.await_closed(connection).await?;
+            } else {
+                self.await_backends(|session, _| session.pid == pid).await?;
+                self.look_again().await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn cancel_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        let Some((name, pid)) = self.target(aim) else {
+            let outcome = Outcome::missed(self.no_backend(aim));
+            self.note_fault(aim, &outcome);
+            return Ok(());
+        };
+        if !self.can_ask() {
+            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
+            return Ok(());
+        }
+        let before = self.watchers.activity(&[pid]).await?;
+        let active = before.get(&pid).is_some_and(|seen| seen.state == "active");
+        if !active {
+            let outcome = Outcome::missed(format!("backend {pid} was idle: nothing to cancel"));
+            self.note_fault(aim, &outcome);
+            return Ok(());
+        }
+        let query = before.get(&pid).map(|seen| seen.query.clone());
+        let step = self.link(&name).and_then(|link| link.running);
+        // Whatever step is at the gate: this is the one that is cancelled.
+        let aim = &Aim {
+            step: step.or(aim.step),
+            ..aim.clone()
+        };
+        let sent = self.watchers.cancel_backend(pid).await?;
+        if sent && self.paused_backends.contains(&pid) {
+            let outcome = Outcome::fired(format!(
+                "the signal waits for backend {pid}, which is stopped, to go on"
+            ));
+            self.note_fault(aim, &outcome);
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut stopped = false;
+        while !stopped && begun.elapsed() < FAULT_LIMIT {
+            let now = self.watchers.activity(&[pid]).await?;
+            stopped = now
+                .get(&pid)
+                .is_none_or(|seen| seen.state != "active" || Some(&seen.query) != query.as_ref());
+            if !stopped {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let outcome = if !(sent && stopped) {
+            Outcome::missed(format!("backend {pid} went on; signal sent: {sent}"))
+        } else if self.was_cancelled(step, begun).await? {
+            Outcome::fired(format!("backend {pid} has stopped what it did"))
+        } else {
+            Outcome::missed(format!(
+                "backend {pid} went on to something else, and no answer tells of a cancel (57014)"
+            ))
+        };
+        self.note_fault(aim, &outcome);
+        Ok(())
+    }
+
+    /// Whether the server has answered a step with the error of a cancel (57014). Where no step is
+    /// known, what the backend does has to tell; an answer that does not come tells of no cancel.
+    async fn was_cancelled(
+        &mut self,
+        step: Option<StepId>,
+        begun: Instant,
+    ) -> Result<bool, RunError> {
+        let Some(id) = step else { return Ok(true) };
+        loop {
+            self.absorb_all().await?;
+            let Some(step) = self.steps.get(&id) else {
+                return Ok(false);
+            };
+            if let Some(answer) = &step.answer {
+                let cancelled = |error: &RawError| error.sqlstate == "57014";
+                return Ok(answer.error.as_ref().is_some_and(cancelled));
+            }
+            if begun.elapsed() > FAULT_LIMIT || self.session_of(id).is_none_or(|(_, over)| over) {
+                return Ok(false);
+            }
+            self.next_event(Duration::from_millis(2)).await?;
+        }
+    }
+
+    /// Cuts a connection on both sides: by RST (`reset`), or by FIN (`drop`).
+    pub(super) async fn reset(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        let Some(name) = aim.connection.clone() else {
+            return Ok(());
+        };
+        self.cut(aim, &name);
+        self.await_closed(&name).await
+    }
+
+    /// The same, without waiting for what comes of it.
+    pub(super) fn cut(&mut self, aim: &Aim<'_>, name: &ConnectionName) {
+        let fin = aim.fault.kind == FaultKind::Drop;
+        self.drop_held(name, aim.fault.kind.name());
+        let sent = self.members.get(&name.pod).is_some_and(|member| {
+            let told = if fin {
+                member.proxy.close(name)
+            } else {
+                member.proxy.reset(name)
+            };
+            told.is_ok()
+        });
+        let outcome = match (sent, fin) {
+            (true, true) => Outcome::fired("FIN sent to pod and server"),
+            (true, false) => Outcome::fired("RST sent to pod and server"),
+            (false, _) => Outcome::missed("the connection had ended before"),
+        };
+        self.note_fault(aim, &outcome);
+    }
+
+    pub(super) async fn pause_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        let Some((_, pid)) = self.target(aim) else {
+            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
+            return Ok(());
+        };
+        let outcome = match self.place.server.pause_backend(pid).await {
+            Ok(evidence) => {
+                self.paused_backends.push(pid);
+                Outcome::fired(evidence)
+            }
+            Err(error) => Outcome::missed(error.to_string()),
+        };
+        self.note_fault(aim, &outcome);
+        Ok(())
+    }
+
+    pub(super) async fn resume_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        let Some((_, pid)) = self.target(aim) else {
+            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
+            return Ok(());
+        };
+        let outcome = if self.paused_backends.contains(&pid) {
+            match self.place.server.resume_backend(pid).await {
+                Ok(evidence) => {
+                    self.paused_backends.retain(|paused| *paused != pid);
+                    Outcome::fired(evidence)
+                }
+                Err(error) => Outcome::missed(error.to_string()),
+            }
+        } else {
+            Outcome::missed(format!("backend {pid} was not paused"))
+        };
+        self.note_fault(aim, &outcome);
+        self.look_again().await
+    }
+
+    /// Waits until a connection's end has been reported and its backend is gone (or goes on with
+    /// its last statement as a ghost).
+    pub(super) async fn await_closed(&mut self, name: &ConnectionName) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            let closed = self.members.get(&name.pod).is_none_or(|member| {
+                member.links.get(&name.index).is_none_or(|link| {
+                    // On a link that is cut the pod does not hear of it.
+                    let unheard = link.server_closed && member.is_cut_off(link);
+                    link.finished || link.gone || link.is_ghost() || unheard
+                })
+            });
+            if closed {
+                break;
+            }
+            if begun.elapsed() > FAULT_LIMIT {
+                self.note_silence("the end of a connection that was cut");
+                break;
+            }
+            self.next_event(Duration::from_millis(2)).await?;
+        }
+        self.look_again().await
+    }
+}

@@ -1,0 +1,278 @@
+//! Faults of the server: it is shut down and started again, it crashes, it stands still.
+//!
+//! Owns their order: nobody gets in, it is taken away, every connection that led to it is seen to
+//! end, it comes back, the harness looks again, the pods get in again. (A pod that connects in
+//! between waits: how often it would have been refused is a matter of time, and no run would repeat
+//! another.) How a server is stopped and started is the server room's.
+
+use std::time::{Duration, Instant};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::links::Link;
+use super::watchers::connect;
+use crate::history::{ConnectionName, PodName};
+use crate::schedule::{FaultKind, ShutdownMode};
+use crate::server::Shutdown;
+use crate::wire::{Shape, Upstream};
+
+/// Why the first primary cannot be asked at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outage {
+    /// Its processes are stopped, and go on when this is undone.
+    Paused,
+    /// It has been taken away, and another one has its place.
+    Dead,
+}
+
+/// The number of the first primary.
+pub(super) const FIRST: usize = 0;
+
+impl Conductor<'_> {
+    /// Does what a fault of the server says.
+    pub(super) async fn outage(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+        if let Err(error) = self.place.server.can_be_faulted() {
+            self.note_fault(aim, &Outcome::missed(error.to_string()));
+            return Ok(());
+        }
+        let outcome = match (&aim.fault.kind, self.outage) {
+            (FaultKind::UnpauseServer, Some(Outage::Paused)) => {
+                Outcome::fired(self.unpause_server().await?)
+            }
+            (FaultKind::UnpauseServer, _) => Outcome::missed("the server was not paused"),
+            (_, Some(Outage::Paused)) => {
+                Outcome::missed("the server is paused: `unpause-server` comes first")
+            }
+            (FaultKind::Promote { old }, _) => self.promote(aim, *old).await?,
+            (_, Some(Outage::Dead)) => Outcome::missed(
+                "the first primary is dead, and the one after it is no server that \
+                     lockproof restarts",
+            ),
+            (FaultKind::PauseServer, None) => self.pause_server().await?,
+            (FaultKind::Restart { mode }, None) => {
+                let how = match mode {
+                    ShutdownMode::Fast => Shutdown::Fast,
+                    ShutdownMode::Immediate => Shutdown::Immediate,
+                };
+                Outcome::fired(self.stop_and_start(aim, how).await?)
+            }
+            (_, None) => Outcome::fired(self.stop_and_start(aim, Shutdown::Crash).await?),
+        };
+        self.note_fault(aim, &outcome);
+        self.look_again().await?;
+        let names: Vec<PodName> = self.members.keys().cloned().collect();
+        for name in names {
+            self.quiet(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn stop_and_start(&mut self, aim: &Aim<'_>, how: Shutdown) -> Result<String, RunError> {
+        let stopped = self.take_away(aim, how).await?;
+        let started = self.bring_back().await?;
+        // After a promotion the pods go to the new primary, whatever becomes of the old one.
+        self.route(self.watchers.current())?;
+        Ok(format!("{stopped}; {started}"))
+    }
+
+    /// Takes the first primary away: nobody gets in any more, and every session of a pod there has
+    /// ended when this returns. Each is noted as hit by the fault.
+    pub(super) async fn take_away(
+        &mut self,
+        aim: &Aim<'_>,
+        how: Shutdown,
+    ) -> Result<String, RunError> {
+        self.absorb_all().await?;
+        self.await_gone().await?;
+        let starting: Vec<ConnectionName> = self
+            .members
+            .values()
+            .flat_map(|member| member.links.values())
+            .filter(|link| link.is_starting())
+            .map(|link| link.name.clone())
+            .collect();
+        self.close_the_way();
+        // Who is just logging in is a session of the server's, too; one that comes later waits.
+        self.await_links(&starting, "a connection to log in", |link| {
+            !link.is_starting()
+        })
+        .await?;
+        let hit = self.connected_to(FIRST);
+        // All sessions end at once, and in which order their pods hear of it must not be chance.
+        let shapes: Vec<_> = hit.iter().map(|name| self.keep_back(name)).collect();
+        self.watchers.lose(FIRST);
+        self.outage = Some(Outage::Dead);
+        self.paused_backends.clear();
+        let evidence = self.place.server.stop_by(how).await?;
+        // Before what comes of it is taken in and written down.
+        for connection in &hit {
+            let outcome = Outcome::fired(format!("its session ended with the server: {evidence}"));
+            self.note_fault(&aim.at(connection.clone()), &outcome);
+        }
+        self.note_backends_hit(aim, FIRST, &evidence);
+        self.await_links(&hit, "the server's end of its connections", |link| {
+            link.server_closed
+        })
+        .await?;
+        self.await_backends(|_, server| server == FIRST).await?;
+        for (connection, shape) in hit.iter().zip(shapes) {
+            self.let_pass(connection, shape);
+            let one = std::slice::from_ref(connection);
+            self.await_links(
+                one,
+                "the end of a connection to a server that is gone",
+                |_| shape.cut,
+            )
+            .await?;
+            self.quiet(&connection.pod).await?;
+        }
+        Ok(evidence)
+    }
+
+    /// The live connections of pods that lead to this server.
+    fn connected_to(&self, server: usize) -> Vec<ConnectionName> {
+        self.members
+            .values()
+            .flat_map(|member| member.links.values())
+            .filter(|link| link.server == server && link.started)
+            .filter(|link| !link.gone && !link.server_closed)
+            // A pooler keeps a client that has no backend at the moment.
+            .filter(|link| link.pid.is_some() || self.pooled.is_none())
+            .map(|link| link.name.clone())
+            .collect()
+    }
+
+    /// Waits until each of these connections has ended, or is as far as `enough` asks.
+    async fn await_links(
+        &mut self,
+        names: &[ConnectionName],
+        what: &str,
+        enough: impl Fn(&Link) -> bool,
+    ) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            let open = names.iter().any(|name| {
+                self.link(name)
+                    .is_some_and(|link| !link.finished && !enough(link))
+            });
+            if !open {
+                return Ok(());
+            }
+            if begun.elapsed() > FAULT_LIMIT {
+                self.note_silence(what);
+                return Ok(());
+            }
+            self.next_event(Duration::from_millis(2)).await?;
+        }
+    }
+
+    /// From now on nobody gets in.
+    pub(super) fn close_the_way(&mut self) {
+        self.no_way_in = true;
+        if let Some(pooled) = &self.pooled {
+            return pooled.route(None);
+        }
+        for member in self.members.values() {
+            member.proxy.route(None);
+        }
+    }
+
+    /// Keeps what the server says from a pod; what its link was like before.
+    fn keep_back(&mut self, name: &ConnectionName) -> Shape {
+        let Some(member) = self.members.get(&name.pod) else {
+            return Shape::default();
+        };
+        let before = member.proxy.shape_of(name);
+        member.proxy.shape(Some(name), |shape| shape.cut = true);
+        before
+    }
+
+    fn let_pass(&mut self, name: &ConnectionName, before: Shape) {
+        if let Some(member) = self.members.get(&name.pod) {
+            member.proxy.shape(Some(name), |shape| *shape = before);
+        }
+    }
+
+    /// Starts the first primary again, and looks at it again.
+    pub(super) async fn bring_back(&mut self) -> Result<String, RunError> {
+        let started = self.place.server.start_again().await?;
+        let client = connect(self.place.server, &self.database.name).await?;
+        self.watchers.regain(FIRST, client).await?;
+        self.outage = None;
+        Ok(started)
+    }
+
+    /// Sends the pods' new connections to this server.
+    pub(super) fn route(&mut self, server: usize) -> Result<(), RunError> {
+        let address = match (server, &self.standby) {
+            (FIRST, _) | (_, None) => self.place.server.address(),
+            (_, Some(standby)) => standby.address(),
+        };
+        let upstream = Upstream {
+            host: address.host.clone(),
+            port: address.port,
+            server,
+        };
+        self.no_way_in = false;
+        if let Some(pooled) = &self.pooled {
+            pooled.route(Some(upstream));
+            return Ok(());
+        }
+        for member in self.members.values() {
+            member.proxy.route(Some(upstream.clone()));
+        }
+        Ok(())
+    }
+
+    async fn pause_server(&mut self) -> Result<Outcome, RunError> {
+        self.look_again().await?;
+        let evidence = self.place.server.pause().await?;
+        self.outage = Some(Outage::Paused);
+        Ok(Outcome::fired(evidence))
+    }
+
+    async fn unpause_server(&mut self) -> Result<String, RunError> {
+        let evidence = self.place.server.unpause().await?;
+        self.outage = None;
+        Ok(evidence)
+    }
+
+    /// Whether the servers can be asked now: none of them is paused.
+    pub(super) fn can_ask(&self) -> bool {
+        self.outage != Some(Outage::Paused)
+    }
+
+    /// Lets a server go on that is paused.
+    pub(super) async fn undo_outage(&mut self) -> Result<(), RunError> {
+        if self.outage == Some(Outage::Paused) {
+            let undo = crate::schedule::Fault {
+                kind: FaultKind::UnpauseServer,
+                pod: None,
+                session: crate::schedule::SessionChoice::Next,
+                point: crate::schedule::Point::Before,
+            };
+            Box::pin(self.outage(&Aim::of(&undo))).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the servers back as they were: the first primary runs, and there is no standby.
+    pub(super) async fn restore(&mut self) -> Result<(), RunError> {
+        if self.outage == Some(Outage::Paused) {
+            self.unpause_server().await?;
+        }
+        for pid in std::mem::take(&mut self.paused_backends) {
+            // One that has gone meanwhile needs nothing.
+            let _ = self.place.server.resume_backend(pid).await;
+        }
+        if self.outage == Some(Outage::Dead) {
+            self.place.server.start_again().await?;
+            self.outage = None;
+        }
+        if let Some(standby) = self.standby.take() {
+            standby.remove().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! The harness's own eyes on the run's servers: one observer and one log reader for each.
+//!
+//! Owns which of them is asked: all that can be, with their answers joined. Process ids of the
+//! servers of one run never coincide, so a session is known by its own. Nothing is asked of a server
+//! that is down or paused: it could not answer.
+
+use std::collections::HashMap;
+
+use super::error::RunError;
+use crate::evidence::{Activity, EvidenceError, LogReader, LogRecord, Observer};
+use crate::history::HeldLock;
+use crate::server::Server;
+use tokio_postgres::Client;
+
+/// One server of the run.
+pub(super) struct Watcher {
+    /// Its number: 0 is the first primary.
+    pub server: usize,
+    /// `None` while the server cannot be asked.
+    pub observer: Option<Observer>,
+    pub log: Option<LogReader>,
+}
+
+impl Watcher {
+    /// One over this connection; its log is read from here on.
+    pub async fn new(server: usize, client: Client, log: bool) -> Result<Self, RunError> {
+        let log = if log {
+            Some(LogReader::begin(&client).await?)
+        } else {
+            None
+        };
+        Ok(Self {
+            server,
+            observer: Some(Observer::new(client).await?),
+            log,
+        })
+    }
+}
+
+/// All servers of the run; the current primary is the one that new connections go to.
+pub(super) struct Watchers {
+    all: Vec<Watcher>,
+    current: usize,
+    /// The backends that serve, or served, the harness itself.
+    own: Vec<i32>,
+}
+
+impl Watchers {
+    pub fn new(first: Watcher) -> Self {
+        let own = first.observer.iter().map(Observer::pid).collect();
+        Self {
+            all: vec![first],
+            current: 0,
+            own,
+        }
+    }
+
+    /// A server joins; it is not the current one yet.
+    pub fn join(&mut self, watcher: Watcher) {
+        self.own.extend(watcher.observer.iter().map(Observer::pid));
+        self.all.push(watcher);
+    }
+
+    /// Makes the server of this number the current one.
+    pub fn follow(&mut self, server: usize) {
+        if let Some(place) = self.all.iter().position(|one| one.server == server) {
+            self.current = place;
+        }
+    }
+
+    /// The number of the current server.
+    pub fn current(&self) -> usize {
+        self.all.get(self.current).map_or(0, |one| one.server)
+    }
+
+    /// From now on the server of this number cannot be asked.
+    pub fn lose(&mut self, server: usize) {
+        for one in self.all.iter_mut().filter(|one| one.server == server) {
+            one.observer = None;
+        }
+    }
+
+    /// The server of this number can be asked again, over this connection.
+    pub async fn regain(&mut self, server: usize, client: Client) -> Result<(), RunError> {
+        let observer = Observer::new(client).await?;
+        self.own.push(observer.pid());
+        if let Some(one) = self.all.iter_mut().find(|one| one.server == server) {
+            one.observer = Some(observer);
+        }
+        Ok(())
+    }
+
+    /// Whether this backend serves, or served, the harness itself.
+    pub fn is_own(&self, pid: i32) -> bool {
+        self.own.contains(&pid)
+    }
+
+    fn live(&self) -> impl Iterator<Item = (usize, &Observer)> {
+        self.all
+            .iter()
+            .filter_map(|one| Some((one.server, one.observer.as_ref()?)))
+    }
+
+    fn primary(&self) -> Result<&Observer, RunError> {
+        self.all
+            .get(self.current)
+            .and_then(|one| one.observer.as_ref())
+            .ok_or(RunError::ServerAway)
+    }
+
+    /// Whether the server's log is read.
+    pub fn has_log(&self) -> bool {
+        self.all.iter().any(|one| one.log.is_some())
+    }
+
+    /// The connection to the current primary, for questions of other kinds.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn client(&self) -> Result<&Client, RunError> {
+        Ok(self.primary()?.client())
+    }
+
+    /// The current primary's `deadlock_timeout`, in microseconds.
+    pub fn deadlock_timeout_us(&self) -> u64 {
+        self.primary()
+            .map_or(0, |observer| observer.deadlock_timeout_us())
+    }
+
+    /// What these backends do, on whichever server they are; those that are gone are missing, as
+    /// are those of servers that cannot be asked.
+    pub async fn activity(&self, pids: &[i32]) -> Result<HashMap<i32, Activity>, EvidenceError> {
+        let mut found = HashMap::new();
+        for (_, observer) in self.live() {
+            found.extend(observer.activity(pids).await?);
+        }
+        Ok(found)
+    }
+
+    /// All advisory locks of the run's database on all servers, each with its server, and when the
+    /// last was asked (microseconds since 1970).
+    pub async fn locks(&self) -> Result<(i64, Vec<HeldLock>), EvidenceError> {
+        let mut when = 0;
+        let mut all = Vec::new();
+        for (server, observer) in self.live() {
+            let (server_us, locks) = observer.locks().await?;
+            when = server_us.max(when);
+            all.extend(locks.into_iter().map(|lock| of_server(lock, server)));
+        }
+        Ok((when, all))
+    }
+
+    /// All client sessions of a database but the harness's own.
+    pub async fn sessions_of(
+        &self,
+        database: &str,
+    ) -> Result<HashMap<i32, Activity>, EvidenceError> {
+        let mut found = HashMap::new();
+        for (_, observer) in self.live() {
+            found.extend(observer.sessions_of(database).await?);
+        }
+        Ok(found)
+    }
+
+    /// `pg_terminate_backend` where the backend is; whether the signal was sent.
+    pub async fn terminate_backend(&self, pid: i32) -> Result<bool, EvidenceError> {
+        for (_, observer) in self.live() {
+            if observer.activity(&[pid]).await?.contains_key(&pid) {
+                return observer.terminate_backend(pid).await;
+            }
+        }
+        Ok(false)
+    }
+
+    /// `pg_cancel_backend` where the backend is; whether the signal was sent.
+    pub async fn cancel_backend(&self, pid: i32) -> Result<bool, EvidenceError> {
+        for (_, observer) in self.live() {
+            if observer.activity(&[pid]).await?.contains_key(&pid) {
+                return observer.cancel_backend(pid).await;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a log tells that this backend has made its deadlock check (see
+    /// [`LogReader::has_checked`]); `None` where no log is read.
+    pub async fn has_checked(
+        &mut self,
+        pid: i32,
+        from_us: i64,
+    ) -> Result<Option<bool>, EvidenceError> {
+        let mut any = None;
+        for one in &mut self.all {
+            if let (Some(observer), Some(log)) = (&one.observer, &mut one.log) {
+                let checked = log.has_checked(observer.client(), pid, from_us).await?;
+                any = Some(any.unwrap_or(false) || checked);
+            }
+        }
+        Ok(any)
+    }
+
+    /// Reads every log to its sentinel: its server's number and its records of this database. The
+    /// log of a server that is gone cannot be read any more; those are counted last.
+    pub async fn finish_logs(
+        &mut self,
+        database: &str,
+    ) -> Result<(Vec<(usize, Vec<LogRecord>)>, usize), EvidenceError> {
+        let mut logs = Vec::new();
+        let mut lost = 0;
+        for one in &mut self.all {
+            match (one.log.take(), &one.observer) {
+                (Some(log), Some(observer)) => {
+                    let records = log.finish(observer.client(), database).await?;
+                    logs.push((one.server, records));
+                }
+                (Some(_), None) => lost += 1,
+                (None, _) => {}
+            }
+        }
+        Ok((logs, lost))
+    }
+}
+
+/// A lock with the number of its server.
+pub(super) fn of_server(mut lock: HeldLock, server: usize) -> HeldLock {
+    lock.key.server = u8::try_from(server).unwrap_or(u8::MAX);
+    lock
+}
+
+/// A connection to a run's database on its first primary.
+pub(super) async fn connect(server: &Server, database: &str) -> Result<Client, RunError> {
+    Ok(server.connect(database).await?)
+}

@@ -1,0 +1,94 @@
+//! Places that cannot be written to, a disk that is full, and what is not lockproof's own.
+
+use std::path::PathBuf;
+
+use super::SEEDER;
+use super::sandbox::{Mount, Sandbox, finish, is_root};
+
+#[test]
+fn a_place_that_cannot_be_written_is_said_before_anything_is_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("it.toml", SEEDER);
+    sandbox.write("file", "");
+    let says = ["cannot write to", "choose another place with --out DIR"];
+    let mut places = vec!["file", "/dev/full", "/proc/none", "file/below"];
+    let mounts = if is_root() {
+        places.extend(["readonly", "full"]);
+        vec![
+            Mount::new(&sandbox.work().join("readonly"), "ro"),
+            Mount::new(&sandbox.work().join("full"), "size=16k"),
+        ]
+    } else {
+        Vec::new()
+    };
+    if mounts.iter().any(Option::is_none) {
+        return;
+    }
+    for place in places {
+        let done = sandbox.run(&["run", "it.toml", "--out", place]);
+        done.fails(4, &says);
+        assert!(
+            done.text().contains(place) && !done.text().contains("server:"),
+            "{done}"
+        );
+    }
+    drop(mounts);
+    sandbox.is_clear("after all");
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_is_told_and_everything_cleared_up() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let Some(_mount) = Mount::new(&sandbox.work().join("small"), "size=128k") else {
+        return;
+    };
+    sandbox.write("it.toml", SEEDER);
+    let done = sandbox.run(&["run", "it.toml", "--server", "local", "--out", "small"]);
+    done.fails(
+        4,
+        &[
+            "cannot write the history",
+            "small/run/it/history.jsonl",
+            "No space left",
+            "--out DIR",
+        ],
+    );
+    sandbox.is_clear("after the run");
+}
+
+#[test]
+fn a_directory_that_is_not_lockproofs_own_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("it.toml", SEEDER);
+    sandbox.write("run/thesis.txt", "years of work");
+    let done = sandbox.run(&["run", "it.toml", "--out", "."]);
+    done.fails(4, &["./run", "lockproof did not make it", "--out DIR"]);
+    assert_eq!(sandbox.read("run/thesis.txt"), "years of work");
+}
+
+#[test]
+fn two_at_once_do_not_meet() {
+    let sandbox = Sandbox::new();
+    sandbox.write("it.toml", SEEDER);
+    let start = || {
+        sandbox
+            .command(&["run", "it.toml", "--server", "local", "--format", "json"])
+            .spawn()
+            .unwrap()
+    };
+    let both = [start(), start()].map(|child| std::thread::spawn(|| finish(child)));
+    let both = both.map(|one| one.join().unwrap());
+    let mut places = Vec::new();
+    for done in both {
+        assert_eq!(done.code, Some(0), "{done}");
+        let place = PathBuf::from(done.json()["scenarios"][0]["artifacts"].as_str().unwrap());
+        let check = sandbox.run(&["check", place.to_str().unwrap()]);
+        assert_eq!(check.code, Some(0), "{check}");
+        places.push(place);
+    }
+    assert_ne!(places[0], places[1]);
+    sandbox.is_clear("after both");
+}

@@ -1,0 +1,84 @@
+//! Schemas and preparing commands that fail.
+
+use super::sandbox::Sandbox;
+use super::{fails, run, scenario};
+
+#[test]
+fn a_schema_that_fails_is_named_with_file_and_line() {
+    for (sql, says) in [
+        (
+            "create table a (i int);\n\ncreate table b (i nosuchtype);\n",
+            [
+                "tables.sql:3: the schema fails: type \"nosuchtype\" does not exist",
+                "3 | create table b",
+            ],
+        ),
+        (
+            "-- ä\nselct 1;\n",
+            ["tables.sql:2:", "syntax error at or near \"selct\""],
+        ),
+        // Not a syntax error: the server gives no position.
+        (
+            "create table a (i int check (i > 0));\n-- select 1/0;\nselect 'x;y';\n\ninsert into a\nvalues (0);\n",
+            ["tables.sql:5:", "violates check constraint"],
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("tables.sql", sql);
+        let done = run(
+            &sandbox,
+            &scenario(&["psql", "-c", "select 1"], "schema = \"tables.sql\""),
+        );
+        done.fails(2, &says);
+    }
+}
+
+#[test]
+fn a_schema_that_is_not_there_is_said_before_a_server_is_started() {
+    let sandbox = Sandbox::new();
+    sandbox.write("it.toml", scenario(&["psql", "-c", "select 1"], ""));
+    let done = sandbox.run(&[
+        "reproduce",
+        "--schedule",
+        "it.toml",
+        "--schema",
+        "none.sql",
+        "--",
+        "psql",
+    ]);
+    done.fails(2, &["cannot read the schema none.sql"]);
+    assert!(!done.text().contains("server:"), "{done}");
+    let done = sandbox.run(&["reproduce", "--schema", "none.sql", "--", "psql"]);
+    done.fails(2, &["cannot read the schema", "none.sql"]);
+    assert!(!done.text().contains("server:"), "{done}");
+}
+
+#[test]
+fn a_prepare_command_that_fails_is_told_with_its_code_and_its_words() {
+    let job = ["psql", "-c", "select 1"];
+    fails(
+        &scenario(
+            &job,
+            "prepare = \"echo quiet; echo no such seed >&2; exit 9\"",
+        ),
+        2,
+        &[
+            "the prepare command `sh -c",
+            "exit status: 9; it printed last: no such seed",
+        ],
+    );
+    fails(
+        &scenario(&job, "prepare = [\"no-such-program\"]"),
+        2,
+        &["`no-such-program` failed: it could not be started: No such file"],
+    );
+    // It may print without end, or leave something running that keeps its output open.
+    fails(
+        &scenario(
+            &job,
+            "prepare = \"yes y | head -c 300000000; sleep 600 & exit 5\"",
+        ),
+        2,
+        &["exit status: 5"],
+    );
+}

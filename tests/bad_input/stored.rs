@@ -1,0 +1,95 @@
+//! Stored runs, and what is none.
+
+use super::sandbox::Sandbox;
+
+#[test]
+fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_history() {
+    let sandbox = Sandbox::new();
+    let planted = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/scenarios/planted/original-bug.toml"
+    );
+    std::fs::copy(planted, sandbox.work().join("bug.toml")).unwrap();
+    let done = sandbox.run(&["run", "bug.toml", "--server", "local", "--format", "json"]);
+    assert_eq!(done.code, Some(0), "{done}");
+    let ran = done.json();
+    let stored = "lockproof-out/run/bug";
+    let nowhere = [
+        ("DOCKER_HOST", "tcp://127.0.0.1:1"),
+        ("LOCKPROOF_PG_BIN", "/nowhere"),
+        ("PATH", "/nowhere"),
+    ];
+    let done = sandbox.run_with(&["check", stored, "--format", "json"], &nowhere);
+    assert_eq!(done.code, Some(0), "{done}");
+    let checked = done.json();
+    let verdict: serde_json::Value =
+        serde_json::from_str(&sandbox.read(&format!("{stored}/verdict.json"))).unwrap();
+    assert_eq!(checked, verdict);
+    let scenario = &ran["scenarios"][0];
+    assert_eq!(checked["judgement"], scenario["verdict"]);
+    let each = |list: &serde_json::Value, verdict: &str| -> Vec<(String, String)> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| (one["name"].to_string(), one[verdict].to_string()))
+            .collect()
+    };
+    assert_eq!(
+        each(&checked["invariants"], "judgement"),
+        each(&scenario["invariants"], "verdict")
+    );
+
+    // The same, broken in each way.
+    let history = sandbox.read(&format!("{stored}/history.jsonl"));
+    let toml = sandbox.read(&format!("{stored}/scenario.toml"));
+    let broken = |name: &str, history: &str| {
+        sandbox.write(&format!("{name}/history.jsonl"), history);
+        sandbox.write(&format!("{name}/scenario.toml"), &toml);
+        sandbox.run(&["check", name])
+    };
+    let cut = broken("cut", &history[..history.len() - 20]);
+    cut.fails(
+        3,
+        &[
+            "run-complete: the history ends before the run did",
+            "its last line is cut",
+        ],
+    );
+    let half: String = history
+        .lines()
+        .take(40)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    broken("half", &half).fails(3, &["run-complete", "log-complete"]);
+    let other = history.replacen("\"format\":1", "\"format\":99", 1);
+    broken("other", &other).fails(2, &["other/history.jsonl has format 99", "reads format 1"]);
+    let gap: String = history
+        .lines()
+        .skip(1)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    broken("gap", &gap).fails(2, &["gap/history.jsonl:1:", "a line is missing"]);
+    broken("no-history", "hello\n").fails(2, &["no-history/history.jsonl:1: not a line"]);
+    broken("nothing", "").fails(2, &["nothing/history.jsonl is empty"]);
+
+    std::fs::remove_file(sandbox.work().join("cut/scenario.toml")).unwrap();
+    let done = sandbox.run(&["check", "cut", "--format", "json"]);
+    done.fails(2, &["cannot read cut/scenario.toml"]);
+    assert_eq!(done.json()["exit_code"], 2);
+    sandbox
+        .run(&["check", "lockproof-out/run"])
+        .fails(2, &["give one of the runs in it", stored]);
+    sandbox
+        .run(&["check", "none"])
+        .fails(2, &["no history.jsonl in none: there is no such"]);
+    let file = format!("{stored}/history.jsonl");
+    sandbox
+        .run(&["check", &file])
+        .fails(2, &["it is a file; give the directory"]);
+    sandbox
+        .run(&["check-log", "none"])
+        .fails(2, &["cannot read the log none"]);
+    let noise = sandbox.write("noise", [0xff_u8, 0, 7].repeat(1000));
+    sandbox
+        .run(&["check-log", noise.to_str().unwrap()])
+        .fails(1, &["does not keep"]);
+    sandbox.is_clear("after all");
+}

@@ -1,0 +1,174 @@
+//! Faults behind a pooler: what of a session hits its backend, what of a connection the client's side.
+
+use lockproof::history::{Event, OutputStream};
+use lockproof::invariant::{InvariantName, Judgement};
+
+use crate::support::{self, Client, exit_of, play, printed, the_fault_fired};
+use crate::{ITEM, JOB, pids, psql, wanted};
+
+const AT_WORK: &str = "{ run = \"a\", until = { before = \"delete\" } },";
+const B_WAITS: &str = "{ run = \"a\", until = { before = \"delete\" } },\n\
+     { run = \"b\", until = { blocked = true } },";
+
+#[tokio::test]
+async fn the_session_that_holds_the_lock_is_ended_though_the_pooler_keeps_it() {
+    if !wanted() {
+        return;
+    }
+    let fault = "{ fault = { terminate-backend = { pod = \"a\", holding = \"lock\" } } },";
+    let schedule = format!("{AT_WORK}\n{fault}");
+    let outcome = play(ITEM, &psql("transaction", 2, &JOB, &schedule)).await;
+    let hit = the_fault_fired(&outcome).session.unwrap();
+    assert_eq!(pids(&outcome, "a"), [hit.pid]);
+    // Between two transactions nobody tells the pod.
+    assert_eq!(exit_of(&outcome.lines, "a"), 0);
+    let gone = |line: &lockproof::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == hit);
+    assert!(outcome.lines.iter().any(gone));
+    let violated: Vec<_> = outcome.verdict.violated().collect();
+    assert_eq!(
+        violated,
+        [InvariantName::SameSession, InvariantName::WorkUnderLock],
+        "{:#?}",
+        outcome.verdict
+    );
+}
+
+#[tokio::test]
+async fn with_session_pooling_the_pod_hears_that_its_session_has_ended_and_the_fault_explains_it() {
+    if !wanted() {
+        return;
+    }
+    let fault = "{ fault = { terminate-backend = { pod = \"a\", holding = \"lock\" } } },";
+    let schedule = format!("{AT_WORK}\n{fault}");
+    let outcome = play(ITEM, &psql("session", 2, &JOB, &schedule)).await;
+    let hit = the_fault_fired(&outcome).session.unwrap();
+    assert_eq!(pids(&outcome, "a"), [hit.pid]);
+    assert_ne!(exit_of(&outcome.lines, "a"), 0);
+    assert_eq!(
+        outcome.verdict.judgement,
+        Judgement::Holds,
+        "{:#?}",
+        outcome.verdict
+    );
+}
+
+#[tokio::test]
+async fn a_killed_waiter_goes_on_as_a_ghost_on_a_backend_that_the_pooler_has_given_up() {
+    if !wanted() {
+        return;
+    }
+    let fault = "{ fault = { kill = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
+    let schedule = format!("{B_WAITS}\n{fault}");
+    let outcome = play(ITEM, &psql("session", 2, &JOB, &schedule)).await;
+    the_fault_fired(&outcome);
+    let ghost = outcome.lines.iter().find_map(|line| match &line.event {
+        Event::Ghost { session, .. } => *session,
+        _ => None,
+    });
+    let ghost = ghost.expect("no ghost with its backend");
+    assert!(!pids(&outcome, "a").contains(&ghost.pid));
+    let gone = |line: &lockproof::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == ghost);
+    assert!(outcome.lines.iter().any(gone), "the ghost never ended");
+    assert_eq!(
+        outcome.verdict.judgement,
+        Judgement::Holds,
+        "{:#?}",
+        outcome.verdict
+    );
+}
+
+#[tokio::test]
+async fn a_killed_client_that_waits_inside_the_pooler_leaves_nothing_on_the_server() {
+    if !wanted() {
+        return;
+    }
+    let fault = "{ fault = { kill = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
+    let schedule = format!("{B_WAITS}\n{fault}");
+    let outcome = play(ITEM, &psql("session", 1, &JOB, &schedule)).await;
+    the_fault_fired(&outcome);
+    let started = outcome.lines.iter().any(|line| {
+        matches!(&line.event, Event::SessionStarted { connection, .. }
+            if connection.pod.as_str() == "b")
+    });
+    assert!(!started, "b was given a backend");
+    assert_eq!(
+        outcome.verdict.judgement,
+        Judgement::Holds,
+        "{:#?}",
+        outcome.verdict
+    );
+}
+
+#[tokio::test]
+async fn a_killed_holder_s_lock_stays_with_the_pooler_s_session_under_transaction_pooling_alone() {
+    if !wanted() {
+        return;
+    }
+    let schedule = format!("{AT_WORK}\n{{ fault = {{ kill = {{ pod = \"a\" }} }} }},");
+    let left = |outcome: &lockproof::search::Outcome| {
+        let mut lines = outcome.lines.iter();
+        lines.find_map(|line| match &line.event {
+            Event::Remains { locks, .. } => Some(locks.len()),
+            _ => None,
+        })
+    };
+    let outcome = play(ITEM, &psql("transaction", 2, &JOB, &schedule)).await;
+    assert_eq!(left(&outcome), Some(1));
+    let violated: Vec<_> = outcome.verdict.violated().collect();
+    assert_eq!(violated, [InvariantName::NoLeak], "{:#?}", outcome.verdict);
+    let outcome = play(ITEM, &psql("session", 2, &JOB, &schedule)).await;
+    assert_eq!(left(&outcome), Some(0));
+    assert_eq!(
+        outcome.verdict.judgement,
+        Judgement::Holds,
+        "{:#?}",
+        outcome.verdict
+    );
+}
+
+#[tokio::test]
+async fn a_fault_for_which_there_is_no_backend_says_so() {
+    if !wanted() {
+        return;
+    }
+    let fault = "{ fault = { terminate-backend = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
+    let schedule = format!("{B_WAITS}\n{fault}");
+    let outcome = play(ITEM, &psql("session", 1, &JOB, &schedule)).await;
+    let faults = support::faults(&outcome.lines);
+    assert!(!faults[0].fired, "{faults:#?}");
+    assert!(
+        faults[0].evidence.contains("waits inside the pooler"),
+        "{faults:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_cancel_request_of_a_client_reaches_the_backend_behind_the_pooler() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let job = "import psycopg, threading, os\n\
+               c = psycopg.connect('', autocommit=True, prepare_threshold=None)\n\
+               c.execute('insert into item values (ascii(%s))', (os.environ['LOCKPROOF_POD'],))\n\
+               print('pid', c.execute('select pg_backend_pid()').fetchone()[0], flush=True)\n\
+               t = threading.Timer(0.3, c.cancel); t.start()\n\
+               try: c.execute('select pg_sleep(30)')\n\
+               except psycopg.errors.QueryCanceled: print('cancelled', flush=True)\n";
+    let text = format!(
+        "[subject]\ncommand = [{:?}, \"-c\", {job:?}]\ntime_limit = \"25s\"\n[pods]\ncount = 1\n\
+         [server]\npooler = {{ mode = \"transaction\", size = 2 }}\n[schedule]\nturns = []\n",
+        support::PYTHON
+    );
+    let outcome = play(ITEM, &text).await;
+    let said = printed(&outcome.lines, "a", OutputStream::Stdout);
+    assert_eq!(
+        said.last().map(String::as_str),
+        Some("cancelled"),
+        "{said:?}"
+    );
+    let target = outcome.lines.iter().find_map(|line| match line.event {
+        Event::CancelRequested { target_pid, .. } => Some(target_pid),
+        _ => None,
+    });
+    assert_eq!(pids(&outcome, "a"), [target.unwrap()]);
+}
