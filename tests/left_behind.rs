@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use sandbox::{Done, Sandbox, becomes, command_line, finish, image, pids, runs};
 
 /// An interrupted command must be gone within this time, its server included.
-const PROMPT: Duration = Duration::from_secs(8);
+const PROMPT: Duration = Duration::from_secs(20);
 
 /// A subject that does its work in the clean and serial runs (three pods of it), and then, in the
 /// run proper, starts a daemon that has left its group and its session, and hangs in a statement.
@@ -169,9 +169,27 @@ fn an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm
     sandbox.is_clear("twice SIGINT");
 }
 
+/// Whether this process, and with it what it starts, ignores a signal.
+fn ignores(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .unwrap();
+    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+    mask >> (signal as i32 - 1) & 1 == 1
+}
+
 #[test]
 fn nothing_is_left_of_a_killed_run_on_a_local_server() {
-    for signal in [Signal::SIGKILL, Signal::SIGHUP] {
+    let mut signals = vec![Signal::SIGKILL];
+    if ignores(Signal::SIGHUP) {
+        // What nohup(1) starts lives on by design, and lockproof inherits that.
+        eprintln!("NOT RUN: SIGHUP, which this process was started to ignore");
+    } else {
+        signals.push(Signal::SIGHUP);
+    }
+    for signal in signals {
         let sandbox = Sandbox::new();
         let run = Hanging::start(&sandbox, "it", &LOCAL);
         assert_eq!(sandbox.data_homes().len(), 1);

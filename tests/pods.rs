@@ -249,7 +249,12 @@ time.sleep(60)";
         Some((_, line)) => line.parse().unwrap(),
         None => line(&mut heard).await.parse().unwrap(),
     };
-    assert_eq!(pod.processes(), [daemon]);
+    // The process between the two may still be on its way out.
+    let begun = Instant::now();
+    while pod.processes() != [daemon] {
+        assert!(begun.elapsed() < LIMIT, "{:?}", pod.processes());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     assert_eq!(pod.kill().signalled, [daemon]);
     pod.gone(LIMIT).await.unwrap();
     // Not even a zombie is left.
@@ -283,7 +288,7 @@ async fn an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit() {
     ));
     let (_, code, _) = to_exit(&mut heard).await;
     assert_eq!(code, Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(pod.is_running());
     pod.kill();
     pod.gone(LIMIT).await.unwrap();

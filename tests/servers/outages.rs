@@ -193,7 +193,7 @@ fn a_paused_backend_hears_no_cancel_until_it_goes_on() {
             server.pause_backend(i32::try_from(pid).unwrap()).await.unwrap();
             let begun = Instant::now();
             server.release().await.unwrap();
-            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         });
     }
 }
@@ -220,7 +220,7 @@ fn a_server_that_is_down_or_paused_is_given_back_at_once() {
                 let begun = Instant::now();
                 server.release().await.unwrap();
                 eprintln!("{kind}, {how}: released after {:?}", begun.elapsed());
-                assert!(begun.elapsed() < Duration::from_secs(10), "{kind} {how}");
+                assert!(begun.elapsed() < Duration::from_secs(30), "{kind} {how}");
                 assert!(!accepts(&address));
             });
         }
@@ -255,7 +255,7 @@ fn a_server_that_does_not_come_back_says_why() {
             assert!(!error.contains(&password));
             let begun = Instant::now();
             server.release().await.unwrap();
-            assert!(begun.elapsed() < Duration::from_secs(10));
+            assert!(begun.elapsed() < Duration::from_secs(30));
         });
     }
 }

@@ -99,7 +99,7 @@ async fn byte_exact(argv: &[&str], env: &[(&str, &str)]) {
             eprintln!("bytes up and down, a connection each: {sizes:?}");
             break;
         }
-        if begun.elapsed() > Duration::from_secs(5) {
+        if begun.elapsed() > Duration::from_secs(30) {
             let sizes = |all: &[[Vec<u8>; 2]]| -> Vec<[usize; 2]> {
                 all.iter()
                     .map(|[up, down]| [up.len(), down.len()])
