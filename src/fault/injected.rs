@@ -7,10 +7,8 @@
 
 use bytes::Bytes;
 
+use crate::history::INJECTED;
 use crate::wire::{error_response, simple_query};
-
-/// Begins the message of every injected error, so that the server's log tells it from others.
-pub const MARK: &str = "injected by lockproof";
 
 /// An error to inject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +35,7 @@ impl InjectedError {
     #[must_use]
     pub fn statement(&self) -> Option<Bytes> {
         simple_query(&format!(
-            "do $lockproof$ begin raise exception '{MARK}' using errcode = '{}'; end $lockproof$",
+            "do $lockproof$ begin raise exception '{INJECTED}' using errcode = '{}'; end $lockproof$",
             self.sqlstate
         ))
     }
@@ -45,13 +43,13 @@ impl InjectedError {
     /// What the pod gets instead of the answer.
     #[must_use]
     pub fn answer(&self) -> Bytes {
-        error_response("ERROR", &self.sqlstate, MARK)
+        error_response("ERROR", &self.sqlstate, INJECTED)
     }
 
     /// What the pod gets before its connection is closed.
     #[must_use]
     pub fn farewell(&self) -> Bytes {
-        error_response("FATAL", &self.sqlstate, MARK)
+        error_response("FATAL", &self.sqlstate, INJECTED)
     }
 }
 

@@ -8,4 +8,4 @@ mod effect;
 mod injected;
 
 pub use effect::{Effect, effect_of};
-pub use injected::{InjectedError, MARK};
+pub use injected::InjectedError;

@@ -331,6 +331,9 @@ pub struct FaultEvent {
     pub sqlstates: Vec<String>,
 }
 
+/// The message of every injected error: so is it told from the server's own.
+pub const INJECTED: &str = "injected by lockproof";
+
 /// Who wanted a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -166,10 +166,13 @@ pub enum OnContention {
 /// What clean and serial runs showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Baseline {
-    /// SQLSTATEs of errors that statements of the clean run met.
+    /// SQLSTATEs of errors that statements of the clean run met, and of the serial runs.
     pub sqlstates: Vec<String>,
     /// The lines of the clean run's standard output that begin with `✓`.
     pub check_lines: Vec<String>,
+    /// The same lines of each later pod of the serial runs, where they are others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later_check_lines: Vec<Vec<String>>,
     /// The tables that the clean run wrote, as `schema.table`.
     pub written: Vec<String>,
     /// The longest time between an answer and the same connection's next request, in microseconds.

@@ -19,8 +19,6 @@ pub struct Request {
     pub opaque: bool,
     /// Whether it is a driver's look-up in the catalog.
     pub look_up: bool,
-    /// Whether it is a Terminate message.
-    pub terminate: bool,
 }
 
 /// A call of an advisory lock function in a statement's text.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::facts::{Facts, Grant, How, Spans, StepFacts};
-use crate::history::{ClosedBy, LockMode, PodName};
+use crate::history::{ClosedBy, Ending, LockMode, PodName};
 
 /// A grant that was lost with its session.
 pub(super) struct Lost<'f, 'a> {
@@ -16,6 +16,9 @@ pub(super) struct Lost<'f, 'a> {
     pub lost: u64,
     /// The line from which on the pod could know.
     pub told: u64,
+    /// Whether the pod itself closed the lock's connection, when it was asked to end: what it still
+    /// had on its way, and lived to hear the answer of, it did not take care of.
+    pub tidied: bool,
 }
 
 /// All grants of the rule's lock that pods lost, in their order.
@@ -36,8 +39,7 @@ pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
             continue;
         };
         let closed = facts.sessions.closed(grant.connection);
-        let own = closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
-            || facts.by_connection.terminated(grant.session, end);
+        let own = closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end);
         if own && !facts.fault_ended(grant, end) {
             continue;
         }
@@ -54,6 +56,7 @@ pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
             grant,
             lost: end,
             told,
+            tidied: own && facts.controlled() && !facts.killed(grant, end),
         });
     }
     losses
@@ -84,6 +87,7 @@ fn heard(facts: &Facts<'_>, grant: &Grant<'_>, told: u64) -> u64 {
 
 /// The lost grant under which this step had been sent, before its pod could know of the loss.
 pub(super) fn sent_in_belief<'l, 'f, 'a>(
+    facts: &Facts<'_>,
     losses: &'l Losses<'f, 'a>,
     step: &StepFacts<'_>,
 ) -> Option<&'l Lost<'f, 'a>> {
@@ -95,5 +99,14 @@ pub(super) fn sent_in_belief<'l, 'f, 'a>(
             && step
                 .last()
                 .is_none_or(|end| end.at.seq > one.lost.min(one.told))
+            && !(one.tidied && was_heard(facts, step))
+    })
+}
+
+/// Whether the step's client was still there when it was answered.
+fn was_heard(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
+    step.last().is_some_and(|end| {
+        let closed = facts.sessions.closed(step.connection);
+        end.ending == Ending::Done && closed.is_none_or(|(seq, _)| seq > end.at.seq)
     })
 }

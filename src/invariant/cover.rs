@@ -3,8 +3,10 @@
 //! Owns the way from evidence to that answer, with and without a witness. Knows nothing of what
 //! ought to have covered it.
 
+use std::collections::BTreeSet;
+
 use super::facts::{
-    Facts, Holder, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words,
+    Facts, Holder, How, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words,
 };
 use crate::history::{
     ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
@@ -36,6 +38,12 @@ impl Work<'_, '_> {
     }
 }
 
+/// The tables of these writes, each once.
+pub(super) fn tables(work: &[Work<'_, '_>]) -> Vec<String> {
+    let tables: BTreeSet<&str> = work.iter().map(|one| one.table).collect();
+    tables.into_iter().map(str::to_owned).collect()
+}
+
 /// All writes of protected tables by pods, in their order.
 pub(super) fn work<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
     if facts.run.witness {
@@ -60,7 +68,9 @@ fn witnessed<'f, 'a>(facts: &'f Facts<'a>, write: &'f PodWrite<'a>) -> Work<'f, 
             && lock.pod() == write.pod()
             && facts.is_rule_key(&lock.key)
         {
-            match begun_without(facts, write, step, lock) {
+            let without = begun_without(facts, write, step, lock)
+                .or_else(|| committed_without(facts, step?, &lock.key));
+            match without {
                 None => cover.push(facts.one_lock(lock.key)),
                 Some(why) => but = Some(why),
             }
@@ -138,6 +148,28 @@ fn begun_without(
     }
 }
 
+/// Why a lock that was held while a step wrote did not cover the write: the pod gave it back before it
+/// committed, and only then could others see what was written.
+fn committed_without(facts: &Facts<'_>, step: &StepFacts<'_>, key: &LockKey) -> Option<String> {
+    let commit = facts.commit_of(step)?;
+    let at = commit.released?.seq;
+    let mut own = facts.grants.iter().filter(|grant| {
+        grant.pod() == step.pod() && grant.mode == LockMode::Exclusive && grant.key.same_key(key)
+    });
+    if own.clone().any(|grant| grant.held_at(at)) {
+        return None;
+    }
+    own.any(
+        |grant| matches!(grant.end, Some((end, How::Unlocked)) if step.held.seq < end && end <= at),
+    )
+    .then(|| {
+        format!(
+            "it gave lock {key} back before it committed, in {}",
+            commit.words()
+        )
+    })
+}
+
 /// Without a witness the text of steps tells what is written, and snapshots before and after
 /// tell what was held. What neither tells is inconclusive.
 fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
@@ -152,7 +184,7 @@ fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
         let failed = step
             .last()
             .is_some_and(|end| end.ending == Ending::Done && end.answer.error.is_some());
-        if failed || step.request.terminate {
+        if failed {
             continue;
         }
         let named: Vec<&'a str> = step
@@ -223,6 +255,7 @@ fn cover_of_step(
         .into_iter()
         .filter(|one| after.contains(one))
         .map(|(key, _)| key)
+        .filter(|key| committed_without(facts, step, key).is_none())
         .collect())
 }
 

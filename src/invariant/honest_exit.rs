@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::facts::{Facts, How, PodError, PodFacts, StepFacts, count, list, step_words};
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{ClosedBy, ConnectionName, Delivery, Ending, OnContention, PodName};
+use crate::history::{ClosedBy, ConnectionName, Delivery, Ending, PodName};
 
 const NAME: InvariantName = InvariantName::HonestExit;
 
@@ -40,9 +40,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
                 seqs,
             ));
         }
-        let skipped = facts.run.rules.on_contention == OnContention::Skip && !facts.wrote(name);
         let missing = missing_lines(facts, pod);
-        if !skipped && !missing.is_empty() {
+        if !missing.is_empty() && !facts.skipped(name) {
             dishonest(finding(
                 format!(
                     "pod {name} exited with code 0 but did not print {} of the clean run: {}",
@@ -68,14 +67,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
 
 /// The first error that a pod met: one that it was told, or a session that it lost.
 fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(String, Vec<u64>)> {
-    let steps = &facts.by_connection;
     let heard = |error: &&PodError<'_>| {
-        let late = |seq| {
-            !pod.lived_at(seq)
-                || steps.left(error.connection, seq)
-                || steps.done(name, seq)
-                || had_nothing(facts, error.connection, seq)
-        };
+        let late = |seq| !pod.lived_at(seq) || is_no_loss(facts, error.connection, seq);
         error.pod() == name
             && error.heard
             && !facts.in_clean_run(error.sqlstate)
@@ -104,10 +97,7 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
         .find(|(connection, seq, by)| {
             matches!(by, ClosedBy::Server | ClosedBy::Fault)
                 && pod.lived_at(*seq)
-                && !steps.left(connection, *seq)
-                // A pod that is about to leave need not see that a session of its went first.
-                && !steps.done(name, *seq)
-                && !had_nothing(facts, connection, *seq)
+                && !is_no_loss(facts, connection, *seq)
         })
         .map(|(connection, seq, _)| {
             let session = facts.sessions.of_connection(connection, seq);
@@ -117,15 +107,17 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
 }
 
 /// Whether there was nothing in the session that could be lost with it at this line: no statement
-/// under way, no transaction, no advisory lock. A pool opens another, and nothing is amiss.
-fn had_nothing(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
-    let held = facts.grants.iter().any(|grant| {
-        grant.connection == connection
-            && grant.from < seq
-            && grant
-                .end
-                .is_none_or(|(end, how)| end >= seq || how == How::Session)
-    });
+/// under way, no transaction, no advisory lock. A pool opens another, and nothing is amiss. A pod that
+/// asks for nothing more has no more use for a lock, and need not see that the session went first.
+fn is_no_loss(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
+    let held = !facts.by_connection.done(&connection.pod, seq)
+        && facts.grants.iter().any(|grant| {
+            grant.connection == connection
+                && grant.from < seq
+                && grant
+                    .end
+                    .is_none_or(|(end, how)| end >= seq || how == How::Session)
+        });
     let steps = || {
         let steps = facts.steps.values();
         steps.filter(|step| step.connection == connection && step.held.seq < seq)
@@ -166,17 +158,28 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
     })
 }
 
-/// The clean run's ✓ lines that this pod did not print, or printed less often.
+/// The clean run's ✓ lines that this pod did not print, or printed less often. A pod that printed all
+/// that a later one of a serial run did misses none: its work may have been done already.
 fn missing_lines(facts: &Facts<'_>, pod: &PodFacts<'_>) -> Vec<String> {
+    let Some(baseline) = &facts.run.baseline else {
+        return Vec::new();
+    };
+    let later = baseline.later_check_lines.iter();
+    if later
+        .into_iter()
+        .any(|lines| not_printed(lines, pod).is_empty())
+    {
+        return Vec::new();
+    }
+    not_printed(&baseline.check_lines, pod)
+}
+
+/// These lines as far as a pod did not print them, or printed them less often.
+fn not_printed(expected: &[String], pod: &PodFacts<'_>) -> Vec<String> {
     let mut printed: BTreeMap<&str, usize> = BTreeMap::new();
     for line in &pod.check_lines {
         *printed.entry(line).or_default() += 1;
     }
-    let expected = facts
-        .run
-        .baseline
-        .as_ref()
-        .map_or(&[][..], |base| base.check_lines.as_slice());
     expected
         .iter()
         .filter(|line| match printed.get_mut(line.trim()) {

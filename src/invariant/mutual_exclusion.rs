@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{lost, sent_in_belief};
-use super::cover::{Work, locks_then, snapshot_after, work};
+use super::cover::{Work, locks_then, snapshot_after, tables, work};
 use super::facts::{Facts, LockThen, count};
 use super::held_at_once::held_at_once;
 use super::ruling::{Found, not_judged};
@@ -47,7 +47,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     for (i, one) in all.iter().enumerate() {
         if one
             .step
-            .is_some_and(|step| sent_in_belief(&lost, step).is_some())
+            .is_some_and(|step| sent_in_belief(facts, &lost, step).is_some())
         {
             continue;
         }
@@ -108,7 +108,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             " (no pod ever took lock {key}; sections are from first to last protected write)"
         ));
     }
-    found.ruling(NAME, facts, holds)
+    InvariantVerdict {
+        tables: tables(&all),
+        ..found.ruling(NAME, facts, holds)
+    }
 }
 
 /// The pods other than the writer that held the lock while it wrote.

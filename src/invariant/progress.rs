@@ -3,10 +3,10 @@
 //!
 //! Owns that rule. Evidence: exits of pods, limits that were hit.
 
-use super::facts::{Exit, Facts, PodFacts};
+use super::facts::{Facts, PodFacts};
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{OnContention, PodName};
+use crate::history::PodName;
 
 const NAME: InvariantName = InvariantName::Progress;
 
@@ -55,7 +55,7 @@ fn pod_ended(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>, found: &mut 
             ),
         },
         Some(exit) if !success => {
-            if skipped(facts, name, exit) && !facts.after_limit(exit.seq) {
+            if exit.code.is_some() && facts.skipped(name) && !facts.after_limit(exit.seq) {
                 return;
             }
             // The harness ends a pod that is over its limit.
@@ -89,12 +89,4 @@ fn pod_ended(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>, found: &mut 
         }
         Some(_) => {}
     }
-}
-
-/// Whether the pod left because it found the lock taken: it did nothing, and was not alone.
-fn skipped(facts: &Facts<'_>, name: &PodName, exit: Exit) -> bool {
-    facts.run.rules.on_contention == OnContention::Skip
-        && exit.code.is_some()
-        && !facts.wrote(name)
-        && facts.started().count() > 1
 }

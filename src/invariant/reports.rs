@@ -95,7 +95,7 @@ fn belief(facts: &Facts<'_>) -> Vec<String> {
         let sent_before = after
             .iter()
             .filter_map(|place| all[*place].step)
-            .filter(|step| sent_in_belief(&losses, step).is_some())
+            .filter(|step| sent_in_belief(facts, &losses, step).is_some())
             .count();
         let until = step.last().map_or(0, |end| end.at.seq);
         reports.push(format!(

@@ -111,6 +111,7 @@ impl Found {
                 judgement: Judgement::Holds,
                 why: holds.into(),
                 findings: Vec::new(),
+                tables: Vec::new(),
             };
         };
         let more = findings.len() - 1;
@@ -124,6 +125,7 @@ impl Found {
             judgement,
             why,
             findings,
+            tables: Vec::new(),
         }
     }
 }
@@ -146,6 +148,7 @@ pub(super) fn not_judged(name: InvariantName, why: impl Into<String>) -> Invaria
         judgement: Judgement::NotJudged,
         why: why.into(),
         findings: Vec::new(),
+        tables: Vec::new(),
     }
 }
 
@@ -156,5 +159,6 @@ pub(super) fn inconclusive(name: InvariantName, why: impl Into<String>) -> Invar
         judgement: Judgement::Inconclusive,
         why: why.into(),
         findings: Vec::new(),
+        tables: Vec::new(),
     }
 }

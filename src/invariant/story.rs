@@ -351,14 +351,7 @@ impl Story {
 
     /// A pod ends one of its connections itself.
     pub fn leaves(&mut self, connection: &str) -> &mut Self {
-        let request = Request {
-            terminate: true,
-            ..Request::default()
-        };
-        let step = self.held(connection, request);
-        self.release(connection, step)
-            .ended(step, Ending::Gone, Answer::default())
-            .lost(connection, ClosedBy::Client)
+        self.lost(connection, ClosedBy::Client)
     }
 
     pub fn prints(&mut self, who: &str, line: &str) -> &mut Self {

@@ -62,6 +62,9 @@ pub struct InvariantVerdict {
     pub why: String,
     /// What was found. Empty when it holds or was not judged.
     pub findings: Vec<Finding>,
+    /// The tables whose writes it looked at, if that is how it judges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 /// A condition without which `holds` would be empty.

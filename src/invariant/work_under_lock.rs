@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{lost, sent_in_belief};
-use super::cover::{Work, held_words, work};
+use super::cover::{Work, held_words, tables, work};
 use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
@@ -36,7 +36,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     for one in &all {
         if one
             .step
-            .is_some_and(|step| sent_in_belief(&lost, step).is_some())
+            .is_some_and(|step| sent_in_belief(facts, &lost, step).is_some())
         {
             continue;
         }
@@ -84,7 +84,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             count(candidates.len(), "protected table")
         ),
     };
-    let ruling = found.ruling(NAME, facts, holds);
+    let ruling = InvariantVerdict {
+        tables: tables(&all),
+        ..found.ruling(NAME, facts, holds)
+    };
     if ruling.judgement != Judgement::Holds || by_turns.is_empty() {
         return ruling;
     }

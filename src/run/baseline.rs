@@ -15,6 +15,7 @@ use crate::history::{
 };
 use crate::schedule::Schedule;
 use crate::server::Database;
+use crate::sql;
 
 /// What clean and serial runs showed.
 #[derive(Debug, Clone)]
@@ -77,8 +78,9 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         });
     };
     let baseline = Baseline {
-        sqlstates: errors(&clean.lines),
-        check_lines: check_lines(&clean.lines),
+        sqlstates: errors(runs.iter().flat_map(|run| &run.lines)),
+        later_check_lines: later_check_lines(&runs),
+        check_lines: check_lines(&clean.lines, None),
         written: written(&clean.lines),
         max_gap_us: runs.iter().map(|run| run.max_gap_us).max().unwrap_or(0),
         max_open_requests: runs
@@ -225,7 +227,7 @@ fn last_words(lines: &[Line]) -> String {
     format!("; it printed last:\n{}", words.join("\n"))
 }
 
-fn errors(lines: &[Line]) -> Vec<String> {
+fn errors<'l>(lines: impl Iterator<Item = &'l Line>) -> Vec<String> {
     let mut found = BTreeSet::new();
     for line in lines {
         match &line.event {
@@ -244,18 +246,38 @@ fn errors(lines: &[Line]) -> Vec<String> {
     found.into_iter().collect()
 }
 
-fn check_lines(lines: &[Line]) -> Vec<String> {
+/// The ✓ lines of one pod, or of all.
+fn check_lines(lines: &[Line], of: Option<&PodName>) -> Vec<String> {
     lines
         .iter()
         .filter_map(|line| match &line.event {
             Event::PodOutput {
                 stream: OutputStream::Stdout,
+                pod,
                 line,
-                ..
-            } if line.trim_start().starts_with('✓') => Some(line.clone()),
+            } if line.trim_start().starts_with('✓') && of.is_none_or(|one| one == pod) => {
+                Some(line.clone())
+            }
             _ => None,
         })
         .collect()
+}
+
+/// The ✓ lines of each pod of the serial runs, each that differs from the clean run's once.
+fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
+    let mut all: Vec<Vec<String>> = Vec::new();
+    for run in runs {
+        for line in &run.lines {
+            if let Event::PodExited { pod, .. } = &line.event {
+                let lines = check_lines(&run.lines, Some(pod));
+                if !all.contains(&lines) {
+                    all.push(lines);
+                }
+            }
+        }
+    }
+    // The first is the clean run's.
+    all.split_off(all.len().min(1))
 }
 
 fn written(lines: &[Line]) -> Vec<String> {
@@ -271,6 +293,12 @@ fn written(lines: &[Line]) -> Vec<String> {
             _ => {}
         }
     }
+    // What its session alone sees needs no lock.
+    let own: Vec<String> = tables
+        .iter()
+        .filter_map(|table| table.strip_prefix(sql::TEMPORARY).map(qualified))
+        .collect();
+    tables.retain(|table| !table.starts_with(sql::TEMPORARY) && !own.contains(table));
     tables.into_iter().collect()
 }
 

@@ -7,62 +7,14 @@ use std::time::{Duration, Instant};
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
-use crate::fault::InjectedError;
-use crate::history::{ConnectionName, Delivery, StepId};
-use crate::schedule::{FaultKind, Point};
-use crate::wire::{Handover, RawError};
+use crate::history::{ConnectionName, StepId};
+use crate::schedule::FaultKind;
+use crate::wire::RawError;
 
 /// Why a paused server could do nothing.
 pub(super) const STANDS_STILL: &str = "the server is paused and hears of nothing";
 
 impl Conductor<'_> {
-    pub(super) async fn error(&mut self, aim: &Aim<'_>, sqlstate: &str) -> Result<(), RunError> {
-        let error = InjectedError::new(sqlstate);
-        let (Some(error), Some(name)) = (error, aim.connection.clone()) else {
-            let why = format!("{sqlstate} is no SQLSTATE of an error");
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
-        };
-        if aim.fault.point == Point::After {
-            let sent = self
-                .members
-                .get(&name.pod)
-                .is_some_and(|member| member.proxy.close_after(&name, error.farewell()).is_ok());
-            let outcome = if sent {
-                Outcome::fired("FATAL error sent to the idle connection, then closed")
-            } else {
-                Outcome::missed("the connection had ended before")
-            };
-            self.note_fault(aim, &outcome);
-            return self.await_closed(&name).await;
-        }
-        let (Some(id), Some(statement)) = (aim.step, error.statement()) else {
-            let why = format!("connection {name} has no step at the gate there");
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
-        };
-        if !self.can_ask() {
-            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
-            return Ok(());
-        }
-        self.step(id, Handover::Replace(statement), Delivery::Replaced)
-            .await?;
-        let raised = self
-            .steps
-            .get(&id)
-            .and_then(|step| step.answer.as_ref()?.error.as_ref())
-            .map(|error| error.sqlstate.clone());
-        let outcome = match raised {
-            Some(raised) if raised == sqlstate => {
-                Outcome::fired("the server raised it in the step's place")
-            }
-            Some(other) => Outcome::missed(format!("the server raised {other} instead")),
-            None => Outcome::missed("the server did not answer"),
-        };
-        self.note_fault(aim, &outcome);
-        Ok(())
-    }
-
     pub(super) async fn terminate_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
         let connections: Vec<ConnectionName> = aim.connection.iter().cloned().collect();
         self.terminate_backends(aim, &connections).await

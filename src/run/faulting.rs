@@ -11,7 +11,6 @@ use super::beside::comes_beside;
 use super::conductor::Conductor;
 use super::cutting::STANDS_STILL;
 use super::error::RunError;
-use crate::fault::InjectedError;
 use crate::history::{ConnectionName, Delivery, Ending, PodName, StepId};
 use crate::schedule::{Fault, FaultKind, FaultTarget, Point, SessionChoice};
 use crate::wire::Handover;
@@ -204,36 +203,10 @@ impl Conductor<'_> {
         if comes_beside(fault) && aim.connection.is_some() && aim.connection != at {
             return self.fault_beside_step(aim, name, step).await;
         }
-        let mut missed = |why: &str| self.note_fault(aim, &Outcome::missed(why));
         if let FaultKind::Error { sqlstate } = &fault.kind
             && fault.point == Point::InDoubt
         {
-            let error = InjectedError::new(sqlstate);
-            let handover = error.and_then(|error| {
-                Some(Handover::AnswerWith {
-                    instead: error.answer(),
-                    abort: error.statement()?,
-                })
-            });
-            let Some(handover) = handover else {
-                missed(&format!("{sqlstate} is no SQLSTATE of an error"));
-                return Ok(());
-            };
-            let ending = self.step(step, handover, Delivery::AnswerReplaced).await?;
-            let outcome = match ending {
-                Some(Ending::Done) => {
-                    Outcome::fired("the server did the step; its answer was replaced on the wire")
-                }
-                _ => {
-                    // It is not to be replaced later either, when the fault is long over.
-                    self.pass_answer(step);
-                    Outcome::missed(
-                        "the step waits on the server: there was no answer that could be replaced",
-                    )
-                }
-            };
-            self.note_fault(aim, &outcome);
-            return Ok(());
+            return self.error_in_doubt(aim, step, sqlstate).await;
         }
         if fault.point == Point::InDoubt && self.cuts_before_release(&fault.kind) {
             // The answer is not kept from the pod by us but by the fault.
@@ -305,7 +278,7 @@ impl Conductor<'_> {
     }
 
     /// Lets the answer to a step that still waits pass to its pod when it comes.
-    fn pass_answer(&mut self, id: StepId) {
+    pub(super) fn pass_answer(&mut self, id: StepId) {
         let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
             return;
         };

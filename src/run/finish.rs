@@ -214,7 +214,7 @@ impl Conductor<'_> {
                 write.locks = locks.map(|lock| of_server(lock, server)).collect();
                 // Without a connection it is a stranger's: dblink, or whatever went round the proxy.
                 write.step = connection.as_ref().and_then(|name| {
-                    step_at(by_connection.get(name)?, write.server_us - offset, 0)
+                    step_at(by_connection.get(name)?, write.server_us - offset, 0, None)
                 });
                 let pooled = self.pooled.as_ref();
                 if let Some(full) = pooled.and_then(|pooled| pooled.session(record.pid)) {
@@ -233,7 +233,13 @@ impl Conductor<'_> {
                 .as_ref()
                 // The log has milliseconds only.
                 .and_then(|name| {
-                    step_at(by_connection.get(name)?, record.server_us - offset, 1_000)
+                    let told = Some(record.sqlstate.as_str());
+                    step_at(
+                        by_connection.get(name)?,
+                        record.server_us - offset,
+                        1_000,
+                        told,
+                    )
                 });
             events.push(Event::ServerLog(LogLine {
                 server_us: record.server_us,
@@ -269,17 +275,23 @@ impl Conductor<'_> {
 }
 
 /// Which of a connection's steps was under way at this time (by our clock, in microseconds).
-/// `early`: how much too early the time may be, for want of digits.
-fn step_at(steps: &[&Step], time: i64, early: i64) -> Option<StepId> {
+/// `early`: how much too early the time may be, for want of digits; of several steps within that, the one
+/// that was answered this SQLSTATE.
+fn step_at(steps: &[&Step], time: i64, early: i64, told: Option<&str>) -> Option<StepId> {
     // Steps of a connection are released one after the other.
     let until = steps.partition_point(|step| {
         step.released
             .is_some_and(|released| wall_us(released) <= time + early)
     });
-    let step = steps.get(until.checked_sub(1)?)?;
-    step.answered
-        .is_none_or(|answered| time <= wall_us(answered))
-        .then_some(step.id)
+    let mut near = steps[..until].iter().rev().take_while(|step| {
+        step.answered
+            .is_none_or(|answered| time <= wall_us(answered))
+    });
+    let error = |step: &Step| Some(step.answer.as_ref()?.error.as_ref()?.sqlstate.clone());
+    let own = near
+        .clone()
+        .find(|step| told.is_some() && error(step).as_deref() == told);
+    own.or_else(|| near.next()).map(|step| step.id)
 }
 
 fn clock(us: i64) -> u64 {

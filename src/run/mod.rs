@@ -22,6 +22,7 @@ mod every;
 mod faulting;
 mod finish;
 mod free;
+mod injecting;
 mod killing;
 mod limit;
 mod links;

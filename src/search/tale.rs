@@ -193,7 +193,6 @@ impl Tale {
             writes: meaning.writes,
             opaque: meaning.opaque,
             look_up: false,
-            terminate: false,
         }
     }
 

@@ -67,13 +67,18 @@ fn is_whole(view: View<'_>, call: &Call, action: LockAction) -> bool {
         return false;
     }
     let mut after = view.closing(call.open) + 1;
+    let answers = matches!(action, LockAction::TryLock | LockAction::Unlock);
     while view.is_kind(after, TokenKind::Cast) {
+        // Cast to anything else its answer is not to be told from another column's.
+        if answers && !view.is_any(after + 1, &["bool", "boolean"]) {
+            return false;
+        }
         after += 2;
     }
     if view.is(after, "as") {
         after += 2;
     } else if matches!(view.kind(after), Some(TokenKind::Word | TokenKind::Quoted))
-        && !view.is(after, "from")
+        && !view.is_any(after, &["from", "isnull", "notnull"])
     {
         after += 1;
     }

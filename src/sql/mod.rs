@@ -32,3 +32,4 @@ pub use look_up::describes_database;
 pub use meaning::{Meaning, meaning};
 pub use reads::{Inserted, Looks, TablesRead, inserted, tables_read};
 pub use split::{beginnings, statements};
+pub use writes::TEMPORARY;

@@ -7,6 +7,9 @@ use super::kind::Kind;
 use super::lexer::TokenKind;
 use super::view::View;
 
+/// Begins the name of a table that its own session alone sees.
+pub const TEMPORARY: &str = "pg_temp.";
+
 /// What a text writes.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
@@ -19,7 +22,11 @@ pub(super) struct Writes {
 impl Writes {
     fn add(&mut self, view: View<'_>, at: usize) -> Option<usize> {
         let (name, next) = view.name(at)?;
-        let spelled = name.spelled();
+        let mut spelled = name.spelled();
+        let temporary = (1..at).any(|at| view.is_any(at, &["temp", "temporary"]));
+        if temporary && !spelled.contains('.') && view.is_any(0, &["create", "select"]) {
+            spelled = format!("{TEMPORARY}{spelled}");
+        }
         if !self.tables.contains(&spelled) {
             self.tables.push(spelled);
         }
@@ -225,7 +232,7 @@ mod tests {
             ),
             ("select * from t for update", ""),
             ("select * from t for no key update of t", ""),
-            ("select a into temp x from t", "x"),
+            ("select a into temp x from t", "pg_temp.x"),
             (
                 "select 'insert into t', \"update\" from u /* delete from v */",
                 "",
@@ -235,7 +242,8 @@ mod tests {
                 "create table if not exists s.t (a int references u on delete cascade)",
                 "s.t",
             ),
-            ("create temp table t as select 1", "t"),
+            ("create temp table t as select 1", "pg_temp.t"),
+            ("create view temp as select 1", "temp"),
             ("create unlogged table t ()", "t"),
             ("drop table if exists a, b cascade", "a b"),
             ("alter table if exists only t add column x int", "t"),

@@ -256,17 +256,24 @@ impl Cycle {
             // A client that has only prepared, and flushed, must hear of it to go on to execute.
             _ if !running.executes && !running.sync_seen => true,
             Handover::DropAnswer => false,
-            Handover::AnswerWith { instead, abort } => {
+            Handover::AnswerWith {
+                instead,
+                abort,
+                unless_committed,
+            } => {
                 let ready = message.tag == b'Z';
                 if ready && message.body().first() == Some(&b'T') && !running.aborting {
                     running.aborting = true;
                     out.to_server.extend_from_slice(abort);
                     return;
                 }
-                if ready {
+                let committed = *unless_committed
+                    && message.body().first() == Some(&b'I')
+                    && running.answer.error.is_none();
+                if ready && !committed {
                     out.to_client.extend_from_slice(instead);
                 }
-                ready
+                ready && !committed
             }
         };
         if message.tag == b'Z' {

@@ -189,6 +189,9 @@ pub enum Handover {
         /// What the server gets behind the step if that leaves a transaction open: an error in
         /// a transaction aborts it, and ReadyForQuery must say so.
         abort: Bytes,
+        /// Whether nothing goes to the pod if the step did not fail and left no transaction open: what
+        /// it did is committed then, and an error would say that it is not.
+        unless_committed: bool,
     },
     /// The server gets this message in its place, and the pod the answer to it.
     Replace(Bytes),

@@ -21,7 +21,7 @@ use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
     ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule,
-    Pacing, PodName, RunFacts, StepId,
+    OnContention, Pacing, PodName, RunFacts, StepId,
 };
 
 /// The advisory locks of the run's database at one moment.
@@ -108,7 +108,8 @@ impl<'a> Facts<'a> {
         };
         let writes = writes(lines, run, &holders, &steps, &snapshots);
         let of_pods = (&pods, &by_connection);
-        let timers = timers(lines, run, of_pods, &steps, &sessions, reached, &errors);
+        let of_errors = (errors.as_slice(), explained.as_slice());
+        let timers = timers(lines, run, of_pods, &steps, &sessions, &faults, of_errors);
         let rule = |lock: &HeldLock| {
             let same = |key: &LockKey| key.same_key(&lock.key);
             match &run.rules.lock {
@@ -227,10 +228,45 @@ impl<'a> Facts<'a> {
         self.faults.iter().find(|fault| fault.may_fail(pod))
     }
 
+    /// The step that committed what this one left open: the next on its connection that brought it out
+    /// of its transaction, unless that was rolled back.
+    pub fn commit_of(&self, step: &StepFacts<'_>) -> Option<&StepFacts<'a>> {
+        let status = |step: &StepFacts<'_>| step.last().and_then(|end| end.answer.transaction);
+        if status(step) != Some('T') {
+            return None;
+        }
+        let own = self.by_connection.steps.get(step.connection)?;
+        let later = &own[own.partition_point(|id| *id <= step.id)..];
+        let mut later = later.iter().filter_map(|id| self.steps.get(id));
+        let out = later.find(|step| status(step) == Some('I'))?;
+        let answer = &out.last()?.answer;
+        let undone = |tag: &String| tag.starts_with("ROLLBACK");
+        (answer.error.is_none() && !answer.tags.iter().any(undone)).then_some(out)
+    }
+
     /// Whether a fault took the pod of this grant's session, or ended the session, by this line.
     pub fn fault_ended(&self, grant: &Grant<'_>, seq: u64) -> bool {
         let mut near = self.reach.near(grant.connection, Some(grant.session));
         near.any(|place| self.faults[place].ended(grant.connection, grant.session, seq))
+    }
+
+    /// Whether a fault that leaves no time to tidy up took the pod or ended the session by this line.
+    pub fn killed(&self, grant: &Grant<'_>, seq: u64) -> bool {
+        let mut near = self.reach.near(grant.connection, Some(grant.session));
+        near.any(|place| {
+            let fault = &self.faults[place];
+            fault.event.name != "terminate" && fault.ended(grant.connection, grant.session, seq)
+        })
+    }
+
+    /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, did
+    /// nothing, was not alone, and never had the lock.
+    pub fn skipped(&self, pod: &PodName) -> bool {
+        let mut grants = self.grants.iter();
+        self.run.rules.on_contention == OnContention::Skip
+            && !self.wrote(pod)
+            && self.started().count() > 1
+            && !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.

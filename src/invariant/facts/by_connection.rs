@@ -5,17 +5,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::steps::StepFacts;
-use crate::history::{ConnectionName, PodName, Session, StepId};
+use crate::history::{ConnectionName, PodName, StepId};
 
 /// Steps by whose they are.
 #[derive(Debug, Default)]
 pub(crate) struct ByConnection<'a> {
     /// The steps of each connection.
     pub steps: HashMap<&'a ConnectionName, Vec<StepId>>,
-    /// When a connection first said that it ends: the line at which that arrived.
-    left: HashMap<&'a ConnectionName, u64>,
-    /// When a session first was told so: the line at which the server got it.
-    terminated: HashMap<Session, u64>,
     /// The last line at which a pod asked for anything.
     asked: HashMap<&'a PodName, u64>,
     /// Lines at which a connection was seen to be outside a transaction.
@@ -28,22 +24,8 @@ impl<'a> ByConnection<'a> {
         let mut by = Self::default();
         for step in steps.values() {
             by.steps.entry(step.connection).or_default().push(step.id);
-            if step.request.terminate {
-                let left = by.left.entry(step.connection).or_insert(step.held.seq);
-                *left = step.held.seq.min(*left);
-            } else {
-                let asked = by.asked.entry(step.pod()).or_default();
-                *asked = step.held.seq.max(*asked);
-            }
-            if let (true, true, Some(session), Some(at)) = (
-                step.request.terminate,
-                step.ran(),
-                step.session,
-                step.released,
-            ) {
-                let told = by.terminated.entry(session).or_insert(at.seq);
-                *told = at.seq.min(*told);
-            }
+            let asked = by.asked.entry(step.pod()).or_default();
+            *asked = step.held.seq.max(*asked);
             if let Some(end) = step.last()
                 && end.answer.transaction == Some('I')
             {
@@ -54,16 +36,6 @@ impl<'a> ByConnection<'a> {
             lines.sort_unstable();
         }
         by
-    }
-
-    /// Whether the pod had said before this line that it ends the connection.
-    pub fn left(&self, connection: &ConnectionName, seq: u64) -> bool {
-        self.left.get(connection).is_some_and(|left| *left < seq)
-    }
-
-    /// Whether the server had been told by this line that the session ends.
-    pub fn terminated(&self, session: Session, seq: u64) -> bool {
-        self.terminated.get(&session).is_some_and(|at| *at <= seq)
     }
 
     /// Whether the pod asked for nothing more after this line.

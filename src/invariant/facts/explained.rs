@@ -10,7 +10,7 @@ use super::faults::FaultFacts;
 use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
-use crate::history::{ClosedBy, ConnectionName, Event, Line, StepId};
+use crate::history::{ClosedBy, ConnectionName, Event, INJECTED, Line, StepId};
 
 /// SQLSTATEs with which the server tells of a client or a session that was lost.
 const LOST: [&str; 3] = ["08006", "08P01", "57P01"];
@@ -150,11 +150,10 @@ fn explains(
     // A pooler tells its client in its own words that the server has gone.
     let told = pooled && fault.event.ends_session;
     let lost = is_loss(error.sqlstate) && (fault.event.takes_pod || reset || told);
-    let named = fault
-        .event
-        .sqlstates
-        .iter()
-        .any(|one| one == error.sqlstate);
+    // An error that was injected tells so itself.
+    let injected = fault.event.name != "error" || error.message == INJECTED;
+    let mut named = fault.event.sqlstates.iter();
+    let named = injected && named.any(|one| one == error.sqlstate);
     if !lost && !named {
         return false;
     }

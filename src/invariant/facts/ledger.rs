@@ -352,9 +352,7 @@ impl<'a> Ledger<'_, 'a> {
         // Alive is what still answers something later.
         let alive = gone.is_none_or(|gone| gone > seq)
             && (gone.is_none() || work.is_some_and(|work| work.last_answer > seq));
-        let released = between()
-            .filter(answered)
-            .any(|step| step.could_release() && !step.request.terminate);
+        let released = between().filter(answered).any(|step| step.could_release());
         let how = if grant.xact == Some(true) {
             How::Transaction
         } else if self.sessions.returned_between(session, since, seq) && !released {

@@ -9,7 +9,6 @@ use super::by_connection::ByConnection;
 use super::errors::PodError;
 use super::faults::FaultFacts;
 use super::pods::PodFacts;
-use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
 use super::words::millis;
@@ -46,8 +45,8 @@ pub(crate) fn timers<'a>(
     (pods, by_connection): (&BTreeMap<&'a PodName, PodFacts<'a>>, &ByConnection<'a>),
     steps: &BTreeMap<StepId, StepFacts<'a>>,
     sessions: &Sessions<'a>,
-    (faults, reach): (&[FaultFacts<'a>], &Reach<'a>),
-    errors: &[PodError<'a>],
+    faults: &[FaultFacts<'a>],
+    (errors, explained): (&[PodError<'a>], &[bool]),
 ) -> Vec<Timer<'a>> {
     // In real time nothing is held back.
     if run.pacing == Pacing::Free {
@@ -77,16 +76,10 @@ pub(crate) fn timers<'a>(
             });
             continue;
         }
-        let names = |fault: &FaultFacts<'_>| {
-            let mut states = fault.event.sqlstates.iter();
-            states.any(|one| one == error.sqlstate)
-                && fault.reaches(error.connection, error.session)
-        };
-        let near = || reach.near(error.connection, error.session);
-        let excused = near().any(|place| names(&faults[place]));
         // The pooler's own timer tells itself by its name only.
         let of_pooler = run.pooler.is_some() && error.message == POOLER_TIMER;
-        if !(TIMERS.contains(&error.sqlstate) || of_pooler) || excused || is_no_wait(error) {
+        if !(TIMERS.contains(&error.sqlstate) || of_pooler) || explained[index] || is_no_wait(error)
+        {
             continue;
         }
         // A line of the log is written after the run; the session's end tells when it was.
@@ -165,8 +158,7 @@ pub(crate) fn timers<'a>(
         let own = by_connection.steps.get(connection);
         let own = own.into_iter().flatten().filter_map(|id| steps.get(id));
         let given_up = own.into_iter().find(|step| {
-            !step.request.terminate
-                && step.held.seq < line.seq
+            step.held.seq < line.seq
                 && step.dropped.is_none_or(|at| at.seq > line.seq)
                 && step.last().is_none_or(|end| {
                     // What it still did after the client had left is of no use to the client.

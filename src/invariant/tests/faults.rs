@@ -46,12 +46,12 @@ fn a_session_that_ends_without_a_fault_is_not_excused() {
 #[test]
 fn an_injected_error_or_a_cancel_explains_the_one_error_that_it_raised() {
     // The job tries again on the same session, and then the same thing happens for real.
-    let story = |name: &str, sqlstate: &str, with_step: bool, again: bool| {
+    let story = |name: &str, sqlstate: &str, with_step: bool, again: bool, real: bool| {
         let mut story = Story::of(&["a"]);
         story.start("a", 1);
-        let failed = |story: &mut Story, step| {
+        let failed = |story: &mut Story, step, message| {
             let answer = Answer {
-                error: Some(error(sqlstate, "no")),
+                error: Some(error(sqlstate, message)),
                 ..Answer::default()
             };
             story.ended(step, Ending::Done, answer);
@@ -64,20 +64,95 @@ fn an_injected_error_or_a_cancel_explains_the_one_error_that_it_raised() {
             ..fault(name, "a.0")
         };
         story.event(Event::Fault(injected));
-        failed(&mut story, step);
+        failed(&mut story, step, INJECTED);
         if again {
             let step = story.write_held("a.0", "other");
             story.release("a.0", step);
-            failed(&mut story, step);
+            failed(&mut story, step, if real { "no" } else { INJECTED });
         }
         story.leaves("a.0").exits("a", 1).end()
     };
     for with_step in [true, false] {
         for (name, sqlstate) in [("error", "40P01"), ("cancel-backend", "57014")] {
-            assert_violated(&story(name, sqlstate, with_step, false), &[]);
-            assert_violated(&story(name, sqlstate, with_step, true), &[NoErrors]);
+            assert_violated(&story(name, sqlstate, with_step, false, false), &[]);
+            for real in [true, false] {
+                let again = story(name, sqlstate, with_step, true, real);
+                assert_violated(&again, &[NoErrors]);
+            }
         }
     }
+}
+
+#[test]
+fn an_injected_error_explains_no_error_of_the_servers_own() {
+    // In doubt: the history has the server's good answer, and the error was spent on the wire.
+    let story = |message: &str| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 1).write("a.0", "other");
+        let injected = FaultEvent {
+            step: Some(StepId(1)),
+            sqlstates: vec!["40P01".to_owned()],
+            ..fault("error", "a.0")
+        };
+        story.event(Event::Fault(injected));
+        story.fails("a.0", "other", error("40P01", message));
+        said(&story.exits("a", 1).end(), NoErrors).judgement
+    };
+    assert_eq!(story("deadlock detected"), Judgement::Violated);
+    assert_eq!(story(INJECTED), Judgement::Holds);
+}
+
+#[test]
+fn a_lock_that_a_pod_gives_up_when_asked_to_end_excuses_no_write_that_it_waits_for() {
+    let story = |name: &str, waits: bool| {
+        let mut story = Story::of(&["a", "b"]);
+        story.start("a", 2).lock("a.0").start("b", 2).waits("b.0");
+        let sent = story.write_held("a.1", INVOICES);
+        story.event(Event::Fault(fault(name, "a")));
+        story.lost("a.0", ClosedBy::Client).granted("b.0");
+        if !waits {
+            story.lost("a.1", ClosedBy::Client);
+        }
+        story.write_done("a.1", INVOICES, sent);
+        if waits {
+            story.lost("a.1", ClosedBy::Client);
+        }
+        story.exits("a", 1);
+        story.write("b.1", INVOICES).unlock("b.0").leaves("b.0");
+        story.succeeds("b").end()
+    };
+    assert_violated(&story("terminate", true), &[WorkUnderLock, MutualExclusion]);
+    assert_violated(&story("terminate", false), &[]);
+    assert_violated(&story("kill", true), &[]);
+}
+
+#[test]
+fn a_timer_that_runs_out_after_a_cancel_is_time_dependent_all_the_same() {
+    let mut story = Story::of(&["a", "b"]);
+    story.start("a", 1).lock("a.0").start("b", 1).waits("b.0");
+    let cancel = FaultEvent {
+        sqlstates: vec!["57014".to_owned()],
+        ..fault("cancel-backend", "b.0")
+    };
+    story.event(Event::Fault(cancel));
+    let failed = |message: &str| Answer {
+        error: Some(error("57014", message)),
+        ..Answer::default()
+    };
+    let user = failed("canceling statement due to user request");
+    story.ended(StepId(2), Ending::Done, user);
+    let again = story.write_held("b.0", "other");
+    story
+        .release("b.0", again)
+        .ended(again, Ending::Blocked, Answer::default());
+    story.pass(60_000_000);
+    let timer = failed("canceling statement due to statement timeout");
+    story.ended(again, Ending::Done, timer).exits("b", 1);
+    story.unlock("a.0").leaves("a.0").succeeds("a");
+    assert_eq!(
+        said(&story.end(), NoErrors).judgement,
+        Judgement::Inconclusive
+    );
 }
 
 #[test]
@@ -207,13 +282,13 @@ fn a_fault_explains_nothing_that_came_before_it_or_on_another_session() {
     let mut story = Story::of(&["a"]);
     story
         .start("a", 2)
-        .fails("a.1", INVOICES, error("40001", "early"))
+        .fails("a.1", INVOICES, error("40001", INJECTED))
         .event(Event::Fault(FaultEvent {
             sqlstates: vec!["40001".to_owned()],
             ..fault("error", "a.1")
         }))
-        .fails("a.0", INVOICES, error("40001", "elsewhere"))
-        .fails("a.1", INVOICES, error("40001", "explained"))
+        .fails("a.0", INVOICES, error("40001", INJECTED))
+        .fails("a.1", INVOICES, error("40001", INJECTED))
         .exits("a", 1);
     let lines = story.end();
     assert_violated(&lines, &[NoErrors]);
@@ -232,7 +307,7 @@ fn an_aborted_transaction_is_explained_by_what_aborted_it_until_it_ends() {
     let fails = |story: &mut Story, sqlstate: &str, status| {
         let step = story.write_held("a.0", "other");
         let answer = Answer {
-            error: Some(error(sqlstate, "no")),
+            error: Some(error(sqlstate, INJECTED)),
             transaction: Some(status),
             ..Answer::default()
         };

@@ -227,12 +227,80 @@ fn one_lost_session_and_exit_0_violates_honest_exit() {
     // A pod that asks for nothing more need not see that a session of its went before it left.
     let mut story = Story::of(&["a"]);
     story.works("a");
-    let left = without(
-        story.end(),
-        1,
-        |event| matches!(event, Event::StepHeld { request, .. } if request.terminate),
-    );
-    assert_violated(&change(left, 1, by_server), &[]);
+    assert_violated(&change(story.end(), 1, by_server), &[]);
+}
+
+#[test]
+fn a_last_request_that_was_never_answered_or_never_committed_is_a_loss() {
+    let story = |status: Option<char>| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).lock("a.0").write("a.1", INVOICES);
+        let last = story.write_held("a.1", SPLITS);
+        if let Some(status) = status {
+            story.release("a.1", last);
+            story.witness("a.1", SPLITS, Some(last), Operation::Insert);
+            let answer = Answer {
+                transaction: Some(status),
+                ..Answer::default()
+            };
+            story.ended(last, Ending::Done, answer);
+        }
+        let lost = Event::Fault(fault("terminate-backend", "a.1"));
+        story.event(lost).lost("a.1", ClosedBy::Server);
+        said(&story.succeeds("a").end(), HonestExit).judgement
+    };
+    assert_eq!(story(None), Judgement::Violated);
+    assert_eq!(story(Some('T')), Judgement::Violated);
+    assert_ne!(story(Some('I')), Judgement::Violated);
+}
+
+#[test]
+fn a_later_pod_may_leave_unsaid_what_later_pods_of_serial_runs_leave_unsaid() {
+    let story = |later: &[&str]| {
+        let mut story = Story::of(&["a", "b"]);
+        if let Some(baseline) = &mut story.run.baseline {
+            let lines = later.iter().map(|line| (*line).to_owned()).collect();
+            baseline.later_check_lines = vec![lines];
+        }
+        story.works("a").start("b", 1).lock("b.0").unlock("b.0");
+        story.prints("b", LINES[0]).exits("b", 0);
+        said(&story.end(), HonestExit).judgement
+    };
+    assert_ne!(story(&[LINES[0]]), Judgement::Violated);
+    assert_eq!(story(&LINES), Judgement::Violated);
+}
+
+#[test]
+fn a_lock_given_back_before_the_commit_did_not_cover_the_write() {
+    let story = |first: &str, tag: &str| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).lock("a.0");
+        let step = story.write_held("a.1", INVOICES);
+        story.release("a.1", step);
+        story.witness("a.1", INVOICES, Some(step), Operation::Insert);
+        let status = |status| Answer {
+            tags: vec![tag.to_owned()],
+            transaction: Some(status),
+            ..Answer::default()
+        };
+        story.ended(step, Ending::Done, status('T'));
+        if first == "unlock" {
+            story.unlock("a.0");
+        }
+        let commit = story.held("a.1", Request::default());
+        story.release("a.1", commit);
+        story.ended(commit, Ending::Done, status('I'));
+        if first == "commit" {
+            story.unlock("a.0");
+        }
+        story.leaves("a.0").leaves("a.1").succeeds("a").end()
+    };
+    assert_violated(&story("commit", "COMMIT"), &[]);
+    assert_violated(&story("unlock", "ROLLBACK"), &[]);
+    let lines = story("unlock", "COMMIT");
+    assert_violated(&lines, &[WorkUnderLock]);
+    let why = said(&lines, WorkUnderLock).why;
+    assert!(why.contains("back before it committed, in step"), "{why}");
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn an_error_that_skips_the_unlock_is_caught() {
             sqlstates: vec!["53100".to_owned()],
             ..fault("error", "a.1")
         }))
-        .fails("a.1", INVOICES, error("53100", "disk full"))
+        .fails("a.1", INVOICES, error("53100", INJECTED))
         .leaves("a.0")
         .leaves("a.1")
         .exits("a", 1);
@@ -298,7 +298,7 @@ fn an_injected_error_whose_pod_gives_the_lock_back_violates_nothing() {
             sqlstates: vec!["53100".to_owned()],
             ..fault("error", "a.1")
         }))
-        .fails("a.1", INVOICES, error("53100", "disk full"))
+        .fails("a.1", INVOICES, error("53100", INJECTED))
         .unlock("a.0")
         .leaves("a.0")
         .leaves("a.1")

@@ -88,7 +88,6 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
                 writes: vec![table; usize::from(z % 2)],
                 opaque: x > 220,
                 look_up: x < 10,
-                terminate: y > 230,
                 ..Request::default()
             },
         },

@@ -135,7 +135,7 @@ impl<'a> Book<'a> {
         let Some((connection, request)) = self.requests.get(&id).copied() else {
             return;
         };
-        if self.place.contains_key(&id) || request.terminate {
+        if self.place.contains_key(&id) {
             return;
         }
         let mut own = Footprint {

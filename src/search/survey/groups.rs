@@ -120,6 +120,7 @@ mod tests {
                 sqlstate: sqlstate.map(str::to_owned),
                 ..Finding::default()
             }],
+            tables: Vec::new(),
         };
         Verdict {
             judgement: Judgement::Violated,

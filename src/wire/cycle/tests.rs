@@ -399,6 +399,7 @@ fn an_answer_can_be_replaced_though_the_client_flushes_before_it_executes() {
         Handover::AnswerWith {
             instead: bytes::Bytes::from_static(b"E..."),
             abort: bytes::Bytes::new(),
+            unless_committed: false,
         },
     );
     let out = serve(&mut cycle, b'1', b"");

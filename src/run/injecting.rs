@@ -1,0 +1,124 @@
+//! Errors that are injected into a session: before a step, in doubt of it, after it.
+//!
+//! Owns how each comes to the pod, and the proof that it did. The bytes are `fault`'s.
+
+use super::conductor::Conductor;
+use super::cutting::STANDS_STILL;
+use super::error::RunError;
+use super::faulting::{Aim, Outcome};
+use crate::fault::{InjectedError, effect_of};
+use crate::history::{Delivery, Ending, Request, StepId};
+use crate::schedule::Point;
+use crate::wire::Handover;
+
+impl Conductor<'_> {
+    pub(super) async fn error(&mut self, aim: &Aim<'_>, sqlstate: &str) -> Result<(), RunError> {
+        let error = InjectedError::new(sqlstate);
+        let (Some(error), Some(name)) = (error, aim.connection.clone()) else {
+            let why = format!("{sqlstate} is no SQLSTATE of an error");
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        };
+        if aim.fault.point == Point::After {
+            let sent = self
+                .members
+                .get(&name.pod)
+                .is_some_and(|member| member.proxy.close_after(&name, error.farewell()).is_ok());
+            let outcome = if sent {
+                Outcome::fired("FATAL error sent to the idle connection, then closed")
+            } else {
+                Outcome::missed("the connection had ended before")
+            };
+            self.note_fault(aim, &outcome);
+            return self.await_closed(&name).await;
+        }
+        let (Some(id), Some(statement)) = (aim.step, error.statement()) else {
+            let why = format!("connection {name} has no step at the gate there");
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        };
+        if !self.can_ask() {
+            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
+            return Ok(());
+        }
+        self.step(id, Handover::Replace(statement), Delivery::Replaced)
+            .await?;
+        let raised = self
+            .steps
+            .get(&id)
+            .and_then(|step| step.answer.as_ref()?.error.as_ref())
+            .map(|error| error.sqlstate.clone());
+        let outcome = match raised {
+            Some(raised) if raised == sqlstate => {
+                Outcome::fired("the server raised it in the step's place")
+            }
+            Some(other) => Outcome::missed(format!("the server raised {other} instead")),
+            None => Outcome::missed("the server did not answer"),
+        };
+        self.note_fault(aim, &outcome);
+        Ok(())
+    }
+
+    /// Has the server do a step and the pod get an error for it. An error says that nothing was done: the
+    /// transaction that is open is aborted with it, and where the step was committed the pod hears, as
+    /// from a server, that its session ended and nothing of the step.
+    pub(super) async fn error_in_doubt(
+        &mut self,
+        aim: &Aim<'_>,
+        id: StepId,
+        sqlstate: &str,
+    ) -> Result<(), RunError> {
+        let error = InjectedError::new(sqlstate);
+        let parts =
+            error.and_then(|error| Some((error.answer(), error.statement()?, error.farewell())));
+        let (Some((instead, abort, farewell)), Some(step)) = (parts, self.steps.get(&id)) else {
+            let why = format!("{sqlstate} is no SQLSTATE of an error");
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        };
+        let name = step.connection.clone();
+        let lasts = !is_read(&step.request);
+        let handover = Handover::AnswerWith {
+            instead,
+            abort,
+            unless_committed: lasts,
+        };
+        let ending = self.step(id, handover, Delivery::AnswerReplaced).await?;
+        if ending != Some(Ending::Done) {
+            // It is not to be replaced later either, when the fault is long over.
+            self.pass_answer(id);
+            let why = "the step waits on the server: there was no answer that could be replaced";
+            self.note_fault(aim, &Outcome::missed(why));
+            return Ok(());
+        }
+        let answer = self.steps.get(&id).and_then(|step| step.answer.as_ref());
+        let committed =
+            answer.is_some_and(|answer| answer.status == b'I' && answer.error.is_none());
+        if !(lasts && committed) {
+            let done = "the server did the step; its answer was replaced on the wire";
+            self.note_fault(aim, &Outcome::fired(done));
+            return Ok(());
+        }
+        let sent = self
+            .members
+            .get(&name.pod)
+            .is_some_and(|member| member.proxy.close_after(&name, farewell).is_ok());
+        let mut aim = aim.clone();
+        aim.connection = Some(name.clone());
+        if sent {
+            let done = "the server did the step and committed it; in place of the answer a FATAL error \
+                        was sent, and the connection closed";
+            let effect = effect_of(&aim.fault.kind, true);
+            self.note_effect(&aim, &Outcome::fired(done), effect);
+        } else {
+            self.note_fault(&aim, &Outcome::missed("the connection had ended before"));
+        }
+        self.await_closed(&name).await
+    }
+}
+
+/// Whether a step only read, or took or gave back advisory locks, which no error undoes.
+fn is_read(request: &Request) -> bool {
+    let reads = |normal: &String| normal.starts_with("select ");
+    request.writes.is_empty() && !request.opaque && request.normal.iter().all(reads)
+}
