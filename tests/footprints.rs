@@ -100,7 +100,6 @@ fn footprint(sql: &str, catalog: &Catalog) -> Footprint {
                     writes: meaning.writes,
                     opaque: meaning.opaque,
                     look_up: meaning.look_up,
-                    terminate: false,
                 },
             },
         );

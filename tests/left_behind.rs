@@ -10,12 +10,24 @@ mod sandbox;
 
 use std::os::unix::process::CommandExt;
 use std::process::Child;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use external::External;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sandbox::{Done, Sandbox, becomes, command_line, finish, image, pids, runs};
+
+/// `lockproof clean` looks at all of the machine: nothing may be dying beside it.
+static OTHERS: RwLock<()> = RwLock::new(());
+
+fn among_others() -> RwLockReadGuard<'static, ()> {
+    OTHERS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    OTHERS.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An interrupted command must be gone within this time, its server included.
 const PROMPT: Duration = Duration::from_secs(20);
@@ -125,6 +137,7 @@ const LOCAL: [(&str, &str); 1] = [("LOCKPROOF_SERVER", "local")];
 
 #[test]
 fn nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails() {
+    let _others = among_others();
     let sandbox = Sandbox::new();
     let good = "title = \"t\"\n[subject]\nseeder = { lock = \"session\", profile = \"tiny\" }\n";
     sandbox.write("good.toml", good);
@@ -145,6 +158,7 @@ fn nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails() {
 
 #[test]
 fn an_interrupted_run_is_gone_at_once_and_says_so() {
+    let _others = among_others();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let sandbox = Sandbox::new();
         let run = Hanging::start(&sandbox, "it", &LOCAL);
@@ -157,6 +171,7 @@ fn an_interrupted_run_is_gone_at_once_and_says_so() {
 
 #[test]
 fn an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm() {
+    let _others = among_others();
     let sandbox = Sandbox::new();
     let run = Hanging::start(&sandbox, "it", &LOCAL);
     for _ in 0..2 {
@@ -182,6 +197,7 @@ fn ignores(signal: Signal) -> bool {
 
 #[test]
 fn nothing_is_left_of_a_killed_run_on_a_local_server() {
+    let _others = among_others();
     let mut signals = vec![Signal::SIGKILL];
     if ignores(Signal::SIGHUP) {
         // What nohup(1) starts lives on by design, and lockproof inherits that.
@@ -200,6 +216,7 @@ fn nothing_is_left_of_a_killed_run_on_a_local_server() {
 
 #[test]
 fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
+    let _others = among_others();
     let Some(image) = image() else { return };
     let server = [
         ("LOCKPROOF_SERVER", "container"),
@@ -220,6 +237,7 @@ fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
 
 #[test]
 fn nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt() {
+    let _others = among_others();
     let external = External::start();
     let url = external.url("owner");
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
@@ -238,6 +256,7 @@ fn nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt() {
 
 #[test]
 fn nothing_is_left_whenever_in_its_life_a_command_is_killed() {
+    let _others = among_others();
     let mut servers = vec![vec![("LOCKPROOF_SERVER", "local")]];
     let image = image();
     if let Some(image) = &image {
@@ -269,6 +288,7 @@ fn nothing_is_left_whenever_in_its_life_a_command_is_killed() {
 
 #[test]
 fn an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced() {
+    let _others = among_others();
     // While preparing, with a daemon and a grandchild.
     let sandbox = Sandbox::new();
     sandbox.write(
@@ -336,6 +356,7 @@ fn interrupted(sandbox: &Sandbox, child: Child, when: &str) {
 
 #[test]
 fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
+    let _alone = alone();
     let sandbox = Sandbox::new();
     let live = Hanging::start(&sandbox, "live", &LOCAL);
     let dead = Hanging::start(&sandbox, "dead", &LOCAL);
@@ -344,7 +365,11 @@ fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
         .into_iter()
         .find(|pid| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.contains(&format!("(lockproof-guard) S {} ", dead.child.id()))
+            // Whatever its state.
+            let parent = stat
+                .split_once("(lockproof-guard) ")
+                .and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+            parent == Some(dead.child.id())
         })
         .expect("its guardian");
     kill(Pid::from_raw(guardian), Signal::SIGKILL).unwrap();

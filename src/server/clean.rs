@@ -117,7 +117,8 @@ fn processes(report: &mut CleanReport) {
             let data = arguments[from..].split(' ').next()?;
             Some(PathBuf::from(data))
         })
-        .filter(|data| !data.exists())
+        // Where there is a home, initdb may be about to make the data: the home tells whose it is.
+        .filter(|data| !data.exists() && !data.parent().is_some_and(Path::exists))
         .collect();
     for data in homeless {
         if home::stop(&data) {

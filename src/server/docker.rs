@@ -33,8 +33,8 @@ const LABEL_OWNER_STARTED: &str = "lockproof.owner-started";
 const LABEL_BOOT: &str = "lockproof.boot";
 const LABEL_NAMESPACE: &str = "lockproof.pid-namespace";
 
-/// An engine that runs answers a ping at once.
-const PING_LIMIT: Duration = Duration::from_secs(2);
+/// An engine that runs answers a ping at once, unless the machine is very busy.
+const PING_LIMIT: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A connection to the engine that has answered.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// No command of these tests may take longer.
 const LIMIT: Duration = Duration::from_secs(300);
 /// Within this time after the end of a command nothing may be left.
-pub const CLEAR: Duration = Duration::from_secs(15);
+pub const CLEAR: Duration = Duration::from_secs(60);
 
 pub struct Sandbox {
     dir: tempfile::TempDir,

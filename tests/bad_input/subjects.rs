@@ -129,7 +129,7 @@ fn a_subject_that_prints_without_end_is_stopped() {
             "time_limit",
         ],
     );
-    assert!(done.took < Duration::from_secs(20), "{done}");
+    assert!(done.took < Duration::from_secs(60), "{done}");
     assert!(done.stdout.len() < 10_000, "{done}");
 }
 

@@ -52,9 +52,10 @@ copy t (id, x) from stdin;
 not a number	x
 \.
 select 'after the copy';
-set statement_timeout = '40ms';
+begin;
+set local statement_timeout = '40ms';
 select pg_sleep(5);
-reset statement_timeout;
+rollback;
 selec 1;
 select 'end';
 SQL

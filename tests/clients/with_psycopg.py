@@ -170,11 +170,19 @@ def cancelled(_):
     # On a connection of its own: a server signals a cancel twice, and the second signal may come
     # so late that it hits the next statement.
     conn = psycopg.connect(URL)
-    timer = threading.Timer(0.2, conn.cancel)
+    done = threading.Event()
+
+    def cancel():
+        # A cancel that comes before the statement does nothing.
+        while not done.wait(0.2):
+            conn.cancel()
+
+    timer = threading.Thread(target=cancel)
     timer.start()
     begun = time.monotonic()
     failing(lambda: conn.execute("select pg_sleep(20)"))
     say("in time", time.monotonic() - begun < 10)
+    done.set()
     timer.join()
     conn.close()
 

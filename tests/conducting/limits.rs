@@ -78,7 +78,7 @@ async fn a_pod_that_falls_silent_runs_into_the_limit_which_says_so() {
         TABLE,
         "[subject]
          command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"sleepy\"]
-         time_limit = \"3s\"
+         time_limit = \"6s\"
          [schedule]
          turns = [{ run = \"a\", until = { before = \"insert\" } }, { run = \"b\" }]",
     )
@@ -131,7 +131,7 @@ async fn a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_in
     let outcome = play(
         TABLE,
         &format!(
-            "[subject]\ncommand = [\"sh\", \"-c\", \"exec {script}\"]\ntime_limit = \"3s\"
+            "[subject]\ncommand = [\"sh\", \"-c\", \"exec {script}\"]\ntime_limit = \"6s\"
              [schedule]\nturns = [{{ run = \"a\", until = {{ steps = 1 }} }}, {{ run = \"b\" }}]"
         ),
     )

@@ -221,5 +221,7 @@ async fn the_longest_gap_of_a_clean_run_is_its_pods_and_not_that_of_a_resting_co
         _ => None,
     });
     let gap = gap.unwrap();
-    assert!(gap > 0 && gap < 300_000, "{gap} µs");
+    // The resting connection's is as long as all of the other's work.
+    let took: u64 = outcome.lines.last().unwrap().at_us;
+    assert!(gap > 0 && gap < took / 2, "{gap} of {took} µs");
 }

@@ -151,9 +151,13 @@ async fn a_cancel_request_of_a_client_reaches_the_backend_behind_the_pooler() {
                c = psycopg.connect('', autocommit=True, prepare_threshold=None)\n\
                c.execute('insert into item values (ascii(%s))', (os.environ['LOCKPROOF_POD'],))\n\
                print('pid', c.execute('select pg_backend_pid()').fetchone()[0], flush=True)\n\
-               t = threading.Timer(0.3, c.cancel); t.start()\n\
-               try: c.execute('select pg_sleep(30)')\n\
-               except psycopg.errors.QueryCanceled: print('cancelled', flush=True)\n";
+               d = threading.Event()\n\
+               def cancel():\n \
+                while not d.wait(0.3): c.cancel()\n\
+               t = threading.Thread(target=cancel); t.start()\n\
+               try: c.execute('select pg_sleep(20)')\n\
+               except psycopg.errors.QueryCanceled: print('cancelled', flush=True)\n\
+               d.set(); t.join()\n";
     let text = format!(
         "[subject]\ncommand = [{:?}, \"-c\", {job:?}]\ntime_limit = \"25s\"\n[pods]\ncount = 1\n\
          [server]\npooler = {{ mode = \"transaction\", size = 2 }}\n[schedule]\nturns = []\n",

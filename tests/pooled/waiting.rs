@@ -123,7 +123,7 @@ async fn a_pod_that_waits_for_its_own_server_connections_is_told_as_that_when_th
                two = psycopg.connect('', autocommit=True)\n\
                two.execute('delete from item')\n";
     let text = format!(
-        "[subject]\ncommand = [{:?}, \"-c\", {job:?}]\ntime_limit = \"2s\"\n\
+        "[subject]\ncommand = [{:?}, \"-c\", {job:?}]\ntime_limit = \"6s\"\n\
          [server]\npooler = {{ mode = \"session\", size = 1 }}\n[schedule]\nturns = []\n",
         support::PYTHON
     );

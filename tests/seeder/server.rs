@@ -33,8 +33,11 @@ impl Server {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
+        let bin = Command::new("pg_config").arg("--bindir").output();
+        let bin = bin.expect("pg_config (.ci/install)").stdout;
+        let bin = std::path::PathBuf::from(String::from_utf8(bin).unwrap().trim());
         let as_postgres = |program: &str| {
-            let mut command = Command::new(program);
+            let mut command = Command::new(bin.join(program));
             command.stdin(Stdio::null()).stdout(Stdio::null());
             command.stderr(Stdio::null()).current_dir(directory.path());
             if nix::unistd::geteuid().is_root() {

@@ -5,8 +5,18 @@ use std::process::Command;
 use crate::holder::*;
 use crate::looks::*;
 
+/// Each lockproof that starts a server removes what dead ones left, too. A test whose remains another
+/// one took away is begun again.
+fn until_nobody_else_cleans(attempt: impl Fn() -> bool) {
+    assert!((0..8).any(|_| attempt()), "others always came first");
+}
+
 #[test]
 fn clean_removes_what_a_dead_run_left_and_spares_a_live_one() {
+    until_nobody_else_cleans(removes_what_a_dead_run_left);
+}
+
+fn removes_what_a_dead_run_left() -> bool {
     let machine = machine();
     let mut live = Holder::start("local", machine.path(), &[]);
     let alive = live.said();
@@ -33,21 +43,23 @@ fn clean_removes_what_a_dead_run_left_and_spares_a_live_one() {
     sigkill(keepers[0]);
     dead.kill();
     guest.kill();
-    assert!(answers(&died.url) && runs(died.pod) && runs(gone.pod));
+    let there = answers(&died.url);
+    assert!(runs(died.pod) && runs(gone.pod));
 
     let (code, text) = lockproof(&["clean"], machine.path(), &[]);
     assert_eq!(code, 0, "{text}");
+    let alone = there && text.contains("removed server process of");
     for what in [
         format!("removed process {} of a dead run", died.pod),
         format!("removed process {} of a dead run", gone.pod),
         format!("removed database {} at", gone.database),
-        "removed server process of".to_owned(),
-        "removed data directory".to_owned(),
         "spared local server at".to_owned(),
         format!("spared database {} at", alive.database),
     ] {
         assert!(text.contains(&what), "no {what:?} in:\n{text}");
     }
+    let data = text.contains("removed data directory");
+    assert!(data || !alone, "{text}");
     assert!(!text.contains(&format!("removed process {}", alive.pod)));
     assert!(!answers(&died.url) && !runs(died.pod) && !runs(gone.pod));
     assert!(answers(&alive.url) && runs(alive.pod));
@@ -60,13 +72,17 @@ fn clean_removes_what_a_dead_run_left_and_spares_a_live_one() {
         || left(machine.path()),
         Vec::is_empty,
     );
+    alone
 }
 
 #[test]
 fn clean_removes_a_container_whose_owner_is_dead() {
-    if !containers_work() {
-        return;
+    if containers_work() {
+        until_nobody_else_cleans(removes_a_container);
     }
+}
+
+fn removes_a_container() -> bool {
     let machine = machine();
     let mut holder = Holder::start("container", machine.path(), &[]);
     let said = holder.said();
@@ -79,10 +95,10 @@ fn clean_removes_a_container_whose_owner_is_dead() {
     sigkill(i32::try_from(said.guardian).unwrap());
     sigkill(keeper(machine.path()));
     holder.kill();
-    assert!(answers(&said.url));
+    let there = answers(&said.url);
     let (code, text) = lockproof(&["clean"], machine.path(), &[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("removed container"), "{text}");
+    let alone = there && text.contains("removed container");
     let there = Command::new("docker")
         .args(["inspect", &id])
         .output()
@@ -94,6 +110,7 @@ fn clean_removes_a_container_whose_owner_is_dead() {
         || left(machine.path()),
         Vec::is_empty,
     );
+    alone
 }
 
 #[test]
@@ -107,7 +124,10 @@ fn clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment() {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     let image = docker(&["images", "lockproof/postgres", "--format", "{{.ID}}"]);
-    let image = image.lines().next().unwrap();
+    let Some(image) = image.lines().next() else {
+        eprintln!("NOT RUN: no image lockproof/postgres (.ci/make-image)");
+        return;
+    };
     let machine = machine();
     let id = docker(&[
         "create",
@@ -119,4 +139,32 @@ fn clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment() {
     docker(&["rm", "--force", "--volumes", &id]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("it runs, or did a moment ago"), "{text}");
+}
+
+#[test]
+fn clean_spares_an_initdb_that_has_made_nothing_yet_and_stops_a_server_whose_home_is_gone() {
+    let machine = machine();
+    let uid = nix::unistd::Uid::effective();
+    let home = format!("/dev/shm/lockproof-{uid}-test{}", std::process::id());
+    std::fs::create_dir(&home).unwrap();
+    // As far as arguments tell, it is one.
+    let mut child = Command::new("sh")
+        .args(["-c", "read end", "postgres", "-D"])
+        .stdin(std::process::Stdio::piped())
+        .arg(format!("{home}/data"))
+        .arg("--no-sync")
+        .spawn()
+        .unwrap();
+    let (code, text) = lockproof(&["clean"], machine.path(), &[]);
+    let lives = child.try_wait().unwrap().is_none();
+    std::fs::remove_dir(&home).unwrap();
+    let (_, then) = lockproof(&["clean"], machine.path(), &[]);
+    let gone = child.try_wait().unwrap().is_some();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(code == 0 && lives, "{text}");
+    assert!(
+        gone && then.contains(&format!("server process of {home}/data")),
+        "{then}"
+    );
 }
