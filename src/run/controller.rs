@@ -250,17 +250,7 @@ impl Conductor<'_> {
             Some(Err(error)) => return Err(error.into()),
         }
         self.await_sigterm(name).await?;
-        // A handler that ends the process does so in a moment: the pod rests, or its exit is reported.
-        let begun = Instant::now();
-        while !self.settled(name, begun).await? && begun.elapsed() < FAULT_LIMIT {
-            self.absorb_all().await?;
-        }
-        self.absorb_all().await?;
-        let exited = self
-            .members
-            .get(name)
-            .is_some_and(|one| one.exited.is_some());
-        if exited {
+        if self.exits(name).await? {
             // With PID 1 the kernel ends all others of its container.
             if pid1 && self.kill_rest(name).await? {
                 self.await_exit(name).await?;
@@ -271,7 +261,7 @@ impl Conductor<'_> {
     }
 
     /// Waits until a SIGTERM has ended the first process or has been taken by its handler.
-    async fn await_sigterm(&mut self, name: &PodName) -> Result<(), RunError> {
+    pub(super) async fn await_sigterm(&mut self, name: &PodName) -> Result<(), RunError> {
         let begun = Instant::now();
         loop {
             self.absorb_all().await?;
@@ -281,7 +271,8 @@ impl Conductor<'_> {
             let taken = member
                 .pod
                 .as_ref()
-                .is_none_or(|pod| pod.first_lives() && !pod.awaits_sigterm());
+                // Asked in this order: one that dies in between has not taken it.
+                .is_none_or(|pod| !pod.awaits_sigterm() && pod.first_lives());
             // One that is stopped takes it when it goes on. The end of one that has died is reported.
             if member.exited.is_some() || member.paused || taken {
                 return Ok(());

@@ -9,7 +9,7 @@ use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
 use crate::fault::Effect;
 use crate::history::{ConnectionName, Delivery, PodName};
-use crate::pod::Termination;
+use crate::pod::{Pod, Termination};
 use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 use crate::wire::Handover;
 
@@ -60,6 +60,9 @@ impl Conductor<'_> {
         match pod.terminate(pid1) {
             Ok(Termination::Sent) => {
                 self.note_fault(aim, &Outcome::fired("SIGTERM sent to the first process"));
+                if self.controlled {
+                    self.await_sigterm(name).await?;
+                }
             }
             Ok(Termination::NoHandler) => {
                 // What has no effect explains nothing.
@@ -81,21 +84,17 @@ impl Conductor<'_> {
                 self.hit_limit("the end of a pod within its grace");
                 break;
             }
-            self.absorb_all().await?;
-            let exited = self
-                .members
-                .get(name)
-                .is_none_or(|member| member.exited.is_some());
-            if exited {
+            if self.exits(name).await? {
                 break;
             }
-            self.next_event(Duration::from_millis(5)).await?;
-            if let Some(id) = self.next_held(name)
-                && self.can_ask()
-                && !self.exits_soon(name).await?
-            {
-                self.step(id, Handover::Forward, Delivery::Forwarded)
-                    .await?;
+            match self.next_held(name) {
+                Some(id) if self.can_ask() => {
+                    self.step(id, Handover::Forward, Delivery::Forwarded)
+                        .await?;
+                }
+                _ => {
+                    self.next_event(Duration::from_millis(5)).await?;
+                }
             }
         }
         self.forget_held(name, aim.fault.kind.name());
@@ -150,21 +149,36 @@ impl Conductor<'_> {
         self.look_again().await
     }
 
-    /// Gives a signalled pod a moment to be gone before its next step is released.
-    pub(super) async fn exits_soon(&mut self, name: &PodName) -> Result<bool, RunError> {
-        let until = Instant::now() + Duration::from_millis(25);
-        while Instant::now() < until {
-            let running = self
-                .members
-                .get(name)
-                .and_then(|member| member.pod.as_ref())
-                .is_some_and(crate::pod::Pod::is_running);
-            if !running {
+    /// Whether a pod ends now that its handler has been called: one that does, does so before the pod
+    /// comes to rest, and its exit has been reported then.
+    pub(super) async fn exits(&mut self, name: &PodName) -> Result<bool, RunError> {
+        let begun = Instant::now();
+        loop {
+            self.absorb_all().await?;
+            let Some(member) = self.members.get(name) else {
+                return Ok(false);
+            };
+            if member.exited.is_some() {
                 return Ok(true);
             }
-            self.next_event(Duration::from_millis(2)).await?;
+            let lives = member.pod.as_ref().is_none_or(Pod::first_lives);
+            if begun.elapsed() > FAULT_LIMIT {
+                if !lives {
+                    self.note_silence("the report of a terminated pod's exit");
+                }
+                return Ok(!lives);
+            }
+            if !lives {
+                self.next_event(Duration::from_millis(2)).await?;
+            } else if self.settled(name, begun).await? {
+                // It may have gone since.
+                let member = self.members.get(name);
+                let pod = member.and_then(|one| one.pod.as_ref());
+                if pod.is_none_or(Pod::first_lives) {
+                    return Ok(false);
+                }
+            }
         }
-        Ok(false)
     }
 
     /// Waits until a killed pod's exit and its connections' ends have been reported.

@@ -115,6 +115,12 @@ fn a_call_answers_for_itself_only_as_a_column_of_its_own() {
         ("select 1 from pg_advisory_lock(7)", true),
         // The answer is another's, or the call may not have been made.
         ("select not pg_try_advisory_lock(7) as busy", false),
+        (
+            "select pg_try_advisory_lock(7)::int, exists(select 1)",
+            false,
+        ),
+        ("select pg_try_advisory_lock(7)::bool, 1", true),
+        ("select pg_try_advisory_lock(7) notnull", false),
         ("select pg_try_advisory_lock(7) is false", false),
         ("select coalesce(pg_try_advisory_lock(7), false)", false),
         (
