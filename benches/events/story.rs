@@ -321,30 +321,6 @@ impl Story {
     }
 
     fn leaves(&mut self, on: &(ConnectionName, Session)) {
-        self.steps += 1;
-        let step = StepId(self.steps);
-        self.event(Event::StepHeld {
-            step,
-            connection: on.0.clone(),
-            request: Request {
-                terminate: true,
-                ..Request::default()
-            },
-        });
-        self.event(Event::StepReleased {
-            step,
-            number: None,
-            connection: on.0.clone(),
-            session: Some(on.1),
-            delivery: Delivery::Forwarded,
-            held_us: 0,
-        });
-        self.event(Event::StepEnded {
-            step,
-            ending: Ending::Gone,
-            answer: Answer::default(),
-            blocked_by: Vec::new(),
-        });
         self.event(Event::ConnectionClosed {
             connection: on.0.clone(),
             by: ClosedBy::Client,
