@@ -3,13 +3,14 @@
 //! Owns the way from evidence to that answer, with and without a witness. Knows nothing of what
 //! ought to have covered it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::facts::{
-    Facts, Holder, How, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words,
+    Facts, Grant, Holder, How, LockThen, PodWrite, Snapshot, StepFacts, list, protected,
+    write_words,
 };
 use crate::history::{
-    ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
+    ClosedBy, ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
 };
 
 /// A write of a protected table, as far as the evidence tells.
@@ -46,18 +47,23 @@ pub(super) fn tables(work: &[Work<'_, '_>]) -> Vec<String> {
 
 /// All writes of protected tables by pods, in their order.
 pub(super) fn work<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
+    let owned = Owned::of(facts);
     if facts.run.witness {
         facts
             .writes
             .iter()
-            .map(|write| witnessed(facts, write))
+            .map(|write| witnessed(facts, &owned, write))
             .collect()
     } else {
-        unwitnessed(facts)
+        unwitnessed(facts, &owned)
     }
 }
 
-fn witnessed<'f, 'a>(facts: &'f Facts<'a>, write: &'f PodWrite<'a>) -> Work<'f, 'a> {
+fn witnessed<'f, 'a>(
+    facts: &'f Facts<'a>,
+    owned: &Owned<'_, '_>,
+    write: &'f PodWrite<'a>,
+) -> Work<'f, 'a> {
     let step = write.step.and_then(|step| facts.steps.get(&step));
     let mut cover = Vec::new();
     let mut but = None;
@@ -69,7 +75,7 @@ fn witnessed<'f, 'a>(facts: &'f Facts<'a>, write: &'f PodWrite<'a>) -> Work<'f, 
             && facts.is_rule_key(&lock.key)
         {
             let without = begun_without(facts, write, step, lock)
-                .or_else(|| committed_without(facts, step?, &lock.key));
+                .or_else(|| owned.committed_without(facts, step?, &lock.key));
             match without {
                 None => cover.push(facts.one_lock(lock.key)),
                 Some(why) => but = Some(why),
@@ -148,31 +154,60 @@ fn begun_without(
     }
 }
 
-/// Why a lock that was held while a step wrote did not cover the write: the pod gave it back before it
-/// committed, and only then could others see what was written.
-fn committed_without(facts: &Facts<'_>, step: &StepFacts<'_>, key: &LockKey) -> Option<String> {
-    let commit = facts.commit_of(step)?;
-    let at = commit.released?.seq;
-    let mut own = facts.grants.iter().filter(|grant| {
-        grant.pod() == step.pod() && grant.mode == LockMode::Exclusive && grant.key.same_key(key)
-    });
-    if own.clone().any(|grant| grant.held_at(at)) {
-        return None;
+/// The exclusive grants of a lock to a pod, in their order.
+struct Owned<'f, 'a> {
+    grants: HashMap<(&'f PodName, LockKey), Vec<&'f Grant<'a>>>,
+}
+
+impl<'f, 'a> Owned<'f, 'a> {
+    fn of(facts: &'f Facts<'a>) -> Self {
+        let mut grants: HashMap<_, Vec<&Grant<'a>>> = HashMap::new();
+        for grant in &facts.grants {
+            if grant.mode == LockMode::Exclusive {
+                let own = grants.entry((grant.pod(), grant.key.anywhere()));
+                own.or_default().push(grant);
+            }
+        }
+        for own in grants.values_mut() {
+            own.sort_by_key(|grant| grant.from);
+        }
+        Self { grants }
     }
-    own.any(
-        |grant| matches!(grant.end, Some((end, How::Unlocked)) if step.held.seq < end && end <= at),
-    )
-    .then(|| {
-        format!(
-            "it gave lock {key} back before it committed, in {}",
-            commit.words()
-        )
-    })
+
+    /// Why a lock that was held while a step wrote did not cover the write: the pod gave it up before it
+    /// committed, and only then could others see what was written.
+    fn committed_without(
+        &self,
+        facts: &Facts<'_>,
+        step: &StepFacts<'_>,
+        key: &LockKey,
+    ) -> Option<String> {
+        let commit = facts.commit_of(step)?;
+        let at = commit.released?.seq;
+        let own = self.grants.get(&(step.pod(), key.anywhere()))?;
+        let grant = own[..own.partition_point(|grant| grant.from < at)].last()?;
+        let (end, how) = grant.end.filter(|(end, _)| *end <= at)?;
+        let own_doing = match how {
+            How::Unlocked | How::Discarded | How::Transaction => grant.given_back_by.is_none(),
+            How::Session | How::Returned => {
+                let closed = facts.sessions.closed(grant.connection);
+                closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
+                    && !facts.fault_ended(grant, end)
+            }
+            How::Unanswered => false,
+        };
+        (own_doing && step.held.seq < end).then(|| {
+            format!(
+                "it gave lock {key} back before it committed, in {}",
+                commit.words()
+            )
+        })
+    }
 }
 
 /// Without a witness the text of steps tells what is written, and snapshots before and after
 /// tell what was held. What neither tells is inconclusive.
-fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
+fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>, owned: &Owned<'_, '_>) -> Vec<Work<'f, 'a>> {
     let mut all = Vec::new();
     for step in facts.steps.values() {
         let Some(released) = step
@@ -200,6 +235,16 @@ fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
         };
         let before = facts.in_force(released.seq);
         let locks = before.map_or_else(Vec::new, |one| locks_then(facts, one));
+        let mut cover = cover_of_step(facts, step, released.seq);
+        let mut but = None;
+        if let Ok(keys) = &mut cover {
+            keys.retain(|key| {
+                let why = owned.committed_without(facts, step, key);
+                let covers = why.is_none();
+                but = why.or(but.take());
+                covers
+            });
+        }
         for table in tables {
             all.push(Work {
                 pod: step.pod(),
@@ -210,8 +255,8 @@ fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
                     .map_or_else(|| vec![released.seq], |end| vec![released.seq, end.at.seq]),
                 step: Some(step),
                 locks: locks.clone(),
-                cover: cover_of_step(facts, step, released.seq),
-                but: None,
+                cover: cover.clone(),
+                but: but.clone(),
             });
         }
     }
@@ -255,7 +300,6 @@ fn cover_of_step(
         .into_iter()
         .filter(|one| after.contains(one))
         .map(|(key, _)| key)
-        .filter(|key| committed_without(facts, step, key).is_none())
         .collect())
 }
 

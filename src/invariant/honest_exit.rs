@@ -1,11 +1,12 @@
 //! honest-exit: a pod that hit an error did not exit 0; one that exited 0 printed all the clean
-//! run's ✓ lines or, with skip, did nothing.
+//! run's ✓ lines (or, if it came when another had done its work, those of a later pod of a serial run) or, with
+//! skip, did nothing and never had the lock.
 //!
 //! Owns that rule. Evidence: exits, standard output, errors on the wire, lost sessions.
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, How, PodError, PodFacts, StepFacts, count, list, step_words};
+use super::facts::{Facts, Grant, How, PodError, PodFacts, StepFacts, count, list, step_words};
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantName, InvariantVerdict};
 use crate::history::{ClosedBy, ConnectionName, Delivery, Ending, PodName};
@@ -40,7 +41,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
                 seqs,
             ));
         }
-        let missing = missing_lines(facts, pod);
+        let missing = missing_lines(facts, name, pod);
         if !missing.is_empty() && !facts.skipped(name) {
             dishonest(finding(
                 format!(
@@ -98,6 +99,8 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
             matches!(by, ClosedBy::Server | ClosedBy::Fault)
                 && pod.lived_at(*seq)
                 && !is_no_loss(facts, connection, *seq)
+                // Behind a pooler one that was never used has no session.
+                && (*by == ClosedBy::Server || facts.by_connection.steps.contains_key(connection))
         })
         .map(|(connection, seq, _)| {
             let session = facts.sessions.of_connection(connection, seq);
@@ -110,7 +113,8 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
 /// under way, no transaction, no advisory lock. A pool opens another, and nothing is amiss. A pod that
 /// asks for nothing more has no more use for a lock, and need not see that the session went first.
 fn is_no_loss(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool {
-    let held = !facts.by_connection.done(&connection.pod, seq)
+    let done = facts.by_connection.done(&connection.pod, seq);
+    let held = !done
         && facts.grants.iter().any(|grant| {
             grant.connection == connection
                 && grant.from < seq
@@ -118,24 +122,30 @@ fn is_no_loss(facts: &Facts<'_>, connection: &ConnectionName, seq: u64) -> bool 
                     .end
                     .is_none_or(|(end, how)| end >= seq || how == How::Session)
         });
-    let steps = || {
-        let steps = facts.steps.values();
-        steps.filter(|step| step.connection == connection && step.held.seq < seq)
-    };
-    let answered = |step: &StepFacts<'_>| {
+    let ids = facts.by_connection.steps.get(connection);
+    let steps: Vec<&StepFacts<'_>> = ids
+        .into_iter()
+        .flatten()
+        .filter_map(|id| facts.steps.get(id))
+        .filter(|step| step.held.seq < seq)
+        .collect();
+    let answered = |step: &&StepFacts<'_>| {
         step.delivery != Delivery::AnswerDropped
             && step
                 .last()
                 .is_some_and(|end| end.ending == Ending::Done && end.at.seq < seq)
     };
-    let idle = steps()
-        .max_by_key(|step| step.held.seq)
-        .and_then(StepFacts::last)
-        .is_none_or(|end| end.answer.transaction == Some('I'));
-    facts.sessions.of_connection(connection, seq).is_some()
-        && !held
-        && idle
-        && steps().all(answered)
+    // With what is only read nothing is lost to a pod that asks for nothing more.
+    let open = steps
+        .iter()
+        .rev()
+        .take_while(|step| {
+            let end = step.last();
+            end.is_some_and(|end| end.answer.transaction != Some('I'))
+        })
+        .any(|step| !done || step.request.opaque || !step.request.writes.is_empty());
+    let known = facts.sessions.of_connection(connection, seq).is_some();
+    known && !held && !open && steps.iter().all(answered)
 }
 
 /// The first error that a fault told a pod in place of an answer: the history has the answer.
@@ -158,20 +168,44 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
     })
 }
 
-/// The clean run's ✓ lines that this pod did not print, or printed less often. A pod that printed all
-/// that a later one of a serial run did misses none: its work may have been done already.
-fn missing_lines(facts: &Facts<'_>, pod: &PodFacts<'_>) -> Vec<String> {
+/// The clean run's ✓ lines that this pod did not print, or printed less often. One that came after another
+/// had done its work misses none if it printed all that a later one of a serial run did.
+fn missing_lines(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Vec<String> {
     let Some(baseline) = &facts.run.baseline else {
         return Vec::new();
     };
-    let later = baseline.later_check_lines.iter();
-    if later
-        .into_iter()
-        .any(|lines| not_printed(lines, pod).is_empty())
+    let missing = not_printed(&baseline.check_lines, pod);
+    let mut later = baseline.later_check_lines.iter();
+    if !missing.is_empty()
+        && later.any(|lines| not_printed(lines, pod).is_empty())
+        && came_later(facts, &baseline.check_lines, name, pod)
     {
         return Vec::new();
     }
-    not_printed(&baseline.check_lines, pod)
+    missing
+}
+
+/// Whether a pod started, or first got the lock, when another had done its work: that ended with success
+/// and all its lines, or will, and had given the lock back for good.
+fn came_later(facts: &Facts<'_>, lines: &[String], name: &PodName, pod: &PodFacts<'_>) -> bool {
+    let of = |pod: &PodName| -> Vec<&Grant<'_>> {
+        let grants = facts.grants.iter();
+        grants
+            .filter(|grant| grant.pod() == pod && facts.is_rule_key(&grant.key))
+            .collect()
+    };
+    let first = of(name).iter().map(|grant| grant.from).min();
+    facts.started().any(|(other, one)| {
+        let done = one.succeeded() && not_printed(lines, one).is_empty();
+        if other == name || !done {
+            return false;
+        }
+        let exit = one.exit.map_or(u64::MAX, |exit| exit.seq);
+        let ends = of(other).into_iter().map(|grant| grant.end);
+        let given_back = ends.map(|end| end.map_or(u64::MAX, |(seq, _)| seq)).max();
+        pod.started.is_some_and(|seq| seq > exit)
+            || matches!((first, given_back), (Some(first), Some(end)) if end <= first)
+    })
 }
 
 /// These lines as far as a pod did not print them, or printed them less often.

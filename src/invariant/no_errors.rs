@@ -1,5 +1,5 @@
-//! no-errors: no statement, a dead pod's included, failed with an SQLSTATE that no clean run
-//! shows and no injected fault explains; a scenario may narrow it.
+//! no-errors: no statement, a dead pod's included, failed with an SQLSTATE that no clean or
+//! serial run shows and no injected fault explains; a scenario may narrow it.
 //!
 //! Owns that rule. Evidence: answers on the wire and, for what nobody heard, the server's log.
 

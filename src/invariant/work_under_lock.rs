@@ -1,6 +1,6 @@
 //! work-under-lock: for each protected table there is one lock (server, database, key form, key)
 //! that the writer's pod held exclusively, under one grant from start to end, at every write of
-//! every pod; DDL is a write.
+//! every pod, and gave back only when the write was committed; DDL is a write.
 //!
 //! This is the lockset rule (Savage, Burrows, Nelson, Sobalvarro and Anderson, "Eraser", SOSP
 //! 1997, section 2): the candidates of a table start as all locks and are intersected, at each

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     family: Mutex<Family>,
     /// Whether all processes were seen to be gone; none can come back.
     over: AtomicBool,
+    /// Whether its first process had a handler for SIGTERM when that was sent.
+    handles: AtomicBool,
 }
 
 impl Shared {
@@ -151,6 +153,7 @@ impl Pod {
             ports: Mutex::new(Vec::new()),
             family: Mutex::new(family),
             over: AtomicBool::new(false),
+            handles: AtomicBool::new(false),
         });
         tokio::spawn(pump::run(child, stdout, stderr, shared.clone(), events));
         Ok(Self {
@@ -238,9 +241,11 @@ impl Pod {
                 pid: self.pid,
             });
         }
-        if pid1 && !proc::catches(pid, Signal::SIGTERM as i32) {
+        let handles = proc::catches(pid, Signal::SIGTERM as i32);
+        if pid1 && !handles {
             return Ok(Termination::NoHandler);
         }
+        self.shared.handles.store(handles, Ordering::Release);
         kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| PodError::Signal {
             pod: self.name().clone(),
             pid,
@@ -257,12 +262,14 @@ impl Pod {
     }
 
     /// Whether a SIGTERM that was sent to its first process has not come to its effect yet: it is still
-    /// pending, or there is no handler and the process has not ended.
+    /// pending, or there was no handler and the process has not ended. (A handler may take itself away.)
     #[must_use]
     pub fn awaits_sigterm(&self) -> bool {
         let signal = Signal::SIGTERM as i32;
         let (pid, _) = self.shared.lock().first();
-        self.first_lives() && (proc::is_pending(pid, signal) || proc::is_fatal(pid, signal))
+        let handled = self.shared.handles.load(Ordering::Acquire);
+        self.first_lives()
+            && (proc::is_pending(pid, signal) || !handled && proc::is_fatal(pid, signal))
     }
 
     /// SIGSTOP to all its processes; gives those that were signalled.

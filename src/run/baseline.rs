@@ -281,25 +281,25 @@ fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
 }
 
 fn written(lines: &[Line]) -> Vec<String> {
-    let mut tables = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut told = BTreeSet::new();
     for line in lines {
         match &line.event {
             Event::Write(write) if write.connection.is_some() => {
-                tables.insert(write.table.clone());
+                seen.insert(write.table.clone());
             }
             Event::StepHeld { request, .. } => {
-                tables.extend(request.writes.iter().map(|table| qualified(table)))
+                told.extend(request.writes.iter().map(|table| qualified(table)));
             }
             _ => {}
         }
     }
-    // What its session alone sees needs no lock.
-    let own: Vec<String> = tables
-        .iter()
-        .filter_map(|table| table.strip_prefix(sql::TEMPORARY).map(qualified))
-        .collect();
-    tables.retain(|table| !table.starts_with(sql::TEMPORARY) && !own.contains(table));
-    tables.into_iter().collect()
+    // What its session alone sees needs no lock; the texts name it as they name others.
+    let temporary = |table: &String| table.strip_prefix(sql::TEMPORARY).map(qualified);
+    let own: BTreeSet<String> = told.iter().filter_map(temporary).collect();
+    told.retain(|table| !table.starts_with(sql::TEMPORARY) && !own.contains(table));
+    seen.extend(told);
+    seen.into_iter().collect()
 }
 
 /// A table's name with its schema; `public` where the text has none.

@@ -249,7 +249,7 @@ impl Conductor<'_> {
             }
             Some(Err(error)) => return Err(error.into()),
         }
-        self.await_sigterm(name).await?;
+        self.await_sigterm(name, FAULT_LIMIT).await?;
         if self.exits(name).await? {
             // With PID 1 the kernel ends all others of its container.
             if pid1 && self.kill_rest(name).await? {
@@ -261,7 +261,12 @@ impl Conductor<'_> {
     }
 
     /// Waits until a SIGTERM has ended the first process or has been taken by its handler.
-    pub(super) async fn await_sigterm(&mut self, name: &PodName) -> Result<(), RunError> {
+    /// One that blocks the signal takes it never.
+    pub(super) async fn await_sigterm(
+        &mut self,
+        name: &PodName,
+        limit: Duration,
+    ) -> Result<(), RunError> {
         let begun = Instant::now();
         loop {
             self.absorb_all().await?;
@@ -277,8 +282,7 @@ impl Conductor<'_> {
             if member.exited.is_some() || member.paused || taken {
                 return Ok(());
             }
-            if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence("the effect of SIGTERM");
+            if begun.elapsed() > limit {
                 return Ok(());
             }
             self.next_event(LOOK).await?;

@@ -119,6 +119,10 @@ impl Conductor<'_> {
 
 /// Whether a step only read, or took or gave back advisory locks, which no error undoes.
 fn is_read(request: &Request) -> bool {
-    let reads = |normal: &String| normal.starts_with("select ");
+    // What writes under these words is named, or opaque.
+    let reads = |normal: &String| {
+        let mut words = ["select ", "with ", "values ", "show "].iter();
+        words.any(|word| normal.starts_with(word))
+    };
     request.writes.is_empty() && !request.opaque && request.normal.iter().all(reads)
 }

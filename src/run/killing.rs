@@ -61,7 +61,7 @@ impl Conductor<'_> {
             Ok(Termination::Sent) => {
                 self.note_fault(aim, &Outcome::fired("SIGTERM sent to the first process"));
                 if self.controlled {
-                    self.await_sigterm(name).await?;
+                    self.await_sigterm(name, grace.min(FAULT_LIMIT)).await?;
                 }
             }
             Ok(Termination::NoHandler) => {

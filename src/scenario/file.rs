@@ -396,8 +396,8 @@ pub(super) struct TargetFile {
     expecting = "a table such as { faults = [\"kill\"] }"
 )]
 pub(super) struct SearchFile {
-    /// The faults that it may do, by their names; left out, all that it knows. (An error after a step
-    /// ends its session: it is done where `terminate-backend` is listed, too.)
+    /// The faults that it may do, by their names; left out, all that it knows. (An error after a step, or
+    /// in doubt of one, may end its session: it is done where `terminate-backend` is listed, too.)
     #[schemars(schema_with = "super::read_search::fault_names")]
     pub(super) faults: Option<Vec<Spanned<String>>>,
 }

@@ -22,14 +22,14 @@ impl PermittedFaults {
         self.0.as_deref()
     }
 
-    /// Whether a search may do this. An error after a step is the server's last word on a session
-    /// (FATAL), so it is permitted where `terminate-backend` is, too.
+    /// Whether a search may do this. An error after a step, or in doubt of one that is committed, is the
+    /// server's last word on a session (FATAL), so both are permitted where `terminate-backend` is, too.
     #[must_use]
     pub fn allow(&self, fault: &Fault) -> bool {
         let Some(names) = &self.0 else { return true };
         let named = |name: &str| names.iter().any(|one| one == name);
         let last_word =
-            matches!(fault.kind, FaultKind::Error { .. }) && fault.point == Point::After;
+            matches!(fault.kind, FaultKind::Error { .. }) && fault.point != Point::Before;
         named(fault.kind.name()) && (!last_word || named(FaultKind::TerminateBackend.name()))
     }
 
@@ -66,7 +66,8 @@ mod tests {
         };
         let some = only(&["error", "kill"]);
         assert!(some.allow(&fault(FaultKind::Kill, Point::After)));
-        assert!(some.allow(&fault(error(), Point::InDoubt)));
+        assert!(some.allow(&fault(error(), Point::Before)));
+        assert!(!some.allow(&fault(error(), Point::InDoubt)));
         assert!(!some.allow(&fault(error(), Point::After)));
         assert!(!some.allow(&fault(FaultKind::Reset, Point::Before)));
         let more = only(&["error", "terminate-backend"]);

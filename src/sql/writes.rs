@@ -17,14 +17,15 @@ pub(super) struct Writes {
     pub(super) tables: Vec<String>,
     /// Whether it changes what the text does not name.
     pub(super) opaque: bool,
+    /// Whether what is added now is made for the session alone.
+    temporary: bool,
 }
 
 impl Writes {
     fn add(&mut self, view: View<'_>, at: usize) -> Option<usize> {
         let (name, next) = view.name(at)?;
         let mut spelled = name.spelled();
-        let temporary = (1..at).any(|at| view.is_any(at, &["temp", "temporary"]));
-        if temporary && !spelled.contains('.') && view.is_any(0, &["create", "select"]) {
+        if self.temporary && !spelled.contains('.') {
             spelled = format!("{TEMPORARY}{spelled}");
         }
         if !self.tables.contains(&spelled) {
@@ -103,6 +104,7 @@ fn rows(view: View<'_>, kind: Kind, writes: &mut Writes) {
                             at + 1,
                             &["temporary", "temp", "local", "global", "unlogged", "table"],
                         );
+                        writes.temporary = is_temporary(view, at + 1, name);
                         writes.add(view, name);
                     }
                 }
@@ -152,6 +154,7 @@ fn ddl(view: View<'_>, writes: &mut Writes) {
             if view.are(name, &["all", "in", "tablespace"]) {
                 writes.opaque = true;
             } else {
+                writes.temporary = is_temporary(view, 1, at);
                 writes.add(view, name);
             }
         }
@@ -175,6 +178,11 @@ fn ddl(view: View<'_>, writes: &mut Writes) {
     if (0..view.len()).any(|at| view.are(at, &["as", "execute"])) {
         writes.opaque = true;
     }
+}
+
+/// Whether TEMP or TEMPORARY is among these words.
+fn is_temporary(view: View<'_>, from: usize, to: usize) -> bool {
+    (from..to).any(|at| view.is_any(at, &["temp", "temporary"]))
 }
 
 fn after_conditions(view: View<'_>, at: usize) -> usize {
@@ -244,6 +252,8 @@ mod tests {
             ),
             ("create temp table t as select 1", "pg_temp.t"),
             ("create view temp as select 1", "temp"),
+            ("create index temp on t (a)", "t"),
+            ("select station, temp into daily from raw", "daily"),
             ("create unlogged table t ()", "t"),
             ("drop table if exists a, b cascade", "a b"),
             ("alter table if exists only t add column x int", "t"),

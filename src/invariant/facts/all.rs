@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::by_connection::ByConnection;
+use super::commits::commits;
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
@@ -53,6 +54,7 @@ pub(crate) struct Facts<'a> {
     pub strangers: Strangers<'a>,
     /// For each error whether a fault explains it.
     pub explained: Vec<bool>,
+    commits: HashMap<StepId, StepId>,
     pub timers: Vec<Timer<'a>>,
     /// The limits that were hit, in their order.
     pub limits: Vec<LimitFacts>,
@@ -87,11 +89,12 @@ impl<'a> Facts<'a> {
         let faults = faults(lines, &steps, &sessions);
         let reach = Reach::of(&faults);
         let by_connection = ByConnection::of(&steps);
+        let commits = commits(&steps, &by_connection);
         let snapshots = snapshots(lines, run);
         let grants = grants(lines, run, &sessions, &steps, &snapshots);
         let (errors, stranger_errors) = errors(lines, &steps, &sessions);
         let reached = (&*faults, &reach);
-        let explained = explained(
+        let (explained, called_off) = explained(
             lines,
             &errors,
             reached,
@@ -108,7 +111,7 @@ impl<'a> Facts<'a> {
         };
         let writes = writes(lines, run, &holders, &steps, &snapshots);
         let of_pods = (&pods, &by_connection);
-        let of_errors = (errors.as_slice(), explained.as_slice());
+        let of_errors = (errors.as_slice(), explained.as_slice(), &called_off);
         let timers = timers(lines, run, of_pods, &steps, &sessions, &faults, of_errors);
         let rule = |lock: &HeldLock| {
             let same = |key: &LockKey| key.same_key(&lock.key);
@@ -159,6 +162,7 @@ impl<'a> Facts<'a> {
             grants,
             errors,
             explained,
+            commits,
             timers,
         }
     }
@@ -228,20 +232,9 @@ impl<'a> Facts<'a> {
         self.faults.iter().find(|fault| fault.may_fail(pod))
     }
 
-    /// The step that committed what this one left open: the next on its connection that brought it out
-    /// of its transaction, unless that was rolled back.
+    /// The step that committed what this one left open.
     pub fn commit_of(&self, step: &StepFacts<'_>) -> Option<&StepFacts<'a>> {
-        let status = |step: &StepFacts<'_>| step.last().and_then(|end| end.answer.transaction);
-        if status(step) != Some('T') {
-            return None;
-        }
-        let own = self.by_connection.steps.get(step.connection)?;
-        let later = &own[own.partition_point(|id| *id <= step.id)..];
-        let mut later = later.iter().filter_map(|id| self.steps.get(id));
-        let out = later.find(|step| status(step) == Some('I'))?;
-        let answer = &out.last()?.answer;
-        let undone = |tag: &String| tag.starts_with("ROLLBACK");
-        (answer.error.is_none() && !answer.tags.iter().any(undone)).then_some(out)
+        self.steps.get(self.commits.get(&step.id)?)
     }
 
     /// Whether a fault took the pod of this grant's session, or ended the session, by this line.

@@ -23,7 +23,8 @@ pub(crate) fn is_loss(sqlstate: &str) -> bool {
 /// The log has milliseconds, snapshots have microseconds.
 const LOG_TICK_US: i64 = 1000;
 
-/// For each error whether a fault that fired explains it.
+/// For each error whether a fault that fired explains it; and of those that a pod which a fault had hit called
+/// off itself, for how long it had been patient by then, in microseconds.
 pub(crate) fn explained(
     lines: &[Line],
     errors: &[PodError<'_>],
@@ -32,7 +33,7 @@ pub(crate) fn explained(
     steps: &BTreeMap<StepId, StepFacts<'_>>,
     by_connection: &ByConnection<'_>,
     pooled: bool,
-) -> Vec<bool> {
+) -> (Vec<bool>, HashMap<usize, u64>) {
     let mut explained = vec![false; errors.len()];
     // Which error was the one that a fault raised, where that is one only.
     let mut raised: BTreeMap<usize, (bool, u64, usize)> = BTreeMap::new();
@@ -63,8 +64,15 @@ pub(crate) fn explained(
     for (_, _, i) in raised.into_values() {
         explained[i] = true;
     }
-    for (error, known) in errors.iter().zip(&mut explained) {
-        *known |= error.sqlstate == "57014" && called_off(lines, error, faults, steps);
+    let mut patience = HashMap::new();
+    for (i, error) in errors.iter().enumerate() {
+        if explained[i] || error.sqlstate != "57014" {
+            continue;
+        }
+        if let Some(waited) = called_off(lines, error, faults, steps) {
+            explained[i] = true;
+            patience.insert(i, waited);
+        }
     }
     // An aborted transaction refuses everything until its end.
     let mut causes: HashMap<&ConnectionName, BTreeSet<u64>> = HashMap::new();
@@ -92,38 +100,42 @@ pub(crate) fn explained(
             causes.insert(here);
         }
     }
-    explained
+    (explained, patience)
 }
 
 /// Whether its own pod called this statement off, after a fault had hit the pod: a job that stops
-/// at once when its lock is lost does so.
+/// at once when its lock is lost does so. For how long it had waited for the answer, or since the fault,
+/// in microseconds.
 fn called_off(
     lines: &[Line],
     error: &PodError<'_>,
     faults: &[FaultFacts<'_>],
     steps: &BTreeMap<StepId, StepFacts<'_>>,
-) -> bool {
-    let Some(step) = error.step.and_then(|step| steps.get(&step)) else {
-        return false;
-    };
-    let Some(session) = error.session else {
-        return false;
-    };
+) -> Option<u64> {
+    let step = steps.get(&error.step?)?;
+    let session = error.session?;
     // It may ask as soon as it has sent the statement, which the gate may still hold.
     let until = step.last().map_or(u64::MAX, |end| end.at.seq);
     let begun = lines.partition_point(|line| line.seq <= step.held.seq);
     lines[begun..]
         .iter()
         .take_while(|line| line.seq < until)
-        .any(|line| {
+        .find_map(|line| {
             let asked = match &line.event {
                 Event::CancelRequested { pod, target_pid } => {
                     pod == error.pod() && *target_pid == session.pid
                 }
                 _ => false,
             };
-            let hit = |fault: &FaultFacts<'_>| fault.may_fail(error.pod()) && fault.from < line.seq;
-            asked && faults.iter().any(hit)
+            if !asked {
+                return None;
+            }
+            let hit =
+                |fault: &&FaultFacts<'_>| fault.may_fail(error.pod()) && fault.from < line.seq;
+            let last = faults.iter().filter(hit).map(|fault| fault.from).max()?;
+            let place = lines.binary_search_by_key(&last, |line| line.seq);
+            let since = place.map_or(0, |place| lines[place].at_us);
+            Some(line.at_us.saturating_sub(since.max(step.held.at_us)))
         })
 }
 

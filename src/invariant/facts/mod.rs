@@ -5,6 +5,7 @@
 
 mod all;
 mod by_connection;
+mod commits;
 mod errors;
 mod explained;
 mod faults;

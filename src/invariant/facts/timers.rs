@@ -3,7 +3,7 @@
 //! A pod's own timers run while the gate holds it (DESIGN.md, "Held time is not free time"). Owns
 //! the rule by which a failure is time-dependent. Knows nothing of what it does to a verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::by_connection::ByConnection;
 use super::errors::PodError;
@@ -22,6 +22,9 @@ const POOLER_TIMER: &str = "query_wait_timeout";
 
 /// Too many clients. The server is one that other runs share: it is a circumstance as a timer is.
 const NO_CONNECTION_LEFT: &str = "53300";
+
+/// What a pod does within this time after a fault it does because of the fault, in microseconds.
+const AT_ONCE_US: u64 = 250_000;
 
 /// What the harness waits for when every pod waits.
 const NOTHING_MOVES: &str = "a pod to go on";
@@ -46,7 +49,7 @@ pub(crate) fn timers<'a>(
     steps: &BTreeMap<StepId, StepFacts<'a>>,
     sessions: &Sessions<'a>,
     faults: &[FaultFacts<'a>],
-    (errors, explained): (&[PodError<'a>], &[bool]),
+    (errors, explained, called_off): (&[PodError<'a>], &[bool], &HashMap<usize, u64>),
 ) -> Vec<Timer<'a>> {
     // In real time nothing is held back.
     if run.pacing == Pacing::Free {
@@ -78,9 +81,16 @@ pub(crate) fn timers<'a>(
         }
         // The pooler's own timer tells itself by its name only.
         let of_pooler = run.pooler.is_some() && error.message == POOLER_TIMER;
-        if !(TIMERS.contains(&error.sqlstate) || of_pooler) || explained[index] || is_no_wait(error)
-        {
+        if !(TIMERS.contains(&error.sqlstate) || of_pooler) || is_no_wait(error) {
             continue;
+        }
+        if explained[index] {
+            // A pod that a fault has hit calls off at once what it has under way; who waits first does it
+            // out of impatience, as without the fault.
+            let patience = called_off.get(&index);
+            if patience.is_none_or(|waited| *waited <= longest_gap.max(AT_ONCE_US)) {
+                continue;
+            }
         }
         // A line of the log is written after the run; the session's end tells when it was.
         let seq = error.wire.or_else(|| {

@@ -502,6 +502,35 @@ fn a_statement_that_a_hit_pod_called_off_itself_is_no_error_and_any_other_is() {
 }
 
 #[test]
+fn a_statement_that_a_hit_pod_calls_off_out_of_impatience_is_time_dependent() {
+    let story = |held_us: u64| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2);
+        let injected = FaultEvent {
+            sqlstates: vec!["53100".to_owned()],
+            ..fault("error", "a.0")
+        };
+        story.event(Event::Fault(injected));
+        story.fails("a.0", "other", error("53100", INJECTED));
+        let step = story.write_held("a.1", "other");
+        story.pass(held_us).event(Event::CancelRequested {
+            pod: pod("a"),
+            target_pid: session("a.1").pid,
+        });
+        let answer = Answer {
+            error: Some(error("57014", "canceling statement due to user request")),
+            ..Answer::default()
+        };
+        story.release("a.1", step).ended(step, Ending::Done, answer);
+        story.write("a.1", INVOICES).exits("a", 1);
+        said(&story.end(), WorkUnderLock).judgement
+    };
+    // What it does without its lock after that may be the harness's doing, or is its own.
+    assert_eq!(story(60_000_000), Judgement::Inconclusive);
+    assert_eq!(story(1_000), Judgement::Violated);
+}
+
+#[test]
 fn a_kill_is_no_clients_time_out() {
     let mut story = Story::of(&["a"]);
     story.start("a", 2).write_held("a.1", SPLITS);

@@ -252,6 +252,18 @@ fn a_last_request_that_was_never_answered_or_never_committed_is_a_loss() {
     assert_eq!(story(None), Judgement::Violated);
     assert_eq!(story(Some('T')), Judgement::Violated);
     assert_ne!(story(Some('I')), Judgement::Violated);
+    // With what was only read nothing is lost.
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0").write("a.1", INVOICES);
+    let read = story.held("a.1", Request::default());
+    let answer = Answer {
+        transaction: Some('T'),
+        ..Answer::default()
+    };
+    story.release("a.1", read).ended(read, Ending::Done, answer);
+    story.lost("a.1", ClosedBy::Server);
+    let lines = story.succeeds("a").end();
+    assert_ne!(said(&lines, HonestExit).judgement, Judgement::Violated);
 }
 
 #[test]
@@ -268,36 +280,59 @@ fn a_later_pod_may_leave_unsaid_what_later_pods_of_serial_runs_leave_unsaid() {
     };
     assert_ne!(story(&[LINES[0]]), Judgement::Violated);
     assert_eq!(story(&LINES), Judgement::Violated);
+    // One that came when nobody had done the work yet may not.
+    let mut early = Story::of(&["a", "b"]);
+    if let Some(baseline) = &mut early.run.baseline {
+        baseline.later_check_lines = vec![Vec::new()];
+    }
+    early.start("a", 2).lock("a.0").write("a.1", INVOICES);
+    early.start("b", 1).exits("b", 0).killed("a", 2);
+    let lines = early.end();
+    assert_eq!(said(&lines, HonestExit).judgement, Judgement::Violated);
 }
 
 #[test]
 fn a_lock_given_back_before_the_commit_did_not_cover_the_write() {
-    let story = |first: &str, tag: &str| {
+    let story = |first: &str, tag: &str, after: char| {
         let mut story = Story::of(&["a"]);
         story.start("a", 2).lock("a.0");
         let step = story.write_held("a.1", INVOICES);
         story.release("a.1", step);
         story.witness("a.1", INVOICES, Some(step), Operation::Insert);
-        let status = |status| Answer {
+        let status = |tag: &str, status| Answer {
             tags: vec![tag.to_owned()],
             transaction: Some(status),
             ..Answer::default()
         };
-        story.ended(step, Ending::Done, status('T'));
-        if first == "unlock" {
-            story.unlock("a.0");
+        story.ended(step, Ending::Done, status("INSERT 0 1", 'T'));
+        match first {
+            "unlock" => drop(story.unlock("a.0")),
+            "leave" => drop(story.leaves("a.0")),
+            _ => {}
         }
         let commit = story.held("a.1", Request::default());
         story.release("a.1", commit);
-        story.ended(commit, Ending::Done, status('I'));
-        if first == "commit" {
+        story.ended(commit, Ending::Done, status(tag, after));
+        if after == 'T' {
+            // COMMIT AND CHAIN; what comes of the next transaction is none of this write's.
+            story.unlock("a.0");
+            let end = story.held("a.1", Request::default());
+            story.release("a.1", end);
+            story.ended(end, Ending::Done, status("COMMIT", 'I'));
+        } else if first == "commit" {
             story.unlock("a.0");
         }
-        story.leaves("a.0").leaves("a.1").succeeds("a").end()
+        if first != "leave" {
+            story.leaves("a.0");
+        }
+        story.leaves("a.1").succeeds("a").end()
     };
-    assert_violated(&story("commit", "COMMIT"), &[]);
-    assert_violated(&story("unlock", "ROLLBACK"), &[]);
-    let lines = story("unlock", "COMMIT");
+    assert_violated(&story("commit", "COMMIT", 'I'), &[]);
+    assert_violated(&story("commit", "COMMIT", 'T'), &[]);
+    assert_violated(&story("unlock", "ROLLBACK", 'I'), &[]);
+    let left = story("leave", "COMMIT", 'I');
+    assert_eq!(said(&left, WorkUnderLock).judgement, Judgement::Violated);
+    let lines = story("unlock", "COMMIT", 'I');
     assert_violated(&lines, &[WorkUnderLock]);
     let why = said(&lines, WorkUnderLock).why;
     assert!(why.contains("back before it committed, in step"), "{why}");
