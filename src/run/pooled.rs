@@ -11,8 +11,8 @@
 //!   to no backend yet.
 //! * A transaction, and in session pooling the whole stay of a client, has one backend.
 //!
-//! Where these leave a choice (two connections of one name, both with a step under way), nobody knows
-//! and the history says so. Tried with PgBouncer 1.18: the name is set at every change of client in all
+//! Where these leave a choice (two connections of one name, both with a step under way; in real time two of one
+//! name at all, since a backend's request can be heard of first), nobody knows and the history says so. Tried with PgBouncer 1.18: the name is set at every change of client in all
 //! modes, whatever the name in the start-up packet (the server cuts it at 63 bytes, so it is read as
 //! PgBouncer sends it), and a backend's process id is in no message to the client.
 
@@ -54,8 +54,11 @@ struct Backend {
     session: Session,
     /// Which of the run's servers it leads to.
     server: usize,
-    /// Its `application_name`.
+    /// Its `application_name`, as the pooler set it.
     name: String,
+    /// What the server made of that, if another name: so the pooler knows it from its next request on, and
+    /// sets no name for a client that it calls the same.
+    reported: Option<String>,
     /// The connection that it serves, or served last.
     serving: Option<ConnectionName>,
     /// It serves it now.

@@ -34,6 +34,11 @@ impl Conductor<'_> {
                 if let Some(connection) = self.whose_request(&name) {
                     self.place(&name, connection, at);
                 }
+                if let Some(backend) = self.backend(&name)
+                    && let Some(reported) = backend.reported.take()
+                {
+                    backend.name = reported;
+                }
             }
             ServerSide::Ready { status } => self.backend_ready(&name, status),
             ServerSide::ServerClosed | ServerSide::Finished => {
@@ -67,6 +72,7 @@ impl Conductor<'_> {
                 session: activity.session,
                 server,
                 name: String::new(),
+                reported: None,
                 serving: None,
                 linked: false,
                 served: Vec::new(),
@@ -108,6 +114,7 @@ impl Conductor<'_> {
         }
         if let Some(backend) = self.backend(name) {
             backend.name = label;
+            backend.reported = None;
         }
     }
 
@@ -124,7 +131,10 @@ impl Conductor<'_> {
         {
             let client = pooled.clients.values_mut().rfind(|one| one.port == port);
             if let Some(client) = client {
-                client.name = Name::Own(report);
+                client.name = Name::Own(report.clone());
+            }
+            if let Some(backend) = pooled.backends.get_mut(name) {
+                backend.reported = Some(report);
             }
         }
     }
