@@ -185,7 +185,8 @@ impl<'f, 'a> Owned<'f, 'a> {
         let commit = facts.commit_of(step)?;
         let at = commit.released?.seq;
         let own = self.grants.get(&(step.pod(), key.anywhere()))?;
-        let grant = own[..own.partition_point(|grant| grant.from < at)].last()?;
+        let before = &own[..own.partition_point(|grant| grant.from < at)];
+        let grant = before.iter().rfind(|grant| grant.key.same_key(key))?;
         let (end, how) = grant.end.filter(|(end, _)| *end <= at)?;
         let own_doing = match how {
             How::Unlocked | How::Discarded | How::Transaction => grant.given_back_by.is_none(),

@@ -250,7 +250,7 @@ impl Conductor<'_> {
             Some(Err(error)) => return Err(error.into()),
         }
         self.await_sigterm(name, FAULT_LIMIT).await?;
-        if self.exits(name).await? {
+        if self.exits(name, Instant::now() + FAULT_LIMIT).await? {
             // With PID 1 the kernel ends all others of its container.
             if pid1 && self.kill_rest(name).await? {
                 self.await_exit(name).await?;

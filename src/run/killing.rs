@@ -84,7 +84,7 @@ impl Conductor<'_> {
                 self.hit_limit("the end of a pod within its grace");
                 break;
             }
-            if self.exits(name).await? {
+            if self.exits(name, until).await? {
                 break;
             }
             match self.next_held(name) {
@@ -150,8 +150,9 @@ impl Conductor<'_> {
     }
 
     /// Whether a pod ends now that its handler has been called: one that does, does so before the pod
-    /// comes to rest, and its exit has been reported then.
-    pub(super) async fn exits(&mut self, name: &PodName) -> Result<bool, RunError> {
+    /// comes to rest, and its exit has been reported then. One that never rests is not waited for beyond
+    /// `until`.
+    pub(super) async fn exits(&mut self, name: &PodName, until: Instant) -> Result<bool, RunError> {
         let begun = Instant::now();
         loop {
             self.absorb_all().await?;
@@ -162,6 +163,9 @@ impl Conductor<'_> {
                 return Ok(true);
             }
             let lives = member.pod.as_ref().is_none_or(Pod::first_lives);
+            if lives && Instant::now() > until {
+                return Ok(false);
+            }
             if begun.elapsed() > FAULT_LIMIT {
                 if !lives {
                     self.note_silence("the report of a terminated pod's exit");

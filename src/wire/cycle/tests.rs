@@ -417,6 +417,33 @@ fn an_answer_can_be_replaced_though_the_client_flushes_before_it_executes() {
 }
 
 #[test]
+fn an_answer_is_not_replaced_by_an_error_where_the_step_is_committed() {
+    let answered = |status: &[u8], fails: bool| {
+        let mut cycle = Cycle::new(false);
+        let mut sent = BytesMut::new();
+        frontend::query("insert into t values (1)", &mut sent).unwrap();
+        feed(&mut cycle, &sent);
+        let handover = Handover::AnswerWith {
+            instead: bytes::Bytes::from_static(b"E..."),
+            abort: bytes::Bytes::from_static(b"abort"),
+            unless_committed: true,
+        };
+        release(&mut cycle, handover);
+        if fails {
+            serve(&mut cycle, b'E', b"SERROR\0C23505\0Mno\0\0");
+        } else {
+            serve(&mut cycle, b'C', b"INSERT 0 1\0");
+        }
+        let out = serve(&mut cycle, b'Z', status);
+        (out.to_client.to_vec(), out.to_server.to_vec(), ended(&out))
+    };
+    assert_eq!(answered(b"I", false), (vec![], vec![], true));
+    let told = b"E...Z\0\0\0\x05I".to_vec();
+    assert_eq!(answered(b"I", true), (told, vec![], true));
+    assert_eq!(answered(b"T", false), (vec![], b"abort".to_vec(), false));
+}
+
+#[test]
 fn a_sync_behind_a_flush_belongs_to_its_step() {
     // node-postgres: Parse Bind Describe Execute Flush Sync, in one piece or in two.
     let mut sync = BytesMut::new();
