@@ -12,7 +12,7 @@
 //! that needs what it has inserted, and b comes in and truncates:
 //!
 //! ```
-//! use lockproof::history::PodName;
+//! use lockproof::name::PodName;
 //! use lockproof::scenario::{self, LockName, Program, Scenario};
 //! use lockproof::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
 //!
@@ -105,7 +105,7 @@
 //!
 //! # The rooms
 //!
-//! One room per question; imports go down this list only, and the last five before the seeder are
+//! One room per question; imports go down this list only, and the last eight before the seeder are
 //! pure. DESIGN.md has the picture.
 //!
 //! | room | question |
@@ -121,10 +121,11 @@
 //! | [`server`] | where it runs, and clearing up |
 //! | [`invariant`] | what must hold |
 //! | [`scenario`] | what to test |
-//! | [`schedule`] | in what order |
 //! | [`cronjob`] | who starts whom, where a CronJob does |
-//! | [`history`] | what happened |
 //! | [`sql`] | what a statement means |
+//! | [`history`] | what happened |
+//! | [`schedule`] | in what order |
+//! | [`name`] | what things are called |
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;
@@ -133,6 +134,7 @@ pub mod evidence;
 pub mod fault;
 pub mod history;
 pub mod invariant;
+pub mod name;
 pub mod operation;
 pub mod pod;
 pub mod report;

@@ -7,6 +7,7 @@ mod support;
 
 use lockproof::evidence;
 use lockproof::history::*;
+use lockproof::name::{ConnectionName, StepId};
 use lockproof::search::footprint::{Footprint, Footprints, independent};
 use lockproof::sql::meaning;
 use tokio_postgres::{Client, SimpleQueryMessage};

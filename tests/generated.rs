@@ -8,8 +8,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockproof::history::{Event, Line, StepId, Writer};
+use lockproof::history::{Event, Line, Writer};
 use lockproof::invariant::Judgement;
+use lockproof::name::StepId;
 use lockproof::schedule::Schedule;
 use lockproof::search::shrink::recorded;
 use lockproof::search::strategy::{Random, Strategy};

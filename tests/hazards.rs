@@ -8,8 +8,9 @@ mod support;
 use std::time::Instant;
 
 use lockproof::evidence;
-use lockproof::history::{Catalog, Event, Line, PodName, Rules, Writer};
+use lockproof::history::{Catalog, Event, Line, Rules, Writer};
 use lockproof::invariant::Judgement;
+use lockproof::name::PodName;
 use lockproof::schedule::Schedule;
 use lockproof::search::Trial;
 use lockproof::search::hazard::{Hazard, HazardKind, mine, refuted};

@@ -11,7 +11,7 @@ mod search;
 use std::cell::Cell;
 
 use generate::{Numbers, anything, changed, correct};
-use lockproof::history::LockMode;
+use lockproof::name::LockMode;
 use lockproof::operation::{Action, Call, LockEvent, Outcome, exclusion};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

@@ -5,7 +5,8 @@ mod subjects;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lockproof::history::{OutputStream, PodName};
+use lockproof::history::OutputStream;
+use lockproof::name::PodName;
 use lockproof::pod::{MARKER, Pod, PodError, PodEvent, Program, Termination, kill_by_marker};
 use subjects::*;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lockproof::history::{OnContention, PodName, Release};
+use lockproof::history::{OnContention, Release};
+use lockproof::name::InvariantName;
+use lockproof::name::PodName;
 use lockproof::scenario::{
-    ExpectedVerdict, GuardName, InvariantName, LockName, Prepare, Program, Scenario, ScenarioError,
-    find, load, parse,
+    DemandedGuard, ExpectedVerdict, LockName, Prepare, Program, Scenario, ScenarioError, find,
+    load, parse,
 };
 use lockproof::schedule::{FaultKind, Move, Point, Schedule, SessionChoice, Stop};
 
@@ -189,7 +191,7 @@ guards = ["contention", "faults-fired", "stops-reached", "overlap", "recovery-co
     );
     assert!(scenario.pods.recovery);
     assert_eq!(scenario.expect.verdict, ExpectedVerdict::Inconclusive);
-    assert_eq!(scenario.expect.guards, GuardName::ALL);
+    assert_eq!(scenario.expect.guards, DemandedGuard::ALL);
     let faults: Vec<_> = moves(&scenario)
         .iter()
         .filter_map(|one| match one {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use lockproof::history::PodName;
+use lockproof::name::PodName;
 use lockproof::server::{Database, Server};
 use lockproof::wire::{ConnectionEvent, Proxy, Upstream, WireEvent};
 use raw::{LIMIT, Raw};

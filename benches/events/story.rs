@@ -1,12 +1,12 @@
 //! Histories of any length, as the conductor would write them.
 
 use lockproof::history::{
-    Answer, Baseline, ClosedBy, ConnectionName, Delivery, Ending, Event, FORMAT, FaultBy,
-    FaultEvent, FinalState, HeldLock, Line, LockAction, LockCall, LockKey, LockMode, LockRule,
-    LogLine, OnContention, Operation, Pacing, PodName, Release, Request, Rules, RunFacts,
-    ServerError, ServerFacts, Session, StepId, Write, Writer,
+    Answer, Baseline, ClosedBy, Delivery, Ending, Event, FORMAT, FaultBy, FaultEvent, FinalState,
+    HeldLock, Line, LockAction, LockCall, LockRule, LogLine, OnContention, Operation, Pacing,
+    Release, Request, Rules, RunFacts, ServerError, ServerFacts, Write, Writer,
 };
 use lockproof::invariant::Judgement;
+use lockproof::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 const DATABASE: u32 = 16_384;
 const CANCELLED: &str = "57014";

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lockproof::history::LockMode;
+use lockproof::name::LockMode;
 use lockproof::operation::{Action, Call, LockEvent, Outcome};
 
 use super::search::{Function, Operation, Type};

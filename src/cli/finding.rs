@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
-use crate::history::PodName;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
+use crate::name::PodName;
 use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, count, play, wrap};
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};

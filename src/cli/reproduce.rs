@@ -11,10 +11,12 @@ use super::exit::Exit;
 use super::explore::ExploreArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
-use crate::history::PodName;
-use crate::invariant::{Finding, InvariantName, Judgement};
+use crate::invariant::{Finding, Judgement};
+use crate::name::InvariantName;
+use crate::name::InvariantName as Named;
+use crate::name::PodName;
 use crate::report::{ReproduceJson, play, verdict_block, wrap};
-use crate::scenario::{self, InvariantName as Named, Program, Scenario, SeederSettings};
+use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
 use crate::search::{Outcome, Stage, Trial, replay};
 use crate::server::Server;
@@ -306,7 +308,7 @@ impl Work<'_> {
     async fn with_lock(&self, stage: &Stage) -> Result<Judgement, Failure> {
         let mut scenario = original_bug("session")?;
         scenario.subject.lock = Some(scenario::LockName::Key(crate::seeder::LOCK_KEY));
-        scenario.expect.guards = vec![scenario::GuardName::Contention];
+        scenario.expect.guards = vec![scenario::DemandedGuard::Contention];
         let job = job(&scenario.subject)?;
         let trial = Trial::prepare(stage, &scenario, &job, None).await?;
         let dir = self.out.join("with-lock");

@@ -8,8 +8,9 @@ use super::exit::Exit;
 use super::reproduce::original_bug;
 use super::subject::{job, no_cronjob};
 use crate::history::{Event, Writer};
+use crate::name::InvariantName as Named;
 use crate::report::wrap;
-use crate::scenario::{ExpectedVerdict, GuardName, InvariantName as Named, Scenario};
+use crate::scenario::{DemandedGuard, ExpectedVerdict, Scenario};
 use crate::search::{Job, Outcome, Stage, Trial, random_kills, random_stagger};
 use crate::server::Server;
 
@@ -247,7 +248,7 @@ async fn kills(
     let stage = Stage::build(&server, &job).await?;
     // The schedules are others than the file's, and so are the guards.
     let mut scenario = scenario.clone();
-    scenario.expect.guards = vec![GuardName::Contention, GuardName::Blocked];
+    scenario.expect.guards = vec![DemandedGuard::Contention, DemandedGuard::Blocked];
     let trial = Trial::prepare(&stage, &scenario, &job, None).await?;
     let kills = random_kills(&trial, arguments.times, arguments.seed, |_, _| {}).await?;
     stage.strike().await?;

@@ -13,7 +13,8 @@ use std::time::Duration;
 use super::job::{Job, Pod, State, delay};
 use super::spec::{CronJob, Policy};
 use super::timetable::clock;
-use crate::history::{Decided, Decision, PodName};
+use crate::history::{Decided, Decision};
+use crate::name::PodName;
 
 /// The controller of one CronJob, which is made when its clock begins.
 #[derive(Debug, Clone)]

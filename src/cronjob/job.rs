@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::history::PodName;
+use crate::name::PodName;
 
 /// The delay after the first failure (`DefaultJobPodFailureBackOff`).
 const FIRST_DELAY: Duration = Duration::from_secs(10);

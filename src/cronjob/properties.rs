@@ -10,7 +10,8 @@ use proptest::sample::select;
 
 use super::tests::{seconds, spec};
 use super::*;
-use crate::history::{Decided, Decision, PodName};
+use crate::history::{Decided, Decision};
+use crate::name::PodName;
 
 /// Something that happens to a controller.
 #[derive(Debug, Clone)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::history::{Decision, PodName};
+use crate::history::Decision;
+use crate::name::PodName;
 
 pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

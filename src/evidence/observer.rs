@@ -9,7 +9,8 @@ use tokio_postgres::{Client, Statement};
 
 use super::error::{EvidenceError, bounded};
 use super::witness::read_locks;
-use crate::history::{HeldLock, Session};
+use crate::history::HeldLock;
+use crate::name::Session;
 
 /// What the server shows of one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,8 @@
 use serde::Deserialize;
 
 use super::log::LogRecord;
-use crate::history::{HeldLock, KeyForm, LockKey, LockMode, Operation, Session, Write};
+use crate::history::{HeldLock, Operation, Write};
+use crate::name::{KeyForm, LockKey, LockMode, Session};
 
 const PREFIX: &str = "lockproof-witness ";
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Line};
-use super::name::PodName;
+use crate::name::PodName;
 
 /// A decision of the controller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts};
-use super::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use super::step::{Answer, Delivery, Ending, Request, ServerError};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 /// The version of the format. A reader refuses a history of another version.
 pub const FORMAT: u32 = 1;
@@ -76,7 +76,7 @@ pub enum Event {
         session: Session,
         /// Which of the run's servers has it: 0 is the first primary, 1 the standby that was
         /// promoted.
-        #[serde(default, skip_serializing_if = "super::name::is_first")]
+        #[serde(default, skip_serializing_if = "crate::name::is_first")]
         server: u8,
     },
     /// A connection was closed.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::{LockKey, PodName};
+use crate::name::{LockKey, PodName};
 
 /// What the verdict needs to know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

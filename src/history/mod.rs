@@ -7,7 +7,7 @@ mod catalog;
 mod cronjob;
 mod event;
 mod facts;
-mod name;
+
 mod reader;
 mod step;
 mod writer;
@@ -16,7 +16,7 @@ pub use catalog::*;
 pub use cronjob::*;
 pub use event::*;
 pub use facts::*;
-pub use name::*;
+
 pub use reader::*;
 pub use step::*;
 pub use writer::*;

@@ -143,7 +143,8 @@ fn check_version(path: &Path, first: &[u8]) -> Result<(), HistoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Event, PodName, Writer};
+    use crate::history::{Event, Writer};
+    use crate::name::PodName;
 
     fn stored(text: &str) -> Result<StoredHistory, HistoryError> {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::name::{LockKey, LockMode};
+use crate::name::{LockKey, LockMode};
 
 /// What a step asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]

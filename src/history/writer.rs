@@ -112,7 +112,8 @@ fn write_line(file: &mut BufWriter<File>, line: &Line) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{PodName, read};
+    use crate::history::read;
+    use crate::name::PodName;
 
     fn ended(pod: &str) -> Event {
         Event::PodEnded {

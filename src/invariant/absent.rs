@@ -5,7 +5,8 @@
 
 use super::facts::{Facts, list};
 use super::guards::TOGETHER;
-use crate::history::{Decided, Event, PodName, why_not_there};
+use crate::history::{Decided, Event, why_not_there};
+use crate::name::PodName;
 
 /// Why the pods of this turn that are not there are not, as of this line.
 pub(super) fn not_there(facts: &Facts<'_>, place: usize, text: &str) -> String {

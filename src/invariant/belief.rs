@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 
 use super::facts::{Facts, Grant, How, Spans, StepFacts};
-use crate::history::{ClosedBy, Ending, LockMode, PodName};
+use crate::history::{ClosedBy, Ending};
+use crate::name::{LockMode, PodName};
 
 /// A grant that was lost with its session.
 pub(super) struct Lost<'f, 'a> {

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, count, list};
 use super::ghosts::{Ghost, ghosts};
 use super::ruling::{Found, inconclusive, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{Event, FinalState, OnContention, PodName};
+use super::verdict::{Finding, InvariantVerdict};
+use crate::history::{Event, FinalState, OnContention};
+use crate::name::InvariantName;
+use crate::name::PodName;
 
 const NAME: InvariantName = InvariantName::CleanState;
 

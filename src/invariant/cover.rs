@@ -9,9 +9,8 @@ use super::facts::{
     Facts, Grant, Holder, How, LockThen, PodWrite, Snapshot, StepFacts, list, protected,
     write_words,
 };
-use crate::history::{
-    ClosedBy, ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
-};
+use crate::history::{ClosedBy, Ending, Event, HeldLock};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
 
 /// A write of a protected table, as far as the evidence tells.
 pub(super) struct Work<'f, 'a> {

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Facts, operation_words};
-use crate::history::{ConnectionName, Ending, Event, LockAction, PodName, StepId};
+use crate::history::{Ending, Event, LockAction};
+use crate::name::{ConnectionName, PodName, StepId};
 
 /// One statement that went on without its client.
 #[derive(Debug)]

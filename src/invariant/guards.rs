@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::absent::not_there;
 use super::facts::{Facts, Grant, PodFacts, Spans, StepFacts, count, list};
 use super::verdict::Guard;
-use crate::history::{Event, FaultBy, LockAction, LockKey, PodName, TurnEnd};
+use crate::history::{Event, FaultBy, LockAction, TurnEnd};
+use crate::name::{LockKey, PodName};
 use crate::schedule::is_of_controller;
 
 fn guard(name: &str, outcome: Result<String, String>) -> Guard {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::facts::{Facts, count};
 use super::verdict::Finding;
-use crate::history::{LockKey, PodName};
+use crate::name::{LockKey, PodName};
 use crate::operation::{Breach, LockOperation, MalformedEvents, exclusion, operations, timeline};
 
 /// One finding for each pair of pods that held this lock at once.

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use super::facts::{Facts, Grant, How, PodError, PodFacts, StepFacts, count, list, step_words};
 use super::ruling::Found;
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{ClosedBy, ConnectionName, Delivery, Ending, PodName};
+use super::verdict::{Finding, InvariantVerdict};
+use crate::history::{ClosedBy, Delivery, Ending};
+use crate::name::InvariantName;
+use crate::name::{ConnectionName, PodName};
 
 const NAME: InvariantName = InvariantName::HonestExit;
 

@@ -12,8 +12,9 @@ use super::cover::{Work, locks_then, snapshot_after, tables, work};
 use super::facts::{Facts, LockThen, count};
 use super::held_at_once::held_at_once;
 use super::ruling::{Found, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{LockKey, PodName};
+use super::verdict::{Finding, InvariantVerdict};
+use crate::name::InvariantName;
+use crate::name::{LockKey, PodName};
 
 const NAME: InvariantName = InvariantName::MutualExclusion;
 

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use super::facts::{Facts, PodError, is_loss, step_words};
 use super::ruling::{Found, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::ConnectionName;
+use super::verdict::{Finding, InvariantVerdict};
+use crate::name::ConnectionName;
+use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::NoErrors;
 

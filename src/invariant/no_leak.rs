@@ -5,8 +5,10 @@
 
 use super::facts::{Facts, list, millis, sql_start};
 use super::ruling::{Found, inconclusive};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::{ConnectionName, Event, PodName};
+use super::verdict::{Finding, InvariantVerdict};
+use crate::history::Event;
+use crate::name::InvariantName;
+use crate::name::{ConnectionName, PodName};
 
 const NAME: InvariantName = InvariantName::NoLeak;
 

@@ -5,8 +5,9 @@
 
 use super::facts::{Facts, PodFacts};
 use super::ruling::Found;
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
-use crate::history::PodName;
+use super::verdict::{Finding, InvariantVerdict};
+use crate::name::InvariantName;
+use crate::name::PodName;
 
 const NAME: InvariantName = InvariantName::Progress;
 

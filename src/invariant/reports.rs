@@ -8,7 +8,8 @@ use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, work};
 use super::facts::{Facts, Grant, Spans, StepFacts, count};
 use super::ghosts::{Ghost, ghosts};
-use crate::history::{Event, LockKey, PodName};
+use crate::history::Event;
+use crate::name::{LockKey, PodName};
 
 /// One sentence for each thing that a tester should know and no invariant judges.
 pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Facts, Timer};
-use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
-use crate::history::{Event, PodName};
+use super::verdict::{Finding, InvariantVerdict, Judgement};
+use crate::history::Event;
+use crate::name::InvariantName;
+use crate::name::PodName;
 
 /// What one invariant found.
 #[derive(Debug, Default)]

@@ -8,8 +8,9 @@
 
 use super::facts::{Facts, FailedUnlock, Grant, How, StepFacts, step_words};
 use super::ruling::{Found, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict};
+use super::verdict::{Finding, InvariantVerdict};
 use crate::history::{Delivery, LockAction, Release};
+use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::SameSession;
 

@@ -3,6 +3,7 @@
 //! Owns small values that stories are made of. Only for tests.
 
 use crate::history::*;
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
 
 pub(super) const DATABASE: u32 = 16_384;
 pub(super) const KEY: i64 = 1_196_576_591;

@@ -3,6 +3,7 @@
 //! Owns a small model of what the conductor would have recorded: the locks on the server and the
 //! order of the events of a step. Only for tests.
 
+use crate::name::{ConnectionName, LockKey, PodName, Session, StepId};
 use std::collections::BTreeMap;
 
 use super::samples::*;

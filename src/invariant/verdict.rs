@@ -6,8 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::PodName;
-pub use crate::scenario::InvariantName;
+use crate::name::{InvariantName, PodName};
 
 /// What is said of an invariant, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

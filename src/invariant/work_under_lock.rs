@@ -17,8 +17,10 @@ use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, held_words, tables, work};
 use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
-use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
-use crate::history::{LockKey, LockMode, LockRule};
+use super::verdict::{Finding, InvariantVerdict, Judgement};
+use crate::history::LockRule;
+use crate::name::InvariantName;
+use crate::name::{LockKey, LockMode};
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 

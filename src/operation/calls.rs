@@ -5,7 +5,8 @@
 
 use super::reading::Reading;
 use super::terms::{Action, By, Outcome, Place, Reason};
-use crate::history::{Answer, Delivery, Ending, LockAction, LockCall, Request, Session, StepId};
+use crate::history::{Answer, Delivery, Ending, LockAction, LockCall, Request};
+use crate::name::{Session, StepId};
 
 /// A step that has arrived and not ended.
 pub(super) struct Step<'a> {

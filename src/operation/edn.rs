@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::terms::{Action, By, LockOperation, Outcome, Reason};
 use super::timeline::Timeline;
-use crate::history::{KeyForm, LockKey, LockMode};
+use crate::name::{KeyForm, LockKey, LockMode};
 
 /// Writes the operations, one map a line.
 ///

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 
 use super::sections::Sections;
 use super::terms::{Action, Outcome};
-use crate::history::LockMode;
+use crate::name::LockMode;
 
 /// A call: who asks what of which lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

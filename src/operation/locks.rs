@@ -8,7 +8,8 @@
 
 use super::reading::Reading;
 use super::terms::{Action, By, Outcome, Place};
-use crate::history::{HeldLock, Session};
+use crate::history::HeldLock;
+use crate::name::Session;
 
 impl Reading<'_> {
     /// All advisory locks, as the server showed them.

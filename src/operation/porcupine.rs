@@ -28,7 +28,7 @@ enum Value<'a> {
     Input {
         f: &'static str,
         lock: String,
-        owner: &'a crate::history::ConnectionName,
+        owner: &'a crate::name::ConnectionName,
         by: &'static str,
     },
     Output {

@@ -12,9 +12,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::calls::Step;
 use super::slot::{Connection, Slot};
 use super::terms::{Action, By, LockOperation, Outcome, Place, Reason};
-use crate::history::{
-    ConnectionName, Event, Line, LockKey, LockMode, Pacing, RunFacts, Session, StepId,
-};
+use crate::history::{Event, Line, Pacing, RunFacts};
+use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 
 /// All operations on advisory locks of the run's database by pods' sessions, in no order.
 #[must_use]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::terms::{LockOperation, Place};
-use crate::history::{ConnectionName, LockKey, LockMode, Session};
+use crate::name::{ConnectionName, LockKey, LockMode, Session};
 
 /// What one connection has of one lock in one mode.
 #[derive(Debug)]

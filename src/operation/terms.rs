@@ -2,7 +2,7 @@
 //!
 //! Owns its words. Knows nothing of how it is found or written.
 
-use crate::history::{ConnectionName, LockKey, LockMode, Session, StepId};
+use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

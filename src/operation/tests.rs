@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 
 const DATABASE: u32 = 5;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::exclusion::{Call, LockEvent};
 use super::terms::{LockOperation, Outcome, Place};
-use crate::history::{ConnectionName, LockKey};
+use crate::name::{ConnectionName, LockKey};
 
 /// A call or a return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

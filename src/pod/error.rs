@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::history::PodName;
+use crate::name::PodName;
 
 /// Why a pod could not be started, signalled or seen to its end.
 #[derive(Debug, thiserror::Error)]

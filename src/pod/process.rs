@@ -25,7 +25,7 @@ use super::marker::MARKER;
 use super::proc::{self, Stat};
 use super::program::Program;
 use super::pump::{self, PodEvent};
-use crate::history::PodName;
+use crate::name::PodName;
 
 /// One running copy of the subject with all its processes. Dropping it kills them all.
 #[derive(Debug)]

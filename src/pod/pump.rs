@@ -14,7 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::lines::Lines;
 use super::process::Shared;
-use crate::history::{OutputStream, PodName};
+use crate::history::OutputStream;
+use crate::name::PodName;
 
 /// What a pod did that can be heard outside of the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -164,7 +164,8 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{InvariantName, Program};
+    use crate::name::InvariantName;
+    use crate::scenario::Program;
 
     fn scenario(title: &str, tags: &[&str], violates: &[InvariantName]) -> Scenario {
         let mut scenario = Scenario::new(title, Program::Command(vec!["job".to_owned()]));

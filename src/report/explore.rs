@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
-use crate::invariant::InvariantName;
+use crate::name::InvariantName;
 use crate::search::Unclear;
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.

@@ -6,9 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::history::{
-    Answer, Decided, Decision, Ending, Event, Line, PodName, Request, StepId, TurnEnd,
-};
+use crate::history::{Answer, Decided, Decision, Ending, Event, Line, Request, TurnEnd};
+use crate::name::{PodName, StepId};
 use crate::schedule::{FaultKind, is_of_controller};
 
 /// One line of the play.

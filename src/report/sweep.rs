@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::explore::{ReplayCountJson, count};
 use crate::history::ServerFacts;
-use crate::invariant::InvariantName;
+use crate::name::InvariantName;
 use crate::search::Unclear;
 use crate::search::survey::StepKind;
 

@@ -11,7 +11,8 @@ use super::booking::wall_us;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Link;
-use crate::history::{ClosedBy, ConnectionName, Delivery, Event, PodName, Session, StepId};
+use crate::history::{ClosedBy, Delivery, Event};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::PodEvent;
 use crate::wire::{Answer, CloseCause, ConnectionEvent, WireEvent};
 

@@ -10,9 +10,8 @@ use super::error::RunError;
 use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
-use crate::history::{
-    Baseline, Catalog, Event, Line, LockAction, LockCall, LockKey, OutputStream, PodName, Writer,
-};
+use crate::history::{Baseline, Catalog, Event, Line, LockAction, LockCall, OutputStream, Writer};
+use crate::name::{LockKey, PodName};
 use crate::schedule::Schedule;
 use crate::server::Database;
 use crate::sql;

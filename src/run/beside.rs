@@ -8,7 +8,8 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, Outcome};
 use super::links::Member;
-use crate::history::{ConnectionName, Delivery, Ending, PodName, StepId};
+use crate::history::{Delivery, Ending};
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 use crate::wire::Handover;
 

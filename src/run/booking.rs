@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::conductor::Conductor;
 use super::links::Step;
-use crate::history::{ConnectionName, Delivery, Event, PodName, Request, StepId};
+use crate::history::{Delivery, Event, Request};
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::sql;
 use crate::wire::{Handover, StepText};
 

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::{Delivery, Event, PodName, StepId, TurnEnd};
+use crate::history::{Delivery, Event, TurnEnd};
+use crate::name::{PodName, StepId};
 use crate::schedule::{Stop, Turn};
 use crate::wire::Handover;
 

@@ -21,9 +21,9 @@ use super::trace::TraceEntry;
 use super::turn::PendingStop;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::history::{
-    Event, FORMAT, HeldLock, Line, LockRule, Pacing, PodName, Rules, RunFacts, SettleCounts,
-    StepId, Writer,
+    Event, FORMAT, HeldLock, Line, LockRule, Pacing, Rules, RunFacts, SettleCounts, Writer,
 };
+use crate::name::{PodName, StepId};
 use crate::pod::{Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
 use crate::server::{Database, Guardian, Standby, Ward};

@@ -14,7 +14,8 @@ use super::faulting::{Aim, FAULT_LIMIT, Outcome};
 use super::killing::NO_HANDLER;
 use crate::cronjob::{Controller, CronJob, clock};
 use crate::fault::Effect;
-use crate::history::{Decided, Decision, Event, PodName, why_not_there};
+use crate::history::{Decided, Decision, Event, why_not_there};
+use crate::name::PodName;
 use crate::pod::{PodError, Termination};
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
 

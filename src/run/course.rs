@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::{Event, PodName};
+use crate::history::Event;
+use crate::name::PodName;
 use crate::schedule::{Move, Stop, Turn};
 
 impl Conductor<'_> {

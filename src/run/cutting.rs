@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
-use crate::history::{ConnectionName, StepId};
+use crate::name::{ConnectionName, StepId};
 use crate::schedule::FaultKind;
 use crate::wire::RawError;
 

@@ -10,7 +10,8 @@ use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
-use crate::history::{self, Delivery, Ending, Event, StepId};
+use crate::history::{self, Delivery, Ending, Event};
+use crate::name::StepId;
 use crate::wire::Handover;
 
 /// How long an answer is waited for before the server is asked what the session does.

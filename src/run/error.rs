@@ -1,7 +1,8 @@
 //! Why a run could not be made. A subject that fails is no error here: that is what runs are for.
 
 use crate::evidence::EvidenceError;
-use crate::history::{HistoryError, PodName};
+use crate::history::HistoryError;
+use crate::name::PodName;
 use crate::pod::PodError;
 use crate::server::{GuardianError, ServerError};
 use crate::wire::WireError;

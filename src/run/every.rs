@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::FaultKind;
 
 impl Conductor<'_> {

@@ -11,7 +11,8 @@ use super::beside::comes_beside;
 use super::conductor::Conductor;
 use super::cutting::STANDS_STILL;
 use super::error::RunError;
-use crate::history::{ConnectionName, Delivery, Ending, PodName, StepId};
+use crate::history::{Delivery, Ending};
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::{Fault, FaultKind, FaultTarget, Point, SessionChoice};
 use crate::wire::Handover;
 

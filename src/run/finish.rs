@@ -15,7 +15,8 @@ use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
 use super::watchers::of_server;
 use crate::evidence::{LogRecord, final_state, read_witness};
-use crate::history::{ConnectionName, Event, HeldLock, LogLine, RemainingSession, Session, StepId};
+use crate::history::{Event, HeldLock, LogLine, RemainingSession};
+use crate::name::{ConnectionName, Session, StepId};
 
 /// How long sessions of ended pods may take to be gone.
 const SESSIONS_LIMIT: Duration = Duration::from_secs(5);

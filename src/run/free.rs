@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{Fault, FreeSchedule, Point};
 
 /// How often the locks are sampled.

@@ -7,7 +7,8 @@ use super::cutting::STANDS_STILL;
 use super::error::RunError;
 use super::faulting::{Aim, Outcome};
 use crate::fault::{InjectedError, effect_of};
-use crate::history::{Delivery, Ending, Request, StepId};
+use crate::history::{Delivery, Ending, Request};
+use crate::name::StepId;
 use crate::schedule::Point;
 use crate::wire::Handover;
 

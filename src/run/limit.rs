@@ -4,7 +4,8 @@
 
 use super::conductor::Conductor;
 use super::links::Member;
-use crate::history::{Event, StepId};
+use crate::history::Event;
+use crate::name::StepId;
 
 impl Conductor<'_> {
     /// Notes that the run's time is up, with what is seen of every pod.

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::history::{ClosedBy, ConnectionName, Delivery, PodName, Request, Session, StepId};
+use crate::history::{ClosedBy, Delivery, Request};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::Pod;
 use crate::server::Registration;
 use crate::wire::{Answer, CloseCause, Need, Proxy};

@@ -11,7 +11,7 @@ use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use crate::evidence::Activity;
-use crate::history::StepId;
+use crate::name::StepId;
 use crate::wire::Need;
 
 /// How long the server must seem to wait for more of a COPY. It gives no sign of having taken in what

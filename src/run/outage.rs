@@ -12,7 +12,7 @@ use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
 use super::links::Link;
 use super::watchers::connect;
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 use crate::schedule::{FaultKind, ShutdownMode};
 use crate::server::Shutdown;
 use crate::wire::{Shape, Upstream};

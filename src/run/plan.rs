@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::cronjob::CronJob;
-use crate::history::{Baseline, PodName, PoolerSettings, Rules};
+use crate::history::{Baseline, PoolerSettings, Rules};
+use crate::name::PodName;
 use crate::pod::Program;
 use crate::schedule::Schedule;
 use crate::server::{Database, Server};

@@ -25,9 +25,8 @@ use tokio::sync::mpsc;
 
 use super::error::RunError;
 use crate::evidence::{LogRecord, PoolerConsole};
-use crate::history::{
-    ConnectionName, HeldLock, LockKey, LockMode, PoolerFacts, PoolerSettings, Session, StepId,
-};
+use crate::history::{HeldLock, PoolerFacts, PoolerSettings};
+use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 use crate::server::{Pooler, Server};
 use crate::wire::{Tap, Upstream, WireEvent};
 

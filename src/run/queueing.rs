@@ -9,7 +9,8 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
 use crate::evidence::Activity;
-use crate::history::{Event, StepId};
+use crate::history::Event;
+use crate::name::StepId;
 
 impl Conductor<'_> {
     /// The backends that have all server connections of the pool for which a step waits, if it does and

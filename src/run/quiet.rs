@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::{Event, PodName, StepId};
+use crate::history::Event;
+use crate::name::{PodName, StepId};
 use crate::pod::{Pod, Quiet, SettleLimits};
 use crate::wire::Need;
 

@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::history::{ConnectionName, PodName};
+    use crate::name::{ConnectionName, PodName};
     use crate::wire::ConnectionEvent;
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::FAULT_LIMIT;
 use super::pooled::Pooled;
-use crate::history::{ConnectionName, Event, PoolMode, Session};
+use crate::history::{Event, PoolMode};
+use crate::name::{ConnectionName, Session};
 
 /// How often the pooler and the server are asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);

@@ -6,7 +6,7 @@
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, Outcome};
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{FaultKind, SessionChoice};
 use crate::wire::Shape;
 

@@ -5,9 +5,8 @@
 use super::conductor::Conductor;
 use super::faulting::{Aim, Outcome};
 use crate::fault::{Effect, effect_of};
-use crate::history::{
-    ConnectionName, Event, FaultBy, FaultEvent, LockKey, LockRule, PodName, StepId,
-};
+use crate::history::{Event, FaultBy, FaultEvent, LockRule};
+use crate::name::{ConnectionName, LockKey, PodName, StepId};
 use crate::schedule::{Fault, FaultTarget, Point, SessionChoice};
 
 impl Conductor<'_> {

@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Ending, Event, Line, Request, StepId};
+use crate::history::{Ending, Event, Line, Request};
+use crate::name::StepId;
 
 /// One ending of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

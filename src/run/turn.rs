@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Step;
-use crate::history::{Delivery, Ending, Event, PodName, StepId, TurnEnd};
+use crate::history::{Delivery, Ending, Event, TurnEnd};
+use crate::name::{PodName, StepId};
 use crate::schedule::{SqlPattern, Stop, Turn};
 use crate::wire::Handover;
 

@@ -8,7 +8,7 @@ use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
-use crate::history::StepId;
+use crate::name::StepId;
 
 impl Conductor<'_> {
     /// Which steps that were seen to wait go on now, without having ended yet; and which of those that

@@ -1,5 +1,6 @@
 //! Any scenario, for tests: every value that a file can hold, and no other.
 
+use crate::name::InvariantName;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
-use crate::history::{ConnectionName, OnContention, PodName, PoolMode, PoolerSettings, Release};
+use crate::history::{OnContention, PoolMode, PoolerSettings, Release};
+use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
     Fault, FaultKind, FaultTarget, FreeSchedule, Move, PermittedFaults, Point, Schedule,
     SessionChoice, SqlPattern, Stop, Turn,
@@ -292,7 +294,7 @@ fn expect() -> impl Strategy<Value = Expect> {
         subsequence(InvariantName::ALL.to_vec(), 0..=3),
         (of(sqlstate()), of(words()), of(words())),
         of(vec(sqlstate(), 1..3)),
-        subsequence(GuardName::ALL.to_vec(), 0..=3),
+        subsequence(DemandedGuard::ALL.to_vec(), 0..=3),
     )
         .prop_map(
             |(verdict, violates, may_violate, error, only_sqlstates, guards)| {

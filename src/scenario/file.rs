@@ -414,11 +414,11 @@ pub(super) struct ExpectFile {
     pub(super) verdict: Option<Spanned<String>>,
     /// The invariants that must be violated.
     #[serde(default)]
-    #[schemars(with = "Vec<super::names::InvariantName>")]
+    #[schemars(with = "Vec<crate::name::InvariantName>")]
     pub(super) violates: Vec<Spanned<String>>,
     /// Further invariants that may be violated, or not.
     #[serde(default)]
-    #[schemars(with = "Vec<super::names::InvariantName>")]
+    #[schemars(with = "Vec<crate::name::InvariantName>")]
     pub(super) may_violate: Vec<Spanned<String>>,
     /// The SQLSTATE that must come.
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]
@@ -434,6 +434,6 @@ pub(super) struct ExpectFile {
     pub(super) only_sqlstates: Option<Spanned<Vec<Spanned<String>>>>,
     /// Guards that must come true, besides those that always apply.
     #[serde(default)]
-    #[schemars(with = "Vec<super::names::GuardName>")]
+    #[schemars(with = "Vec<super::names::DemandedGuard>")]
     pub(super) guards: Vec<Spanned<String>>,
 }

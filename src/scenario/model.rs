@@ -7,9 +7,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::names::{ExpectedVerdict, GuardName, InvariantName};
+use super::names::{DemandedGuard, ExpectedVerdict};
 use crate::cronjob::CronJob;
-use crate::history::{LockKey, OnContention, PoolerSettings, Release};
+use crate::history::{OnContention, PoolerSettings, Release};
+use crate::name::InvariantName;
+use crate::name::LockKey;
 use crate::schedule::{PermittedFaults, Schedule};
 
 /// What to test.
@@ -335,7 +337,7 @@ pub struct Expect {
     /// If set, the only SQLSTATEs that `no-errors` looks for.
     pub only_sqlstates: Option<Vec<String>>,
     /// Guards that must come true, besides those that always apply.
-    pub guards: Vec<GuardName>,
+    pub guards: Vec<DemandedGuard>,
 }
 
 impl Default for Expect {

@@ -7,8 +7,9 @@ use toml::Spanned;
 use super::error::Wrong;
 use super::file::ExpectFile;
 use super::model::Expect;
-use super::names::{ExpectedVerdict, GuardName, InvariantName};
+use super::names::{DemandedGuard, ExpectedVerdict};
 use super::suggest::suggestion;
+use crate::name::InvariantName;
 
 pub(super) fn expect(file: ExpectFile) -> Result<Expect, Wrong> {
     let violates = invariants(&file.violates)?;
@@ -59,7 +60,7 @@ pub(super) fn expect(file: ExpectFile) -> Result<Expect, Wrong> {
         guards: file
             .guards
             .iter()
-            .map(|text| named(text, "guard", GuardName::ALL, GuardName::name))
+            .map(|text| named(text, "guard", DemandedGuard::ALL, DemandedGuard::name))
             .collect::<Result<_, _>>()?,
     })
 }

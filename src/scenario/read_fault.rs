@@ -13,7 +13,7 @@ use super::read_expect::sqlstate;
 use super::read_schedule::pod;
 use super::read_subject::duration;
 use super::suggest::suggestion;
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
     Fault, FaultKind, FaultTarget, OldPrimary, Point, SessionChoice, ShutdownMode,
 };

@@ -13,7 +13,7 @@ use super::model::Surroundings;
 use super::read_cronjob::move_of_controller;
 use super::read_fault::fault;
 use super::read_subject::duration;
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{
     Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn,
 };

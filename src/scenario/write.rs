@@ -10,7 +10,8 @@ use super::model::{
 };
 use super::names::ExpectedVerdict;
 use crate::cronjob::{CronJob, Policy};
-use crate::history::{OnContention, PodName, PoolerSettings, Release};
+use crate::history::{OnContention, PoolerSettings, Release};
+use crate::name::PodName;
 use crate::schedule::{
     Fault, FaultKind, FaultTarget, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 
 /// Something done to a pod, a session, a link or the server, at a stated point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

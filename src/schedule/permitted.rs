@@ -51,7 +51,7 @@ impl PermittedFaults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::PodName;
+    use crate::name::PodName;
     use crate::schedule::SessionChoice;
 
     #[test]

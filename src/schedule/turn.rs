@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::pattern::SqlPattern;
-use crate::history::PodName;
+use crate::name::PodName;
 
 /// In what order, and with what faults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

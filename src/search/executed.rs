@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use crate::history::{Answer, ConnectionName, Ending, Event, Line, PodName, StepId, TurnEnd};
+use crate::history::{Answer, Ending, Event, Line, TurnEnd};
+use crate::name::{ConnectionName, PodName, StepId};
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,8 @@
 //! said: where errors are expected, a pod that fails because of such an error need not be listed
 //! under `progress` as well.
 
-use crate::invariant::{Finding, InvariantName, Judgement, Verdict};
+use crate::invariant::{Finding, Judgement, Verdict};
+use crate::name::InvariantName;
 use crate::scenario::{Expect, ExpectedVerdict};
 
 /// Why the verdict is not as expected, a sentence each; empty if it is.

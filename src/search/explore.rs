@@ -16,8 +16,9 @@ use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
 use super::trial::{Confirmation, HISTORY, Outcome, Trial};
 use super::unclear::{Unclear, unclear};
 use super::workers::{Probed, Workers, becomes_true};
-use crate::history::{Line, StepId};
+use crate::history::Line;
 use crate::invariant::Judgement;
+use crate::name::StepId;
 use crate::schedule::Schedule;
 
 /// Whether two steps of a run are independent, for each run.

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::invariant::{Finding, InvariantName, Judgement, Verdict};
+use crate::invariant::{Finding, Judgement, Verdict};
+use crate::name::InvariantName;
 
 /// What failures have in common that count as one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

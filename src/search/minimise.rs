@@ -14,7 +14,8 @@ use super::replay::{Replays, replay};
 use super::shrink::{Failed, Progress, Shrink, recorded};
 use super::trial::{Outcome, Trial};
 use super::workers::{Workers, becomes_true};
-use crate::history::{Event, StepId, Writer};
+use crate::history::{Event, Writer};
+use crate::name::StepId;
 use crate::schedule::{Move, Schedule};
 
 /// How often in a row a failure must come before it is made smaller.

@@ -26,7 +26,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::history::{Line, StepId};
+use crate::history::Line;
+use crate::name::StepId;
 use crate::schedule::{Move, Schedule};
 use crate::search::executed::Executed;
 

@@ -3,6 +3,7 @@
 //! Owns a small model of what the conductor would have recorded: what a text means, which advisory
 //! locks are held, what a witness would have seen. Only for tests.
 
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::*;

@@ -2,7 +2,8 @@
 
 use super::driver_queries::all_look_ups;
 use super::{Kind, Parameter, meaning};
-use crate::history::{KeyForm, LockAction, LockCall, LockKey, LockMode};
+use crate::history::{LockAction, LockCall};
+use crate::name::{KeyForm, LockKey, LockMode};
 
 #[test]
 fn the_look_ups_of_drivers_are_known() {

@@ -6,7 +6,8 @@ use super::call::Call;
 use super::key::{Parameter, integer};
 use super::lexer::TokenKind;
 use super::view::View;
-use crate::history::{LockAction, LockCall, LockKey, LockMode};
+use crate::history::{LockAction, LockCall};
+use crate::name::{LockKey, LockMode};
 
 /// What a call does to advisory locks; `None` if it is no lock function of Postgres.
 pub(super) fn lock_call(

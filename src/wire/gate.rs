@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::decode::{Parameter, RawError};
-use crate::history::ConnectionName;
+use crate::name::ConnectionName;
 
 /// A connection's name serves as its id.
 pub type ConnectionId = ConnectionName;

@@ -23,7 +23,7 @@ use super::connection::forward_cancel;
 use super::frame::{Startup, take_message, take_startup};
 use super::gate::{ConnectionEvent, ConnectionId, ServerSide, WireEvent};
 use super::proxy::{Route, Upstream, WireError};
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 use watched::Watched;
 
 /// The name under which a pooler's connections are told of: `pooler.0`, `pooler.1`, …

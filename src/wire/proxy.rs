@@ -17,7 +17,7 @@ use super::gate::{Command, ConnectionId, Handover, WireEvent};
 use super::need::{Need, NeedCell};
 use super::shape::{Shape, Shaping};
 use super::startups::Startups;
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]

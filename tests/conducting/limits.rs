@@ -1,7 +1,8 @@
 //! Stops and limits: what is reached, what is not, and what is said of it.
 
 use lockproof::history::{Event, TurnEnd};
-use lockproof::invariant::{InvariantName, Judgement};
+use lockproof::invariant::Judgement;
+use lockproof::name::InvariantName;
 
 use crate::support::{self, Client, place, play, refused, trace, turn_ends};
 

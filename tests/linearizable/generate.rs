@@ -2,7 +2,7 @@
 //!
 //! Every list of numbers is a history, so that a failing one can be made small.
 
-use lockproof::history::LockMode;
+use lockproof::name::LockMode;
 use lockproof::operation::{Action, Call, LockEvent, Outcome};
 
 /// A list of numbers, used up one by one; after its end all are 0.

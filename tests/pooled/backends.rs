@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::support::{self, Client, play, play_times, printed};
-use lockproof::history::{ConnectionName, Event, Line, OutputStream, StepId};
+use lockproof::history::{Event, Line, OutputStream};
+use lockproof::name::{ConnectionName, StepId};
 use lockproof::search::Outcome;
 
 const SCHEMA: &str = "create table visit (i int)";

@@ -1,7 +1,8 @@
 //! Faults behind a pooler: what of a session hits its backend, what of a connection the client's side.
 
 use lockproof::history::{Event, OutputStream};
-use lockproof::invariant::{InvariantName, Judgement};
+use lockproof::invariant::Judgement;
+use lockproof::name::InvariantName;
 
 use crate::support::{self, Client, exit_of, play, printed, the_fault_fired};
 use crate::{ITEM, JOB, pids, psql, wanted};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use lockproof::history::PodName;
+use lockproof::name::PodName;
 use lockproof::pod::{Pod, PodEvent, Program};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
-use lockproof::history::PodName;
+use lockproof::name::PodName;
 use lockproof::wire::{CloseCause, ConnectionEvent, Handover};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -181,7 +181,7 @@ async fn a_request_sent_before_the_session_is_ready_is_held_like_any_other() {
         })
         .await;
     assert_eq!(sql, "truncate t");
-    let id = lockproof::history::ConnectionName {
+    let id = lockproof::name::ConnectionName {
         pod: PodName::of_index(0),
         index: 0,
     };

@@ -21,9 +21,9 @@ use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule,
-    OnContention, Pacing, PodName, RunFacts, StepId,
+    Ending, Event, FinalState, HeldLock, Line, LockAction, LockRule, OnContention, Pacing, RunFacts,
 };
+use crate::name::{ConnectionName, LockKey, PodName, StepId};
 
 /// The advisory locks of the run's database at one moment.
 #[derive(Debug)]

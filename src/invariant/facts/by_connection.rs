@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::steps::StepFacts;
-use crate::history::{ConnectionName, PodName, StepId};
+use crate::name::{ConnectionName, PodName, StepId};
 
 /// Steps by whose they are.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::by_connection::ByConnection;
 use super::steps::StepFacts;
-use crate::history::StepId;
+use crate::name::StepId;
 
 /// The committing step of each step that left a transaction open.
 pub(crate) fn commits(

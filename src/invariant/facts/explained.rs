@@ -10,7 +10,8 @@ use super::faults::FaultFacts;
 use super::reach::Reach;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
-use crate::history::{ClosedBy, ConnectionName, Event, INJECTED, Line, StepId};
+use crate::history::{ClosedBy, Event, INJECTED, Line};
+use crate::name::{ConnectionName, StepId};
 
 /// SQLSTATEs with which the server tells of a client or a session that was lost.
 const LOST: [&str; 3] = ["08006", "08P01", "57P01"];

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::sessions::Sessions;
 use super::steps::StepFacts;
-use crate::history::{ConnectionName, Event, FaultEvent, Line, PodName, Session, StepId};
+use crate::history::{Event, FaultEvent, Line};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 
 /// One fault that fired.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Owns a grant's shape and the calls that failed. How they are found is the ledger's business.
 
-use crate::history::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 /// How a grant ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::grants::Grant;
 use super::pods::PodFacts;
 use super::sessions::Sessions;
-use crate::history::{ConnectionName, HeldLock, LockKey, PodName, RunFacts, Session};
+use crate::history::{HeldLock, RunFacts};
+use crate::name::{ConnectionName, LockKey, PodName, Session};
 
 /// A connection and the session by which it holds a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

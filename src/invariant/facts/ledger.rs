@@ -11,10 +11,8 @@ use super::grants::{Grant, How};
 use super::sessions::Sessions;
 use super::spans::Spans;
 use super::steps::StepFacts;
-use crate::history::{
-    ConnectionName, Ending, Event, HeldLock, KeyForm, Line, LockAction, LockCall, LockKey,
-    LockMode, Pacing, PodName, RunFacts, Session, StepId,
-};
+use crate::history::{Ending, Event, HeldLock, Line, LockAction, LockCall, Pacing, RunFacts};
+use crate::name::{ConnectionName, KeyForm, LockKey, LockMode, PodName, Session, StepId};
 
 type Slot = (Session, LockKey, LockMode);
 

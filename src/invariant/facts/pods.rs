@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Decided, Event, Line, OutputStream, PodName};
+use crate::history::{Decided, Event, Line, OutputStream};
+use crate::name::PodName;
 
 /// How a pod's first process exited.
 #[derive(Debug, Clone, Copy)]

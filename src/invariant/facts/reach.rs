@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::faults::FaultFacts;
-use crate::history::{ConnectionName, PodName, Session, StepId};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 
 /// Faults by what they hit. Places are those of the faults, in their order.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::{ClosedBy, ConnectionName, Event, Line, PodName, Session};
+use crate::history::{ClosedBy, Event, Line};
+use crate::name::{ConnectionName, PodName, Session};
 
 /// One session that served a pod's connection.
 #[derive(Debug)]

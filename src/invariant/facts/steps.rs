@@ -5,10 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::words::sql_start;
-use crate::history::{
-    Answer, ConnectionName, Delivery, Ending, Event, Line, LockAction, Pacing, PodName, Request,
-    Session, StepId,
-};
+use crate::history::{Answer, Delivery, Ending, Event, Line, LockAction, Pacing, Request};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 
 /// A point of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

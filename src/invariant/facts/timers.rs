@@ -12,7 +12,8 @@ use super::pods::PodFacts;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
 use super::words::millis;
-use crate::history::{ClosedBy, Event, Line, Pacing, PodName, RunFacts, StepId};
+use crate::history::{ClosedBy, Event, Line, Pacing, RunFacts};
+use crate::name::{PodName, StepId};
 
 /// SQLSTATEs that timers of the server raise.
 const TIMERS: [&str; 5] = ["25P03", "25P04", "57P05", "57014", "55P03"];

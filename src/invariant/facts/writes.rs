@@ -9,10 +9,8 @@ use super::all::Snapshot;
 use super::holders::Holders;
 use super::steps::StepFacts;
 use super::words::sql_start;
-use crate::history::{
-    ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
-    Write,
-};
+use crate::history::{Event, Line, Operation, RunFacts, Write};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 /// An advisory lock at the moment of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]

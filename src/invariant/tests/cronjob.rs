@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::*;
-use crate::invariant::InvariantName::*;
+use crate::name::InvariantName::*;
 
 fn decision(decided: Decided, of: Option<&str>, why: &str) -> Event {
     Event::Controller(Decision {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::StepId;
 use InvariantName::*;
 
 fn log(sqlstate: &str, message: &str, step: Option<StepId>) -> Event {

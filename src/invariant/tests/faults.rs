@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::StepId;
 use InvariantName::*;
 
 fn terminated(story: &mut Story, connection: &str) {

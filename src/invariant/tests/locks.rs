@@ -3,6 +3,7 @@
 use super::pacing::blind;
 use super::*;
 use crate::history::*;
+use crate::name::{KeyForm, LockKey, LockMode, Session, StepId};
 use InvariantName::*;
 
 #[test]

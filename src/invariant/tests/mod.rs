@@ -20,8 +20,9 @@ mod strangers;
 
 use super::samples::*;
 use super::story::*;
-use super::{InvariantName, InvariantVerdict, Judgement, Verdict, judge};
+use super::{InvariantVerdict, Judgement, Verdict, judge};
 use crate::history::{Event, Line};
+use crate::name::InvariantName;
 
 /// Two overlapping pods under a correct lock: b waits until a has given it back.
 fn good() -> Vec<Line> {

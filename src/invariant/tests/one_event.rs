@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::{LockMode, StepId};
 use InvariantName::*;
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::{LockKey, LockMode};
 use InvariantName::*;
 
 fn both_end(story: &mut Story) -> Vec<Line> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::{ConnectionName, LockMode, Session, StepId};
 use InvariantName::{MutualExclusion, NoLeak, SameSession, WorkUnderLock};
 
 /// Backends of the pooler.

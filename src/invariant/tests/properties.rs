@@ -1,6 +1,7 @@
 //! What is true of every history: nothing panics, nothing unrelated counts, correct pods hold in
 //! any order, and one write outside the lock is found in any order.
 
+use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 use proptest::prelude::*;
 
 use super::*;

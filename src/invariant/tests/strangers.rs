@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::Session;
 use InvariantName::*;
 
 /// A line of the log of a session with this process id.

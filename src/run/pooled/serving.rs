@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use super::{Backend, Name, PoolClient, port_in};
-use crate::history::{ConnectionName, Event, PodName, PoolMode, Session, StepId};
+use crate::history::{Event, PoolMode};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::run::conductor::Conductor;
 use crate::run::error::RunError;
 use crate::run::faulting::{Aim, Outcome};

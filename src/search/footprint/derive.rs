@@ -8,10 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::request::{Known, complete, footprint};
 use super::steps::Step;
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
-use crate::history::{
-    Answer, Catalog, ConnectionName, Delivery, Ending, Event, HeldLock, Line, LockKey, PodName,
-    Request, StepId, Write,
-};
+use crate::history::{Answer, Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Write};
+use crate::name::{ConnectionName, LockKey, PodName, StepId};
 use crate::sql::{Kind, meaning};
 
 /// The steps of a run with their footprints.

@@ -4,7 +4,8 @@
 //! a bug, a wrong `false` costs time: in doubt it is `false`.
 
 use super::touched::{Footprint, LockUse, LockUseKind};
-use crate::history::{LockKey, LockRule, Rules};
+use crate::history::{LockRule, Rules};
+use crate::name::LockKey;
 
 /// Whether two steps of different pods commute: in what they do, in who waits for whom, and in all that
 /// the invariants look at. `false` if that cannot be told.

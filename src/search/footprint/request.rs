@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::touched::{Footprint, LockUse, LockUseKind};
-use crate::history::{Answer, Catalog, LockAction, LockKey, Operation, ReferentialAction, Request};
+use crate::history::{Answer, Catalog, LockAction, Operation, ReferentialAction, Request};
+use crate::name::LockKey;
 use crate::run::qualified;
 use crate::sql::{Kind, TablesRead, describes_database, meaning, tables_read};
 

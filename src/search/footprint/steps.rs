@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use super::derive::steps_of;
 use super::touched::Footprint;
-use crate::history::{Catalog, ConnectionName, Ending, Line, PodName, StepId};
+use crate::history::{Catalog, Ending, Line};
+use crate::name::{ConnectionName, PodName, StepId};
 
 /// An executed step and what it touched.
 #[derive(Debug, Clone, PartialEq, Eq)]

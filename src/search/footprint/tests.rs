@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::history::{
-    Answer, Catalog, Ending, LockKey, LockMode, LockRule, OnContention, Operation, Release, Rules,
-    TableFacts,
+    Answer, Catalog, Ending, LockRule, OnContention, Operation, Release, Rules, TableFacts,
 };
+use crate::name::{LockKey, LockMode};
 use crate::search::tale::{Tale, catalog, key_of};
 
 fn rules(lock: LockRule) -> Rules {

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{ConnectionName, LockAction, LockKey, LockMode, Operation};
+use crate::history::{LockAction, Operation};
+use crate::name::{ConnectionName, LockKey, LockMode};
 
 /// What a step touched. Tables are `schema.table`, as the catalog has them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

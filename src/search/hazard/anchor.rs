@@ -3,7 +3,7 @@
 //! Owns the choice of patterns. A pattern is as short as it can be while it names no step of another
 //! form; which match is meant is counted as the conductor counts (see [`crate::run`]).
 
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{Move, SqlPattern, Stop, Turn};
 use crate::search::footprint::Step;
 

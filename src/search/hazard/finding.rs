@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::Move;
 
 /// What could go wrong. The order is the one in which hazards are tried.

@@ -9,7 +9,7 @@ use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::mine::{among, bare, part, window};
 use super::trace::{Ground, Trace};
-use crate::history::LockMode;
+use crate::name::LockMode;
 use crate::search::footprint::{LockUse, LockUseKind};
 
 fn lock_name(one: &LockUse) -> String {

@@ -11,7 +11,8 @@ use super::keys::{equal_keys, parent_gone};
 use super::locks::{contention, interleaved, outside_lock};
 use super::rows::{definition_changed, stale_read, wiped_rows};
 use super::trace::Ground;
-use crate::history::{Catalog, Line, PodName, Rules};
+use crate::history::{Catalog, Line, Rules};
+use crate::name::PodName;
 use crate::search::footprint::Step;
 
 /// The hazards of a subject, as far as executed runs show them; the most promising first.

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use super::anchor::before;
 use super::trace::{Ground, Trace};
-use crate::history::{Catalog, Line, LockMode, PodName, Rules};
+use crate::history::{Catalog, Line, Rules};
+use crate::name::{LockMode, PodName};
 use crate::schedule::{Move, Turn};
 use crate::search::footprint::{Step, independent};
 

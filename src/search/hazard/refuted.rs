@@ -3,9 +3,8 @@
 //! Owns that sentence, from the run's history alone.
 
 use super::finding::{Hazard, Role};
-use crate::history::{
-    ConnectionName, Ending, Event, HeldLock, Line, LockKey, PodName, StepId, TurnEnd,
-};
+use crate::history::{Ending, Event, HeldLock, Line, TurnEnd};
+use crate::name::{ConnectionName, LockKey, PodName, StepId};
 use crate::schedule::{Move, Stop, Turn};
 
 /// Why the run of a hazard's schedule showed no violation, in a sentence. To be asked only of a run

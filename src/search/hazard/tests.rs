@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::history::{
-    Catalog, Event, HeldLock, Line, LockKey, LockMode, LockRule, OnContention, PodName, Release,
-    Rules, TurnEnd,
+    Catalog, Event, HeldLock, Line, LockRule, OnContention, Release, Rules, TurnEnd,
 };
+use crate::name::{LockKey, LockMode, PodName};
 use crate::schedule::Move;
 use crate::search::tale::{Tale, catalog};
 

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Catalog, Ending, Line, LockKey, Operation, PodName, Rules};
+use crate::history::{Catalog, Ending, Line, Operation, Rules};
+use crate::name::{LockKey, PodName};
 use crate::search::footprint::{Footprints, LockUseKind, Step, is_protected, writes_protected};
 
 /// The most different courses of a pod that are looked at; later ones rarely add anything.

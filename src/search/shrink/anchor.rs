@@ -10,7 +10,8 @@
 //! one after the last step, for in a minimal turn that is the step that matters.
 
 use super::Attempt;
-use crate::history::{Ending, StepId};
+use crate::history::Ending;
+use crate::name::StepId;
 use crate::schedule::{Move, SqlPattern, Stop, Turn};
 use crate::search::executed::{Executed, ExecutedStep};
 

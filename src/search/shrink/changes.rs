@@ -4,7 +4,7 @@
 //! nothing of what is kept.
 
 use super::Attempt;
-use crate::history::{ConnectionName, PodName};
+use crate::name::{ConnectionName, PodName};
 use crate::schedule::{Fault, Move, SessionChoice, Stop, Turn};
 use crate::search::executed::Executed;
 

@@ -3,7 +3,8 @@
 //! Owns the way back from a history to a schedule of plain turns, so that a run by priorities, or one
 //! with steps released together, can be saved and replayed.
 
-use crate::history::{Line, PodName, TurnEnd};
+use crate::history::{Line, TurnEnd};
+use crate::name::PodName;
 use crate::schedule::{Move, Schedule, Stop, Turn};
 use crate::search::executed::{Executed, ExecutedStep, ExecutedTurn};
 

@@ -86,7 +86,7 @@ proptest! {
     ) {
         let mut moves = decode(&list, programs.len(), 8);
         for place in together {
-            let both = ["a", "b"].map(crate::history::PodName::new);
+            let both = ["a", "b"].map(crate::name::PodName::new);
             moves.insert(place.index(moves.len() + 1), Move::Together(both.to_vec()));
         }
         let schedule = Schedule::Controlled(moves);

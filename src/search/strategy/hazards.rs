@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::{Candidate, Explored, Kind, Space, Strategy};
-use crate::history::{Catalog, Line, PodName, Rules};
+use crate::history::{Catalog, Line, Rules};
+use crate::name::PodName;
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{Hazard, mine, pairs, refuted};
 

@@ -24,7 +24,8 @@ mod tests;
 mod tree;
 mod walk;
 
-use crate::history::{Line, StepId};
+use crate::history::Line;
+use crate::name::StepId;
 use crate::schedule::Schedule;
 
 pub use claim::{Tally, claim};

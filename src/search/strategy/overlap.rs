@@ -84,7 +84,7 @@ impl Strategy for Overlap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::PodName;
+    use crate::name::PodName;
     use crate::schedule::Stop;
 
     #[test]

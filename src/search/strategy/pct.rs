@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::Schedule;
 
 /// Random priorities. Draw i depends on the seed and on i alone.

@@ -29,7 +29,7 @@ use super::reduction::{Exchange, exchange};
 use super::tree::{Fate, Kid, Left, Tree};
 use super::walk::{Choice, Walk, choices, name};
 use super::{Candidate, Explored, Kind, Shard, Space, Strategy};
-use crate::history::StepId;
+use crate::name::StepId;
 use crate::schedule::{Move, Schedule};
 use crate::search::executed::Executed;
 

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{
     Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
 };

@@ -33,7 +33,7 @@
 //! runs diverged or were stopped; see `tree`.
 
 use super::walk::{Walk, only};
-use crate::history::StepId;
+use crate::name::StepId;
 
 /// The longest round of polling, in steps, as the conductor knows it.
 const LONGEST_ROUND: usize = 4;

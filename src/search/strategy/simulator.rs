@@ -11,9 +11,8 @@ mod op;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::history::{
-    Answer, ConnectionName, Delivery, Ending, Event, Line, PodName, Request, ServerError, StepId,
-};
+use crate::history::{Answer, Delivery, Ending, Event, Line, Request, ServerError};
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::Schedule;
 
 pub use op::{Op, op};

@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use super::{BATCH, Candidate, Explored, Kind, Space, Strategy};
-use crate::history::PodName;
+use crate::name::PodName;
 use crate::schedule::{
     Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
 };

@@ -3,7 +3,8 @@
 //! Owns the extraction of that from what a run did, the schedule that leads to a place in it, and the
 //! same run with some steps moved forward. Knows nothing of counting.
 
-use crate::history::{PodName, StepId, TurnEnd};
+use crate::history::TurnEnd;
+use crate::name::{PodName, StepId};
 use crate::schedule::{Move, Stop, Turn};
 use crate::search::executed::Executed;
 

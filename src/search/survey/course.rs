@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, Line, LockAction, Request, StepId};
+use crate::history::{Event, Line, LockAction, Request};
+use crate::name::StepId;
 use crate::schedule::{SqlPattern, Stop};
 use crate::search::shrink::pattern;
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::course::StepKind;
-use crate::invariant::{InvariantName, Judgement, Verdict};
+use crate::invariant::{Judgement, Verdict};
+use crate::name::InvariantName;
 use crate::schedule::Point;
 
 /// A violated schedule.

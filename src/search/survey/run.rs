@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::history::{ConnectionName, Event, Line};
+use crate::history::{Event, Line};
 use crate::invariant::{Judgement, Verdict};
+use crate::name::ConnectionName;
 use crate::run::{TraceEntry, trace_of};
 use crate::schedule::Schedule;
 use crate::search::error::TrialError;

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{Simulator, index_of};
-use crate::history::{Event, PodName, StepId, TurnEnd};
+use crate::history::{Event, TurnEnd};
+use crate::name::{PodName, StepId};
 use crate::schedule::{Fault, FaultKind, Move, Point, Stop, Turn};
 
 impl Simulator {

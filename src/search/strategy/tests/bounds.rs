@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::history::StepId;
+use crate::name::StepId;
 use crate::search::strategy::simulator::{Op, Simulator, op, run};
 use crate::search::strategy::{Candidate, Explored, Preemptions, Shard, Space, Strategy};
 
