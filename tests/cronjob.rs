@@ -58,7 +58,7 @@ fn inserted(lines: &[Line], pod: &str) -> usize {
 
 fn guard(outcome: &Outcome, name: &str) -> (bool, String) {
     let guards = &outcome.verdict.guards;
-    let guard = guards.iter().find(|one| one.name == name).unwrap();
+    let guard = guards.iter().find(|one| one.name.name() == name).unwrap();
     (guard.met, guard.why.clone())
 }
 
@@ -176,13 +176,12 @@ async fn a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_
         1,
         "the server never saw the second"
     );
-    let done: Vec<(&str, FaultBy)> = faults(&outcome.lines)
+    let done: Vec<(&str, &FaultBy)> = faults(&outcome.lines)
         .iter()
-        .map(|fault| (fault.name.as_str(), fault.by))
+        .map(|fault| (fault.fault.kind.name(), &fault.by))
         .collect();
-    assert_eq!(
-        done,
-        [("terminate", FaultBy::Controller)],
+    assert!(
+        matches!(*done, [("terminate", FaultBy::Controller { .. })]),
         "no SIGKILL is due"
     );
 }
@@ -221,8 +220,11 @@ async fn a_first_process_with_no_handler_writes_on_until_sigkill() {
         "{term:?}"
     );
     assert!(!term.takes_pod, "what has no effect explains nothing");
+    let at = |clock: &str| FaultBy::Controller {
+        clock: clock.to_owned(),
+    };
     assert!(
-        kill.fired && kill.takes_pod && kill.point == "at 00:20:30",
+        kill.fired && kill.takes_pod && kill.by == at("00:20:30"),
         "{kill:?}"
     );
     // What is stored tells the same: kinds and clocks of decisions are part of the format.

@@ -282,9 +282,13 @@ fn export_says_what_is_wrong_and_writes_over_nothing() {
         4,
         "cannot write",
     );
-    // One of the run's histories can be named, too; a cut one is told.
+    // One of the run's histories can be named, too; a cut one is refused.
     let history = std::fs::read_to_string(Path::new(run).join("history.jsonl")).unwrap();
     std::fs::write(place("cut.jsonl"), &history[..history.len() - 9]).unwrap();
-    let (_, said) = exported(Path::new(&place("cut.jsonl")), "porcupine");
-    assert!(said.contains("its last line is cut"), "{said}");
+    let cut = place("cut.jsonl");
+    refused(
+        &["export", &cut, "--as", "porcupine"],
+        2,
+        "the last line is cut",
+    );
 }

@@ -7,6 +7,7 @@ use lockproof::history::{
 };
 use lockproof::invariant::Judgement;
 use lockproof::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use lockproof::schedule::{Fault, FaultKind, Point, SessionChoice};
 
 const DATABASE: u32 = 16_384;
 const CANCELLED: &str = "57014";
@@ -294,8 +295,12 @@ impl Story {
         server_us: i64,
     ) {
         self.event(Event::Fault(FaultEvent {
-            name: "cancel-backend".to_owned(),
-            point: "before".to_owned(),
+            fault: Fault::of_pod(
+                FaultKind::CancelBackend,
+                PodName::of_index(0),
+                SessionChoice::Next,
+                Point::Before,
+            ),
             pod: Some(pod(place)),
             connection: Some(on.0.clone()),
             session: Some(on.1),

@@ -32,21 +32,16 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     if !history.exists() {
         return Err(no_history(dir));
     }
-    let mut cut = Vec::new();
-    let mut verdict = verdict_of(&history, &mut cut)?;
+    let mut verdict = verdict_of(&history)?;
     let confirmation = dir.join(CONFIRMATION);
     if confirmation.exists() {
-        weigh(&mut verdict, &verdict_of(&confirmation, &mut cut)?);
+        weigh(&mut verdict, &verdict_of(&confirmation)?);
     }
     let scenario = scenario::load(&dir.join("scenario.toml"))
         .map_err(|error| Failure::scenarios(vec![error]))?;
     let reasons = unexpected(&verdict, &scenario.expect);
     talk.result(&format!("verdict: {}", verdict.judgement));
     talk.result(verdict_block(&verdict, true).trim_end());
-    for path in cut {
-        let text = format!("{}: its last line is cut and was left out", path.display());
-        talk.result(&wrap("reported", &text));
-    }
     for reason in &reasons {
         talk.result(&wrap("unexpected", reason));
     }
@@ -54,13 +49,10 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     Ok(exit_of(&verdict, &scenario.expect))
 }
 
-fn verdict_of(path: &Path, cut: &mut Vec<PathBuf>) -> Result<Verdict, Failure> {
+fn verdict_of(path: &Path) -> Result<Verdict, Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, text);
-    let stored = history::read_stored(path).map_err(|error| usage(error.to_string()))?;
-    if stored.truncated {
-        cut.push(path.to_owned());
-    }
-    judge(&stored.lines).map_err(|error| usage(format!("{}: {error}", path.display())))
+    let lines = history::read(path).map_err(|error| usage(error.to_string()))?;
+    judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))
 }
 
 /// Says where a history could be instead.

@@ -57,22 +57,19 @@ pub fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
     if !path.exists() {
         return Err(no_history(&arguments.from));
     }
-    let stored = history::read_stored(&path).map_err(|error| usage(error.to_string()))?;
-    let run = run_of(&stored.lines).ok_or_else(|| {
+    let lines = history::read(&path).map_err(|error| usage(error.to_string()))?;
+    let run = run_of(&lines).ok_or_else(|| {
         usage(format!(
             "{}: its first line does not tell what was run",
             path.display()
         ))
     })?;
-    let timeline = timeline(operations(&stored.lines, run));
+    let timeline = timeline(operations(&lines, run));
     match &arguments.to {
         Some(to) => write_file(&timeline, arguments.text, to),
         None => write(&timeline, arguments.text, &mut io::stdout().lock()),
     }
     .map_err(|(exit, text)| Failure::new(exit, text))?;
-    if stored.truncated {
-        eprintln!("{}: its last line is cut and was left out", path.display());
-    }
     eprintln!("{}", summary(&timeline));
     Ok(Exit::AsExpected)
 }

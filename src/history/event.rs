@@ -5,13 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::course::{Awaited, Begun, DropReason, TurnEnd};
 use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts};
+use super::fault::FaultEvent;
 use super::step::{Answer, Delivery, Ending, Request, ServerError};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 /// The version of the format. A reader refuses a history of another version.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,8 +170,8 @@ pub enum Event {
     StepDropped {
         /// The step.
         step: StepId,
-        /// Why: a fault's name, or `run ended`.
-        why: String,
+        /// Why.
+        why: DropReason,
     },
     /// A dead client's statement that still runs, or still waits, on the server.
     Ghost {
@@ -180,12 +182,12 @@ pub enum Event {
         /// The backend that runs it.
         session: Option<Session>,
     },
-    /// A turn or a fault of the schedule begins.
-    TurnStarted {
-        /// Its place in the schedule, from 0; turns added after the schedule's end count on.
+    /// A move begins.
+    MoveStarted {
+        /// Its place in the schedule, from 0; moves added after the schedule's end count on.
         index: usize,
-        /// Its text, as in a scenario file.
-        turn: String,
+        /// What is to be done.
+        begun: Begun,
         /// Whether the schedule says so (`false`: added to bring the pods to their end).
         scheduled: bool,
     },
@@ -238,8 +240,8 @@ pub enum Event {
     /// A time limit or a cap was hit: what was waited for, and what was seen.
     LimitHit {
         /// What was waited for.
-        waited_for: String,
-        /// What was seen instead.
+        waited_for: Awaited,
+        /// What was seen instead, in words.
         saw: String,
         /// The limit, in microseconds (0 for a cap on steps).
         limit_us: u64,
@@ -279,76 +281,6 @@ pub enum ClosedBy {
     Fault,
     /// The harness, because the client broke the protocol or asked for what cannot be had.
     Refused,
-}
-
-/// Why a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TurnEnd {
-    /// Its stop was met.
-    Reached,
-    /// The pod ended first (or, for a turn without stop, as wanted).
-    PodEnded,
-    /// Everything the pod could still do was blocked.
-    Blocked,
-    /// The pod repeats itself without effect: others go first.
-    Yielded,
-    /// A limit was hit.
-    Limit,
-    /// There is no such pod: the CronJob's controller had not created it, or had deleted it before
-    /// it started.
-    NotThere,
-}
-
-/// A fault that was applied, or could not be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultEvent {
-    /// Its name, as in the scenario file: `kill`, `terminate-backend`, …
-    pub name: String,
-    /// The point: `before`, `in-doubt`, `waiting`, `after`, or a time.
-    pub point: String,
-    /// Who wanted it.
-    #[serde(default, skip_serializing_if = "FaultBy::is_schedule")]
-    pub by: FaultBy,
-    /// The pod it hit.
-    pub pod: Option<PodName>,
-    /// The connection it hit.
-    pub connection: Option<ConnectionName>,
-    /// The session it hit.
-    pub session: Option<Session>,
-    /// The step at which it came.
-    pub step: Option<StepId>,
-    /// Whether it did fire, by the server's or the kernel's own word.
-    pub fired: bool,
-    /// What showed that it fired, or why it did not.
-    pub evidence: String,
-    /// Whether it takes the pod as a whole.
-    pub takes_pod: bool,
-    /// Whether it ends the session.
-    pub ends_session: bool,
-    /// SQLSTATEs that it explains on the session it hit (on every session of the pod if it takes
-    /// the pod).
-    pub sqlstates: Vec<String>,
-}
-
-/// The message of every injected error: so is it told from the server's own.
-pub const INJECTED: &str = "injected by lockproof";
-
-/// Who wanted a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultBy {
-    /// The schedule (or the harness, to undo what the schedule did).
-    #[default]
-    Schedule,
-    /// The controller of the scenario's CronJob.
-    Controller,
-}
-
-impl FaultBy {
-    fn is_schedule(&self) -> bool {
-        *self == Self::Schedule
-    }
 }
 
 /// An advisory lock of `pg_locks`.

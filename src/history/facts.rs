@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{LockKey, PodName};
+use crate::name::{GuardName, LockKey, PodName};
 
 /// What the verdict needs to know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,8 +127,8 @@ pub struct Rules {
     pub on_contention: OnContention,
     /// If set, the only SQLSTATEs that `no-errors` looks for.
     pub only_sqlstates: Option<Vec<String>>,
-    /// Guards that the scenario demands, by name; the ones that always apply are not listed.
-    pub guards: Vec<String>,
+    /// Guards that the scenario demands; the ones that always apply need not be listed.
+    pub guards: Vec<GuardName>,
 }
 
 /// The lock that must guard the protected tables.

@@ -4,19 +4,21 @@
 //! knows nothing of Postgres, of sockets or of the verdict.
 
 mod catalog;
+mod course;
 mod cronjob;
 mod event;
 mod facts;
-
+mod fault;
 mod reader;
 mod step;
 mod writer;
 
 pub use catalog::*;
+pub use course::*;
 pub use cronjob::*;
 pub use event::*;
 pub use facts::*;
-
+pub use fault::*;
 pub use reader::*;
 pub use step::*;
 pub use writer::*;

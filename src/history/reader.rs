@@ -1,11 +1,15 @@
 //! Reading a stored history.
 //!
-//! Owns what is refused and what is tolerated: another version is refused, a cut last line is
-//! tolerated and said. Knows nothing of what the events mean.
+//! Owns what is refused: another version, a line that is no event or is out of order, a cut last line,
+//! a move of a pod that the run does not have. Knows nothing of what the events mean.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::event::{FORMAT, Line};
+use super::course::Begun;
+use super::event::{Event, FORMAT, Line};
+use crate::name::PodName;
+use crate::schedule::Move;
 
 /// A history could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +38,7 @@ pub enum HistoryError {
     },
     /// It has another format.
     #[error(
-        "the history {} has format {found}, this lockproof reads format {FORMAT}; \
+        "{}:1: the history has format {found}, this lockproof reads format {FORMAT}; \
          use the lockproof that wrote it ({lockproof})",
         path.display()
     )]
@@ -45,6 +49,18 @@ pub enum HistoryError {
         found: String,
         /// The version of the lockproof that wrote it.
         lockproof: String,
+    },
+    /// Its last line is cut.
+    #[error(
+        "{}:{line}: the last line is cut, as after a crash or on a full disk; remove that line to have \
+         what came before it judged",
+        path.display()
+    )]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
     },
     /// A line is no event.
     #[error("{}:{line}: not a line of a history: {cause}", path.display())]
@@ -58,36 +74,17 @@ pub enum HistoryError {
     },
 }
 
-/// A history as it was found on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredHistory {
-    /// Its lines.
-    pub lines: Vec<Line>,
-    /// Whether its last line was cut, as after a crash; that line is not in `lines`.
-    pub truncated: bool,
-}
-
-/// The lines of a stored history. A cut last line is left out.
+/// The lines of a stored history.
 ///
 /// # Errors
-/// When the file cannot be read, is of another format, or has a line that is no event.
+/// When the file cannot be read, is of another format, has a line that is no event or is out of order,
+/// ends with a cut line, or tells of a move of a pod that the run does not have.
 pub fn read(path: &Path) -> Result<Vec<Line>, HistoryError> {
-    read_stored(path).map(|stored| stored.lines)
-}
-
-/// The lines of a stored history, and whether its last line was cut.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_stored(path: &Path) -> Result<StoredHistory, HistoryError> {
     let bytes = std::fs::read(path).map_err(|cause| HistoryError::Read {
         path: path.to_owned(),
         cause,
     })?;
-    let mut stored = StoredHistory {
-        lines: Vec::new(),
-        truncated: false,
-    };
+    let mut lines: Vec<Line> = Vec::new();
     let count = bytes.split_inclusive(|byte| *byte == b'\n').count();
     for (index, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let number = index + 1;
@@ -100,25 +97,75 @@ pub fn read_stored(path: &Path) -> Result<StoredHistory, HistoryError> {
             cause,
         };
         match serde_json::from_slice::<Line>(raw) {
-            Ok(line) if line.seq == number as u64 => stored.lines.push(line),
+            Ok(line) if line.seq == number as u64 => lines.push(line),
             Ok(line) => {
                 return Err(wrong(format!(
-                    "it has the number {}, expected {number}: a line is missing or was added",
+                    "it has the number {}, expected {number}: a line is missing, was added or moved",
                     line.seq
                 )));
             }
             Err(_) if number == count && !raw.ends_with(b"\n") && index > 0 => {
-                stored.truncated = true;
+                return Err(HistoryError::Cut {
+                    path: path.to_owned(),
+                    line: number,
+                });
             }
-            Err(cause) => return Err(wrong(cause.to_string())),
+            Err(cause) => return Err(wrong(in_line(&cause))),
         }
     }
-    if stored.lines.is_empty() {
+    if lines.is_empty() {
         return Err(HistoryError::Empty {
             path: path.to_owned(),
         });
     }
-    Ok(stored)
+    if let Some((line, pod)) = move_of_nobody(&lines) {
+        return Err(HistoryError::Line {
+            path: path.to_owned(),
+            line,
+            cause: format!("it begins a move of pod {pod}, and the run has no pod of that name"),
+        });
+    }
+    Ok(lines)
+}
+
+/// What is wrong with a line, without the parser's own count of lines: each line is a document of its
+/// own.
+fn in_line(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    let place = format!(" at line {} column {}", cause.line(), cause.column());
+    match text.strip_suffix(&place) {
+        Some(text) => format!("{text} (column {})", cause.column()),
+        None => text,
+    }
+}
+
+/// The first move of a pod that the run does not have: its line, from 1, and the pod. Where a CronJob's
+/// controller decides which pods there are, a turn may name one that never comes.
+fn move_of_nobody(lines: &[Line]) -> Option<(usize, &PodName)> {
+    let Event::Run(run) = &lines.first()?.event else {
+        return None;
+    };
+    if run.pods.is_empty() {
+        return None;
+    }
+    let mut pods: BTreeSet<&PodName> = run.pods.iter().collect();
+    // The recovery pod.
+    pods.extend(lines.iter().filter_map(|line| match &line.event {
+        Event::PodStarted { pod, .. } => Some(pod),
+        _ => None,
+    }));
+    (1..).zip(lines).find_map(|(number, line)| {
+        let Event::MoveStarted { begun, .. } = &line.event else {
+            return None;
+        };
+        let of_fault = match begun {
+            Begun::Move(Move::Fault(fault)) => fault.pod.as_ref(),
+            _ => None,
+        };
+        let mut named = begun.pods().iter().chain(of_fault);
+        let nobody = named.find(|pod| !pods.contains(pod))?;
+        Some((number, nobody))
+    })
 }
 
 /// Refuses another format before anything else is said about the line, because a line of another
@@ -143,14 +190,17 @@ fn check_version(path: &Path, first: &[u8]) -> Result<(), HistoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Event, Writer};
-    use crate::name::PodName;
+    use crate::history::Writer;
 
-    fn stored(text: &str) -> Result<StoredHistory, HistoryError> {
+    fn stored(text: &str) -> Result<Vec<Line>, HistoryError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
         std::fs::write(&path, text).unwrap();
-        read_stored(&path)
+        read(&path)
+    }
+
+    fn refused(text: &str) -> String {
+        stored(text).unwrap_err().to_string()
     }
 
     fn two_lines() -> String {
@@ -168,43 +218,61 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_last_line_is_tolerated_and_told() {
-        let whole = stored(&two_lines()).unwrap();
-        assert_eq!((whole.lines.len(), whole.truncated), (2, false));
+    fn a_cut_last_line_is_refused_by_its_number() {
         let text = two_lines();
-        let cut = stored(&text[..text.len() - 4]).unwrap();
-        assert_eq!((cut.lines.len(), cut.truncated), (1, true));
+        assert_eq!(stored(&text).unwrap().len(), 2);
+        let error = refused(&text[..text.len() - 4]);
+        assert!(
+            error.contains("history.jsonl:2: the last line is cut"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_last_line_that_only_lacks_its_line_feed_is_whole() {
-        let text = two_lines();
-        let read = stored(text.trim_end()).unwrap();
-        assert_eq!((read.lines.len(), read.truncated), (2, false));
+        assert_eq!(stored(two_lines().trim_end()).unwrap().len(), 2);
     }
 
     #[test]
     fn a_broken_line_is_named_with_file_and_line() {
-        let text = two_lines().replacen("\"b\"", "b", 1);
-        let error = stored(&text).unwrap_err().to_string();
+        let error = refused(&two_lines().replacen("\"b\"", "b", 1));
         assert!(error.contains("history.jsonl:2:"), "{error}");
+        assert!(!error.contains("at line 1"), "{error}");
     }
 
     #[test]
     fn a_missing_line_is_found() {
         let text = two_lines();
         let second = text.lines().nth(1).unwrap();
-        let error = stored(&format!("{second}\n")).unwrap_err().to_string();
+        let error = refused(&format!("{second}\n"));
         assert!(error.contains("a line is missing"), "{error}");
+        let first = text.lines().next().unwrap();
+        let error = refused(&format!("{second}\n{first}\n"));
+        assert!(error.contains("history.jsonl:1:"), "{error}");
     }
 
     #[test]
     fn another_format_is_refused_in_clear_words() {
-        let text = r#"{"seq":1,"at_us":0,"event":"run","format":9,"lockproof":"9.1.0"}"#;
-        let error = stored(text).unwrap_err().to_string();
-        assert!(error.contains("has format 9"), "{error}");
-        assert!(error.contains("reads format 1"), "{error}");
-        assert!(error.contains("(9.1.0)"), "{error}");
+        for format in [1, 3] {
+            let error = refused(&format!(
+                r#"{{"seq":1,"at_us":0,"event":"run","format":{format},"lockproof":"9.1.0"}}"#
+            ));
+            let told = format!("history.jsonl:1: the history has format {format}, ");
+            assert!(error.contains(&told), "{error}");
+            assert!(error.contains("reads format 2"), "{error}");
+            assert!(error.contains("(9.1.0)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_nobody_knows_is_refused_by_its_line() {
+        let begins = concat!(
+            r#"{"seq":3,"at_us":0,"event":"move-started","index":0,"begun":{"move":{"fault":"#,
+            r#"{"kind":"explode","pod":"a","session":"next","point":"before"}}},"scheduled":true}"#
+        );
+        let error = refused(&format!("{}{begins}\n", two_lines()));
+        assert!(error.contains("history.jsonl:3:"), "{error}");
+        assert!(error.contains("`explode`"), "{error}");
     }
 
     #[test]

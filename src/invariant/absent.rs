@@ -4,22 +4,12 @@
 //! Owns which of a turn's pods those are. Why is in the controller's decisions.
 
 use super::facts::{Facts, list};
-use super::guards::TOGETHER;
 use crate::history::{Decided, Event, why_not_there};
 use crate::name::PodName;
 
 /// Why the pods of this turn that are not there are not, as of this line.
-pub(super) fn not_there(facts: &Facts<'_>, place: usize, text: &str) -> String {
+pub(super) fn not_there(facts: &Facts<'_>, place: usize, pods: &[PodName]) -> String {
     let lines = &facts.lines[..place];
-    let names: Vec<PodName> = match text.strip_prefix("run ") {
-        Some(rest) => rest.split_whitespace().take(1).map(PodName::new).collect(),
-        None => text
-            .trim_start_matches(TOGETHER)
-            .trim_end_matches(" together")
-            .split(" and ")
-            .map(PodName::new)
-            .collect(),
-    };
     let created = |name: &PodName| {
         lines.iter().any(|line| match &line.event {
             Event::Controller(decision) => {
@@ -28,7 +18,7 @@ pub(super) fn not_there(facts: &Facts<'_>, place: usize, text: &str) -> String {
             _ => false,
         })
     };
-    let whys: Vec<String> = names
+    let whys: Vec<String> = pods
         .iter()
         .filter(|name| !created(name) || !facts.pods.contains_key(name))
         .map(|name| why_not_there(lines, name))

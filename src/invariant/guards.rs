@@ -5,48 +5,64 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::absent::not_there;
-use super::facts::{Facts, Grant, PodFacts, Spans, StepFacts, count, list};
-use super::verdict::Guard;
-use crate::history::{Event, FaultBy, LockAction, TurnEnd};
-use crate::name::{LockKey, PodName};
-use crate::schedule::is_of_controller;
+use super::facts::{Facts, Grant, Spans, StepFacts, count, list};
+use super::verdict::{Guard, PlacedMove};
+use crate::history::{Begun, Event, FaultBy, LockAction, TurnEnd};
+use crate::name::{GuardName, LockKey, PodName};
+use crate::schedule::{Fault, Move, Stop};
 
-fn guard(name: &str, outcome: Result<String, String>) -> Guard {
+/// What shows that a guard is met, or what is missing, and the moves that are spoken of.
+type Outcome = Result<String, (String, Vec<PlacedMove>)>;
+
+fn guard(name: GuardName, outcome: Outcome) -> Guard {
     let met = outcome.is_ok();
+    let (why, moves) = match outcome {
+        Ok(why) => (why, Vec::new()),
+        Err(missing) => missing,
+    };
     Guard {
-        name: name.to_owned(),
+        name,
         met,
-        why: outcome.unwrap_or_else(|why| why),
+        why,
+        moves,
     }
 }
 
 /// The guards that always apply, then those that the scenario demands.
 pub(super) fn guards(facts: &Facts<'_>) -> Vec<Guard> {
-    let mut guards = vec![guard("run-complete", run_complete(facts))];
+    let mut names = vec![GuardName::RunComplete];
     if facts.run.log {
-        guards.push(guard("log-complete", log_complete(facts)));
+        names.push(GuardName::LogComplete);
     }
-    guards.push(guard("in-time", in_time(facts)));
-    guards.push(guard("pods-ended", pods_ended(facts)));
-    guards.push(guard("wrote", wrote(facts)));
-    guards.push(guard("faults-fired", faults_fired(facts)));
-    guards.push(guard("stops-reached", stops_reached(facts)));
-    for name in &facts.run.rules.guards {
-        let outcome = match name.as_str() {
-            "run-complete" | "log-complete" | "in-time" | "pods-ended" | "wrote"
-            | "faults-fired" | "stops-reached" => continue,
-            "contention" => contention(facts),
-            "overlap" => overlap(facts),
-            "recovery-completed" => recovery_completed(facts),
-            "blocked" => blocked(facts),
-            _ => Err(format!(
-                "there is no guard {name:?}; they are contention, overlap, blocked and \
-                 recovery-completed"
-            )),
-        };
-        guards.push(guard(name, outcome));
+    names.extend([
+        GuardName::InTime,
+        GuardName::PodsEnded,
+        GuardName::Wrote,
+        GuardName::FaultsFired,
+        GuardName::StopsReached,
+    ]);
+    let mut demanded = facts.run.rules.guards.clone();
+    demanded.retain(|name| !names.contains(name) && *name != GuardName::LogComplete);
+    names.extend(demanded);
+    let judged = |name: GuardName| guard(name, outcome(facts, name));
+    names.into_iter().map(judged).collect()
+}
+
+fn outcome(facts: &Facts<'_>, name: GuardName) -> Outcome {
+    let plain = |outcome: Result<String, String>| outcome.map_err(|why| (why, Vec::new()));
+    match name {
+        GuardName::RunComplete => plain(run_complete(facts)),
+        GuardName::LogComplete => plain(log_complete(facts)),
+        GuardName::InTime => plain(in_time(facts)),
+        GuardName::PodsEnded => plain(pods_ended(facts)),
+        GuardName::Wrote => plain(wrote(facts)),
+        GuardName::FaultsFired => faults_fired(facts),
+        GuardName::StopsReached => stops_reached(facts),
+        GuardName::Contention => plain(contention(facts)),
+        GuardName::Overlap => plain(overlap(facts)),
+        GuardName::RecoveryCompleted => plain(recovery_completed(facts)),
+        GuardName::Blocked => plain(blocked(facts)),
     }
-    guards
 }
 
 fn run_complete(facts: &Facts<'_>) -> Result<String, String> {
@@ -89,7 +105,7 @@ fn never_begun(facts: &Facts<'_>) -> Option<String> {
         let scheduled = |event: &Event| {
             matches!(
                 event,
-                Event::TurnStarted {
+                Event::MoveStarted {
                     scheduled: true,
                     ..
                 }
@@ -136,134 +152,136 @@ fn wrote(facts: &Facts<'_>) -> Result<String, String> {
     }
 }
 
-fn faults_fired(facts: &Facts<'_>) -> Result<String, String> {
+fn faults_fired(facts: &Facts<'_>) -> Outcome {
     let mut fired = 0;
     let mut missing = Vec::new();
-    let mut scheduled: Vec<(u64, &str)> = Vec::new();
+    let mut scheduled: Vec<(usize, &Fault)> = Vec::new();
     for line in facts.lines {
         match &line.event {
-            Event::TurnStarted {
-                turn,
+            Event::MoveStarted {
+                index,
+                begun: Begun::Move(Move::Fault(fault)),
                 scheduled: true,
-                ..
-            } if !is_turn(turn) && !is_of_controller(turn) => scheduled.push((line.seq, turn)),
-            // Those of a CronJob's controller are no part of the schedule.
-            Event::Fault(fault) if fault.by == FaultBy::Controller => {}
-            Event::Fault(fault) => {
-                if fault.fired {
+            } => scheduled.push((*index, fault)),
+            Event::Fault(event) if event.by == FaultBy::Schedule => {
+                let kind = &event.fault.kind;
+                if event.fired {
                     fired += 1;
                 } else {
-                    missing.push(format!("{} did not fire: {}", fault.name, fault.evidence));
+                    missing.push(format!("{} did not fire: {}", kind.name(), event.evidence));
                 }
-                if let Some(i) = scheduled
-                    .iter()
-                    .position(|(_, text)| names(text, &fault.name))
-                {
+                if let Some(i) = scheduled.iter().position(|(_, one)| one.kind == *kind) {
                     scheduled.remove(i);
                 }
             }
+            // Those of a CronJob's controller are no part of the schedule.
             _ => {}
         }
     }
-    missing.extend(
-        scheduled
-            .iter()
-            .map(|(_, text)| format!("\"{text}\" was never applied")),
-    );
+    let never = |(index, fault): &(usize, &Fault)| {
+        let name = fault.kind.name();
+        format!("move {}, {name}, was never applied", index + 1)
+    };
+    missing.extend(scheduled.iter().map(never));
     missing.extend(never_begun(facts));
     if missing.is_empty() {
-        Ok(match fired {
+        return Ok(match fired {
             0 => "the schedule has no fault".to_owned(),
             _ => format!("{} fired", count(fired, "fault")),
-        })
-    } else {
-        Err(list(&missing))
+        });
     }
-}
-
-/// Whether the text of a line of the schedule names this fault as a word.
-fn names(text: &str, fault: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric() && c != '-')
-        .any(|word| word == fault)
-}
-
-/// Whether a line of the schedule is a turn, not a fault.
-fn is_turn(text: &str) -> bool {
-    text.trim_start().starts_with("run ") || text.contains("run =") || is_together(text)
-}
-
-/// Whether it lets steps of several pods go at the same moment.
-pub(super) fn is_together(text: &str) -> bool {
-    text.starts_with(TOGETHER)
-}
-
-/// How the text of a line begins that lets steps go together.
-pub(super) const TOGETHER: &str = "release the next steps of ";
-
-/// Whether a turn has no stop but the pod's end.
-fn is_to_end(text: &str) -> bool {
-    if text.trim_start().starts_with("run ") {
-        text.trim_end().ends_with("to its end")
-    } else {
-        !text.contains("until")
-    }
-}
-
-/// The pod whose turn it is.
-fn pod_of<'f>(facts: &'f Facts<'_>, text: &str) -> Option<(&'f &'f PodName, &'f PodFacts<'f>)> {
-    let name = match text.trim_start().strip_prefix("run ") {
-        Some(rest) => rest.split_whitespace().next()?,
-        None => text.split_once("run =")?.1.split('"').nth(1)?,
+    let placed = |(index, fault): (usize, &Fault)| PlacedMove {
+        index,
+        begun: Begun::Move(Move::Fault(fault.clone())),
     };
-    facts.pods.iter().find(|(pod, _)| pod.as_str() == name)
+    Err((list(&missing), scheduled.into_iter().map(placed).collect()))
 }
 
-fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
-    let mut turns: BTreeMap<usize, (&str, Option<TurnEnd>, bool)> = BTreeMap::new();
-    let mut absent: BTreeMap<usize, String> = BTreeMap::new();
+/// A turn of the schedule, and what became of it.
+struct ScheduledTurn<'f> {
+    begun: &'f Begun,
+    end: Option<TurnEnd>,
+    /// Its stop was met after it had ended as blocked.
+    met_later: bool,
+    /// Why its pod is not there.
+    absent: String,
+}
+
+impl ScheduledTurn<'_> {
+    /// Why its stop was not reached; `None` if it was.
+    fn missed(&self, facts: &Facts<'_>) -> Option<&str> {
+        let pod = self.begun.pod().and_then(|pod| facts.pods.get(pod));
+        let ended = pod.is_some_and(|pod| pod.ended.is_some());
+        let turn = self.begun.turn();
+        let to_end = turn.is_none_or(|turn| turn.until == Stop::End);
+        match self.end {
+            Some(TurnEnd::Reached) => None,
+            _ if self.met_later => None,
+            Some(TurnEnd::PodEnded) if to_end => None,
+            Some(TurnEnd::Blocked | TurnEnd::Yielded) if to_end && ended => None,
+            Some(TurnEnd::PodEnded) => Some("the pod ended before it"),
+            Some(TurnEnd::Blocked) => Some("everything the pod could still do was blocked"),
+            Some(TurnEnd::Yielded) => Some("the pod repeated itself without effect"),
+            Some(TurnEnd::Limit) => Some("a limit was hit"),
+            Some(TurnEnd::NotThere) => Some(&self.absent),
+            None => Some("the run ended before it"),
+        }
+    }
+
+    /// Whose turn it is.
+    fn whose(&self) -> String {
+        let pods: Vec<String> = self.begun.pods().iter().map(ToString::to_string).collect();
+        list(&pods)
+    }
+}
+
+fn stops_reached(facts: &Facts<'_>) -> Outcome {
+    let mut turns: BTreeMap<usize, ScheduledTurn<'_>> = BTreeMap::new();
     for (place, line) in facts.lines.iter().enumerate() {
         match &line.event {
-            Event::TurnStarted {
+            Event::MoveStarted {
                 index,
-                turn,
+                begun,
                 scheduled: true,
-            } if is_turn(turn) => {
-                turns.insert(*index, (turn, None, false));
+            } if begun.is_turn() => {
+                let turn = ScheduledTurn {
+                    begun,
+                    end: None,
+                    met_later: false,
+                    absent: String::new(),
+                };
+                turns.insert(*index, turn);
             }
             Event::TurnEnded { index, why } => {
                 if let Some(turn) = turns.get_mut(index) {
-                    turn.1.get_or_insert(*why);
+                    turn.end.get_or_insert(*why);
                     if *why == TurnEnd::NotThere {
-                        absent.insert(*index, not_there(facts, place, turn.0));
+                        turn.absent = not_there(facts, place, turn.begun.pods());
                     }
                 }
             }
             Event::StopMetLater { index } => {
                 if let Some(turn) = turns.get_mut(index) {
-                    turn.2 = true;
+                    turn.met_later = true;
                 }
             }
             _ => {}
         }
     }
-    let mut missed = Vec::new();
-    for (index, (text, end, later)) in &turns {
-        let ended = pod_of(facts, text).is_some_and(|(_, pod)| pod.ended.is_some());
-        let why = match end {
-            Some(TurnEnd::Reached) => continue,
-            _ if *later => continue,
-            Some(TurnEnd::PodEnded) if is_to_end(text) => continue,
-            Some(TurnEnd::Blocked | TurnEnd::Yielded) if is_to_end(text) && ended => {
-                continue;
-            }
-            Some(TurnEnd::PodEnded) => "the pod ended before it",
-            Some(TurnEnd::Blocked) => "everything the pod could still do was blocked",
-            Some(TurnEnd::Yielded) => "the pod repeated itself without effect",
-            Some(TurnEnd::Limit) => "a limit was hit",
-            Some(TurnEnd::NotThere) => absent.get(index).map_or("its pod is not there", |why| why),
-            None => "the run ended before it",
+    let (mut missed, mut moves) = (Vec::new(), Vec::new());
+    for (index, turn) in &turns {
+        let Some(why) = turn.missed(facts) else {
+            continue;
         };
-        missed.push(format!("the stop of \"{text}\" was never reached: {why}"));
+        missed.push(format!(
+            "the stop of move {}, a turn of {}, was never reached: {why}",
+            index + 1,
+            turn.whose()
+        ));
+        moves.push(PlacedMove {
+            index: *index,
+            begun: turn.begun.clone(),
+        });
     }
     if facts.controlled() {
         missed.extend(never_begun(facts));
@@ -274,7 +292,7 @@ fn stops_reached(facts: &Facts<'_>) -> Result<String, String> {
             count(turns.len(), "turn")
         ))
     } else {
-        Err(list(&missed))
+        Err((list(&missed), moves))
     }
 }
 

@@ -164,7 +164,7 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
             "{} was answered {} by the fault {}",
             step.words(),
             list(states),
-            fault.event.name
+            fault.event.fault.kind.name()
         );
         (!usual).then_some((what, seqs))
     })

@@ -3,9 +3,10 @@
 //! Owns the limits that every `holds` must tell. Knows nothing of findings.
 
 use super::facts::{Facts, count, list};
-use super::guards::{contention, is_together};
+use super::guards::contention;
 use super::verdict::{InvariantVerdict, Judgement};
 use crate::history::{Event, PoolMode};
+use crate::name::GuardName;
 
 /// One sentence for each limit of this run.
 pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<String> {
@@ -17,11 +18,9 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
                 .to_owned(),
         );
         limits.push("one order of steps was run; others were not".to_owned());
-        if facts
-            .lines
-            .iter()
-            .any(|line| matches!(&line.event, Event::TurnStarted { turn, .. } if is_together(turn)))
-        {
+        if facts.lines.iter().any(
+            |line| matches!(&line.event, Event::MoveStarted { begun, .. } if begun.is_together()),
+        ) {
             limits.push(
                 "steps were let go together: which order the server took was left to chance"
                     .to_owned(),
@@ -102,7 +101,12 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
                 .to_owned(),
         );
     }
-    let demanded = facts.run.rules.guards.iter().any(|one| one == "contention");
+    let demanded = facts
+        .run
+        .rules
+        .guards
+        .iter()
+        .any(|one| *one == GuardName::Contention);
     if !facts.rule_keys.is_empty()
         && facts.started().count() > 1
         && !demanded

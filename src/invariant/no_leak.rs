@@ -9,6 +9,7 @@ use super::verdict::{Finding, InvariantVerdict};
 use crate::history::Event;
 use crate::name::InvariantName;
 use crate::name::{ConnectionName, PodName};
+use crate::schedule::LinkState;
 
 const NAME: InvariantName = InvariantName::NoLeak;
 
@@ -121,9 +122,11 @@ fn blackholed(facts: &Facts<'_>, name: &ConnectionName) -> bool {
         .faults
         .iter()
         .filter(|fault| reaches(fault.event, &name.pod))
-        .fold(false, |cut, fault| match fault.event.name.as_str() {
-            "blackhole" => true,
-            "heal" => false,
-            _ => cut,
+        .fold(false, |cut, fault| {
+            match fault.event.fault.kind.effect_on_link() {
+                Some(LinkState::CutOff) => true,
+                Some(LinkState::Whole) => false,
+                None => cut,
+            }
         })
 }

@@ -2,8 +2,12 @@
 //!
 //! Owns small values that stories are made of. Only for tests.
 
+use std::time::Duration;
+
+use super::judge::judge;
 use crate::history::*;
-use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
+use crate::name::{ConnectionName, GuardName, LockKey, LockMode, PodName, Session};
+use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice, SqlPattern, Stop, Turn};
 
 pub(super) const DATABASE: u32 = 16_384;
 pub(super) const KEY: i64 = 1_196_576_591;
@@ -62,12 +66,70 @@ pub(super) fn rows(rows: u64) -> FinalState {
     }
 }
 
+/// The fault of this name, with any parameters.
+pub(super) fn kind(name: &str) -> FaultKind {
+    match name {
+        "kill" => FaultKind::Kill,
+        "terminate" => FaultKind::Terminate {
+            grace: Duration::from_secs(1),
+            pid1: false,
+        },
+        "pause" => FaultKind::Pause,
+        "error" => FaultKind::Error {
+            sqlstate: "53100".to_owned(),
+        },
+        "terminate-backend" => FaultKind::TerminateBackend,
+        "cancel-backend" => FaultKind::CancelBackend,
+        "reset" => FaultKind::Reset,
+        "drop" => FaultKind::Drop,
+        "blackhole" => FaultKind::Blackhole,
+        "heal" => FaultKind::Heal,
+        "delay" => FaultKind::Delay {
+            by: Duration::from_millis(50),
+        },
+        other => panic!("no test has used {other} so far"),
+    }
+}
+
+/// A turn of this pod.
+pub(super) fn run(pod: &str, until: Stop) -> Move {
+    let pod = self::pod(pod);
+    Move::Turn(Turn { pod, until })
+}
+
+/// The stop before the first statement that begins like this.
+pub(super) fn before(sql: &str) -> Stop {
+    let sql = SqlPattern::new(sql).unwrap_or_else(|error| panic!("{error}"));
+    Stop::Before { sql, nth: 1 }
+}
+
+/// A move of the schedule begins.
+pub(super) fn begins(index: usize, one: Move) -> Event {
+    Event::MoveStarted {
+        index,
+        begun: Begun::Move(one),
+        scheduled: true,
+    }
+}
+
+/// The guard of this name: whether it is met, and why.
+pub(super) fn guard(lines: &[Line], name: GuardName) -> (bool, String) {
+    let verdict = judge(lines).unwrap_or_else(|error| panic!("{error}"));
+    let guard = verdict.guards.iter().find(|guard| guard.name == name);
+    let guard = guard.unwrap_or_else(|| panic!("no guard {name}"));
+    (guard.met, guard.why.clone())
+}
+
 /// A fault of this name that fired.
 pub(super) fn fault(name: &str, hit: &str) -> FaultEvent {
     let connection = hit.contains('.').then(|| self::name(hit));
     FaultEvent {
-        name: name.to_owned(),
-        point: "before".to_owned(),
+        fault: Fault {
+            kind: kind(name),
+            pod: Some(connection.as_ref().map_or(pod(hit), |one| one.pod.clone())),
+            session: SessionChoice::Next,
+            point: Point::Before,
+        },
         by: FaultBy::Schedule,
         pod: Some(connection.as_ref().map_or(pod(hit), |one| one.pod.clone())),
         session: connection.is_some().then(|| session(hit)),

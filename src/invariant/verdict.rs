@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{InvariantName, PodName};
+use crate::history::Begun;
+use crate::name::{GuardName, InvariantName, PodName};
 
 /// What is said of an invariant, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,15 +67,27 @@ pub struct InvariantVerdict {
     pub tables: Vec<String>,
 }
 
+/// A move of a run, and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedMove {
+    /// Its place in the schedule, from 0.
+    pub index: usize,
+    /// What it does.
+    pub begun: Begun,
+}
+
 /// A condition without which `holds` would be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     /// Its name.
-    pub name: String,
+    pub name: GuardName,
     /// Whether it came true.
     pub met: bool,
-    /// What shows it, or what is missing.
+    /// What shows it, or what is missing. Speaks of moves by their places in the schedule, from 1.
     pub why: String,
+    /// The moves of which it speaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<PlacedMove>,
 }
 
 /// What is said of a run.

@@ -155,7 +155,7 @@ pub fn scenario_json(
             .into_iter()
             .flat_map(|verdict| &verdict.guards)
             .map(|guard| GuardJson {
-                name: guard.name.clone(),
+                name: guard.name.to_string(),
                 met: guard.met,
             })
             .collect(),

@@ -6,9 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::history::{Answer, Decided, Decision, Ending, Event, Line, Request, TurnEnd};
+use crate::history::{
+    Answer, Begun, Decided, Decision, Ending, Event, FaultBy, FaultEvent, Line, Request, TurnEnd,
+};
 use crate::name::{PodName, StepId};
-use crate::schedule::{FaultKind, is_of_controller};
+use crate::schedule::{FaultTarget, Move, Stop};
 
 /// One line of the play.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub fn play(lines: &[Line]) -> Vec<Scene> {
         teller.tell(&line.event);
     }
     teller.scenes
+}
+
+fn is_of_server(event: &FaultEvent) -> bool {
+    event.fault.kind.target() == FaultTarget::Server
 }
 
 /// A statement's beginning, on one line.
@@ -148,25 +154,23 @@ impl<'a> Teller<'a> {
                 answer,
                 blocked_by,
             } => self.ended(*step, *ending, answer, blocked_by),
-            Event::TurnStarted { turn, .. } => {
+            Event::MoveStarted { begun, .. } => {
                 self.steps = 0;
                 self.last = None;
-                self.until_before = turn.contains(" until before ");
-                self.together = turn.starts_with("release the next steps of ");
-                let pod = turn.strip_prefix("run ").and_then(|rest| {
-                    let name = rest.split_whitespace().next()?;
-                    Some(PodName::new(name))
-                });
-                self.actor = pod;
+                let turn = begun.turn();
+                self.until_before =
+                    turn.is_some_and(|turn| matches!(turn.until, Stop::Before { .. }));
+                self.together = begun.is_together();
+                self.actor = begun.pod().cloned();
                 // What comes of a tick is told by the decisions; that only time passes, by nothing.
-                if is_of_controller(turn) && turn.starts_with("time passes") {
-                    self.say(CLOCK, turn.clone());
+                if let Begun::Move(passes @ Move::Advance(_)) = begun {
+                    self.say(CLOCK, passes.to_string());
                 }
             }
             Event::Controller(decision) => self.decided(decision),
             Event::TurnEnded { why, .. } => self.turn_ended(*why),
             // What it did to each session is told with the fault of the server itself.
-            Event::Fault(fault) if FaultKind::is_of_server(&fault.name) && fault.pod.is_some() => {
+            Event::Fault(fault) if is_of_server(fault) && fault.pod.is_some() => {
                 self.sessions_hit
                     .extend(fault.connection.iter().map(ToString::to_string));
             }
@@ -179,7 +183,7 @@ impl<'a> Teller<'a> {
                     .or_else(|| fault.pod.as_ref().map(ToString::to_string))
                     .unwrap_or_default();
                 let outcome = if fault.fired { "" } else { "did not fire: " };
-                let (target, point) = if FaultKind::is_of_server(&fault.name) {
+                let (target, point) = if is_of_server(fault) {
                     let hit = std::mem::take(&mut self.sessions_hit);
                     let ended = match hit.len() {
                         0 => String::new(),
@@ -187,11 +191,19 @@ impl<'a> Teller<'a> {
                     };
                     (ended, String::new())
                 } else {
-                    (format!(" {target}"), format!(" ({})", fault.point))
+                    let point = match &fault.by {
+                        FaultBy::Controller { clock } => format!(" (at {clock})"),
+                        FaultBy::Schedule => format!(" ({})", fault.fault.point),
+                    };
+                    (format!(" {target}"), point)
                 };
                 self.say(
                     "⚡",
-                    format!("{}{target}{point}: {outcome}{}", fault.name, fault.evidence),
+                    format!(
+                        "{}{target}{point}: {outcome}{}",
+                        fault.fault.kind.name(),
+                        fault.evidence
+                    ),
                 );
             }
             Event::Ghost {

@@ -11,7 +11,7 @@ use super::booking::wall_us;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Link;
-use crate::history::{ClosedBy, Delivery, Event};
+use crate::history::{ClosedBy, Delivery, DropReason, Event};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::PodEvent;
 use crate::wire::{Answer, CloseCause, ConnectionEvent, WireEvent};
@@ -145,7 +145,7 @@ impl Conductor<'_> {
             ConnectionEvent::ServerClosed(cause) => self.server_closed(connection, &cause),
             ConnectionEvent::Finished => {
                 let pooled = self.pooled.is_some();
-                self.drop_held(&connection, "its session had ended");
+                self.drop_held(&connection, &DropReason::SessionEnded);
                 let running = self.link(&connection).and_then(|link| link.running);
                 let waits = self.is_waiting(running);
                 if let Some(link) = self.link(&connection) {
@@ -316,7 +316,7 @@ impl Conductor<'_> {
     }
 
     /// Notes that a held step never reaches the server.
-    pub(super) fn drop_held(&mut self, connection: &ConnectionName, why: &str) {
+    pub(super) fn drop_held(&mut self, connection: &ConnectionName, why: &DropReason) {
         let held = self.link(connection).and_then(|link| link.held.take());
         if let Some(id) = held {
             self.write_arrival(id);
@@ -325,7 +325,7 @@ impl Conductor<'_> {
             }
             self.note(Event::StepDropped {
                 step: id,
-                why: why.to_owned(),
+                why: why.clone(),
             });
         }
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::{Delivery, Event, TurnEnd};
+use crate::history::{Begun, Delivery, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{Stop, Turn};
 use crate::wire::Handover;
@@ -57,9 +57,9 @@ impl Conductor<'_> {
                 self.end_choice(&mut running, TurnEnd::Reached);
                 let index = self.turns;
                 self.turns += 1;
-                self.note(Event::TurnStarted {
+                self.note(Event::MoveStarted {
                     index,
-                    turn: format!("run {chosen} as long as it comes first"),
+                    begun: Begun::First(chosen.clone()),
                     scheduled: false,
                 });
                 running = Some((index, chosen.clone()));

@@ -14,7 +14,7 @@ use super::faulting::{Aim, FAULT_LIMIT, Outcome};
 use super::killing::NO_HANDLER;
 use crate::cronjob::{Controller, CronJob, clock};
 use crate::fault::Effect;
-use crate::history::{Decided, Decision, Event, why_not_there};
+use crate::history::{Begun, Decided, Decision, DropReason, Event, why_not_there};
 use crate::name::PodName;
 use crate::pod::{PodError, Termination};
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
@@ -122,9 +122,9 @@ impl Conductor<'_> {
             .as_ref()
             .map_or(Duration::ZERO, |one| one.controller.now());
         self.turns += 1;
-        self.note(Event::TurnStarted {
+        self.note(Event::MoveStarted {
             index,
-            turn: Move::Advance(time.saturating_sub(now)).to_string(),
+            begun: Begun::Move(Move::Advance(time.saturating_sub(now))),
             scheduled: false,
         });
         self.pass_until(time).await?;
@@ -220,7 +220,7 @@ impl Conductor<'_> {
     /// The controller's clock, if what is done to a pod at the moment is its doing.
     pub(super) fn acting_at(&self) -> Option<String> {
         let launcher = self.launcher.as_ref().filter(|one| one.acts)?;
-        Some(format!("at {}", clock(launcher.controller.now())))
+        Some(clock(launcher.controller.now()))
     }
 
     /// SIGTERM to the first process of a pod, and the wait until it has come to its effect. The grace
@@ -256,7 +256,8 @@ impl Conductor<'_> {
             if pid1 && self.kill_rest(name).await? {
                 self.await_exit(name).await?;
             }
-            self.forget_last_words(name, fault.kind.name()).await?;
+            self.forget_last_words(name, &DropReason::Fault(fault.kind.clone()))
+                .await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use crate::history::Event;
+use crate::history::{Awaited, Begun, Event};
 use crate::name::PodName;
 use crate::schedule::{Move, Stop, Turn};
 
@@ -20,9 +20,9 @@ impl Conductor<'_> {
                 return Ok(());
             }
             self.turns += 1;
-            self.note(Event::TurnStarted {
+            self.note(Event::MoveStarted {
                 index,
-                turn: one.to_string(),
+                begun: Begun::Move(one.clone()),
                 scheduled: true,
             });
             match one {
@@ -77,7 +77,7 @@ impl Conductor<'_> {
                 return Ok(());
             }
             if stuck && !self.anything_moves().await? {
-                self.hit_limit("a pod to go on");
+                self.hit_limit(Awaited::PodToGoOn);
                 return Ok(());
             }
         }
@@ -93,9 +93,9 @@ impl Conductor<'_> {
             until: Stop::End,
         };
         self.turns += 1;
-        self.note(Event::TurnStarted {
+        self.note(Event::MoveStarted {
             index,
-            turn: turn.to_string(),
+            begun: Begun::Move(Move::Turn(turn.clone())),
             scheduled: false,
         });
         let why = self.turn(index, &turn).await?;

@@ -2,6 +2,7 @@
 //!
 //! Owns how each is done with the primitives of `wire` and `evidence`, and what proves that it was.
 
+use crate::history::{Awaited, DropReason};
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
@@ -183,7 +184,7 @@ impl Conductor<'_> {
     /// The same, without waiting for what comes of it.
     pub(super) fn cut(&mut self, aim: &Aim<'_>, name: &ConnectionName) {
         let fin = aim.fault.kind == FaultKind::Drop;
-        self.drop_held(name, aim.fault.kind.name());
+        self.drop_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let sent = self.members.get(&name.pod).is_some_and(|member| {
             let told = if fin {
                 member.proxy.close(name)
@@ -252,7 +253,7 @@ impl Conductor<'_> {
                 break;
             }
             if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence("the end of a connection that was cut");
+                self.note_silence(Awaited::CutConnection);
                 break;
             }
             self.next_event(Duration::from_millis(2)).await?;

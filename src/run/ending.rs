@@ -10,7 +10,7 @@ use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
-use crate::history::{self, Delivery, Ending, Event};
+use crate::history::{self, Awaited, Delivery, Ending, Event};
 use crate::name::StepId;
 use crate::wire::Handover;
 
@@ -79,7 +79,7 @@ impl Conductor<'_> {
                 return Ok(None);
             };
             if Instant::now() > self.deadline {
-                self.hit_limit("the ending of a step");
+                self.hit_limit(Awaited::StepEnding);
                 return Ok(None);
             }
             if over {
@@ -141,7 +141,7 @@ impl Conductor<'_> {
                     continue;
                 }
                 if Instant::now() > self.deadline {
-                    self.hit_limit("a step that goes on by itself");
+                    self.hit_limit(Awaited::StepToGoOn);
                     break;
                 }
                 self.next_event(BETWEEN_QUESTIONS).await?;
@@ -240,7 +240,7 @@ impl Conductor<'_> {
                 continue;
             }
             if Instant::now() > self.deadline {
-                self.hit_limit("the end of a closed connection's session");
+                self.hit_limit(Awaited::SessionEnd);
                 return Ok(());
             }
             self.absorb_all().await?;

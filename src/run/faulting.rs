@@ -11,7 +11,7 @@ use super::beside::comes_beside;
 use super::conductor::Conductor;
 use super::cutting::STANDS_STILL;
 use super::error::RunError;
-use crate::history::{Delivery, Ending};
+use crate::history::{Awaited, Delivery, Ending};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::{Fault, FaultKind, FaultTarget, Point, SessionChoice};
 use crate::wire::Handover;
@@ -364,7 +364,7 @@ impl Conductor<'_> {
     }
 
     /// Notes that something did not come about in time. What goes on is not known then: the run ends.
-    pub(super) fn note_silence(&mut self, waited_for: &str) {
+    pub(super) fn note_silence(&mut self, waited_for: Awaited) {
         let limit = u64::try_from(FAULT_LIMIT.as_micros()).unwrap_or(u64::MAX);
         self.note_limit(waited_for, limit);
     }

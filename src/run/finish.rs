@@ -15,7 +15,7 @@ use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
 use super::watchers::of_server;
 use crate::evidence::{LogRecord, final_state, read_witness};
-use crate::history::{Event, HeldLock, LogLine, RemainingSession};
+use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
 
 /// How long sessions of ended pods may take to be gone.
@@ -71,7 +71,7 @@ impl Conductor<'_> {
             if let Some(member) = self.members.get(&name.pod) {
                 let _ = member.proxy.drop_held(&name);
             }
-            self.drop_held(&name, "run ended");
+            self.drop_held(&name, &DropReason::RunEnded);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Owns the clock of such a run: when pods start, when faults come, how often locks are sampled.
 //! Absence of a lock in the samples proves nothing; what the witness logged with each write does.
 
+use crate::history::Awaited;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
@@ -69,7 +70,7 @@ impl Conductor<'_> {
                 continue;
             }
             if Instant::now() > self.deadline {
-                self.hit_limit("the last start or fault of the schedule");
+                self.hit_limit(Awaited::LastOfSchedule);
             }
             if self.limit_hit {
                 for (_, fault) in faults {
@@ -102,7 +103,7 @@ impl Conductor<'_> {
                 return Ok(());
             }
             if Instant::now() > self.deadline {
-                self.hit_limit("the end of every pod");
+                self.hit_limit(Awaited::EveryPod);
                 return Ok(());
             }
             self.sample(SAMPLE).await?;

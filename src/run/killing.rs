@@ -8,7 +8,7 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::{Aim, FAULT_LIMIT, Outcome};
 use crate::fault::Effect;
-use crate::history::Delivery;
+use crate::history::{Awaited, Delivery, DropReason};
 use crate::name::{ConnectionName, PodName};
 use crate::pod::{Pod, Termination};
 use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
@@ -20,7 +20,7 @@ pub(super) const NO_HANDLER: &str = "no effect: the first process has no handler
 
 impl Conductor<'_> {
     pub(super) async fn kill(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
-        self.forget_held(name, aim.fault.kind.name());
+        self.forget_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let Some(pod) = self
             .members
             .get(name)
@@ -40,7 +40,8 @@ impl Conductor<'_> {
         };
         self.note_fault(aim, &outcome);
         self.await_exit(name).await?;
-        self.forget_last_words(name, aim.fault.kind.name()).await
+        self.forget_last_words(name, &DropReason::Fault(aim.fault.kind.clone()))
+            .await
     }
 
     pub(super) async fn terminate(
@@ -82,7 +83,7 @@ impl Conductor<'_> {
         // A pod with a handler goes on for as long as it is let: its steps are released.
         while Instant::now() < until && !self.limit_hit {
             if Instant::now() > self.deadline {
-                self.hit_limit("the end of a pod within its grace");
+                self.hit_limit(Awaited::Grace);
                 break;
             }
             if self.exits(name, until).await? {
@@ -98,11 +99,12 @@ impl Conductor<'_> {
                 }
             }
         }
-        self.forget_held(name, aim.fault.kind.name());
+        self.forget_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let killed = self.end_grace(name).await?;
         self.await_exit(name).await?;
         if killed {
-            self.forget_last_words(name, aim.fault.kind.name()).await?;
+            self.forget_last_words(name, &DropReason::Fault(aim.fault.kind.clone()))
+                .await?;
         }
         Ok(())
     }
@@ -144,7 +146,7 @@ impl Conductor<'_> {
     pub(super) async fn forget_last_words(
         &mut self,
         name: &PodName,
-        why: &str,
+        why: &DropReason,
     ) -> Result<(), RunError> {
         self.forget_held(name, why);
         self.look_again().await
@@ -169,7 +171,7 @@ impl Conductor<'_> {
             }
             if begun.elapsed() > FAULT_LIMIT {
                 if !lives {
-                    self.note_silence("the report of a terminated pod's exit");
+                    self.note_silence(Awaited::TerminatedExit);
                 }
                 return Ok(!lives);
             }
@@ -201,7 +203,7 @@ impl Conductor<'_> {
                 break;
             }
             if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence("the report of a killed pod's end");
+                self.note_silence(Awaited::KilledEnd);
                 break;
             }
             self.next_event(Duration::from_millis(2)).await?;
@@ -210,7 +212,7 @@ impl Conductor<'_> {
     }
 
     /// The server never sees what a killed pod has at the gate.
-    pub(super) fn forget_held(&mut self, name: &PodName, why: &str) {
+    pub(super) fn forget_held(&mut self, name: &PodName, why: &DropReason) {
         let held: Vec<ConnectionName> = self
             .members
             .get(name)

@@ -4,19 +4,19 @@
 
 use super::conductor::Conductor;
 use super::links::Member;
-use crate::history::Event;
+use crate::history::{Awaited, Event};
 use crate::name::StepId;
 
 impl Conductor<'_> {
     /// Notes that the run's time is up, with what is seen of every pod.
-    pub fn hit_limit(&mut self, waited_for: &str) {
+    pub fn hit_limit(&mut self, waited_for: Awaited) {
         let limit = u64::try_from(self.plan.time_limit.as_micros()).unwrap_or(u64::MAX);
         self.note_limit(waited_for, limit);
     }
 
     /// Notes that a limit was hit; 0 stands for the cap on steps. What follows from it is not told
     /// again.
-    pub fn note_limit(&mut self, waited_for: &str, limit_us: u64) {
+    pub fn note_limit(&mut self, waited_for: Awaited, limit_us: u64) {
         if self.limit_hit {
             return;
         }
@@ -27,7 +27,7 @@ impl Conductor<'_> {
             .collect();
         self.limit_hit = true;
         self.note(Event::LimitHit {
-            waited_for: waited_for.to_owned(),
+            waited_for,
             saw: saw.join("; "),
             limit_us,
         });

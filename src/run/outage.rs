@@ -5,6 +5,7 @@
 //! between waits: how often it would have been refused is a matter of time, and no run would repeat
 //! another.) How a server is stopped and started is the server room's.
 
+use crate::history::Awaited;
 use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
@@ -94,10 +95,8 @@ impl Conductor<'_> {
             .collect();
         self.close_the_way();
         // Who is just logging in is a session of the server's, too; one that comes later waits.
-        self.await_links(&starting, "a connection to log in", |link| {
-            !link.is_starting()
-        })
-        .await?;
+        self.await_links(&starting, Awaited::LogIn, |link| !link.is_starting())
+            .await?;
         let hit = self.connected_to(FIRST);
         // All sessions end at once, and in which order their pods hear of it must not be chance.
         let shapes: Vec<_> = hit.iter().map(|name| self.keep_back(name)).collect();
@@ -111,20 +110,14 @@ impl Conductor<'_> {
             self.note_fault(&aim.at(connection.clone()), &outcome);
         }
         self.note_backends_hit(aim, FIRST, &evidence);
-        self.await_links(&hit, "the server's end of its connections", |link| {
-            link.server_closed
-        })
-        .await?;
+        self.await_links(&hit, Awaited::EndByServer, |link| link.server_closed)
+            .await?;
         self.await_backends(|_, server| server == FIRST).await?;
         for (connection, shape) in hit.iter().zip(shapes) {
             self.let_pass(connection, shape);
             let one = std::slice::from_ref(connection);
-            self.await_links(
-                one,
-                "the end of a connection to a server that is gone",
-                |_| shape.cut,
-            )
-            .await?;
+            self.await_links(one, Awaited::EndAfterServer, |_| shape.cut)
+                .await?;
             self.quiet(&connection.pod).await?;
         }
         Ok(evidence)
@@ -147,7 +140,7 @@ impl Conductor<'_> {
     async fn await_links(
         &mut self,
         names: &[ConnectionName],
-        what: &str,
+        what: Awaited,
         enough: impl Fn(&Link) -> bool,
     ) -> Result<(), RunError> {
         let begun = Instant::now();

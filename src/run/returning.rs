@@ -9,7 +9,7 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::faulting::FAULT_LIMIT;
 use super::pooled::Pooled;
-use crate::history::{Event, PoolMode};
+use crate::history::{Awaited, Event, PoolMode};
 use crate::name::{ConnectionName, Session};
 
 /// How often the pooler and the server are asked.
@@ -38,7 +38,7 @@ impl Conductor<'_> {
                 return Ok(());
             }
             if Instant::now() > self.deadline {
-                self.hit_limit("the pooler to deal with the end of a connection");
+                self.hit_limit(Awaited::PoolerTakesBack);
                 return Ok(());
             }
             self.absorb_all().await?;
@@ -65,7 +65,7 @@ impl Conductor<'_> {
                 return Ok(());
             }
             if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence("the pooler to notice the end of a server connection");
+                self.note_silence(Awaited::PoolerNotices);
                 return Ok(());
             }
             self.next_event(Duration::from_millis(2)).await?;

@@ -129,14 +129,12 @@ impl Conductor<'_> {
             FaultTarget::Server => connection.as_ref().map(|name| name.pod.clone()),
             _ => fault.pod.clone(),
         };
-        let acting_at = self.acting_at();
         let event = FaultEvent {
-            name: fault.kind.name().to_owned(),
-            by: match acting_at {
-                Some(_) => FaultBy::Controller,
+            fault: fault.clone(),
+            by: match self.acting_at() {
+                Some(clock) => FaultBy::Controller { clock },
                 None => FaultBy::Schedule,
             },
-            point: acting_at.unwrap_or_else(|| fault.point.to_string()),
             pod,
             connection,
             session,

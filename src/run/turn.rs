@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Step;
-use crate::history::{Delivery, Ending, Event, TurnEnd};
+use crate::history::{Awaited, Delivery, Ending, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{SqlPattern, Stop, Turn};
 use crate::wire::Handover;
@@ -86,7 +86,7 @@ impl Conductor<'_> {
                 return Ok(TurnEnd::Yielded);
             }
             if self.released >= STEP_CAP {
-                self.note_limit(&format!("the pods to end within {STEP_CAP} steps"), 0);
+                self.note_limit(Awaited::Steps(STEP_CAP), 0);
                 return Ok(TurnEnd::Limit);
             }
             let ending = self
@@ -175,7 +175,7 @@ impl Conductor<'_> {
                 member.exited.is_some() && member.pod.as_ref().is_none_or(|pod| !pod.is_running())
             });
             if Instant::now() > self.deadline {
-                self.hit_limit(&format!("the next request or the end of pod {name}"));
+                self.hit_limit(Awaited::NextRequest(name.clone()));
                 return Ok(());
             }
             if over {

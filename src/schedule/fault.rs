@@ -115,6 +115,15 @@ pub enum OldPrimary {
     Alive,
 }
 
+/// Whether a link lets anything through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Nothing passes, and neither side is told.
+    CutOff,
+    /// It is as it was.
+    Whole,
+}
+
 /// What kind of thing a fault is done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultTarget {
@@ -180,15 +189,6 @@ impl FaultKind {
         }
     }
 
-    /// Whether a fault of this name is done to the server.
-    #[must_use]
-    pub fn is_of_server(name: &str) -> bool {
-        matches!(
-            name,
-            "restart" | "crash" | "pause-server" | "unpause-server" | "promote"
-        )
-    }
-
     /// What it is done to.
     #[must_use]
     pub fn target(&self) -> FaultTarget {
@@ -222,6 +222,28 @@ impl FaultKind {
             Self::PauseServer => Some("unpause-server"),
             _ => None,
         }
+    }
+
+    /// In what state it leaves the link, where a link can be cut off without either side being told.
+    #[must_use]
+    pub fn effect_on_link(&self) -> Option<LinkState> {
+        match self {
+            Self::Blackhole => Some(LinkState::CutOff),
+            Self::Heal => Some(LinkState::Whole),
+            _ => None,
+        }
+    }
+
+    /// Whether what it hits may still tidy up before it ends.
+    #[must_use]
+    pub fn leaves_time_to_tidy_up(&self) -> bool {
+        matches!(self, Self::Terminate { .. })
+    }
+
+    /// Whether it is an error that the harness makes up, which is known by its message.
+    #[must_use]
+    pub fn is_injected_error(&self) -> bool {
+        matches!(self, Self::Error { .. })
     }
 
     /// Whether it is done to a session rather than to the pod.

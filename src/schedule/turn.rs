@@ -106,15 +106,6 @@ impl Move {
     }
 }
 
-/// How the texts of the moves for a CronJob's controller begin.
-const OF_CONTROLLER: [&str; 3] = ["tick: ", "time passes: ", "kubectl create job "];
-
-/// Whether this text of a schedule's line is one of a move for the controller of the CronJob.
-#[must_use]
-pub fn is_of_controller(text: &str) -> bool {
-    OF_CONTROLLER.iter().any(|words| text.starts_with(words))
-}
-
 /// Let one pod run, step by step, until a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
@@ -228,31 +219,5 @@ impl fmt::Display for Move {
             Self::Advance(time) => write!(f, "time passes: {time:?}"),
             Self::Manual => f.write_str("kubectl create job --from the CronJob"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_texts_of_moves_for_the_controller_are_told_from_turns_and_faults() {
-        let ours = [
-            Move::Tick,
-            Move::Advance(Duration::from_millis(1_500)),
-            Move::Advance(Duration::from_secs(30)),
-            Move::Manual,
-        ];
-        for one in ours {
-            assert!(
-                one.is_of_controller() && is_of_controller(&one.to_string()),
-                "{one}"
-            );
-        }
-        let turn = Move::Turn(Turn {
-            pod: PodName::of_index(0),
-            until: Stop::End,
-        });
-        assert!(!turn.is_of_controller() && !is_of_controller(&turn.to_string()));
     }
 }

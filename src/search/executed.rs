@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use crate::history::{Answer, Ending, Event, Line, TurnEnd};
+use crate::history::{Answer, Begun, Ending, Event, Line, TurnEnd};
 use crate::name::{ConnectionName, PodName, StepId};
 
 /// What a run did.
@@ -32,8 +32,6 @@ pub struct Executed {
 pub struct ExecutedTurn {
     /// Its place in the schedule, from 0; added turns count on.
     pub index: usize,
-    /// Its text.
-    pub text: String,
     /// The pod that it runs; `None` if it is no turn of one pod.
     pub pod: Option<PodName>,
     /// Whether the schedule says so.
@@ -184,11 +182,11 @@ impl Reader {
                     self.member(&pod).held.remove(step);
                 }
             }
-            Event::TurnStarted {
+            Event::MoveStarted {
                 index,
-                turn,
+                begun,
                 scheduled,
-            } => self.turn(*index, turn, *scheduled),
+            } => self.begin(*index, begun, *scheduled),
             Event::TurnEnded { index, why } => {
                 let turn = self.done.turns.iter_mut().rev();
                 if let Some(turn) = turn.take(1).find(|turn| turn.index == *index) {
@@ -204,17 +202,12 @@ impl Reader {
         self.members.entry(pod.clone()).or_default()
     }
 
-    fn turn(&mut self, index: usize, text: &str, scheduled: bool) {
-        let mut words = text.split_whitespace();
-        let pod = match words.next() {
-            Some("run") => words.next().map(PodName::new),
-            _ => None,
-        };
+    fn begin(&mut self, index: usize, begun: &Begun, scheduled: bool) {
+        let pod = begun.pod().cloned();
         let from = self.done.steps.len();
         if pod.is_none() || pod != self.recovery {
             self.done.turns.push(ExecutedTurn {
                 index,
-                text: text.to_owned(),
                 pod,
                 scheduled,
                 steps: from..from,

@@ -6,7 +6,7 @@
 //! under `progress` as well.
 
 use crate::invariant::{Finding, Judgement, Verdict};
-use crate::name::InvariantName;
+use crate::name::{GuardName, InvariantName};
 use crate::scenario::{Expect, ExpectedVerdict};
 
 /// Why the verdict is not as expected, a sentence each; empty if it is.
@@ -41,7 +41,7 @@ pub fn unexpected(verdict: &Verdict, expect: &Expect) -> Vec<String> {
     // A pod that is to hang hangs until the run's time is up.
     let hangs = expect.violates.contains(&InvariantName::Progress);
     for guard in verdict.guards.iter().filter(|guard| !guard.met) {
-        if wanted != Judgement::Inconclusive && !(hangs && guard.name == "in-time") {
+        if wanted != Judgement::Inconclusive && !(hangs && guard.name == GuardName::InTime) {
             reasons.push(format!("guard {} is not met: {}", guard.name, guard.why));
         }
     }

@@ -16,7 +16,7 @@ use super::trial::{Outcome, Trial};
 use crate::evidence::LogReader;
 use crate::history::Writer;
 use crate::invariant::Judgement;
-use crate::name::PodName;
+use crate::name::{GuardName, PodName};
 use crate::pod::Pod;
 use crate::run::{RunError, environment};
 use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
@@ -173,7 +173,7 @@ pub async fn random_kills(
             .verdict
             .guards
             .iter()
-            .any(|guard| guard.name == "faults-fired" && guard.met);
+            .any(|guard| guard.name == GuardName::FaultsFired && guard.met);
         kills.fired += u32::from(fired);
         progress(&kills, &outcome);
         // A kill that came too late for its pod says nothing against the lock.

@@ -12,8 +12,8 @@ use super::expectation::unexpected;
 use super::stage::{Job, Stage};
 use crate::history::{Ending, Event, HeldLock, Line, LockRule, Rules, Writer};
 use crate::invariant::{Finding, Judgement, Verdict, judge};
-use crate::name::InvariantName;
 use crate::name::LockKey;
+use crate::name::{GuardName, InvariantName};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
 use crate::schedule::{Fault, FaultKind, Schedule};
@@ -101,7 +101,7 @@ impl<'a> Trial<'a> {
                     .expect
                     .guards
                     .iter()
-                    .map(|guard| guard.name().to_owned())
+                    .map(|guard| GuardName::from(*guard))
                     .collect(),
             },
             baseline: None,

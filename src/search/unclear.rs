@@ -2,6 +2,7 @@
 //!
 //! Owns which of a verdict's reasons count in a search. Knows nothing of strategies.
 
+use crate::name::GuardName;
 use serde::{Deserialize, Serialize};
 
 use crate::invariant::{Judgement, Verdict};
@@ -20,7 +21,11 @@ pub struct Unclear {
 }
 
 /// Guards that say whether a schedule came to what it was made for.
-const AIM: [&str; 3] = ["stops-reached", "faults-fired", "wrote"];
+const AIM: [GuardName; 3] = [
+    GuardName::StopsReached,
+    GuardName::FaultsFired,
+    GuardName::Wrote,
+];
 
 /// Why a run cannot be judged: its name and a sentence. Where schedules are drawn and not aimed, one
 /// whose stop was not reached or whose fault did not fire is a schedule like any other.
@@ -34,7 +39,7 @@ pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(String, String)
         .guards
         .iter()
         .filter(|guard| !guard.met)
-        .filter(|guard| aimed || !AIM.contains(&guard.name.as_str()))
+        .filter(|guard| aimed || !AIM.contains(&guard.name))
         .map(|guard| (format!("guard {}", guard.name), guard.why.clone()));
     guards.chain(invariants).next()
 }

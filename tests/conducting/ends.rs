@@ -146,7 +146,7 @@ async fn a_pod_that_ignores_sigterm_works_on_through_its_grace_and_is_killed_aft
     // The kill is told as the fault that it is.
     let told: Vec<_> = support::faults(&outcome.lines)
         .into_iter()
-        .map(|fault| (fault.name.as_str(), fault.fired))
+        .map(|fault| (fault.fault.kind.name(), fault.fired))
         .collect();
     assert_eq!(told, [("terminate", true), ("kill", true)]);
     assert_eq!(exit_of(&outcome.lines, "a"), -9);

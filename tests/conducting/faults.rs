@@ -2,6 +2,7 @@
 
 use lockproof::history::{Event, OutputStream};
 use lockproof::invariant::Judgement;
+use lockproof::name::GuardName;
 
 use crate::support::{
     self, Client, exit_of, in_order, play, play_all, printed, rows, the_fault_fired, trace,
@@ -159,7 +160,7 @@ async fn a_fault_of_a_pod_that_has_ended_does_not_fire_and_says_so() {
             .verdict
             .guards
             .iter()
-            .find(|one| one.name == "faults-fired");
+            .find(|one| one.name == GuardName::FaultsFired);
         let guard = guard.unwrap();
         assert!(!guard.met, "{fault}");
         assert!(guard.why.contains("did not fire: "), "{}", guard.why);

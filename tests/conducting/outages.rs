@@ -24,7 +24,9 @@ fn text(line: &str, server: &str, turns: &[&str]) -> String {
 
 fn named<'o>(outcome: &'o lockproof::search::Outcome, name: &str) -> &'o FaultEvent {
     let mut faults = faults(&outcome.lines).into_iter();
-    faults.find(|fault| fault.name == name).unwrap()
+    faults
+        .find(|fault| fault.fault.kind.name() == name)
+        .unwrap()
 }
 
 #[tokio::test]

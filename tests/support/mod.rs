@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used)]
 
+use lockproof::schedule::FaultKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -275,7 +276,7 @@ pub fn faults(lines: &[Line]) -> Vec<&FaultEvent> {
 /// schedule is over is none of the schedule's.)
 pub fn the_fault_fired(outcome: &Outcome) -> &FaultEvent {
     let mut faults = faults(&outcome.lines);
-    faults.retain(|fault| !matches!(fault.name.as_str(), "resume" | "heal"));
+    faults.retain(|fault| !matches!(fault.fault.kind, FaultKind::Resume | FaultKind::Heal));
     assert_eq!(faults.len(), 1, "{faults:#?}");
     assert!(faults[0].fired, "{:#?}", faults[0]);
     faults[0]
@@ -327,7 +328,7 @@ pub fn limit(lines: &[Line]) -> Option<(String, String)> {
     lines.iter().find_map(|line| match &line.event {
         Event::LimitHit {
             waited_for, saw, ..
-        } => Some((waited_for.clone(), saw.clone())),
+        } => Some((waited_for.to_string(), saw.clone())),
         _ => None,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the order of the work and what is kept of it. How it is told is not its affair.
 
+use crate::name::GuardName;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -161,7 +162,7 @@ impl Work<'_> {
             not_fired: not_fired(swath, runs),
             still_waited: number(&|one| {
                 let mut guards = one.verdict.guards.iter();
-                guards.any(|guard| guard.name == "stops-reached" && !guard.met)
+                guards.any(|guard| guard.name == GuardName::StopsReached && !guard.met)
             }),
             held: judged(Judgement::Holds),
             violated: judged(Judgement::Violated),

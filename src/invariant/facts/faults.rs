@@ -76,7 +76,7 @@ pub(crate) fn faults<'a>(
         match &line.event {
             // The fault's own turn: its consequences may be recorded before the fault itself,
             // which is only written when it is known to have fired.
-            Event::TurnStarted { .. } => begun = Some((line.seq, server_us)),
+            Event::MoveStarted { .. } => begun = Some((line.seq, server_us)),
             Event::TurnEnded { .. } => begun = None,
             Event::StepReleased {
                 number: Some(_), ..

@@ -12,7 +12,7 @@ use super::pods::PodFacts;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
 use super::words::millis;
-use crate::history::{ClosedBy, Event, Line, Pacing, RunFacts};
+use crate::history::{Awaited, ClosedBy, Event, Line, Pacing, RunFacts};
 use crate::name::{PodName, StepId};
 
 /// SQLSTATEs that timers of the server raise.
@@ -26,9 +26,6 @@ const NO_CONNECTION_LEFT: &str = "53300";
 
 /// What a pod does within this time after a fault it does because of the fault, in microseconds.
 const AT_ONCE_US: u64 = 250_000;
-
-/// What the harness waits for when every pod waits.
-const NOTHING_MOVES: &str = "a pod to go on";
 
 /// A timer that may have run out because of the harness.
 #[derive(Debug)]
@@ -149,7 +146,7 @@ pub(crate) fn timers<'a>(
     // that closes what the pods have open.
     let stopped = lines
         .iter()
-        .find(|line| matches!(&line.event, Event::LimitHit { waited_for, .. } if waited_for == NOTHING_MOVES))
+        .find(|line| matches!(&line.event, Event::LimitHit { waited_for, .. } if *waited_for == Awaited::PodToGoOn))
         .map_or(u64::MAX, |line| line.seq);
     for line in lines.iter().filter(|line| line.seq < stopped) {
         let Event::ConnectionClosed {

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::GuardName;
 use crate::name::InvariantName::*;
+use crate::schedule::{Move, Stop};
 
 fn decision(decided: Decided, of: Option<&str>, why: &str) -> Event {
     Event::Controller(Decision {
@@ -15,25 +17,11 @@ fn decision(decided: Decided, of: Option<&str>, why: &str) -> Event {
     })
 }
 
-fn guard(lines: &[Line], name: &str) -> (bool, String) {
-    let verdict = verdict(lines);
-    let guard = verdict.guards.iter().find(|guard| guard.name == name);
-    let guard = guard.unwrap_or_else(|| panic!("no guard {name}"));
-    (guard.met, guard.why.clone())
-}
-
-fn turn(index: usize, turn: &str) -> Event {
-    Event::TurnStarted {
-        index,
-        turn: turn.to_owned(),
-        scheduled: true,
-    }
-}
-
 fn by_controller(name: &str, hit: &str, takes_pod: bool) -> Event {
     let none = FaultEvent {
-        by: FaultBy::Controller,
-        point: "at 00:20".to_owned(),
+        by: FaultBy::Controller {
+            clock: "00:20".to_owned(),
+        },
         ..fault(name, hit)
     };
     Event::Fault(if takes_pod {
@@ -52,12 +40,9 @@ fn by_controller(name: &str, hit: &str, takes_pod: bool) -> Event {
 fn story() -> Story {
     let mut story = Story::of(&[]);
     story.event(decision(Decided::Watch, None, "every ten minutes"));
-    story.event(turn(
-        0,
-        "tick: the clock goes on to the CronJob's next time",
-    ));
+    story.event(begins(0, Move::Tick));
     story.event(decision(Decided::CreatePod, Some("a"), "attempt 1"));
-    story.event(turn(1, "run a to its end")).works("a");
+    story.event(begins(1, run("a", Stop::End))).works("a");
     story.event(Event::TurnEnded {
         index: 1,
         why: TurnEnd::Reached,
@@ -75,10 +60,13 @@ fn a_pod_that_no_turn_names_and_the_controller_never_created_is_not_missed() {
         words(&verdict(&lines))
     );
     assert_eq!(
-        guard(&lines, "pods-ended"),
+        guard(&lines, GuardName::PodsEnded),
         (true, "1 pod ended".to_owned())
     );
-    assert_eq!(guard(&lines, "faults-fired").1, "the schedule has no fault");
+    assert_eq!(
+        guard(&lines, GuardName::FaultsFired).1,
+        "the schedule has no fault"
+    );
 }
 
 #[test]
@@ -87,15 +75,15 @@ fn a_turn_of_a_pod_that_is_not_there_is_an_unmet_guard_with_the_reason() {
         index,
         why: TurnEnd::NotThere,
     };
-    let told = |refusal: Option<Event>, line: &str| {
+    let told = |refusal: Option<Event>, one: Move| {
         let mut story = story();
         if let Some(refusal) = refusal {
             story.event(refusal);
         }
-        story.event(turn(2, line)).event(not_there(2));
+        story.event(begins(2, one)).event(not_there(2));
         let lines = story.end();
         assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-        let (met, why) = guard(&lines, "stops-reached");
+        let (met, why) = guard(&lines, GuardName::StopsReached);
         assert!(!met);
         why
     };
@@ -104,25 +92,25 @@ fn a_turn_of_a_pod_that_is_not_there_is_an_unmet_guard_with_the_reason() {
         None,
         "Forbid, and job-1 (pod a) has not finished",
     );
-    let why = told(Some(skip.clone()), "run b until blocked");
+    let why = told(Some(skip.clone()), run("b", Stop::Blocked));
     assert!(
         why.contains(
             "pod b was never created (at 00:20: Forbid, and job-1 (pod a) has not finished)"
         ),
         "{why}"
     );
-    let why = told(Some(skip), "release the next steps of a and b together");
+    let why = told(Some(skip), Move::Together(vec![pod("a"), pod("b")]));
     assert!(
         why.contains("pod b was never created (at") && !why.contains("pod a was"),
         "{why}"
     );
-    let why = told(None, "run b to its end");
+    let why = told(None, run("b", Stop::End));
     assert!(
         why.contains("neither a tick nor a manual Job made it"),
         "{why}"
     );
     let removed = decision(Decided::Remove, Some("b"), "deleted");
-    let why = told(Some(removed), "run b to its end");
+    let why = told(Some(removed), run("b", Stop::End));
     assert!(
         why.contains("pod b was deleted at 00:20 before it had started"),
         "{why}"
@@ -139,10 +127,10 @@ fn a_pod_that_was_created_must_run_and_end_unless_it_was_deleted_before() {
         });
         story.end()
     };
-    let (met, why) = guard(&with(&[]), "pods-ended");
+    let (met, why) = guard(&with(&[]), GuardName::PodsEnded);
     assert!(!met && why.contains("pod b was never started"), "{why}");
     let removed = decision(Decided::Remove, Some("b"), "deleted");
-    assert!(guard(&with(&[removed]), "pods-ended").0);
+    assert!(guard(&with(&[removed]), GuardName::PodsEnded).0);
 }
 
 #[test]
@@ -176,11 +164,11 @@ fn what_the_controller_kills_is_not_progress_business_and_its_lock_may_end_with_
 #[test]
 fn a_fault_of_the_controller_stands_for_none_of_the_schedule() {
     let mut story = story();
-    story.event(turn(2, "kill a (before)"));
+    story.event(begins(2, Move::Fault(fault("kill", "a").fault)));
     story.event(by_controller("kill", "a", true));
-    let (met, why) = guard(&story.end(), "faults-fired");
+    let (met, why) = guard(&story.end(), GuardName::FaultsFired);
     assert!(
-        !met && why.contains("\"kill a (before)\" was never applied"),
+        !met && why.contains("move 3, kill, was never applied"),
         "{why}"
     );
 }

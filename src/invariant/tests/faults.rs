@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::*;
-use crate::name::StepId;
+use crate::name::{GuardName, StepId};
 use InvariantName::*;
 
 fn terminated(story: &mut Story, connection: &str) {
@@ -15,7 +15,7 @@ fn terminated(story: &mut Story, connection: &str) {
 fn a_killed_holder_and_a_recovery_that_completes_violate_nothing() {
     let mut story = Story::of(&["a"]);
     story.run.recovery = true;
-    story.run.rules.guards = vec!["recovery-completed".to_owned()];
+    story.run.rules.guards = vec![GuardName::RecoveryCompleted];
     story
         .start("a", 2)
         .lock("a.0")
@@ -560,7 +560,7 @@ fn what_a_pod_did_before_its_timer_ran_out_is_a_violation() {
 #[test]
 fn a_lock_call_that_a_fault_replaced_is_no_contention() {
     let mut story = Story::of(&["a", "b"]);
-    story.run.rules.guards = vec!["contention".to_owned()];
+    story.run.rules.guards = vec![GuardName::Contention];
     story.start("a", 2).lock("a.0").start("b", 1);
     story.lock_with("b.0", call(LockAction::TryLock), Some(false));
     story

@@ -2,20 +2,15 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::GuardName;
+use crate::schedule::{Move, Stop};
 use InvariantName::*;
 
-fn guard(lines: &[Line], name: &str) -> (bool, String) {
-    let verdict = verdict(lines);
-    let guard = verdict.guards.iter().find(|guard| guard.name == name);
-    let guard = guard.unwrap_or_else(|| panic!("no guard {name}"));
-    (guard.met, guard.why.clone())
-}
-
 /// The good history, with guards demanded.
-fn demanding(guards: &[&str]) -> Vec<Line> {
+fn demanding(guards: &[GuardName]) -> Vec<Line> {
     change(good(), 0, |event| match event {
         Event::Run(run) => {
-            run.rules.guards = guards.iter().map(|one| (*one).to_owned()).collect();
+            run.rules.guards = guards.to_vec();
             true
         }
         _ => false,
@@ -26,7 +21,7 @@ fn demanding(guards: &[&str]) -> Vec<Line> {
 fn a_history_without_its_last_line_is_inconclusive() {
     let lines = without(good(), 0, |event| matches!(event, Event::RunEnded { .. }));
     assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    assert!(!guard(&lines, "run-complete").0);
+    assert!(!guard(&lines, GuardName::RunComplete).0);
 }
 
 #[test]
@@ -35,7 +30,7 @@ fn a_log_without_its_sentinel_is_inconclusive_unless_there_is_no_log() {
         matches!(event, Event::LogComplete { .. })
     });
     assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    assert!(!guard(&lines, "log-complete").0);
+    assert!(!guard(&lines, GuardName::LogComplete).0);
     let lines = change(lines, 0, |event| match event {
         Event::Run(run) => {
             run.log = false;
@@ -70,9 +65,13 @@ fn an_unmet_guard_does_not_hide_a_violation() {
 
 #[test]
 fn demanded_guards_are_met_by_a_real_overlap() {
-    let lines = demanding(&["contention", "overlap", "blocked"]);
+    let lines = demanding(&[
+        GuardName::Contention,
+        GuardName::Overlap,
+        GuardName::Blocked,
+    ]);
     assert_eq!(verdict(&lines).judgement, Judgement::Holds);
-    let (_, why) = guard(&lines, "contention");
+    let (_, why) = guard(&lines, GuardName::Contention);
     assert!(
         why.contains("b.0 waited for lock 1196576591 while a.0 held it"),
         "{why}"
@@ -83,14 +82,19 @@ fn demanded_guards_are_met_by_a_real_overlap() {
 fn demanded_guards_are_unmet_where_pods_run_one_after_the_other() {
     let mut story = Story::of(&["a", "b"]);
     story.run.rules.guards = vec![
-        "contention".to_owned(),
-        "overlap".to_owned(),
-        "blocked".to_owned(),
-        "recovery-completed".to_owned(),
+        GuardName::Contention,
+        GuardName::Overlap,
+        GuardName::Blocked,
+        GuardName::RecoveryCompleted,
     ];
     let lines = story.works("a").works("b").end();
     assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    for name in ["contention", "overlap", "blocked", "recovery-completed"] {
+    for name in [
+        GuardName::Contention,
+        GuardName::Overlap,
+        GuardName::Blocked,
+        GuardName::RecoveryCompleted,
+    ] {
         assert!(!guard(&lines, name).0, "{name}");
     }
 }
@@ -114,7 +118,7 @@ fn a_lock_that_nobody_contended_is_told_though_not_demanded() {
 #[test]
 fn a_try_lock_that_found_the_lock_taken_is_contention() {
     let mut story = Story::of(&["a", "b"]);
-    story.run.rules.guards = vec!["contention".to_owned()];
+    story.run.rules.guards = vec![GuardName::Contention];
     story.run.rules.on_contention = OnContention::Skip;
     story
         .start("a", 2)
@@ -131,13 +135,6 @@ fn a_try_lock_that_found_the_lock_taken_is_contention() {
 }
 
 #[test]
-fn a_guard_that_does_not_exist_is_unmet() {
-    let lines = demanding(&["contentoin"]);
-    assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    assert!(guard(&lines, "contentoin").1.contains("no guard"));
-}
-
-#[test]
 fn a_fault_that_did_not_fire_or_was_never_applied_is_named() {
     let mut story = Story::of(&["a"]);
     story.event(Event::Fault(FaultEvent {
@@ -147,37 +144,40 @@ fn a_fault_that_did_not_fire_or_was_never_applied_is_named() {
     }));
     let lines = story.works("a").end();
     assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    assert!(guard(&lines, "faults-fired").1.contains("pod a had ended"));
+    assert!(
+        guard(&lines, GuardName::FaultsFired)
+            .1
+            .contains("pod a had ended")
+    );
 
     let mut story = Story::of(&["a"]);
-    story.event(Event::TurnStarted {
-        index: 0,
-        turn: "terminate-backend a, the session that holds the lock (before)".to_owned(),
-        scheduled: true,
-    });
+    story.event(begins(
+        0,
+        Move::Fault(fault("terminate-backend", "a").fault),
+    ));
     let lines = story.works("a").end();
-    assert!(guard(&lines, "faults-fired").1.contains("never applied"));
+    assert!(
+        guard(&lines, GuardName::FaultsFired)
+            .1
+            .contains("never applied")
+    );
 }
 
-fn turn(text: &str, end: Option<TurnEnd>, later: bool) -> (bool, String) {
+fn turn(turn: &Move, end: Option<TurnEnd>, later: bool) -> (bool, String) {
     let mut story = Story::of(&["a"]);
-    story.event(Event::TurnStarted {
-        index: 0,
-        turn: text.to_owned(),
-        scheduled: true,
-    });
+    story.event(begins(0, turn.clone()));
     if let Some(why) = end {
         story.event(Event::TurnEnded { index: 0, why });
     }
     if later {
         story.event(Event::StopMetLater { index: 0 });
     }
-    guard(&story.works("a").end(), "stops-reached")
+    guard(&story.works("a").end(), GuardName::StopsReached)
 }
 
 #[test]
 fn stops_are_reached_at_once_later_or_not_at_all() {
-    let before = "run a until before \"truncate\"";
+    let before = &run("a", before("truncate"));
     assert!(turn(before, Some(TurnEnd::Reached), false).0);
     assert!(turn(before, Some(TurnEnd::Blocked), true).0);
     assert!(!turn(before, Some(TurnEnd::Blocked), false).0);
@@ -187,34 +187,43 @@ fn stops_are_reached_at_once_later_or_not_at_all() {
     let (met, why) = turn(before, Some(TurnEnd::PodEnded), false);
     assert!(!met);
     assert!(
-        why.contains("until before \"truncate\"") && why.contains("the pod ended"),
+        why.contains("move 1, a turn of a") && why.contains("the pod ended"),
         "{why}"
     );
 }
 
 #[test]
 fn a_turn_to_the_end_is_reached_when_its_pod_ended_however_late() {
-    for text in ["run a to its end", "{ run = \"a\" }"] {
-        assert!(turn(text, Some(TurnEnd::PodEnded), false).0);
-        assert!(turn(text, Some(TurnEnd::Blocked), false).0);
-        assert!(!turn(text, Some(TurnEnd::Limit), false).0);
-    }
-    assert!(!turn("run x to its end", Some(TurnEnd::Blocked), false).0);
-    assert!(turn("run a until blocked", Some(TurnEnd::Reached), false).0);
+    let to_end = &run("a", Stop::End);
+    assert!(turn(to_end, Some(TurnEnd::PodEnded), false).0);
+    assert!(turn(to_end, Some(TurnEnd::Blocked), false).0);
+    assert!(!turn(to_end, Some(TurnEnd::Limit), false).0);
+    let of_another = &run("x", Stop::End);
+    assert!(!turn(of_another, Some(TurnEnd::Blocked), false).0);
+    let until_blocked = &run("a", Stop::Blocked);
+    assert!(turn(until_blocked, Some(TurnEnd::Reached), false).0);
 }
 
 #[test]
-fn a_pattern_with_the_word_blocked_is_no_stop_at_a_block() {
-    let text = "run a until before \"insert into blocked\"";
-    assert!(!turn(text, Some(TurnEnd::Blocked), false).0);
-    assert!(turn(text, Some(TurnEnd::Reached), false).0);
+fn a_guard_that_is_not_met_carries_the_moves_that_it_speaks_of() {
+    let missed = run("a", before("truncate"));
+    let mut story = Story::of(&["a"]);
+    story.event(begins(0, missed.clone()));
+    let verdict = verdict(&story.works("a").end());
+    let mut guards = verdict.guards.iter();
+    let guard = guards.find(|one| one.name == GuardName::StopsReached);
+    let placed = crate::invariant::PlacedMove {
+        index: 0,
+        begun: Begun::Move(missed),
+    };
+    assert_eq!(guard.map(|one| one.moves.as_slice()), Some(&[placed][..]));
 }
 
 #[test]
 fn a_step_without_an_ending_lasts_no_longer_than_its_pod() {
     let story = |overlapping: bool| {
         let mut story = Story::of(&["a", "b"]);
-        story.run.rules.guards = vec!["overlap".to_owned()];
+        story.run.rules.guards = vec![GuardName::Overlap];
         story.start("a", 1);
         let step = story.write_held("a.0", INVOICES);
         story.release("a.0", step);
@@ -223,7 +232,7 @@ fn a_step_without_an_ending_lasts_no_longer_than_its_pod() {
         } else {
             story.killed("a", 1).works("b");
         }
-        guard(&story.end(), "overlap").0
+        guard(&story.end(), GuardName::Overlap).0
     };
     assert!(story(true));
     assert!(!story(false));
@@ -233,21 +242,25 @@ fn a_step_without_an_ending_lasts_no_longer_than_its_pod() {
 fn a_pod_that_never_ended_or_never_started_is_named() {
     let lines = without(good(), 1, |event| matches!(event, Event::PodEnded { .. }));
     assert!(
-        guard(&lines, "pods-ended")
+        guard(&lines, GuardName::PodsEnded)
             .1
             .contains("pod b was not seen to end")
     );
     let mut story = Story::of(&["a", "b"]);
     let lines = story.works("a").end();
     assert!(
-        guard(&lines, "pods-ended")
+        guard(&lines, GuardName::PodsEnded)
             .1
             .contains("pod b was never started")
     );
     let mut story = Story::of(&["a"]);
     story.run.recovery = true;
     let lines = story.works("a").end();
-    assert!(guard(&lines, "pods-ended").1.contains("recovery pod"));
+    assert!(
+        guard(&lines, GuardName::PodsEnded)
+            .1
+            .contains("recovery pod")
+    );
 }
 
 #[test]
@@ -282,6 +295,6 @@ fn a_subject_that_writes_nothing_protected_is_inconclusive() {
         verdict
             .guards
             .iter()
-            .any(|guard| guard.name == "wrote" && !guard.met)
+            .any(|guard| guard.name == GuardName::Wrote && !guard.met)
     );
 }

@@ -2,20 +2,15 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::GuardName;
+use crate::schedule::Stop;
 use InvariantName::*;
-
-fn guard(lines: &[Line], name: &str) -> (bool, String) {
-    let verdict = verdict(lines);
-    let guard = verdict.guards.iter().find(|guard| guard.name == name);
-    let guard = guard.unwrap_or_else(|| panic!("no guard {name}"));
-    (guard.met, guard.why.clone())
-}
 
 impl Story {
     /// The run's time is up: from here on the harness stops the pods.
     fn limit(&mut self) -> &mut Self {
         self.event(Event::LimitHit {
-            waited_for: "the end of every pod".to_owned(),
+            waited_for: Awaited::EveryPod,
             saw: "b.0 has no answer yet".to_owned(),
             limit_us: 30_000_000,
         })
@@ -33,25 +28,16 @@ impl Story {
         }
         self.event(Event::PodEnded { pod: pod(who) })
     }
-
-    /// A move of the schedule begins.
-    fn turn(&mut self, index: usize, text: &str) -> &mut Self {
-        self.event(Event::TurnStarted {
-            index,
-            turn: text.to_owned(),
-            scheduled: true,
-        })
-    }
 }
 
 #[test]
 fn a_run_that_hit_a_limit_never_holds() {
-    assert!(guard(&good(), "in-time").0);
+    assert!(guard(&good(), GuardName::InTime).0);
     let mut story = Story::of(&["a", "b"]);
     overlap(&mut story);
     let lines = story.limit().end();
     assert_eq!(verdict(&lines).judgement, Judgement::Inconclusive);
-    let (met, why) = guard(&lines, "in-time");
+    let (met, why) = guard(&lines, GuardName::InTime);
     assert!(!met);
     assert!(why.contains("waiting for the end of every pod"), "{why}");
     assert!(why.contains("b.0 has no answer yet"), "{why}");
@@ -63,7 +49,7 @@ fn moves_that_never_began_leave_the_guards_unmet() {
         let mut story = Story::of(&["a"]);
         story.run.moves = moves;
         for index in 0..begun {
-            story.turn(index, "run a to its end");
+            story.event(begins(index, run("a", Stop::End)));
             let why = TurnEnd::PodEnded;
             story.event(Event::TurnEnded { index, why });
         }
@@ -72,7 +58,7 @@ fn moves_that_never_began_leave_the_guards_unmet() {
     assert_eq!(verdict(&story(2, 2)).judgement, Judgement::Holds);
     let cut = story(4, 2);
     assert_eq!(verdict(&cut).judgement, Judgement::Inconclusive);
-    for name in ["stops-reached", "faults-fired"] {
+    for name in [GuardName::StopsReached, GuardName::FaultsFired] {
         let (met, why) = guard(&cut, name);
         assert!(!met, "{name}");
         assert!(
@@ -92,10 +78,10 @@ fn faults_of_a_free_run_that_never_began_leave_the_guard_unmet() {
         story.works("a").event(heal).end()
     };
     assert_eq!(verdict(&story(1)).judgement, Judgement::Holds);
-    let (met, why) = guard(&story(2), "faults-fired");
+    let (met, why) = guard(&story(2), GuardName::FaultsFired);
     assert!(!met);
     assert!(why.contains("only 1 of 2 faults were begun"), "{why}");
-    assert!(guard(&story(2), "stops-reached").0);
+    assert!(guard(&story(2), GuardName::StopsReached).0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::samples::*;
 use super::story::*;
 use super::{InvariantVerdict, Judgement, Verdict, judge};
 use crate::history::{Event, Line};
-use crate::name::InvariantName;
+use crate::name::{GuardName, InvariantName};
 
 /// Two overlapping pods under a correct lock: b waits until a has given it back.
 fn good() -> Vec<Line> {
@@ -101,7 +101,7 @@ fn assert_violated(lines: &[Line], expected: &[InvariantName]) {
     let wrote = verdict
         .guards
         .iter()
-        .any(|guard| guard.name == "wrote" && guard.met);
+        .any(|guard| guard.name == GuardName::Wrote && guard.met);
     let wanted = match (expected.is_empty(), wrote) {
         (true, true) => Judgement::Holds,
         (true, false) => Judgement::Inconclusive,

@@ -158,7 +158,7 @@ fn a_pod_that_never_ends_is_told_with_what_it_waited_for() {
         .start("b", 1)
         .waits("b.0")
         .event(Event::LimitHit {
-            waited_for: "the end of pod b".to_owned(),
+            waited_for: Awaited::NextRequest(pod("b")),
             saw: "b.0 waits for lock 1196576591".to_owned(),
             limit_us: 30_000_000,
         })
@@ -213,12 +213,12 @@ fn what_is_no_history_of_one_run_is_refused() {
     assert!(judge(&disordered).is_err());
     let format = change(lines, 0, |event| match event {
         Event::Run(run) => {
-            run.format = 2;
+            run.format = 3;
             true
         }
         _ => false,
     });
-    assert!(judge(&format).unwrap_err().to_string().contains("format 2"));
+    assert!(judge(&format).unwrap_err().to_string().contains("format 3"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::history::*;
+use crate::name::GuardName;
 use InvariantName::*;
 
 /// The history as it would be without a witness.
@@ -96,7 +97,7 @@ fn in_free_pacing_a_late_sample_ends_and_begins_no_grant() {
     let mut story = Story::of(&["a"]);
     story.run.pacing = Pacing::Free;
     story.run.pods.push(pod("b"));
-    story.run.rules.guards = vec!["contention".to_owned()];
+    story.run.rules.guards = vec![GuardName::Contention];
     story.start("a", 2).lock("a.0");
     let held = std::mem::take(&mut story.locks);
     story.snapshot();

@@ -123,7 +123,7 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
         },
         17 => Event::StepDropped {
             step,
-            why: "run ended".to_owned(),
+            why: DropReason::RunEnded,
         },
         18 => Event::Ghost {
             step,
@@ -154,7 +154,7 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
             locks: vec![lock(true)],
         }),
         25 => Event::LimitHit {
-            waited_for: "the end of every pod".to_owned(),
+            waited_for: Awaited::EveryPod,
             saw: "nothing".to_owned(),
             limit_us: u64::from(z),
         },

@@ -22,7 +22,7 @@ pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
             Move::Together(_) | Move::Tick | Move::Advance(_) | Move::Manual => {}
             Move::Fault(fault) => {
                 let missed = lines.iter().find_map(|line| match &line.event {
-                    Event::Fault(event) if event.name == fault.kind.name() && !event.fired => {
+                    Event::Fault(event) if event.fault.kind == fault.kind && !event.fired => {
                         Some(event.evidence.clone())
                     }
                     _ => None,

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use crate::history::{Event, Line};
 use crate::invariant::{Judgement, Verdict};
-use crate::name::ConnectionName;
+use crate::name::{ConnectionName, GuardName};
 use crate::run::{TraceEntry, trace_of};
-use crate::schedule::Schedule;
+use crate::schedule::{FaultKind, Schedule};
 use crate::search::error::TrialError;
 use crate::search::explore::{Found, make};
 use crate::search::failure::Failure;
@@ -63,8 +63,8 @@ impl Surveyed {
 /// A fault, as a run's history tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultSeen {
-    /// Its name.
-    pub name: String,
+    /// What it is.
+    pub kind: FaultKind,
     /// The connection that it hit.
     pub connection: Option<ConnectionName>,
     /// Whether it fired.
@@ -246,10 +246,12 @@ fn faults(lines: &[Line]) -> Vec<FaultSeen> {
     let mut faults: Vec<FaultSeen> = Vec::new();
     for line in lines {
         if let Event::Fault(event) = &line.event {
-            let added = faults.first().is_some_and(|first| first.name != event.name);
+            let added = faults
+                .first()
+                .is_some_and(|first| first.kind != event.fault.kind);
             if !added {
                 faults.push(FaultSeen {
-                    name: event.name.clone(),
+                    kind: event.fault.kind.clone(),
                     connection: event.connection.clone(),
                     fired: event.fired,
                     evidence: event.evidence.clone(),
@@ -277,11 +279,11 @@ fn compare(seen: &mut Surveyed, first: &(Vec<TraceEntry>, String), again: &Outco
 /// Weighs the verdict by that without the witness. A guard that was not met with it either is no
 /// other course.
 fn confirm(seen: &mut Surveyed, mut bare: Verdict) {
-    let met = |name: &str| {
+    let met = |name: GuardName| {
         let mut guards = seen.verdict.guards.iter();
         guards.any(|guard| guard.name == name && guard.met)
     };
-    bare.guards.retain(|guard| guard.met || met(&guard.name));
+    bare.guards.retain(|guard| guard.met || met(guard.name));
     let confirmation = weigh(&mut seen.verdict, &bare);
     seen.again.get_or_insert_with(Again::default).bare = Some(confirmation);
     seen.judgement = seen.verdict.judgement;

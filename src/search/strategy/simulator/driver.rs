@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Simulator, index_of};
-use crate::history::{Event, TurnEnd};
+use crate::history::{Begun, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{Fault, FaultKind, Move, Point, Stop, Turn};
 
@@ -32,7 +32,7 @@ impl Simulator {
             if self.stopped() {
                 return;
             }
-            self.turn_started(index, one.to_string(), true);
+            self.move_started(index, Begun::Move(one.clone()), true);
             match one {
                 Move::Turn(turn) => self.noted_turn(index, turn),
                 Move::Together(pods) => {
@@ -57,10 +57,10 @@ impl Simulator {
         self.run_out(moves.len());
     }
 
-    fn turn_started(&mut self, index: usize, turn: String, scheduled: bool) {
-        self.note(Event::TurnStarted {
+    fn move_started(&mut self, index: usize, begun: Begun, scheduled: bool) {
+        self.note(Event::MoveStarted {
             index,
-            turn,
+            begun,
             scheduled,
         });
     }
@@ -82,7 +82,7 @@ impl Simulator {
                         pod: PodName::of_index(pod),
                         until: Stop::End,
                     };
-                    self.turn_started(index, turn.to_string(), false);
+                    self.move_started(index, Begun::Move(Move::Turn(turn.clone())), false);
                     self.noted_turn(index, &turn);
                     index += 1;
                 }
@@ -192,11 +192,11 @@ impl Simulator {
                 fallen.insert(pod, change);
                 continue;
             }
-            self.turn_started(
-                self.order.len(),
-                format!("run {} for 1 step", PodName::of_index(pod)),
-                true,
-            );
+            let one = Turn {
+                pod: PodName::of_index(pod),
+                until: Stop::Steps(1),
+            };
+            self.move_started(self.order.len(), Begun::Move(Move::Turn(one)), true);
             self.step(pod);
         }
     }
