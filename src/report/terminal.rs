@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use crate::history::Begun;
 use crate::invariant::{Judgement, Verdict};
 
 /// Lines are wrapped at this column.
@@ -70,6 +71,14 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
             "{}",
             wrap(label, &format!("{}: {}", guard.name, guard.why))
         );
+        for placed in &guard.moves {
+            let text = match &placed.begun {
+                Begun::Move(one) => one.to_string(),
+                Begun::First(pod) => format!("run {pod} while it comes first"),
+            };
+            let text = format!("- move {}: {text}", placed.index + 1);
+            let _ = writeln!(out, "{}", wrap("", &text));
+        }
     }
     for report in &verdict.reports {
         let _ = writeln!(out, "{}", wrap("reported", report));

@@ -90,9 +90,9 @@ fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_hist
     broken("no-history", "hello\n").fails(2, &["no-history/history.jsonl:1: not a line"]);
     broken("nothing", "").fails(2, &["nothing/history.jsonl is empty"]);
 
-    std::fs::remove_file(sandbox.work().join("cut/scenario.toml")).unwrap();
-    let done = sandbox.run(&["check", "cut", "--format", "json"]);
-    done.fails(2, &["cannot read cut/scenario.toml"]);
+    std::fs::remove_file(sandbox.work().join("half/scenario.toml")).unwrap();
+    let done = sandbox.run(&["check", "half", "--format", "json"]);
+    done.fails(2, &["cannot read half/scenario.toml"]);
     assert_eq!(done.json()["exit_code"], 2);
     sandbox
         .run(&["check", "lockproof-out/run"])
