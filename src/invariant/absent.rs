@@ -4,8 +4,10 @@
 //! Owns which of a turn's pods those are. Why is in the controller's decisions.
 
 use super::facts::{Facts, list};
-use super::guards::TOGETHER;
 use crate::history::{Decided, Event, PodName, why_not_there};
+
+/// How the text of a line begins that lets steps go together.
+pub(super) const TOGETHER: &str = "release the next steps of ";
 
 /// Why the pods of this turn that are not there are not, as of this line.
 pub(super) fn not_there(facts: &Facts<'_>, place: usize, text: &str) -> String {

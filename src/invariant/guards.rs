@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::absent::not_there;
+use super::absent::{TOGETHER, not_there};
 use super::facts::{Facts, Grant, PodFacts, Spans, StepFacts, count, list};
 use super::verdict::Guard;
 use crate::history::{Event, FaultBy, LockAction, LockKey, PodName, TurnEnd};
@@ -195,9 +195,6 @@ fn is_turn(text: &str) -> bool {
 pub(super) fn is_together(text: &str) -> bool {
     text.starts_with(TOGETHER)
 }
-
-/// How the text of a line begins that lets steps go together.
-pub(super) const TOGETHER: &str = "release the next steps of ";
 
 /// Whether a turn has no stop but the pod's end.
 fn is_to_end(text: &str) -> bool {

@@ -8,6 +8,10 @@ use super::facts::{Facts, Timer};
 use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
 use crate::history::{Event, PodName};
 
+/// Why the three lock invariants are not judged where no lock is to be had.
+pub(super) const NO_LOCK: &str =
+    "the scenario names no lock and the clean run takes no advisory lock";
+
 /// What one invariant found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
