@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{Known, complete, footprint};
-use super::steps::Step;
+use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
 use crate::history::{
     Answer, Catalog, ConnectionName, Delivery, Ending, Event, HeldLock, Line, LockKey, PodName,
@@ -14,8 +14,18 @@ use crate::history::{
 };
 use crate::sql::{Kind, meaning};
 
+impl Footprints {
+    /// The footprints of the steps of a run with these lines.
+    #[must_use]
+    pub fn of(lines: &[Line], catalog: &Catalog) -> Self {
+        Self {
+            steps: steps_of(lines, catalog),
+        }
+    }
+}
+
 /// The steps of a run with their footprints.
-pub(super) fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
+fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
     let witness = lines
         .iter()
         .any(|line| matches!(&line.event, Event::Run(run) if run.witness));

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::derive::steps_of;
 use super::touched::Footprint;
-use crate::history::{Catalog, ConnectionName, Ending, Line, PodName, StepId};
+use crate::history::{ConnectionName, Ending, PodName, StepId};
 
 /// An executed step and what it touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +55,6 @@ pub struct Footprints {
 }
 
 impl Footprints {
-    /// The footprints of the steps of a run with these lines.
-    #[must_use]
-    pub fn of(lines: &[Line], catalog: &Catalog) -> Self {
-        Self {
-            steps: steps_of(lines, catalog),
-        }
-    }
-
     /// The step of this id.
     #[must_use]
     pub fn step(&self, id: StepId) -> Option<&Step> {
