@@ -142,7 +142,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     // A schema that is not there is said before a server is started.
     match &wanted {
         Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => job(&scenario.subject)?,
-        Wanted::Unknown => ExploreArguments::for_a_schedule(arguments).job()?,
+        Wanted::Unknown => for_a_schedule(arguments).job()?,
     };
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
@@ -164,7 +164,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             .await?
         }
         Wanted::Unknown => {
-            let search = ExploreArguments::for_a_schedule(arguments);
+            let search = for_a_schedule(arguments);
             let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
                 let found = search
                     .explore(
@@ -368,5 +368,16 @@ fn turns(schedule: &Schedule) -> Vec<String> {
     match schedule {
         Schedule::Controlled(moves) => moves.iter().map(ToString::to_string).collect(),
         one_line => vec![one_line.to_string()],
+    }
+}
+
+/// The search for a failing schedule of a subject that has none.
+fn for_a_schedule(arguments: &ReproduceArguments) -> ExploreArguments {
+    ExploreArguments {
+        schema: arguments.schema.clone(),
+        prepare: arguments.prepare.clone(),
+        command: arguments.command.clone(),
+        // The replays are made, and told, when it is reproduced.
+        ..ExploreArguments::plain(&arguments.server, &arguments.output)
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::arguments::{ExploreArguments, StrategyName};
 use super::told::{Told, tell};
-use super::{ExploreArguments, StrategyName};
 use crate::cli::common::{Failure, Talk, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::SweepArguments;
+use super::arguments::SweepArguments;
 use super::told;
 use crate::cli::common::{Failure, Talk, millis, unless_cancelled};
 use crate::cli::exit::Exit;
