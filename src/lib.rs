@@ -123,8 +123,8 @@
 //! | [`scenario`] | what to test |
 //! | [`schedule`] | in what order |
 //! | [`cronjob`] | who starts whom, where a CronJob does |
-//! | [`history`] | what happened |
 //! | [`sql`] | what a statement means |
+//! | [`history`] | what happened |
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;
