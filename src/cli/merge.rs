@@ -251,17 +251,11 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.unclear = Vec::new();
     for part in parts {
         for one in &part.unclear {
-            match merged
-                .unclear
-                .iter_mut()
-                .find(|known| known.name == one.name)
-            {
-                Some(known) => known.times += one.times,
-                None => merged.unclear.push(Unclear {
-                    first: place(part, one.first),
-                    ..one.clone()
-                }),
-            }
+            let unclear = Unclear {
+                first: place(part, one.first),
+                ..one.clone()
+            };
+            unclear.add_to(&mut merged.unclear);
         }
     }
     // What is told of the first failure comes from the part that came to it first.

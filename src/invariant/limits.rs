@@ -3,6 +3,7 @@
 //! Owns the limits that every `holds` must tell. Knows nothing of findings.
 
 use super::facts::{Facts, count, list};
+use super::guard_names::CONTENTION;
 use super::guards::{contention, is_together};
 use super::verdict::{InvariantVerdict, Judgement};
 use crate::history::{Event, PoolMode};
@@ -102,7 +103,7 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
                 .to_owned(),
         );
     }
-    let demanded = facts.run.rules.guards.iter().any(|one| one == "contention");
+    let demanded = facts.run.rules.guards.iter().any(|one| one == CONTENTION);
     if !facts.rule_keys.is_empty()
         && facts.started().count() > 1
         && !demanded

@@ -9,6 +9,7 @@ mod clean_state;
 mod cover;
 mod facts;
 mod ghosts;
+pub mod guard_names;
 mod guards;
 mod held_at_once;
 mod honest_exit;

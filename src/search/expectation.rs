@@ -5,6 +5,7 @@
 //! said: where errors are expected, a pod that fails because of such an error need not be listed
 //! under `progress` as well.
 
+use crate::invariant::guard_names::IN_TIME;
 use crate::invariant::{Finding, InvariantName, Judgement, Verdict};
 use crate::scenario::{Expect, ExpectedVerdict};
 
@@ -40,7 +41,7 @@ pub fn unexpected(verdict: &Verdict, expect: &Expect) -> Vec<String> {
     // A pod that is to hang hangs until the run's time is up.
     let hangs = expect.violates.contains(&InvariantName::Progress);
     for guard in verdict.guards.iter().filter(|guard| !guard.met) {
-        if wanted != Judgement::Inconclusive && !(hangs && guard.name == "in-time") {
+        if wanted != Judgement::Inconclusive && !(hangs && guard.name == IN_TIME) {
             reasons.push(format!("guard {} is not met: {}", guard.name, guard.why));
         }
     }

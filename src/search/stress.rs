@@ -16,6 +16,7 @@ use super::trial::{Outcome, Trial};
 use crate::evidence::LogReader;
 use crate::history::{PodName, Writer};
 use crate::invariant::Judgement;
+use crate::invariant::guard_names::FAULTS_FIRED;
 use crate::pod::Pod;
 use crate::run::{RunError, environment};
 use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
@@ -172,7 +173,7 @@ pub async fn random_kills(
             .verdict
             .guards
             .iter()
-            .any(|guard| guard.name == "faults-fired" && guard.met);
+            .any(|guard| guard.name == FAULTS_FIRED && guard.met);
         kills.fired += u32::from(fired);
         progress(&kills, &outcome);
         // A kill that came too late for its pod says nothing against the lock.

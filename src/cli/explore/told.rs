@@ -53,8 +53,8 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
         talk.result(&wrap(
             "missed",
             &format!(
-                "in {} of them a fault did not fire or a stop was not reached; they held, and say \
-                 nothing of that point",
+                "in {} of them a fault did not fire, a stop was not reached or nothing was written; they \
+                 held, and say nothing of that point",
                 exploration.missed
             ),
         ));
@@ -100,7 +100,7 @@ pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
                 1 => format!("schedule {}", one.first),
                 times => format!("{times} schedules, the first of them number {}", one.first),
             };
-            wrap("unclear", &format!("{times}: {}: {}", one.name, one.why))
+            wrap("unclear", &format!("{times}: {}: {}", one.reason, one.why))
         })
         .collect()
 }

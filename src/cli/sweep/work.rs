@@ -15,6 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
 use crate::cli::subject::job;
 use crate::invariant::Judgement;
+use crate::invariant::guard_names::STOPS_REACHED;
 use crate::report::{GroupJson, NotFiredJson, ReplayCountJson, SweptJson};
 use crate::scenario::Scenario;
 use crate::schedule::{Point, Schedule};
@@ -161,7 +162,7 @@ impl Work<'_> {
             not_fired: not_fired(swath, runs),
             still_waited: number(&|one| {
                 let mut guards = one.verdict.guards.iter();
-                guards.any(|guard| guard.name == "stops-reached" && !guard.met)
+                guards.any(|guard| guard.name == STOPS_REACHED && !guard.met)
             }),
             held: judged(Judgement::Holds),
             violated: judged(Judgement::Violated),
@@ -336,18 +337,15 @@ fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
 
 fn unclear(runs: &[Surveyed]) -> Vec<Unclear> {
     let mut reasons: Vec<Unclear> = Vec::new();
-    for (number, one) in (1..).zip(runs) {
-        let Some((name, why)) = &one.unclear else {
-            continue;
-        };
-        match reasons.iter_mut().find(|known| known.name == *name) {
-            Some(known) => known.times += 1,
-            None => reasons.push(Unclear {
-                name: name.clone(),
-                why: why.clone(),
-                first: number,
+    for (first, one) in (1..).zip(runs) {
+        if let Some((reason, why)) = one.unclear.clone() {
+            let unclear = Unclear {
+                reason,
+                why,
+                first,
                 times: 1,
-            }),
+            };
+            unclear.add_to(&mut reasons);
         }
     }
     reasons

@@ -17,7 +17,7 @@ use crate::search::explore::{Found, make};
 use crate::search::failure::Failure;
 use crate::search::replay::difference;
 use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
-use crate::search::unclear::unclear;
+use crate::search::unclear::{Reason, unclear};
 use crate::search::workers::{Probed, Workers};
 
 /// How a survey is made.
@@ -39,8 +39,8 @@ pub struct Surveyed {
     pub judgement: Judgement,
     /// Its verdict, after the look without the witness.
     pub verdict: Verdict,
-    /// Why it could not be judged: name and sentence.
-    pub unclear: Option<(String, String)>,
+    /// Why it could not be judged: the reason and a sentence.
+    pub unclear: Option<(Reason, String)>,
     /// Its faults: one for each session where a fault is done to several.
     pub faults: Vec<FaultSeen>,
     /// What the second look showed, where it was violated.
