@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::explore::{exit, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
-use crate::search::Unclear;
 use crate::search::strategy::{Kind, Space, Tally, claim};
+use crate::search::{self, Unclear};
 
 /// Options of `merge`.
 #[derive(Debug, Clone, clap::Args)]
@@ -233,12 +233,9 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.found = Vec::new();
     for part in parts {
         for found in &part.found {
-            let known = merged.found.iter().any(|one| {
-                one.invariant == found.invariant
-                    && one.sqlstate == found.sqlstate
-                    && one.table == found.table
-                    && one.constraint == found.constraint
-            });
+            let failure = search::Failure::from(found.failure.clone());
+            let is_it = |one: &FoundJson| failure.is_same_as(&one.failure.clone().into());
+            let known = merged.found.iter().any(is_it);
             if !known {
                 merged.found.push(FoundJson {
                     at: place(part, found.at),

@@ -12,11 +12,11 @@ use super::explore::ExploreArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
 use crate::history::PodName;
-use crate::invariant::{Finding, InvariantName, Judgement};
+use crate::invariant::Judgement;
 use crate::report::{ReproduceJson, play, verdict_block, wrap};
 use crate::scenario::{self, InvariantName as Named, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
-use crate::search::{Outcome, Stage, Trial, replay};
+use crate::search::{Failure as Failed, Stage, Trial, replay};
 use crate::server::Server;
 
 /// Options of `reproduce`.
@@ -237,13 +237,16 @@ impl Work<'_> {
         }
         let first = trial.run(Some(&self.out)).await?;
         first.save(scenario, &self.out)?;
-        let finding = looked_for(scenario, &first).cloned();
+        let failure = Failed::expected(&first.verdict, &scenario.expect);
+        let finding = failure
+            .as_ref()
+            .and_then(|failure| failure.findings(&first.verdict).next());
         talk.say("\nwhat happened:");
         for scene in play(&first.lines) {
             talk.say(&format!("  {scene}"));
         }
-        let first_error_ms = finding.as_ref().map(|_| millis(self.begun.elapsed()));
-        if let Some(finding) = &finding {
+        let first_error_ms = finding.map(|_| millis(self.begun.elapsed()));
+        if let Some(finding) = finding {
             talk.result(&format!("\n{}", wrap("violated", &finding.why)));
             talk.say(&format!(
                 "  first error {:.1} s after the start of the command",
@@ -258,7 +261,10 @@ impl Work<'_> {
             &scenario.schedule,
             &first,
             self.arguments.times,
-            |outcome| is_same(scenario, outcome, finding.as_ref()),
+            |outcome| {
+                let again = |failure: &Failed| failure.is_in(&outcome.verdict);
+                failure.as_ref().is_some_and(again)
+            },
             |_, _| {},
         )
         .await?;
@@ -289,9 +295,9 @@ impl Work<'_> {
             reproduced: every_time && with_lock.is_none_or(|verdict| verdict == Judgement::Holds),
             attempts: replays.of,
             hits: replays.hits,
-            sqlstate: finding.as_ref().and_then(|found| found.sqlstate.clone()),
-            table: finding.as_ref().and_then(|found| found.table.clone()),
-            constraint: finding.and_then(|found| found.constraint),
+            sqlstate: finding.and_then(|found| found.sqlstate.clone()),
+            table: finding.and_then(|found| found.table.clone()),
+            constraint: finding.and_then(|found| found.constraint.clone()),
             turns,
             trace_hash_same: replays.same_trace,
             with_lock,
@@ -329,37 +335,6 @@ impl Work<'_> {
         talk.result(&format!("\nwith the lock: {}", outcome.verdict.judgement));
         talk.say(verdict_block(&outcome.verdict, false).trim_end());
         Ok(outcome.verdict.judgement)
-    }
-}
-
-/// The error that the scenario looks for; of a scenario that names none, the first finding.
-fn looked_for<'o>(scenario: &Scenario, outcome: &'o Outcome) -> Option<&'o Finding> {
-    let expect = &scenario.expect;
-    let fits = |wanted: &Option<String>, found: &Option<String>| {
-        wanted.is_none() || (found.is_some() && found == wanted)
-    };
-    let errors = outcome.verdict.of(InvariantName::NoErrors);
-    let rest = outcome.verdict.invariants.iter();
-    errors
-        .into_iter()
-        .chain(rest)
-        .filter(|one| one.judgement == Judgement::Violated)
-        .flat_map(|one| &one.findings)
-        .find(|finding| {
-            fits(&expect.sqlstate, &finding.sqlstate)
-                && fits(&expect.constraint, &finding.constraint)
-        })
-}
-
-fn is_same(scenario: &Scenario, outcome: &Outcome, first: Option<&Finding>) -> bool {
-    let found = looked_for(scenario, outcome);
-    match (first, found) {
-        (Some(first), Some(found)) => {
-            first.sqlstate == found.sqlstate
-                && first.table == found.table
-                && first.constraint == found.constraint
-        }
-        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::invariant::InvariantName;
-use crate::search::Unclear;
+use crate::search::{FindingKey, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,14 +121,9 @@ pub struct FoundJson {
     pub at: u64,
     /// What that schedule was for.
     pub why: String,
-    /// The invariant that is violated.
-    pub invariant: InvariantName,
-    /// The SQLSTATE, where it is an error.
-    pub sqlstate: Option<String>,
-    /// The table that it names.
-    pub table: Option<String>,
-    /// The constraint that it names.
-    pub constraint: Option<String>,
+    /// What failed: invariant, SQLSTATE, table and constraint.
+    #[serde(flatten)]
+    pub failure: FindingKey,
     /// What was found, in a sentence.
     pub what: String,
     /// Its scenario file.

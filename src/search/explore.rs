@@ -241,7 +241,11 @@ impl Search<'_, '_> {
         let Some(failure) = Failure::of(&outcome.verdict) else {
             return Ok(true);
         };
-        let known = self.told.found.iter().any(|one| one.failure == failure);
+        let known = self
+            .told
+            .found
+            .iter()
+            .any(|one| one.failure.is_same_as(&failure));
         if !known && !self.confirm(candidate, &failure, outcome)? {
             return Ok(!self.told.interrupted);
         }

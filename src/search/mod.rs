@@ -31,7 +31,7 @@ pub use expectation::unexpected;
 pub use explore::{
     Commute, Exploration, Found, Independence, Progress, SearchOptions, explore, never_independent,
 };
-pub use failure::Failure;
+pub use failure::{Failure, FindingKey};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};

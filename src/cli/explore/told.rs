@@ -111,7 +111,7 @@ impl Told {
         let Self {
             exploration, kept, ..
         } = self;
-        let first = exploration.found.first();
+        let first = exploration.found.first().map(|found| found.failure.key());
         let first_kept = kept.first();
         let seconds = exploration.took.as_secs_f64();
         ExploreJson {
@@ -125,10 +125,10 @@ impl Told {
             unconfirmed: exploration.unconfirmed,
             missed: exploration.missed,
             first_violation_at: exploration.first_violation_at,
-            invariant: first.map(|found| found.failure.invariant),
-            sqlstate: first.and_then(|found| found.failure.sqlstate.clone()),
-            table: first.and_then(|found| found.failure.table.clone()),
-            constraint: first.and_then(|found| found.failure.constraint.clone()),
+            invariant: first.map(|failure| failure.invariant),
+            sqlstate: first.and_then(|failure| failure.sqlstate.clone()),
+            table: first.and_then(|failure| failure.table.clone()),
+            constraint: first.and_then(|failure| failure.constraint.clone()),
             space: SpaceJson {
                 explored: exploration.schedules,
                 total: exploration.space.total,

@@ -14,7 +14,7 @@ use crate::run::{TraceEntry, trace_of};
 use crate::schedule::Schedule;
 use crate::search::error::TrialError;
 use crate::search::explore::{Found, make};
-use crate::search::failure::Failure;
+use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
 use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
 use crate::search::unclear::{Reason, unclear};
@@ -263,8 +263,7 @@ fn faults(lines: &[Line]) -> Vec<FaultSeen> {
 fn compare(seen: &mut Surveyed, first: &(Vec<TraceEntry>, String), again: &Outcome, times: u32) {
     let told = seen.again.get_or_insert_with(Again::default);
     told.of = times;
-    let same = again.verdict.judgement == Judgement::Violated
-        && again.verdict.violated().eq(seen.verdict.violated());
+    let same = same_verdict(&again.verdict, &seen.verdict);
     told.same_verdict += u32::from(same);
     if again.trace_hash == first.1 {
         told.same_trace += u32::from(same);
