@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::invariant::InvariantName;
+use crate::search::strategy::Settings;
 use crate::search::{FindingKey, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
@@ -15,8 +16,10 @@ use crate::search::{FindingKey, Unclear};
 pub struct ExploreJson {
     /// The version of lockproof that made it.
     pub lockproof: String,
-    /// The strategy, with its settings.
+    /// The strategy with its settings, in words.
     pub strategy: String,
+    /// The same as values.
+    pub settings: Settings,
     /// The subject's command.
     pub subject: String,
     /// How many pods.
@@ -138,5 +141,34 @@ pub fn count(number: u64, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
+    }
+}
+
+/// A strategy with its settings, in words.
+#[must_use]
+pub fn strategy_words(settings: Settings) -> String {
+    let drawn = |schedules, seed| format!("{}, seed {seed}", count(schedules, "schedule"));
+    match settings {
+        Settings::Hazards => "hazards".to_owned(),
+        Settings::Preemptions { most, unreduced } => {
+            let unreduced = if unreduced { ", unreduced" } else { "" };
+            format!("preemptions = {most}{unreduced}")
+        }
+        Settings::Pct {
+            depth,
+            schedules,
+            seed,
+        } => format!("pct, depth {depth}, {}", drawn(schedules, seed)),
+        Settings::Sweep => "sweep".to_owned(),
+        Settings::Overlap { schedules } => format!("overlap, {}", count(schedules, "schedule")),
+        Settings::Random {
+            faults,
+            schedules,
+            seed,
+        } => {
+            let faults = if faults { "" } else { " without faults" };
+            format!("random{faults}, {}", drawn(schedules, seed))
+        }
+        Settings::Stress { schedules, seed } => format!("stress, {}", drawn(schedules, seed)),
     }
 }

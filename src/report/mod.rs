@@ -11,7 +11,9 @@ mod sweep;
 mod terminal;
 
 pub use catches::{Caught, catches};
-pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count};
+pub use explore::{
+    ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
+};
 pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
     GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{ExploreJson, SpaceJson, count, wrap};
-use crate::search::strategy::{Kind, Shard};
+use crate::report::{ExploreJson, SpaceJson, count, strategy_words, wrap};
+use crate::search::strategy::{Kind, Settings, Shard};
 use crate::search::{Exploration, Unclear};
 
 /// A search that has come to its end.
@@ -18,10 +18,9 @@ pub(super) struct Told {
     pub claim: String,
     pub promise: Option<String>,
     pub kind: Kind,
-    pub settings: String,
+    pub settings: Settings,
     pub pods: usize,
     pub shard: Shard,
-    pub seed: Option<u64>,
     pub server: ServerFacts,
     pub subject: String,
     pub jobs: usize,
@@ -81,7 +80,7 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
             "same-session, work-under-lock, mutual-exclusion: there is no advisory lock",
         ));
     }
-    if !result.settings.starts_with("overlap") {
+    if !matches!(result.settings, Settings::Overlap { .. }) {
         talk.result(&wrap(
             "not tested",
             "one request cycle at a time; races inside a statement, a function or a multi-statement \
@@ -116,7 +115,8 @@ impl Told {
         let seconds = exploration.took.as_secs_f64();
         ExploreJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
-            strategy: self.settings,
+            strategy: strategy_words(self.settings),
+            settings: self.settings,
             subject: self.subject,
             pods: self.pods,
             schedules: exploration.schedules,
@@ -149,7 +149,7 @@ impl Told {
             claim: self.claim,
             promise: self.promise,
             shard: (self.shard.index(), self.shard.of()),
-            seed: self.seed,
+            seed: self.settings.seed(),
             interrupted: exploration.interrupted,
             stopped_at_first: exploration.stopped,
             server: self.server,
