@@ -10,11 +10,11 @@ use super::common::{Failure, Talk};
 use super::exit::Exit;
 use crate::history::PodName;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
-use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, count, play, wrap};
+use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, count, play, wrap};
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::{
-    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise,
+    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise, save,
 };
 
 /// How findings are kept.
@@ -242,7 +242,8 @@ impl Finder<'_> {
         outcome: &Outcome,
         dir: &Path,
     ) -> Result<PathBuf, Failure> {
-        outcome.save(&movable(scenario, dir), dir)?;
+        let verdict = VerdictJson::of(&outcome.verdict);
+        save(&movable(scenario, dir), &verdict, dir)?;
         let file = match self.save {
             None => dir.join("scenario.toml"),
             Some(dir) => {

@@ -13,10 +13,10 @@ use super::out::OutputDirectory;
 use super::subject::job;
 use crate::history::PodName;
 use crate::invariant::Judgement;
-use crate::report::{ReproduceJson, play, verdict_block, wrap};
+use crate::report::{ReproduceJson, VerdictJson, play, verdict_block, wrap};
 use crate::scenario::{self, InvariantName as Named, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
-use crate::search::{Failure as Failed, Stage, Trial, replay};
+use crate::search::{Failure as Failed, Stage, Trial, replay, save};
 use crate::server::Server;
 
 /// Options of `reproduce`.
@@ -236,7 +236,7 @@ impl Work<'_> {
             talk.say(&format!("  {turn}"));
         }
         let first = trial.run(Some(&self.out)).await?;
-        first.save(scenario, &self.out)?;
+        save(scenario, &VerdictJson::of(&first.verdict), &self.out)?;
         let failure = Failed::expected(&first.verdict, &scenario.expect);
         let finding = failure
             .as_ref()
@@ -323,7 +323,7 @@ impl Work<'_> {
             )
         })?;
         let outcome = trial.run(Some(&dir)).await?;
-        outcome.save(&scenario, &dir)?;
+        save(&scenario, &VerdictJson::of(&outcome.verdict), &dir)?;
         let talk = self.talk;
         talk.say(&format!(
             "\nthe same schedule with the lock ({}):",

@@ -20,7 +20,7 @@ mod strangers;
 
 use super::samples::*;
 use super::story::*;
-use super::{InvariantName, InvariantVerdict, Judgement, Verdict, judge};
+use super::{InvariantName, InvariantVerdict, Judgement, Limit, Verdict, judge};
 use crate::history::{Event, Line};
 
 /// Two overlapping pods under a correct lock: b waits until a has given it back.
