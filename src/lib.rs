@@ -123,9 +123,7 @@
 //! | [`scenario`] | what to test |
 //! | [`cronjob`] | who starts whom, where a CronJob does |
 //! | [`sql`] | what a statement means |
-//! | [`history`] | what happened |
-//! | [`schedule`] | in what order |
-//! | [`name`] | what things are called |
+
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;

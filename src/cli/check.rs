@@ -6,7 +6,7 @@ use super::common::{Failure, Format, Talk};
 use super::exit::{Exit, exit_of};
 use crate::history;
 use crate::invariant::{Verdict, judge};
-use crate::report::{verdict_block, wrap};
+use crate::report::{VerdictJson, verdict_block, wrap};
 use crate::scenario;
 use crate::search::{CONFIRMATION, HISTORY, unexpected, weigh};
 
@@ -45,7 +45,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     for reason in &reasons {
         talk.result(&wrap("unexpected", reason));
     }
-    talk.document(&verdict);
+    talk.document(&VerdictJson::of(&verdict));
     Ok(exit_of(&verdict, &scenario.expect))
 }
 

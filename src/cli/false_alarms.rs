@@ -34,10 +34,6 @@ const STRATEGIES: [StrategyName; 7] = [
     StrategyName::Stress,
 ];
 
-/// Why a search that aims calls a run unclear that only went another way: a pod left before the stop
-/// that it was to reach, say, because it found the lock taken.
-const AIM: [&str; 2] = ["guard stops-reached", "guard faults-fired"];
-
 /// Options of `false-alarms`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FalseAlarmsArguments {
@@ -267,7 +263,7 @@ impl Subject<'_> {
         let (missed, unclear): (Vec<_>, Vec<_>) = exploration
             .unclear
             .into_iter()
-            .partition(|one| AIM.contains(&one.name.as_str()));
+            .partition(|one| one.reason.is_another_course());
         let missed: u64 = missed.iter().map(|one| one.times).sum();
         json.inconclusive = exploration.inconclusive - missed + exploration.unconfirmed;
         json.missed = exploration.missed + missed;
@@ -305,8 +301,8 @@ fn tell(document: &FalseAlarmsJson, talk: Talk, out: &Path) {
         talk.say(&wrap(
             "missed",
             &format!(
-                "in {} of them a fault did not fire or a stop was not reached: they were other \
-                 schedules than they were made for, and judged like any other",
+                "in {} of them a fault did not fire, a stop was not reached or nothing was written: they \
+                 were other schedules than they were made for, and judged like any other",
                 document.missed
             ),
         ));

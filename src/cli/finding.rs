@@ -10,11 +10,11 @@ use super::common::{Failure, Talk};
 use super::exit::Exit;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
 use crate::name::PodName;
-use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, count, play, wrap};
+use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, count, play, wrap};
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::{
-    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise,
+    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise, save,
 };
 
 /// How findings are kept.
@@ -49,10 +49,7 @@ impl Kept {
         FoundJson {
             at: found.at,
             why: found.why.clone(),
-            invariant: found.failure.invariant,
-            sqlstate: found.failure.sqlstate.clone(),
-            table: found.failure.table.clone(),
-            constraint: found.failure.constraint.clone(),
+            failure: found.failure.key().clone(),
             what: self.what.clone(),
             schedule_file: Some(self.file.clone()),
             artifacts: found.dir.clone(),
@@ -198,7 +195,7 @@ impl Finder<'_> {
         }
         talk.say("");
         let others = |one: &&InvariantVerdict| {
-            one.judgement == Judgement::Violated && one.name != found.failure.invariant
+            one.judgement == Judgement::Violated && one.name != found.failure.key().invariant
         };
         for one in outcome.verdict.invariants.iter().filter(others) {
             let why = one
@@ -223,16 +220,17 @@ impl Finder<'_> {
         let expect = &mut scenario.expect;
         expect.verdict = ExpectedVerdict::Violated;
         let failed = |verdict: &Verdict| verdict.violated().collect::<Vec<_>>();
-        expect.violates = vec![found.failure.invariant];
+        let failure = found.failure.key();
+        expect.violates = vec![failure.invariant];
         // What else this run shows may depend on what comes after the failure.
         expect.may_violate = failed(&outcome.verdict)
             .into_iter()
-            .filter(|name| *name != found.failure.invariant)
+            .filter(|name| *name != failure.invariant)
             .collect();
-        expect.sqlstate.clone_from(&found.failure.sqlstate);
-        expect.constraint.clone_from(&found.failure.constraint);
+        expect.sqlstate.clone_from(&failure.sqlstate);
+        expect.constraint.clone_from(&failure.constraint);
         if expect.sqlstate.is_some() {
-            expect.table.clone_from(&found.failure.table);
+            expect.table.clone_from(&failure.table);
         }
         scenario
     }
@@ -244,7 +242,8 @@ impl Finder<'_> {
         outcome: &Outcome,
         dir: &Path,
     ) -> Result<PathBuf, Failure> {
-        outcome.save(&movable(scenario, dir), dir)?;
+        let verdict = VerdictJson::of(&outcome.verdict);
+        save(&movable(scenario, dir), &verdict, dir)?;
         let file = match self.save {
             None => dir.join("scenario.toml"),
             Some(dir) => {
@@ -333,7 +332,7 @@ fn all_end(moves: &[Move], pods: usize) -> bool {
 
 /// A title for the scenario file.
 fn title(found: &Found) -> String {
-    let failure = &found.failure;
+    let failure = found.failure.key();
     let on = failure
         .constraint
         .as_ref()
@@ -348,7 +347,7 @@ fn title(found: &Found) -> String {
 
 /// A file name that says what is in it.
 fn file_name(found: &Found) -> String {
-    let failure = &found.failure;
+    let failure = found.failure.key();
     let parts = [
         Some(failure.invariant.name().to_owned()),
         failure.sqlstate.clone(),

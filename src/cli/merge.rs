@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::explore::{exit, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
-use crate::search::Unclear;
-use crate::search::strategy::{Kind, Space, Tally, claim};
+use crate::search::strategy::{Space, Tally, claim};
+use crate::search::{self, Unclear};
 
 /// Options of `merge`.
 #[derive(Debug, Clone, clap::Args)]
@@ -124,12 +124,27 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
     let mut seen: BTreeMap<u64, &Path> = BTreeMap::new();
     for (file, part) in parts {
         let pods = |part: &ExploreJson| part.pods.to_string();
-        for (what, one, other) in [
-            ("strategy", &first.strategy, &part.strategy),
-            ("subject", &first.subject, &part.subject),
-            ("number of pods", &pods(first), &pods(part)),
+        for (what, same, one, other) in [
+            (
+                "strategy",
+                first.settings == part.settings,
+                &first.strategy,
+                &part.strategy,
+            ),
+            (
+                "subject",
+                first.subject == part.subject,
+                &first.subject,
+                &part.subject,
+            ),
+            (
+                "number of pods",
+                first.pods == part.pods,
+                &pods(first),
+                &pods(part),
+            ),
         ] {
-            if one != other {
+            if !same {
                 return wrong(format!(
                     "these are not parts of one search: the {what} of {} is {one}, that of {} is \
                      {other}",
@@ -180,7 +195,7 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
 /// The number in the whole search of the schedule that has this number in its part. Where what is
 /// run depends on what was seen, there is none, and it keeps that of its part.
 fn place(part: &ExploreJson, number: u64) -> u64 {
-    if part.strategy.starts_with("preemptions") {
+    if part.settings.finds_schedules_as_it_goes() {
         return number;
     }
     let (index, of) = part.shard;
@@ -209,7 +224,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
             .collect::<Option<Vec<u64>>>()
             .and_then(|totals| {
                 // A strategy that finds its schedules as it goes knows its own only.
-                if first.strategy.starts_with("preemptions") {
+                if first.settings.finds_schedules_as_it_goes() {
                     Some(totals.into_iter().sum())
                 } else {
                     totals.into_iter().max()
@@ -233,12 +248,9 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.found = Vec::new();
     for part in parts {
         for found in &part.found {
-            let known = merged.found.iter().any(|one| {
-                one.invariant == found.invariant
-                    && one.sqlstate == found.sqlstate
-                    && one.table == found.table
-                    && one.constraint == found.constraint
-            });
+            let failure = search::Failure::from(found.failure.clone());
+            let is_it = |one: &FoundJson| failure.is_same_as(&one.failure.clone().into());
+            let known = merged.found.iter().any(is_it);
             if !known {
                 merged.found.push(FoundJson {
                     at: place(part, found.at),
@@ -251,17 +263,11 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.unclear = Vec::new();
     for part in parts {
         for one in &part.unclear {
-            match merged
-                .unclear
-                .iter_mut()
-                .find(|known| known.name == one.name)
-            {
-                Some(known) => known.times += one.times,
-                None => merged.unclear.push(Unclear {
-                    first: place(part, one.first),
-                    ..one.clone()
-                }),
-            }
+            let unclear = Unclear {
+                first: place(part, one.first),
+                ..one.clone()
+            };
+            unclear.add_to(&mut merged.unclear);
         }
     }
     // What is told of the first failure comes from the part that came to it first.
@@ -280,13 +286,8 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
         merged.schedule_file.clone_from(&source.schedule_file);
         merged.promise = None;
     }
-    let kind = if first.seed.is_some() || first.strategy.starts_with("overlap") {
-        Kind::Draws
-    } else {
-        Kind::Enumeration
-    };
     merged.claim = claim(
-        kind,
+        first.settings.kind(),
         &space,
         &Tally {
             explored: merged.schedules,

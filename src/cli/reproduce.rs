@@ -11,14 +11,12 @@ use super::exit::Exit;
 use super::explore::ExploreArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
-use crate::invariant::{Finding, Judgement};
-use crate::name::InvariantName;
-use crate::name::InvariantName as Named;
-use crate::name::PodName;
-use crate::report::{ReproduceJson, play, verdict_block, wrap};
+use crate::invariant::Judgement;
+use crate::name::{InvariantName as Named, PodName};
+use crate::report::{ReproduceJson, VerdictJson, play, verdict_block, wrap};
 use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
-use crate::search::{Outcome, Stage, Trial, replay};
+use crate::search::{Failure as Failed, Stage, Trial, replay, save};
 use crate::server::Server;
 
 /// Options of `reproduce`.
@@ -144,7 +142,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     // A schema that is not there is said before a server is started.
     match &wanted {
         Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => job(&scenario.subject)?,
-        Wanted::Unknown => ExploreArguments::for_a_schedule(arguments).job()?,
+        Wanted::Unknown => for_a_schedule(arguments).job()?,
     };
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
@@ -166,7 +164,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             .await?
         }
         Wanted::Unknown => {
-            let search = ExploreArguments::for_a_schedule(arguments);
+            let search = for_a_schedule(arguments);
             let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
                 let found = search
                     .explore(
@@ -238,14 +236,17 @@ impl Work<'_> {
             talk.say(&format!("  {turn}"));
         }
         let first = trial.run(Some(&self.out)).await?;
-        first.save(scenario, &self.out)?;
-        let finding = looked_for(scenario, &first).cloned();
+        save(scenario, &VerdictJson::of(&first.verdict), &self.out)?;
+        let failure = Failed::expected(&first.verdict, &scenario.expect);
+        let finding = failure
+            .as_ref()
+            .and_then(|failure| failure.findings(&first.verdict).next());
         talk.say("\nwhat happened:");
         for scene in play(&first.lines) {
             talk.say(&format!("  {scene}"));
         }
-        let first_error_ms = finding.as_ref().map(|_| millis(self.begun.elapsed()));
-        if let Some(finding) = &finding {
+        let first_error_ms = finding.map(|_| millis(self.begun.elapsed()));
+        if let Some(finding) = finding {
             talk.result(&format!("\n{}", wrap("violated", &finding.why)));
             talk.say(&format!(
                 "  first error {:.1} s after the start of the command",
@@ -260,7 +261,10 @@ impl Work<'_> {
             &scenario.schedule,
             &first,
             self.arguments.times,
-            |outcome| is_same(scenario, outcome, finding.as_ref()),
+            |outcome| {
+                let again = |failure: &Failed| failure.is_in(&outcome.verdict);
+                failure.as_ref().is_some_and(again)
+            },
             |_, _| {},
         )
         .await?;
@@ -291,9 +295,9 @@ impl Work<'_> {
             reproduced: every_time && with_lock.is_none_or(|verdict| verdict == Judgement::Holds),
             attempts: replays.of,
             hits: replays.hits,
-            sqlstate: finding.as_ref().and_then(|found| found.sqlstate.clone()),
-            table: finding.as_ref().and_then(|found| found.table.clone()),
-            constraint: finding.and_then(|found| found.constraint),
+            sqlstate: finding.and_then(|found| found.sqlstate.clone()),
+            table: finding.and_then(|found| found.table.clone()),
+            constraint: finding.and_then(|found| found.constraint.clone()),
             turns,
             trace_hash_same: replays.same_trace,
             with_lock,
@@ -319,7 +323,7 @@ impl Work<'_> {
             )
         })?;
         let outcome = trial.run(Some(&dir)).await?;
-        outcome.save(&scenario, &dir)?;
+        save(&scenario, &VerdictJson::of(&outcome.verdict), &dir)?;
         let talk = self.talk;
         talk.say(&format!(
             "\nthe same schedule with the lock ({}):",
@@ -334,41 +338,21 @@ impl Work<'_> {
     }
 }
 
-/// The error that the scenario looks for; of a scenario that names none, the first finding.
-fn looked_for<'o>(scenario: &Scenario, outcome: &'o Outcome) -> Option<&'o Finding> {
-    let expect = &scenario.expect;
-    let fits = |wanted: &Option<String>, found: &Option<String>| {
-        wanted.is_none() || (found.is_some() && found == wanted)
-    };
-    let errors = outcome.verdict.of(InvariantName::NoErrors);
-    let rest = outcome.verdict.invariants.iter();
-    errors
-        .into_iter()
-        .chain(rest)
-        .filter(|one| one.judgement == Judgement::Violated)
-        .flat_map(|one| &one.findings)
-        .find(|finding| {
-            fits(&expect.sqlstate, &finding.sqlstate)
-                && fits(&expect.constraint, &finding.constraint)
-        })
-}
-
-fn is_same(scenario: &Scenario, outcome: &Outcome, first: Option<&Finding>) -> bool {
-    let found = looked_for(scenario, outcome);
-    match (first, found) {
-        (Some(first), Some(found)) => {
-            first.sqlstate == found.sqlstate
-                && first.table == found.table
-                && first.constraint == found.constraint
-        }
-        _ => false,
-    }
-}
-
 /// The schedule, a line each.
 fn turns(schedule: &Schedule) -> Vec<String> {
     match schedule {
         Schedule::Controlled(moves) => moves.iter().map(ToString::to_string).collect(),
         one_line => vec![one_line.to_string()],
+    }
+}
+
+/// The search for a failing schedule of a subject that has none.
+fn for_a_schedule(arguments: &ReproduceArguments) -> ExploreArguments {
+    ExploreArguments {
+        schema: arguments.schema.clone(),
+        prepare: arguments.prepare.clone(),
+        command: arguments.command.clone(),
+        // The replays are made, and told, when it is reproduced.
+        ..ExploreArguments::plain(&arguments.server, &arguments.output)
     }
 }

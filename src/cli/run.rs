@@ -14,13 +14,13 @@ use super::known::OwnServer;
 use super::out::OutputDirectory;
 use super::subject::job;
 use crate::history::ServerFacts;
-use crate::invariant::Judgement;
+use crate::invariant::{Judgement, Limit};
 use crate::report::{
-    Caught, RunJson, ScenarioJson, ScenarioSource, catches, scenario_json, verdict_block, wrap,
-    wrap_lines,
+    Caught, RunJson, ScenarioJson, ScenarioSource, VerdictJson, catches, limit_sentence,
+    scenario_json, verdict_block, wrap, wrap_lines,
 };
 use crate::scenario::{self, Scenario};
-use crate::search::Confirmation;
+use crate::search::{Confirmation, save};
 
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -223,6 +223,8 @@ pub struct ScenarioResult {
     pub json: ScenarioJson,
     /// The exit code that it means.
     pub exit: Exit,
+    /// What was not tested; what no run in controlled pacing tests is said once, at the end.
+    pub limits: Vec<Limit>,
     /// The verdict's block, short.
     pub short: String,
     /// The verdict's block, with everything.
@@ -263,13 +265,14 @@ pub async fn run_one(
             return Ok(ScenarioResult {
                 json,
                 exit: failure.exit,
+                limits: Vec::new(),
                 short: wrap_lines("no verdict", &failure.message) + "\n",
                 long: wrap_lines("no verdict", &failure.message) + "\n",
             });
         }
         Err(failure) => return Err(failure),
     };
-    outcome.save(scenario, &dir)?;
+    save(scenario, &VerdictJson::of(&outcome.verdict), &dir)?;
     let confirmation = match &outcome.confirmation {
         Confirmation::NotNeeded => String::new(),
         Confirmation::NotPossible(why) => wrap("not confirmed", why) + "\n",
@@ -296,7 +299,10 @@ pub async fn run_one(
     };
     let short = verdict_block(&outcome.verdict, false) + &confirmation;
     let long = verdict_block(&outcome.verdict, true) + &confirmation;
+    let mut limits = outcome.verdict.not_tested.clone();
+    limits.retain(|limit| !limit.is_of_every_controlled_run());
     Ok(ScenarioResult {
+        limits,
         exit: exit_of(&outcome.verdict, &scenario.expect),
         json: scenario_json(
             source(begun),
@@ -322,11 +328,6 @@ fn directory(out: &Path, file: &Path) -> PathBuf {
     out.join(name.join("-"))
 }
 
-/// Whether a limit is one of every run in controlled pacing, which is said once at the end.
-fn is_general(limit: &str) -> bool {
-    limit.starts_with("one request cycle at a time") || limit.starts_with("one order of steps")
-}
-
 fn block(result: &ScenarioResult, verbose: bool) -> String {
     let json = &result.json;
     let mark = if json.as_expected { "✓" } else { "✗" };
@@ -349,8 +350,8 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
     } else if !json.as_expected || json.verdict != Some(Judgement::Holds) {
         text.push_str(&result.short);
     } else {
-        for limit in json.not_tested.iter().filter(|limit| !is_general(limit)) {
-            text.push_str(&wrap("not tested", limit));
+        for limit in &result.limits {
+            text.push_str(&wrap("not tested", &limit_sentence(limit)));
             text.push('\n');
         }
     }

@@ -1,11 +1,9 @@
 //! What the controller of a CronJob decided, as a history has it.
 //!
-//! Owns the words of a decision, and what they say of a pod that is not there. Knows nothing of how
-//! the controller comes to it.
+//! Owns the words of a decision. Knows nothing of how the controller comes to it.
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Line};
 use crate::name::PodName;
 
 /// A decision of the controller.
@@ -56,34 +54,4 @@ pub enum Decided {
     Fail,
     /// The schedule is over: no further Job is made.
     Suspend,
-}
-
-/// Why a pod is not there, by what the controller decided in these lines.
-#[must_use]
-pub fn why_not_there(lines: &[Line], pod: &PodName) -> String {
-    let decisions = || {
-        lines.iter().rev().filter_map(|line| match &line.event {
-            Event::Controller(decision) => Some(decision),
-            _ => None,
-        })
-    };
-    let removed =
-        decisions().find(|one| one.decided == Decided::Remove && one.pod.as_ref() == Some(pod));
-    if let Some(decision) = removed {
-        return format!(
-            "pod {pod} was deleted at {} before it had started",
-            decision.clock
-        );
-    }
-    let refused = decisions().find(|one| {
-        let decided = one.decided;
-        matches!(decided, Decided::Skip | Decided::Miss | Decided::Fail)
-    });
-    match refused {
-        Some(decision) => format!(
-            "pod {pod} was never created (at {}: {})",
-            decision.clock, decision.why
-        ),
-        None => format!("pod {pod} was never created: neither a tick nor a manual Job made it"),
-    }
 }

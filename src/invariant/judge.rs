@@ -13,10 +13,6 @@ use super::{
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
 
-/// Why the three lock invariants are not judged where no lock is to be had.
-pub(super) const NO_LOCK: &str =
-    "the scenario names no lock and the clean run takes no advisory lock";
-
 /// Judges a history: a pure function, so that a stored run gets the same verdict again.
 ///
 /// # Errors

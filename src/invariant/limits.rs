@@ -1,41 +1,31 @@
 //! What was not tested.
 //!
-//! Owns the limits that every `holds` must tell. Knows nothing of findings.
+//! Owns which limits a run has, which every `holds` must tell. Knows nothing of findings.
 
-use super::facts::{Facts, count, list};
+use super::facts::Facts;
 use super::guards::contention;
+use super::limit::Limit;
 use super::verdict::{InvariantVerdict, Judgement};
 use crate::history::{Event, PoolMode};
 use crate::name::GuardName;
 
-/// One sentence for each limit of this run.
-pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<String> {
+/// The limits of this run.
+pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<Limit> {
     let mut limits = Vec::new();
+    let any = |is: &dyn Fn(&Event) -> bool| facts.lines.iter().any(|line| is(&line.event));
     if facts.controlled() {
-        limits.push(
-            "one request cycle at a time; races inside a statement, a function or a \
-             multi-statement query were not explored"
-                .to_owned(),
-        );
-        limits.push("one order of steps was run; others were not".to_owned());
-        if facts.lines.iter().any(
-            |line| matches!(&line.event, Event::MoveStarted { begun, .. } if begun.is_together()),
-        ) {
-            limits.push(
-                "steps were let go together: which order the server took was left to chance"
-                    .to_owned(),
-            );
+        limits.push(Limit::OneCycle);
+        limits.push(Limit::OneOrder);
+        let together = |event: &Event| matches!(event, Event::MoveStarted { begun, .. } if begun.is_together());
+        if any(&together) {
+            limits.push(Limit::Together);
         }
     } else {
-        limits.push("one run in real time: which order it took was left to chance".to_owned());
+        limits.push(Limit::RealTime);
     }
     limits.extend(pooling(facts));
-    let is_decision = |event: &Event| matches!(event, Event::Controller(_));
-    if facts.lines.iter().any(|line| is_decision(&line.event)) {
-        limits.push(
-            "the CronJob's clock moved only as the schedule says, and its controller was never late"
-                .to_owned(),
-        );
+    if any(&|event| matches!(event, Event::Controller(_))) {
+        limits.push(Limit::SchedulesClock);
     }
     let opaque = facts
         .steps
@@ -43,63 +33,41 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         .filter(|step| step.ran() && step.request.opaque && !step.request.look_up)
         .count();
     if opaque > 0 {
-        limits.push(format!(
-            "{} opaque: the text does not tell what it writes or locks{}",
-            if opaque == 1 {
-                "1 step was".to_owned()
-            } else {
-                format!("{opaque} steps were")
-            },
-            if facts.run.witness {
-                "; the witness told what was written"
-            } else {
-                ""
-            }
-        ));
+        limits.push(Limit::Opaque {
+            steps: opaque,
+            witness: facts.run.witness,
+        });
     }
     for line in facts.lines {
         if let Event::Settling(counts) = &line.event {
             if counts.assumed > 0 {
-                let leaves = if counts.leaves.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (they reach outside: {})", list(&counts.leaves))
-                };
-                limits.push(format!(
-                    "settling was assumed {}: a pod may have had more to say{leaves}",
-                    times(counts.assumed)
-                ));
+                limits.push(Limit::SettlingAssumed {
+                    times: counts.assumed,
+                    leaves: counts.leaves.clone(),
+                });
             }
             if counts.restless > 0 {
-                limits.push(format!(
-                    "a pod was restless {}: the run went on without waiting for quiet",
-                    times(counts.restless)
-                ));
+                limits.push(Limit::Restless {
+                    times: counts.restless,
+                });
             }
         }
     }
-    let skipped: Vec<String> = invariants
+    let not_judged = invariants
         .iter()
-        .filter(|one| one.judgement == Judgement::NotJudged)
-        .map(|one| format!("{} was not judged: {}", one.name, one.why))
-        .collect();
-    limits.extend(skipped);
+        .filter(|one| one.judgement == Judgement::NotJudged);
+    limits.extend(not_judged.map(|one| Limit::NotJudged {
+        invariant: one.name,
+        why: one.why.clone(),
+    }));
     if !facts.run.witness {
-        limits.push(
-            "there was no witness: writes are those that the text of statements tells".to_owned(),
-        );
+        limits.push(Limit::NoWitness);
     }
     if !facts.run.log {
-        limits.push(
-            "the server's log could not be read: errors and warnings that nobody heard are unknown"
-                .to_owned(),
-        );
+        limits.push(Limit::NoLog);
     }
     if facts.run.witness && !facts.controlled() && !facts.rule_keys.is_empty() {
-        limits.push(
-            "in free pacing a write is known to have been under the lock at its end only"
-                .to_owned(),
-        );
+        limits.push(Limit::LocksAtTheEnd);
     }
     let demanded = facts
         .run
@@ -112,16 +80,15 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         && !demanded
         && contention(facts).is_err()
     {
-        limits.push("no pod asked for the lock while another held it".to_owned());
+        limits.push(Limit::NoContention);
     }
     if facts.run.rules.protect.is_empty() {
-        limits.push("no table is protected: no write was judged".to_owned());
+        limits.push(Limit::NothingProtected);
     }
     if let Some(only) = &facts.run.rules.only_sqlstates {
-        limits.push(format!(
-            "no-errors looked for SQLSTATE {} only",
-            only.join(" and ")
-        ));
+        limits.push(Limit::OnlySqlstates {
+            sqlstates: only.clone(),
+        });
     }
     let unstable = facts
         .run
@@ -129,27 +96,22 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         .as_ref()
         .map_or(0, |base| base.unstable_steps.len());
     if unstable > 0 {
-        limits.push(format!(
-            "the subject is not deterministic: {} differed between two clean runs",
-            count(unstable, "step")
-        ));
+        limits.push(Limit::Unstable { steps: unstable });
     }
     limits
 }
 
 /// What a pooler leaves open.
-fn pooling(facts: &Facts<'_>) -> Vec<String> {
+fn pooling(facts: &Facts<'_>) -> Vec<Limit> {
     let Some(pooler) = &facts.run.pooler else {
         return Vec::new();
     };
     let mut limits = Vec::new();
     if pooler.settings.mode != PoolMode::Session {
-        limits.push(format!(
-            "{} pools by the {}: which session serves a step is its choice, and the one that it made \
-             in this run was judged",
-            pooler.version,
-            pooler.settings.mode.name()
-        ));
+        limits.push(Limit::PoolersChoice {
+            version: pooler.version.clone(),
+            mode: pooler.settings.mode,
+        });
     }
     let unknown = facts
         .lines
@@ -157,18 +119,7 @@ fn pooling(facts: &Facts<'_>) -> Vec<String> {
         .filter(|line| matches!(line.event, Event::SessionUnknown { .. }))
         .count();
     if unknown > 0 {
-        limits.push(format!(
-            "it is not known which session served {}: several connections had the same name",
-            count(unknown, "step")
-        ));
+        limits.push(Limit::UnknownSessions { steps: unknown });
     }
     limits
-}
-
-fn times(number: u64) -> String {
-    match number {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        _ => format!("{number} times"),
-    }
 }

@@ -4,6 +4,7 @@
 //! history was made, or of how a verdict is shown.
 
 mod absent;
+pub mod another_course;
 mod belief;
 mod clean_state;
 mod cover;
@@ -13,6 +14,7 @@ mod guards;
 mod held_at_once;
 mod honest_exit;
 mod judge;
+mod limit;
 mod limits;
 mod mutual_exclusion;
 mod no_errors;
@@ -32,4 +34,5 @@ mod story;
 mod tests;
 
 pub use judge::judge;
+pub use limit::Limit;
 pub use verdict::*;

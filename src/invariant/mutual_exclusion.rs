@@ -26,7 +26,7 @@ struct Span {
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let key = match facts.rule_keys.as_slice() {
-        [] => return not_judged(NAME, super::judge::NO_LOCK),
+        [] => return not_judged(NAME, super::ruling::NO_LOCK),
         [key] => *key,
         more => {
             return not_judged(

@@ -10,6 +10,10 @@ use crate::history::Event;
 use crate::name::InvariantName;
 use crate::name::PodName;
 
+/// Why the three lock invariants are not judged where no lock is to be had.
+pub(super) const NO_LOCK: &str =
+    "the scenario names no lock and the clean run takes no advisory lock";
+
 /// What one invariant found.
 #[derive(Debug, Default)]
 pub(super) struct Found {

@@ -16,7 +16,7 @@ const NAME: InvariantName = InvariantName::SameSession;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     if facts.rule_keys.is_empty() {
-        return not_judged(NAME, super::judge::NO_LOCK);
+        return not_judged(NAME, super::ruling::NO_LOCK);
     }
     let mut found = Found::default();
     for failed in &facts.failed_unlocks {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::Limit;
 use crate::history::Begun;
 use crate::name::{GuardName, InvariantName, PodName};
 
@@ -100,8 +101,8 @@ pub struct Verdict {
     pub invariants: Vec<InvariantVerdict>,
     /// The guards that applied.
     pub guards: Vec<Guard>,
-    /// What was not tested, a sentence each.
-    pub not_tested: Vec<String>,
+    /// What was not tested.
+    pub not_tested: Vec<Limit>,
     /// What is reported, not judged, a sentence each.
     pub reports: Vec<String>,
 }

@@ -26,7 +26,7 @@ const NAME: InvariantName = InvariantName::WorkUnderLock;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     if facts.rule_keys.is_empty() {
-        return not_judged(NAME, super::judge::NO_LOCK);
+        return not_judged(NAME, super::ruling::NO_LOCK);
     }
     let lost = lost(facts);
     let mut candidates: BTreeMap<&str, Vec<LockKey>> = BTreeMap::new();

@@ -4,39 +4,10 @@
 //! nothing of `pg_locks`.
 
 use super::reading::Reading;
+use super::step::Step;
 use super::terms::{Action, By, Outcome, Place, Reason};
 use crate::history::{Answer, Delivery, Ending, LockAction, LockCall, Request};
 use crate::name::{Session, StepId};
-
-/// A step that has arrived and not ended.
-pub(super) struct Step<'a> {
-    pub connection: usize,
-    pub request: &'a Request,
-    /// Since when the server may have had it; `None`: not yet.
-    pub called: Option<Place>,
-    held: Place,
-    /// Its calls that are operations, with their place in the request.
-    calls: Vec<(usize, usize)>,
-    /// Releases that it may do, as its text does not tell.
-    perhaps: Vec<usize>,
-    /// Whether the server got what the pod asked.
-    ran: bool,
-}
-
-impl Step<'_> {
-    /// Whether it drops everything its session has (`DISCARD ALL`).
-    fn discards(&self) -> bool {
-        self.request.sql.iter().any(|sql| {
-            let start = sql.trim_start().get(..11);
-            start.is_some_and(|start| start.eq_ignore_ascii_case("discard all"))
-        })
-    }
-
-    /// Whether it gives back this slot's lock by a call.
-    pub fn releases(&self, operation: impl Fn(usize) -> bool) -> bool {
-        self.calls.iter().any(|(_, call)| operation(*call))
-    }
-}
 
 /// What came of a call, by its step's answer.
 fn outcome<'a>(

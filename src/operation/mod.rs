@@ -9,19 +9,22 @@
 mod calls;
 mod doubt;
 mod edn;
+mod events;
 mod exclusion;
 mod locks;
 mod porcupine;
 mod reading;
 mod sections;
 mod slot;
+mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
 pub use edn::write_edn;
-pub use exclusion::{Breach, Call, LockEvent, MalformedEvents, exclusion};
+pub use events::{Breach, Call, LockEvent};
+pub use exclusion::{MalformedEvents, exclusion};
 pub use porcupine::write_porcupine;
 pub use reading::operations;
 pub use terms::{Action, By, LockOperation, Outcome, Place, Reason};

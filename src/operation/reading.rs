@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::calls::Step;
 use super::slot::{Connection, Slot};
+use super::step::Step;
 use super::terms::{Action, By, LockOperation, Outcome, Place, Reason};
 use crate::history::{Event, Line, Pacing, RunFacts};
 use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};

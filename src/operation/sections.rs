@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::doubt::{Doubtful, resolve};
-use super::exclusion::{Breach, LockEvent};
+use super::events::{Breach, LockEvent};
 use super::terms::{Action, Outcome};
 
 /// One operation.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::exclusion::{Call, LockEvent};
+use super::events::{Call, LockEvent};
 use super::terms::{LockOperation, Outcome, Place};
 use crate::name::{ConnectionName, LockKey};
 

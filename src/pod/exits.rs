@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::diag::{self, Inet};
 use super::proc;
-use super::process::Shared;
+use super::shared::Shared;
 use super::wait::reads_from;
 
 /// The number of open files is what tells that they changed; files that were exchanged one for

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::exits::Exits;
 use super::proc;
-use super::process::Shared;
+use super::shared::Shared;
 use super::watch::{Kept, Memory, Seen, Thread};
 
 /// What a look at a whole pod showed.

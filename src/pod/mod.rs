@@ -15,6 +15,7 @@ mod process;
 mod program;
 mod pump;
 mod settle;
+mod shared;
 mod syscalls;
 mod ticker;
 mod wait;

@@ -25,6 +25,7 @@ use super::marker::MARKER;
 use super::proc::{self, Stat};
 use super::program::Program;
 use super::pump::{self, PodEvent};
+use super::shared::Shared;
 use crate::name::PodName;
 
 /// One running copy of the subject with all its processes. Dropping it kills them all.
@@ -34,47 +35,6 @@ pub struct Pod {
     pid: u32,
     id: String,
     start: u64,
-}
-
-/// What the pod and its pump both hold.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// The pod's name.
-    pub name: PodName,
-    /// Counts what the pump heard: output and the first process's end.
-    pub spoken: AtomicU64,
-    /// Local ports that lead to lockproof.
-    pub ports: Mutex<Vec<u16>>,
-    family: Mutex<Family>,
-    /// Whether all processes were seen to be gone; none can come back.
-    over: AtomicBool,
-    /// Whether its first process had a handler for SIGTERM when that was sent.
-    handles: AtomicBool,
-}
-
-impl Shared {
-    /// All live processes of the pod.
-    pub fn live(&self) -> Vec<Stat> {
-        if self.over.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let mut family = self.lock();
-        let mut live = family.look();
-        if live.is_empty() {
-            // The kernel's lists of children may skip an entry while another one leaves.
-            live = family.look();
-        }
-        live
-    }
-
-    /// From now on there is nothing left of the pod, whoever looks.
-    pub fn finish(&self) {
-        self.over.store(true, Ordering::Release);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Family> {
-        self.family.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What became of a SIGTERM.

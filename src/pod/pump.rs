@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::lines::Lines;
-use super::process::Shared;
+use super::shared::Shared;
 use crate::history::OutputStream;
 use crate::name::PodName;
 

@@ -2,7 +2,14 @@
 //!
 //! Owns the numbers of x86_64 and of the generic table (aarch64, riscv64). Pure.
 
-use super::wait::Clock;
+/// A clock of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Time of day.
+    Realtime,
+    /// Time since boot.
+    Monotonic,
+}
 
 /// Where a call keeps its timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

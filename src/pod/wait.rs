@@ -5,16 +5,7 @@
 
 use std::time::Duration;
 
-use super::syscalls::{Form, form_of};
-
-/// A clock of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
-    /// Time of day.
-    Realtime,
-    /// Time since boot.
-    Monotonic,
-}
+use super::syscalls::{Clock, Form, form_of};
 
 /// What a thread waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

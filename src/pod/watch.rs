@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 
 use super::proc;
-use super::wait::{Clock, Wait, classify};
+use super::syscalls::Clock;
+use super::wait::{Wait, classify};
 
 /// How many /proc files are kept open by all settlers of this process together. More than that
 /// are opened at each look: the usual limit on open files is 1024, and sockets need them more.

@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
-use crate::search::Unclear;
+use crate::search::strategy::Settings;
+use crate::search::{FindingKey, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExploreJson {
     /// The version of lockproof that made it.
     pub lockproof: String,
-    /// The strategy, with its settings.
+    /// The strategy with its settings, in words.
     pub strategy: String,
+    /// The same as values.
+    pub settings: Settings,
     /// The subject's command.
     pub subject: String,
     /// How many pods.
@@ -121,14 +124,9 @@ pub struct FoundJson {
     pub at: u64,
     /// What that schedule was for.
     pub why: String,
-    /// The invariant that is violated.
-    pub invariant: InvariantName,
-    /// The SQLSTATE, where it is an error.
-    pub sqlstate: Option<String>,
-    /// The table that it names.
-    pub table: Option<String>,
-    /// The constraint that it names.
-    pub constraint: Option<String>,
+    /// What failed: invariant, SQLSTATE, table and constraint.
+    #[serde(flatten)]
+    pub failure: FindingKey,
     /// What was found, in a sentence.
     pub what: String,
     /// Its scenario file.
@@ -143,5 +141,34 @@ pub fn count(number: u64, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
+    }
+}
+
+/// A strategy with its settings, in words.
+#[must_use]
+pub fn strategy_words(settings: Settings) -> String {
+    let drawn = |schedules, seed| format!("{}, seed {seed}", count(schedules, "schedule"));
+    match settings {
+        Settings::Hazards => "hazards".to_owned(),
+        Settings::Preemptions { most, unreduced } => {
+            let unreduced = if unreduced { ", unreduced" } else { "" };
+            format!("preemptions = {most}{unreduced}")
+        }
+        Settings::Pct {
+            depth,
+            schedules,
+            seed,
+        } => format!("pct, depth {depth}, {}", drawn(schedules, seed)),
+        Settings::Sweep => "sweep".to_owned(),
+        Settings::Overlap { schedules } => format!("overlap, {}", count(schedules, "schedule")),
+        Settings::Random {
+            faults,
+            schedules,
+            seed,
+        } => {
+            let faults = if faults { "" } else { " without faults" };
+            format!("random{faults}, {}", drawn(schedules, seed))
+        }
+        Settings::Stress { schedules, seed } => format!("stress, {}", drawn(schedules, seed)),
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON documents of `run` and `reproduce`.
+//! The JSON documents of `run`, `check` and `reproduce`.
 //!
 //! Owns their shape. Times in milliseconds.
 
@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::limit_sentence;
 use crate::history::ServerFacts;
-use crate::invariant::{Judgement, Verdict};
+use crate::invariant::{Guard, InvariantVerdict, Judgement, Limit, Verdict};
 
 /// What `run --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,39 @@ pub struct ReproduceJson {
     pub artifacts: PathBuf,
 }
 
+/// What `check --format json` prints, and what is kept of a run as `verdict.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictJson<'v> {
+    /// What is said of the run.
+    pub judgement: Judgement,
+    /// All invariants, in their order.
+    pub invariants: &'v [InvariantVerdict],
+    /// The guards that applied.
+    pub guards: &'v [Guard],
+    /// What was not tested, a sentence each.
+    pub not_tested: Vec<String>,
+    /// What is reported, not judged, a sentence each.
+    pub reports: &'v [String],
+}
+
+impl<'v> VerdictJson<'v> {
+    /// Of this verdict.
+    #[must_use]
+    pub fn of(verdict: &'v Verdict) -> Self {
+        Self {
+            judgement: verdict.judgement,
+            invariants: &verdict.invariants,
+            guards: &verdict.guards,
+            not_tested: sentences(&verdict.not_tested),
+            reports: &verdict.reports,
+        }
+    }
+}
+
+fn sentences(limits: &[Limit]) -> Vec<String> {
+    limits.iter().map(limit_sentence).collect()
+}
+
 /// Where a scenario came from and went.
 #[derive(Debug, Clone)]
 pub struct ScenarioSource {
@@ -160,7 +194,7 @@ pub fn scenario_json(
             })
             .collect(),
         not_tested: verdict
-            .map(|verdict| verdict.not_tested.clone())
+            .map(|verdict| sentences(&verdict.not_tested))
             .unwrap_or_default(),
         reports: verdict
             .map(|verdict| verdict.reports.clone())

@@ -6,16 +6,21 @@ mod catches;
 mod explore;
 mod false_alarms;
 mod json;
+mod limits;
 mod play;
 mod sweep;
 mod terminal;
 
 pub use catches::{Caught, catches};
-pub use explore::{ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count};
+pub use explore::{
+    ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
+};
 pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
-    GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,
+    GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, VerdictJson,
+    scenario_json,
 };
+pub use limits::limit_sentence;
 pub use play::{Scene, play};
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};

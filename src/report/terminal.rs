@@ -4,8 +4,9 @@
 
 use std::fmt::Write;
 
+use super::limits::limit_sentence;
 use crate::history::Begun;
-use crate::invariant::{Judgement, Verdict};
+use crate::invariant::{Judgement, Limit, Verdict};
 
 /// Lines are wrapped at this column.
 const WIDTH: usize = 100;
@@ -84,9 +85,9 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
         let _ = writeln!(out, "{}", wrap("reported", report));
     }
     // What was not judged has been told above.
-    let told = |limit: &&String| !limit.contains(" was not judged: ");
+    let told = |limit: &&Limit| !matches!(limit, Limit::NotJudged { .. });
     for limit in verdict.not_tested.iter().filter(told) {
-        let _ = writeln!(out, "{}", wrap("not tested", limit));
+        let _ = writeln!(out, "{}", wrap("not tested", &limit_sentence(limit)));
     }
     out
 }

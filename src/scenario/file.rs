@@ -13,6 +13,13 @@ use toml::Spanned;
 use super::server_file::ServerFile;
 use crate::history::{OnContention, Release};
 
+/// The points of controlled pacing, by name.
+pub(super) const POINTS: [&str; 4] = ["before", "in-doubt", "waiting", "after"];
+/// The ways to shut a server down.
+pub(super) const MODES: [&str; 2] = ["fast", "immediate"];
+/// What can become of an old primary.
+pub(super) const OLD: [&str; 2] = ["dead", "alive"];
+
 /// A scenario for lockproof: what to test, in what order, and what must come of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -351,7 +358,7 @@ pub(super) struct TargetFile {
     #[schemars(with = "Option<String>")]
     pub(super) pod: Option<Spanned<String>>,
     /// When (default: before the next step).
-    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::POINTS))]
+    #[schemars(with = "Option<String>", extend("enum" = POINTS))]
     pub(super) point: Option<Spanned<String>>,
     /// Of `terminate`: how long the pod has, such as "2s".
     #[schemars(with = "Option<String>")]
@@ -367,10 +374,10 @@ pub(super) struct TargetFile {
     #[schemars(with = "Option<u64>", range(min = 1))]
     pub(super) bytes_per_second: Option<Spanned<i64>>,
     /// Of `restart`: how the server is shut down (default: fast).
-    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::MODES))]
+    #[schemars(with = "Option<String>", extend("enum" = MODES))]
     pub(super) mode: Option<Spanned<String>>,
     /// Of `promote`: what becomes of the old primary (default: dead).
-    #[schemars(with = "Option<String>", extend("enum" = super::read_fault::OLD))]
+    #[schemars(with = "Option<String>", extend("enum" = OLD))]
     pub(super) old: Option<Spanned<String>>,
     /// Of `error`: the SQLSTATE.
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]

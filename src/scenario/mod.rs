@@ -19,6 +19,7 @@ mod read_fault;
 mod read_schedule;
 mod read_search;
 mod read_subject;
+mod read_values;
 mod schema;
 mod server_file;
 mod suggest;

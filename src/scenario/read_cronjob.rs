@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::error::Wrong;
 use super::file::{CronJobFile, MoveFile, ScheduleFile};
-use super::read_subject::duration;
+use super::read_values::duration;
 use super::suggest::suggestion;
 use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::schedule::{Move, Schedule};

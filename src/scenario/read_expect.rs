@@ -8,6 +8,7 @@ use super::error::Wrong;
 use super::file::ExpectFile;
 use super::model::Expect;
 use super::names::{DemandedGuard, ExpectedVerdict};
+use super::read_values::sqlstate;
 use super::suggest::suggestion;
 use crate::name::InvariantName;
 
@@ -96,23 +97,4 @@ fn named<T: Copy>(
             Wrong::new(text.span(), format!("there is no {what} {given:?}"))
                 .help(suggestion(given, &names))
         })
-}
-
-/// A SQLSTATE of an error.
-pub(super) fn sqlstate(text: &Spanned<String>) -> Result<String, Wrong> {
-    let given = text.get_ref();
-    let five = given.len() == 5
-        && given
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    let message = if !five {
-        format!(
-            "{given:?} is no SQLSTATE; one has five digits or capital letters, such as \"23503\""
-        )
-    } else if given.starts_with("00") {
-        format!("{given:?} means success, and no error")
-    } else {
-        return Ok(given.clone());
-    };
-    Err(Wrong::new(text.span(), message))
 }

@@ -8,22 +8,13 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::file::{FaultFile, TargetFile};
-use super::read_expect::sqlstate;
-use super::read_schedule::pod;
-use super::read_subject::duration;
+use super::file::{FaultFile, MODES, OLD, POINTS, TargetFile};
+use super::read_values::{duration, pod, sqlstate};
 use super::suggest::suggestion;
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
     Fault, FaultKind, FaultTarget, OldPrimary, Point, SessionChoice, ShutdownMode,
 };
-
-/// The points of controlled pacing, by name.
-pub(super) const POINTS: [&str; 4] = ["before", "in-doubt", "waiting", "after"];
-/// The ways to shut a server down.
-pub(super) const MODES: [&str; 2] = ["fast", "immediate"];
-/// What can become of an old primary.
-pub(super) const OLD: [&str; 2] = ["dead", "alive"];
 
 /// How long a pod has after SIGTERM where the file does not say: as in Kubernetes.
 const GRACE: Duration = Duration::from_secs(30);

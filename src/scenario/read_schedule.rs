@@ -12,7 +12,7 @@ use super::file::{FreeFile, MoveFile, ScheduleFile, StopFile};
 use super::model::Surroundings;
 use super::read_cronjob::move_of_controller;
 use super::read_fault::fault;
-use super::read_subject::duration;
+use super::read_values::{duration, pod};
 use crate::name::PodName;
 use crate::schedule::{
     Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn,
@@ -257,20 +257,4 @@ fn positive(number: &Spanned<i64>, otherwise: &str) -> Result<u32, Wrong> {
 
 fn pattern(text: &Spanned<String>) -> Result<SqlPattern, Wrong> {
     SqlPattern::new(text.get_ref()).map_err(|error| Wrong::new(text.span(), error.to_string()))
-}
-
-pub(super) fn pod(name: &Spanned<String>, pods: usize) -> Result<PodName, Wrong> {
-    let pod = PodName::new(name.get_ref().as_str());
-    if (0..pods).any(|index| PodName::of_index(index) == pod) {
-        return Ok(pod);
-    }
-    let there = match pods {
-        1 => "there is one pod, a".to_owned(),
-        _ => format!(
-            "there are {pods} pods, a to {}",
-            PodName::of_index(pods - 1)
-        ),
-    };
-    let message = format!("there is no pod {:?}; {there}", name.get_ref());
-    Err(Wrong::new(name.span(), message).help("`[pods] count` says how many there are"))
 }

@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use toml::Spanned;
 
-use super::duration::parse_duration;
 use super::error::Wrong;
 use super::file::{LockFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
     LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
+use super::read_values::duration;
 use super::suggest::suggestion;
 
 /// What the harness itself tells every pod.
@@ -63,11 +62,6 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
         subject.time_limit = Some(time);
     }
     Ok(subject)
-}
-
-/// The duration of a spanned text.
-pub(super) fn duration(text: &Spanned<String>) -> Result<Duration, Wrong> {
-    parse_duration(text.get_ref()).map_err(|error| Wrong::new(text.span(), error.to_string()))
 }
 
 fn settings(file: &SeederFile) -> Result<SeederSettings, Wrong> {

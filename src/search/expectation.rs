@@ -5,6 +5,7 @@
 //! said: where errors are expected, a pod that fails because of such an error need not be listed
 //! under `progress` as well.
 
+use super::failure::names;
 use crate::invariant::{Finding, Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::scenario::{Expect, ExpectedVerdict};
@@ -101,8 +102,7 @@ fn missing(
         .iter()
         .flat_map(|one| &one.findings)
         .filter_map(|finding| field(finding).as_ref());
-    let matches = |found: &String| found == wanted || found.ends_with(&format!(".{wanted}"));
-    if !found.clone().any(matches) {
+    if !found.clone().any(|found| names(found, wanted)) {
         let mut seen: Vec<&str> = found.map(String::as_str).collect();
         seen.sort_unstable();
         seen.dedup();

@@ -14,7 +14,7 @@ use super::error::TrialError;
 use super::failure::Failure;
 use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
 use super::trial::{Confirmation, HISTORY, Outcome, Trial};
-use super::unclear::{Unclear, unclear};
+use super::unclear::{Reason, Unclear, unclear};
 use super::workers::{Probed, Workers, becomes_true};
 use crate::history::Line;
 use crate::invariant::Judgement;
@@ -220,8 +220,8 @@ impl Search<'_, '_> {
                     judgement,
                     remark: strategy.remark(&explored),
                 });
-                if let (Judgement::Inconclusive, Some((name, why))) = (judgement, unclear) {
-                    self.unclear(name, why);
+                if let (Judgement::Inconclusive, Some((reason, why))) = (judgement, unclear) {
+                    self.unclear(reason, why);
                     return Ok(true);
                 }
                 let missed = outcome.verdict.judgement == Judgement::Inconclusive;
@@ -242,7 +242,11 @@ impl Search<'_, '_> {
         let Some(failure) = Failure::of(&outcome.verdict) else {
             return Ok(true);
         };
-        let known = self.told.found.iter().any(|one| one.failure == failure);
+        let known = self
+            .told
+            .found
+            .iter()
+            .any(|one| one.failure.is_same_as(&failure));
         if !known && !self.confirm(candidate, &failure, outcome)? {
             return Ok(!self.told.interrupted);
         }
@@ -255,23 +259,20 @@ impl Search<'_, '_> {
     }
 
     /// Takes into account that the schedule could not be judged.
-    fn unclear(&mut self, name: String, why: String) {
+    fn unclear(&mut self, reason: Reason, why: String) {
         self.told.inconclusive += 1;
-        self.note(name, why);
+        self.note(reason, why);
     }
 
     /// Keeps a reason, once.
-    fn note(&mut self, name: String, why: String) {
-        let known = self.told.unclear.iter_mut().find(|one| one.name == name);
-        match known {
-            Some(known) => known.times += 1,
-            None => self.told.unclear.push(Unclear {
-                name,
-                why,
-                first: self.told.schedules,
-                times: 1,
-            }),
-        }
+    fn note(&mut self, reason: Reason, why: String) {
+        let unclear = Unclear {
+            reason,
+            why,
+            first: self.told.schedules,
+            times: 1,
+        };
+        unclear.add_to(&mut self.told.unclear);
     }
 
     /// Makes the whole run, and the one without the witness. Whether it failed there, too. Steps that
@@ -309,7 +310,7 @@ impl Search<'_, '_> {
             if !self.told.interrupted {
                 self.told.unconfirmed += 1;
                 let why = failure.words(&seen.verdict);
-                self.note("failed once, not when run again".to_owned(), why);
+                self.note(Reason::FailedOnce, why);
             }
             return Ok(false);
         };

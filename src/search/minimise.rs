@@ -218,12 +218,8 @@ async fn flaky(
 
 /// The step whose error is the failure, or that did what is told of it.
 fn failing_step(outcome: &Outcome, failure: &Failure) -> Option<StepId> {
-    let seqs: Vec<u64> = outcome
-        .verdict
-        .of(failure.invariant)?
-        .findings
-        .iter()
-        .filter(|finding| failure.is(finding))
+    let seqs: Vec<u64> = failure
+        .findings(&outcome.verdict)
         .flat_map(|finding| finding.seqs.iter().copied())
         .collect();
     outcome

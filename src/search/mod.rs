@@ -31,11 +31,11 @@ pub use expectation::unexpected;
 pub use explore::{
     Commute, Exploration, Found, Independence, Progress, SearchOptions, explore, never_independent,
 };
-pub use failure::Failure;
+pub use failure::{Failure, FindingKey};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};
 pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
-pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, weigh};
-pub use unclear::Unclear;
+pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
+pub use unclear::{Reason, Unclear};
 pub use workers::default_jobs;

@@ -3,6 +3,7 @@
 //! Owns the counting: nothing is called deterministic without its k of n.
 
 use super::error::TrialError;
+use super::failure::same_verdict;
 use super::trial::{Outcome, Trial};
 use crate::history::Writer;
 use crate::run::{TraceEntry, trace_of};
@@ -46,9 +47,7 @@ pub async fn replay(
     let expected = trace_of(&first.lines);
     for number in 1..=times {
         let outcome = trial.run_along(schedule, Writer::in_memory()).await?;
-        let same_verdict = outcome.verdict.judgement == first.verdict.judgement
-            && outcome.verdict.violated().eq(first.verdict.violated());
-        replays.same_verdict += u32::from(same_verdict);
+        replays.same_verdict += u32::from(same_verdict(&outcome.verdict, &first.verdict));
         replays.hits += u32::from(hit(&outcome));
         if outcome.trace_hash == first.trace_hash {
             replays.same_trace += 1;

@@ -19,6 +19,7 @@
 //! removal. After that single changes are tried once more, until none is kept.
 
 mod anchor;
+mod attempt;
 mod changes;
 mod recorded;
 #[cfg(test)]
@@ -28,34 +29,12 @@ use std::collections::BTreeSet;
 
 use crate::history::Line;
 use crate::name::StepId;
-use crate::schedule::{Move, Schedule};
+use crate::schedule::Move;
 use crate::search::executed::Executed;
 
 pub(super) use anchor::pattern;
+pub use attempt::Attempt;
 pub use recorded::recorded;
-
-/// A schedule to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// How many pods.
-    pub pods: usize,
-    /// The moves.
-    pub moves: Vec<Move>,
-    /// How many of the last moves are there to be read only: those that the conductor would add.
-    pub story: usize,
-}
-
-impl Attempt {
-    fn text(&self) -> String {
-        let schedule = Schedule::Controlled(self.moves.clone());
-        format!("{} {} {schedule}", self.pods, self.story)
-    }
-
-    /// The moves that can be left out.
-    fn open(&self) -> &[Move] {
-        &self.moves[..self.moves.len().saturating_sub(self.story)]
-    }
-}
 
 /// A run that showed the failure.
 #[derive(Debug, Clone, Copy)]

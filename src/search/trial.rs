@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::stage::{Job, Stage};
@@ -415,20 +417,17 @@ fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
     }
 }
 
-impl Outcome {
-    /// Writes scenario and verdict beside the history.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn save(&self, scenario: &Scenario, dir: &Path) -> Result<(), TrialError> {
-        write(dir.join("scenario.toml"), &scenario.to_toml())?;
-        let verdict =
-            serde_json::to_string_pretty(&self.verdict).map_err(|error| TrialError::Write {
-                path: dir.join("verdict.json"),
-                cause: error.into(),
-            })?;
-        write(dir.join("verdict.json"), &format!("{verdict}\n"))
-    }
+/// Writes the scenario of a run beside its history, and this document of its verdict.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save(scenario: &Scenario, verdict: &impl Serialize, dir: &Path) -> Result<(), TrialError> {
+    write(dir.join("scenario.toml"), &scenario.to_toml())?;
+    let verdict = serde_json::to_string_pretty(verdict).map_err(|error| TrialError::Write {
+        path: dir.join("verdict.json"),
+        cause: error.into(),
+    })?;
+    write(dir.join("verdict.json"), &format!("{verdict}\n"))
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {

@@ -1,18 +1,54 @@
 //! Why a run says nothing.
 //!
-//! Owns which of a verdict's reasons count in a search. Knows nothing of strategies.
+//! Owns which of a verdict's reasons count in a search, and how equal ones are counted together. Knows
+//! nothing of strategies.
+
+use std::fmt;
 
 use crate::name::GuardName;
 use serde::{Deserialize, Serialize};
 
+use crate::invariant::another_course::ANOTHER_COURSE;
 use crate::invariant::{Judgement, Verdict};
+use crate::name::InvariantName;
 
-/// Why schedules could not be judged.
+/// Why a schedule could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", content = "name", rename_all = "kebab-case")]
+pub enum Reason {
+    /// This guard was not met.
+    Guard(GuardName),
+    /// The evidence does not tell whether this invariant holds.
+    Invariant(InvariantName),
+    /// It failed once, and not when it was run again.
+    FailedOnce,
+}
+
+impl Reason {
+    /// Whether the run only took another course than its schedule was made for.
+    #[must_use]
+    pub fn is_another_course(&self) -> bool {
+        matches!(self, Self::Guard(name) if ANOTHER_COURSE.contains(name))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guard(name) => write!(f, "guard {name}"),
+            Self::Invariant(name) => write!(f, "{name}"),
+            Self::FailedOnce => f.write_str("failed once, not when run again"),
+        }
+    }
+}
+
+/// Schedules that could not be judged for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unclear {
-    /// The guard that was not met, or the invariant that could not be told.
-    pub name: String,
-    /// Why, in a sentence, of the first of them.
+    /// The reason.
+    #[serde(flatten)]
+    pub reason: Reason,
+    /// What it was, in a sentence, for the first of them.
     pub why: String,
     /// The number of the first of them, from 1.
     pub first: u64,
@@ -20,26 +56,61 @@ pub struct Unclear {
     pub times: u64,
 }
 
-/// Guards that say whether a schedule came to what it was made for.
-const AIM: [GuardName; 3] = [
-    GuardName::StopsReached,
-    GuardName::FaultsFired,
-    GuardName::Wrote,
-];
+impl Unclear {
+    /// Counts this one with those that have its reason.
+    pub fn add_to(self, all: &mut Vec<Self>) {
+        match all.iter_mut().find(|known| known.reason == self.reason) {
+            Some(known) => known.times += self.times,
+            None => all.push(self),
+        }
+    }
+}
 
-/// Why a run cannot be judged: its name and a sentence. Where schedules are drawn and not aimed, one
-/// whose stop was not reached or whose fault did not fire is a schedule like any other.
-pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(String, String)> {
+/// Why a run cannot be judged: the reason and a sentence. Where schedules are drawn and not aimed, one
+/// that only took another course is a schedule like any other.
+pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(Reason, String)> {
     let invariants = verdict
         .invariants
         .iter()
         .filter(|one| one.judgement == Judgement::Inconclusive)
-        .map(|one| (one.name.to_string(), one.why.clone()));
+        .map(|one| (Reason::Invariant(one.name), one.why.clone()));
     let guards = verdict
         .guards
         .iter()
         .filter(|guard| !guard.met)
-        .filter(|guard| aimed || !AIM.contains(&guard.name))
-        .map(|guard| (format!("guard {}", guard.name), guard.why.clone()));
+        .map(|guard| (Reason::Guard(guard.name), guard.why.clone()))
+        .filter(|(reason, _)| aimed || !reason.is_another_course());
     guards.chain(invariants).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_a_value_in_json_and_comes_back() {
+        for (reason, json) in [
+            (
+                Reason::Guard(GuardName::InTime),
+                r#"{"because":"guard","name":"in-time","why":"so","first":3,"times":1}"#,
+            ),
+            (
+                Reason::Invariant(InvariantName::NoErrors),
+                r#"{"because":"invariant","name":"no-errors","why":"so","first":3,"times":1}"#,
+            ),
+            (
+                Reason::FailedOnce,
+                r#"{"because":"failed-once","why":"so","first":3,"times":1}"#,
+            ),
+        ] {
+            let unclear = Unclear {
+                reason,
+                why: "so".to_owned(),
+                first: 3,
+                times: 1,
+            };
+            assert_eq!(serde_json::to_string(&unclear).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Unclear>(json).unwrap(), unclear);
+        }
+    }
 }

@@ -24,7 +24,7 @@ use super::machine;
 use super::owned;
 use super::pooler;
 use super::state::{self, RUN_VARIABLE};
-use super::stored::{LEASE_FILE, StoredServer};
+use super::stored::{self, LEASE_FILE, StoredServer};
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// A server that is stopped and started again by the run it belongs to is down for less.
@@ -329,5 +329,5 @@ fn run_files(report: &mut CleanReport) {
             report.removed.push(format!("run file {}", path.display()));
         }
     }
-    state::tidy(lease::START_LOCK, Duration::ZERO);
+    state::tidy(stored::START_LOCK, Duration::ZERO);
 }

@@ -12,7 +12,7 @@ use super::container;
 use super::docker::{self, State, bounded};
 use super::error::ServerError;
 use super::local;
-use super::outage::{START_LIMIT, Shutdown};
+use super::own::{START_LIMIT, Shutdown};
 
 /// How long a signal may take to show.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(30);

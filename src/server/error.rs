@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::guardian::GuardianError;
-
 /// One kind of server that was tried, and why it could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -24,6 +22,28 @@ impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.why)
     }
+}
+
+/// Why there is no guardian.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardianError {
+    /// The binary that is to be run again was not found.
+    #[error("the lockproof binary, which clears up behind a killed run, was not found: {looked}")]
+    NoBinary {
+        /// Where was looked, or what would help.
+        looked: String,
+    },
+    /// It did not start.
+    #[error("could not run {} as guardian: {source}", .binary.display())]
+    NotStarted {
+        /// The binary.
+        binary: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Lockproof's own directory could not be used.
+    #[error("{0}")]
+    State(String),
 }
 
 /// Why there is no server, or why it would not do what was asked.

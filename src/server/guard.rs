@@ -16,6 +16,7 @@ use super::lease;
 use super::machine::{self, ProcessName};
 use super::owned;
 use super::state::{self, RUN_VARIABLE};
+use super::stored;
 
 /// How long the run file of an owner that is gone may still be held.
 const RUN_FILE_LIMIT: Duration = Duration::from_secs(2);
@@ -76,7 +77,7 @@ pub fn guard_this_pipe(run_file: &Path) {
     clear(wards.into_values().collect(), owner.as_deref());
     state::forget_run(run_file, RUN_FILE_LIMIT);
     // The owner may have died between making a directory and saying what is in it.
-    state::tidy(lease::START_LOCK, TIDY_LIMIT);
+    state::tidy(stored::START_LOCK, TIDY_LIMIT);
 }
 
 /// Removes in the order of dependence: processes first, for they use everything else.

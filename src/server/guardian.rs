@@ -13,31 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::error::GuardianError;
 use super::machine::ProcessName;
-use super::owned;
+use super::own_binary::lockproof_binary;
 use super::state::{self, RUN_VARIABLE};
-
-/// Why there is no guardian.
-#[derive(Debug, thiserror::Error)]
-pub enum GuardianError {
-    /// The binary that is to be run again was not found.
-    #[error("the lockproof binary, which clears up behind a killed run, was not found: {looked}")]
-    NoBinary {
-        /// Where was looked, or what would help.
-        looked: String,
-    },
-    /// It did not start.
-    #[error("could not run {} as guardian: {source}", .binary.display())]
-    NotStarted {
-        /// The binary.
-        binary: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Lockproof's own directory could not be used.
-    #[error("{0}")]
-    State(String),
-}
 
 /// Something that must not outlive its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +135,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn spawn() -> Result<Child, GuardianError> {
-    let binary = owned::lockproof_binary()?;
+    let binary = lockproof_binary()?;
     // First told, then made: a SIGKILL before the first word is said leaves no run file.
     let mut child = Command::new(&binary)
         .args(["guardian", "--owner"])

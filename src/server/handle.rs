@@ -18,7 +18,7 @@ use super::error::{Attempt, ServerError};
 use super::external::{self, Profile};
 use super::guardian::{Guardian, Registration, Ward};
 use super::lease::{self, Held};
-use super::outage::Own;
+use super::own::Own;
 use super::state;
 use crate::history::ServerFacts;
 

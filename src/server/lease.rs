@@ -19,12 +19,12 @@ use super::guardian::{Guardian, Ward};
 use super::machine;
 use super::owned;
 use super::state;
-use super::stored::{KeepRequest, KeepTask, LEASE_FILE, PROTOCOL, StoredServer};
+use super::stored::{
+    CURRENT, KeepRequest, KeepTask, LEASE_FILE, PROTOCOL, START_LOCK, StoredServer,
+};
 
 /// A start may include a pull of 60 s; whoever waits for it must wait longer.
 const START_LIMIT: Duration = Duration::from_secs(180);
-pub(super) const START_LOCK: &str = "start.lock";
-const CURRENT: &str = "current";
 
 /// A share of a running server. The lock ends when it is dropped.
 pub(super) struct Held {
@@ -259,18 +259,6 @@ fn look(instance: &Path) -> Look {
         return Look::Free;
     }
     Look::Shared
-}
-
-/// Removes the folder of an instance from among those that newcomers look at.
-pub(super) fn retire(instance: &Path) {
-    let (Some(folder), Some(name)) = (instance.parent(), instance.file_name()) else {
-        return;
-    };
-    let current = folder.join(CURRENT);
-    if fs::read(&current).is_ok_and(|text| text == name.as_encoded_bytes()) {
-        let _ = fs::remove_file(&current);
-    }
-    state::remove_if_unused(folder, START_LOCK);
 }
 
 /// Whether an instance has neither a holder nor a keeper at work. Takes the start lock for the

@@ -13,7 +13,7 @@ use super::error::ServerError;
 use super::home;
 use super::local::{self, Launch};
 use super::machine::{self, ProcessName};
-use super::outage::{START_LIMIT, Shutdown};
+use super::own::{START_LIMIT, Shutdown};
 
 /// How long the children of a killed postmaster may take to notice that it is gone.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(3);

@@ -1,61 +1,24 @@
 //! Starting keepers, and undoing what they started.
 //!
-//! Owns which executable is run again as keeper or guardian, the start of a keeper from outside,
+//! Owns the start of a keeper from outside,
 //! and the tear-down that keeper, lease and clean-up share.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::docker;
-use super::error::ServerError;
-use super::guardian::GuardianError;
+use super::error::{GuardianError, ServerError};
 use super::home;
-use super::lease;
-use super::stored::{KeepRequest, KeeperSays, StoredServer};
+use super::own_binary::lockproof_binary;
+use super::stored::{self, KeepRequest, KeeperSays, StoredServer};
 
 /// How long the Docker engine may take to make a container that it was asked for.
 const LATE_LIMIT: Duration = Duration::from_secs(5);
-
-/// The lockproof binary, to be run again.
-///
-/// # Errors
-/// When neither `LOCKPROOF_BIN` names it nor this process is it nor it lies near this process.
-pub fn lockproof_binary() -> Result<PathBuf, GuardianError> {
-    if let Some(path) = env::var_os("LOCKPROOF_BIN") {
-        let path = PathBuf::from(path);
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(GuardianError::NoBinary {
-                looked: format!("LOCKPROOF_BIN={}, which is no file", path.display()),
-            })
-        };
-    }
-    let own = env::current_exe().map_err(|error| GuardianError::NoBinary {
-        looked: format!("the path of this program cannot be read: {error}"),
-    })?;
-    if own.file_stem().is_some_and(|stem| stem == "lockproof") {
-        return Ok(own);
-    }
-    own.ancestors()
-        .skip(1)
-        .take(3)
-        .map(|folder| folder.join("lockproof"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| GuardianError::NoBinary {
-            looked: format!(
-                "next to {} and up to two folders above; set LOCKPROOF_BIN or build it with \
-                 `cargo build`",
-                own.display()
-            ),
-        })
-}
 
 /// Starts a keeper and waits until it says how it went.
 pub(super) async fn spawn_keeper(
@@ -159,6 +122,6 @@ pub(super) async fn tear_down(instance: &Path) -> Vec<String> {
             Err(error) => tracing::warn!(path = %instance.display(), %error, "could not remove"),
         }
     }
-    lease::retire(instance);
+    stored::retire(instance);
     removed
 }

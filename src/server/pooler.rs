@@ -26,7 +26,7 @@ use super::guardian::{Guardian, Registration, Ward};
 use super::local::run_as;
 use super::port;
 use crate::history::{PoolerFacts, PoolerSettings};
-use files::{CONSOLE_USER, configuration, directory, remove_folder, write, write_users};
+use files::{CONSOLE_USER, OWN_CHECK, configuration, directory, remove_folder, write, write_users};
 pub(super) use files::{FOLDER, run_of};
 
 /// How long it may take until it lets us in.
@@ -54,7 +54,7 @@ pub struct Pooler {
 impl Pooler {
     /// What it sends a server connection that was not used for a while, before it hands it out. Told
     /// apart by its text from what clients send.
-    pub const OWN_CHECK: &'static str = "select 1 /* a check of the pooler's own */";
+    pub const OWN_CHECK: &'static str = OWN_CHECK;
 
     /// The program, which may not be there.
     ///

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::client::{self, ask};
 use super::error::ServerError;
 use super::handle::{Server, lock, maintenance_config};
-use super::outage::Place;
+use super::own::Place;
 use super::standby_start::{self, Made};
 
 /// How long a standby may take to replay what the primary has written.

@@ -19,7 +19,7 @@ use super::container_outage::PRIMARY;
 use super::docker;
 use super::home;
 use super::local::{self, Launch, SUPERUSER};
-use super::outage::{Own, Place};
+use super::own::{Own, Place};
 
 /// How long the base backup may take. The data are small.
 const BACKUP_LIMIT: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! What is written down of a running disposable server, for its other holders and for clean-up.
 //!
 //! Owns `server.json` (readable by the user alone: it holds the password) and the words that
-//! starter and keeper exchange.
+//! starter and keeper exchange, and the names of an instance's files.
 
 use std::fs;
 use std::io::Write;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{Address, Secret};
 use super::error::{Attempt, ServerError};
 use super::machine::ProcessName;
+use super::state;
 
 /// Raised when starter and keeper of different builds would not understand each other.
 pub(super) const PROTOCOL: u32 = 2;
@@ -21,6 +22,11 @@ pub(super) const PROTOCOL: u32 = 2;
 pub(super) const SERVER_FILE: &str = "server.json";
 /// The file that every holder of the server has a shared lock on.
 pub(super) const LEASE_FILE: &str = "lease";
+
+/// The file that is locked alone by whoever looks for or starts a server.
+pub(super) const START_LOCK: &str = "start.lock";
+/// The file that names the instance that newcomers join.
+pub(super) const CURRENT: &str = "current";
 
 /// A running disposable server. No Debug: it holds the password.
 #[derive(Clone, Serialize, Deserialize)]
@@ -113,4 +119,16 @@ pub(super) enum KeeperSays {
     Ready,
     /// There will be none.
     Failed(Vec<Attempt>),
+}
+
+/// Removes the folder of an instance from among those that newcomers look at.
+pub(super) fn retire(instance: &Path) {
+    let (Some(folder), Some(name)) = (instance.parent(), instance.file_name()) else {
+        return;
+    };
+    let current = folder.join(CURRENT);
+    if fs::read(&current).is_ok_and(|text| text == name.as_encoded_bytes()) {
+        let _ = fs::remove_file(&current);
+    }
+    state::remove_if_unused(folder, START_LOCK);
 }

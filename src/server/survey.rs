@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::binaries;
 use super::choice::{DEFAULT_IMAGE, ServerOptions};
 use super::docker;
-use super::owned;
+use super::own_binary::lockproof_binary;
 use super::pooler::Pooler;
 use super::state;
 
@@ -93,7 +93,7 @@ impl Survey {
             pooler: Pooler::program()
                 .map(|path| path.display().to_string())
                 .map_err(|error| error.to_string()),
-            guardian: owned::lockproof_binary()
+            guardian: lockproof_binary()
                 .map(|path| path.display().to_string())
                 .map_err(|error| error.to_string()),
             state: state::root()

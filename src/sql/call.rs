@@ -3,7 +3,7 @@
 //! Owns what looks like a call and is none: keywords before a parenthesis, types with a length,
 //! column lists, aliases and the names of `WITH` queries.
 
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::{Name, View};
 
 /// A call: what is called, and the place of its opening parenthesis. (Where it closes is looked for

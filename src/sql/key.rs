@@ -3,7 +3,7 @@
 //! Owns constants and casts: decimal and hexadecimal numbers, strings, bit strings, bound parameters
 //! in text and binary form. Anything else is an expression, whose value is not known.
 
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::View;
 
 /// A bound parameter of a statement.

@@ -3,7 +3,7 @@
 //! Owns the list of kinds. Knows nothing of tables and functions.
 
 use super::call::query_of;
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::View;
 
 /// What kind of statement it is.

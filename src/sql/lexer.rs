@@ -4,55 +4,7 @@
 //! end runs to the end of the text and is reported.
 
 use super::rows::Rows;
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
-    /// A keyword or an identifier without quotes.
-    Word,
-    /// An identifier in quotes.
-    Quoted,
-    /// A string constant of any kind.
-    Text,
-    /// A numeric constant.
-    Number,
-    /// `$1`, `$2`, …
-    Parameter,
-    /// A run of operator characters.
-    Operator,
-    /// `::`
-    Cast,
-    /// `(`
-    Open,
-    /// `)`
-    Close,
-    /// `,`
-    Comma,
-    /// `;`
-    Semicolon,
-    /// `.`
-    Dot,
-    /// `[`, `]`, `:`, `:=` and whatever else stands alone.
-    Mark,
-    /// Rows of constants that were left out.
-    More,
-}
-
-/// A token: what it is, and where it stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-/// The tokens of a text.
-#[derive(Debug)]
-pub(super) struct Tokens {
-    pub(super) all: Vec<Token>,
-    /// Whether every quote and comment found its end.
-    pub(super) complete: bool,
-}
+use super::token::{Token, TokenKind, Tokens};
 
 /// Cuts a text into tokens.
 pub(super) fn lex(sql: &str) -> Tokens {

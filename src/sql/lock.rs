@@ -4,7 +4,7 @@
 
 use super::call::Call;
 use super::key::{Parameter, integer};
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::View;
 use crate::history::{LockAction, LockCall};
 use crate::name::{LockKey, LockMode};

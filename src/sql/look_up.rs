@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::call::query_of;
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::{Name, View};
 
 /// Relations of `pg_catalog` that describe the database, without their prefix `pg_`, sorted.

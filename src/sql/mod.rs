@@ -18,6 +18,7 @@ mod normal;
 mod reads;
 mod rows;
 mod split;
+mod token;
 mod view;
 mod writes;
 

@@ -4,7 +4,7 @@
 //! Two runs of a deterministic subject give the same normal forms whatever ids and times they bind.
 
 use super::call::takes_parenthesis;
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::View;
 
 /// What further rows and further elements of a list become.

@@ -17,10 +17,11 @@ use sqlparser::parser::Parser;
 use super::builtins::{Builtin, builtin};
 use super::call::calls;
 use super::kind::{Kind, explained, kind};
-use super::lexer::{TokenKind, lex};
+use super::lexer::lex;
 use super::lock::lock_call;
 use super::look_up::relations;
 use super::split::views;
+use super::token::TokenKind;
 use super::view::View;
 use super::writes::writes;
 

@@ -4,7 +4,7 @@
 //! leaves a single [`TokenKind::More`] behind, which keeps a statement of thousands of rows short for
 //! everything that reads tokens. Rows with calls in them stay.
 
-use super::lexer::{Token, TokenKind};
+use super::token::{Token, TokenKind};
 
 /// Where in a `VALUES` list the lexer is.
 #[derive(Debug, Clone, Copy, Default)]

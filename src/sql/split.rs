@@ -3,7 +3,8 @@
 //! Owns where one statement ends and the next begins: at a semicolon outside of quotes,
 //! parentheses and the bodies of SQL-standard functions.
 
-use super::lexer::{Token, TokenKind, lex};
+use super::lexer::lex;
+use super::token::{Token, TokenKind};
 use super::view::View;
 
 /// The statements of a text, without the comments before and after them; empty ones left out.

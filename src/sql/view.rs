@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Token, TokenKind};
+use super::token::{Token, TokenKind};
 
 /// The tokens of one statement.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 //! functions write without being seen here; the witness sees them.
 
 use super::kind::Kind;
-use super::lexer::TokenKind;
+use super::token::TokenKind;
 use super::view::View;
 
 /// Begins the name of a table that its own session alone sees.

@@ -21,7 +21,7 @@ use super::decode;
 use super::frame::Message;
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
 use super::need::{Need, NeedCell};
-use super::proxy::Route;
+use super::route::Route;
 use super::shape::{Lane, Shape, Shaping};
 use super::startups::Place;
 pub(super) use start::forward_cancel;

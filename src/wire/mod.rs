@@ -15,6 +15,7 @@ mod gate;
 mod need;
 mod pooled;
 mod proxy;
+mod route;
 mod shape;
 mod startups;
 
@@ -25,5 +26,6 @@ pub use gate::{
 };
 pub use need::Need;
 pub use pooled::{POOLER, Tap};
-pub use proxy::{Proxy, Upstream, WireError};
+pub use proxy::{Proxy, WireError};
+pub use route::Upstream;
 pub use shape::Shape;

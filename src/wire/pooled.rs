@@ -22,7 +22,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::connection::forward_cancel;
 use super::frame::{Startup, take_message, take_startup};
 use super::gate::{ConnectionEvent, ConnectionId, ServerSide, WireEvent};
-use super::proxy::{Route, Upstream, WireError};
+use super::proxy::WireError;
+use super::route::{Route, Upstream};
 use crate::name::{ConnectionName, PodName};
 use watched::Watched;
 

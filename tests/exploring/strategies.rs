@@ -68,7 +68,8 @@ fn a_sweep_does_each_fault_at_each_step_and_point() {
     assert_eq!(found["violations"], 0, "{found:#}");
     assert!([0, 3].contains(&code), "{found:#}");
     for unclear in found["unclear"].as_array().unwrap() {
-        assert_eq!(unclear["name"], "guard faults-fired", "{found:#}");
+        assert_eq!(unclear["because"], "guard", "{found:#}");
+        assert_eq!(unclear["name"], "faults-fired", "{found:#}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{self, Client, play, play_times, printed};
 use lockproof::history::{Event, Line, OutputStream};
+use lockproof::invariant::Limit;
 use lockproof::name::{ConnectionName, StepId};
 use lockproof::search::Outcome;
 
@@ -154,7 +155,7 @@ async fn in_real_time_no_backend_is_told_wrongly_and_clients_of_one_name_may_be_
             .verdict
             .not_tested
             .iter()
-            .any(|limit| limit.contains("it is not known which session served"));
+            .any(|limit| matches!(limit, Limit::UnknownSessions { .. }));
         let lines = outcome.lines.iter();
         let any = lines
             .filter(|line| matches!(line.event, Event::SessionUnknown { .. }))

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{ExploreJson, SpaceJson, count, wrap};
-use crate::search::strategy::{Kind, Shard};
+use crate::report::{ExploreJson, SpaceJson, count, strategy_words, wrap};
+use crate::search::strategy::{Kind, Settings, Shard};
 use crate::search::{Exploration, Unclear};
 
 /// A search that has come to its end.
@@ -18,10 +18,9 @@ pub(super) struct Told {
     pub claim: String,
     pub promise: Option<String>,
     pub kind: Kind,
-    pub settings: String,
+    pub settings: Settings,
     pub pods: usize,
     pub shard: Shard,
-    pub seed: Option<u64>,
     pub server: ServerFacts,
     pub subject: String,
     pub jobs: usize,
@@ -53,8 +52,8 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
         talk.result(&wrap(
             "missed",
             &format!(
-                "in {} of them a fault did not fire or a stop was not reached; they held, and say \
-                 nothing of that point",
+                "in {} of them a fault did not fire, a stop was not reached or nothing was written; they \
+                 held, and say nothing of that point",
                 exploration.missed
             ),
         ));
@@ -81,7 +80,7 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
             "same-session, work-under-lock, mutual-exclusion: there is no advisory lock",
         ));
     }
-    if !result.settings.starts_with("overlap") {
+    if !matches!(result.settings, Settings::Overlap { .. }) {
         talk.result(&wrap(
             "not tested",
             "one request cycle at a time; races inside a statement, a function or a multi-statement \
@@ -100,7 +99,7 @@ pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
                 1 => format!("schedule {}", one.first),
                 times => format!("{times} schedules, the first of them number {}", one.first),
             };
-            wrap("unclear", &format!("{times}: {}: {}", one.name, one.why))
+            wrap("unclear", &format!("{times}: {}: {}", one.reason, one.why))
         })
         .collect()
 }
@@ -111,12 +110,13 @@ impl Told {
         let Self {
             exploration, kept, ..
         } = self;
-        let first = exploration.found.first();
+        let first = exploration.found.first().map(|found| found.failure.key());
         let first_kept = kept.first();
         let seconds = exploration.took.as_secs_f64();
         ExploreJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
-            strategy: self.settings,
+            strategy: strategy_words(self.settings),
+            settings: self.settings,
             subject: self.subject,
             pods: self.pods,
             schedules: exploration.schedules,
@@ -125,10 +125,10 @@ impl Told {
             unconfirmed: exploration.unconfirmed,
             missed: exploration.missed,
             first_violation_at: exploration.first_violation_at,
-            invariant: first.map(|found| found.failure.invariant),
-            sqlstate: first.and_then(|found| found.failure.sqlstate.clone()),
-            table: first.and_then(|found| found.failure.table.clone()),
-            constraint: first.and_then(|found| found.failure.constraint.clone()),
+            invariant: first.map(|failure| failure.invariant),
+            sqlstate: first.and_then(|failure| failure.sqlstate.clone()),
+            table: first.and_then(|failure| failure.table.clone()),
+            constraint: first.and_then(|failure| failure.constraint.clone()),
             space: SpaceJson {
                 explored: exploration.schedules,
                 total: exploration.space.total,
@@ -149,7 +149,7 @@ impl Told {
             claim: self.claim,
             promise: self.promise,
             shard: (self.shard.index(), self.shard.of()),
-            seed: self.seed,
+            seed: self.settings.seed(),
             interrupted: exploration.interrupted,
             stopped_at_first: exploration.stopped,
             server: self.server,

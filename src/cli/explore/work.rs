@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::arguments::{ExploreArguments, StrategyName};
 use super::told::{Told, tell};
-use super::{ExploreArguments, StrategyName};
 use crate::cli::common::{Failure, Talk, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
@@ -21,8 +21,8 @@ use crate::report::{ExploreJson, count, wrap};
 use crate::scenario::Scenario;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Kind, Limited, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep,
-    Swept, Tally, claim,
+    Hazards, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger, Strategy,
+    Sweep, Swept, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, SearchOptions, Stage, Trial, default_jobs, explore,
@@ -85,7 +85,6 @@ impl Work<'_> {
             settings: settings(self.arguments),
             pods: self.scenario.pods.count,
             shard: self.shard,
-            seed: self.draws().then_some(self.arguments.seed),
             server: server.facts().clone(),
             subject: job.text.clone(),
             jobs: self.jobs(),
@@ -344,53 +343,30 @@ impl Work<'_> {
             .map(|found| finder.keep(found))
             .collect()
     }
-
-    fn draws(&self) -> bool {
-        matches!(
-            self.arguments.strategy,
-            StrategyName::Pct | StrategyName::Random | StrategyName::Stress
-        )
-    }
 }
 
 /// The strategy with its settings: what two parts of one search have in common.
-fn settings(arguments: &ExploreArguments) -> String {
+fn settings(arguments: &ExploreArguments) -> Settings {
+    let (schedules, seed) = (arguments.schedules, arguments.seed);
     match arguments.strategy {
-        StrategyName::Hazards => "hazards".to_owned(),
-        StrategyName::Preemptions => format!(
-            "preemptions = {}{}",
-            arguments.preemptions,
-            if arguments.unreduced {
-                ", unreduced"
-            } else {
-                ""
-            }
-        ),
-        StrategyName::Pct => format!(
-            "pct, depth {}, {}, seed {}",
-            arguments.depth,
-            count(arguments.schedules, "schedule"),
-            arguments.seed
-        ),
-        StrategyName::Sweep => "sweep".to_owned(),
-        StrategyName::Overlap => {
-            format!("overlap, {}", count(arguments.schedules, "schedule"))
-        }
-        StrategyName::Stress => format!(
-            "stress, {}, seed {}",
-            count(arguments.schedules, "schedule"),
-            arguments.seed
-        ),
-        StrategyName::Random => format!(
-            "random{}, {}, seed {}",
-            if arguments.no_faults {
-                " without faults"
-            } else {
-                ""
-            },
-            count(arguments.schedules, "schedule"),
-            arguments.seed
-        ),
+        StrategyName::Hazards => Settings::Hazards,
+        StrategyName::Preemptions => Settings::Preemptions {
+            most: arguments.preemptions,
+            unreduced: arguments.unreduced,
+        },
+        StrategyName::Pct => Settings::Pct {
+            depth: arguments.depth,
+            schedules,
+            seed,
+        },
+        StrategyName::Sweep => Settings::Sweep,
+        StrategyName::Overlap => Settings::Overlap { schedules },
+        StrategyName::Random => Settings::Random {
+            faults: !arguments.no_faults,
+            schedules,
+            seed,
+        },
+        StrategyName::Stress => Settings::Stress { schedules, seed },
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::SweepArguments;
+use super::arguments::SweepArguments;
 use super::told;
 use crate::cli::common::{Failure, Talk, millis, unless_cancelled};
 use crate::cli::exit::Exit;
@@ -42,7 +42,7 @@ pub(super) struct Work<'a> {
 /// What is swept.
 struct Swath {
     faults: Vec<Swept>,
-    ways: Vec<String>,
+    onward: Vec<Onward>,
     kinds: Vec<StepKind>,
     places: Vec<Place>,
     schedules: Vec<Schedule>,
@@ -108,15 +108,16 @@ impl Work<'_> {
         if faults.is_empty() {
             return Err(nothing("its [search] table permits none of the faults"));
         }
-        let sweep = Sweep::new(faults.clone(), trial.measured().baseline.steps)
-            .onward(vec![Onward::FirstPod, Onward::SecondPod(stop.clone())]);
+        let onward = vec![Onward::FirstPod, Onward::SecondPod(stop)];
+        let sweep =
+            Sweep::new(faults.clone(), trial.measured().baseline.steps).onward(onward.clone());
         let places = sweep.places();
         let schedules = places.iter().filter_map(|place| sweep.schedule(place));
         let schedules = schedules.collect();
         Ok(Swath {
             schedules,
             faults,
-            ways: vec!["a first".to_owned(), format!("b first, {stop}")],
+            onward,
             kinds: step_kinds(clean),
             places,
         })
@@ -134,7 +135,7 @@ impl Work<'_> {
             if one.judgement != Judgement::Violated {
                 continue;
             }
-            *by_fault.entry(swath.words(place)).or_default() += 1;
+            *by_fault.entry(words(swath.fault(place))).or_default() += 1;
             for name in one.verdict.violated() {
                 *by_invariant.entry(name.to_string()).or_default() += 1;
             }
@@ -155,7 +156,7 @@ impl Work<'_> {
             faults: swath.faults.iter().map(words).collect(),
             steps: u32::try_from(swath.kinds.len()).unwrap_or(u32::MAX),
             points: points.iter().map(ToString::to_string).collect(),
-            ways: swath.ways.clone(),
+            ways: swath.onward.iter().map(way).collect(),
             schedules: u64::try_from(swath.schedules.len()).unwrap_or(u64::MAX),
             run: number(&|_| true),
             fired: number(&|one| one.missed().is_none()),
@@ -192,21 +193,16 @@ impl Work<'_> {
         let violated: Vec<usize> = (0..survey.runs.len())
             .filter(|index| survey.runs[*index].judgement == Judgement::Violated)
             .collect();
-        let faults: Vec<String> = swath
-            .places
-            .iter()
-            .map(|place| swath.words(place))
-            .collect();
         let cases: Vec<Case<'_>> = violated
             .iter()
             .map(|index| {
                 let place = &swath.places[*index];
                 Case {
-                    fault: &faults[*index],
+                    fault: swath.fault(place),
                     step: place.step,
                     at: swath.kind(place),
                     point: place.point,
-                    onward: &swath.ways[place.onward],
+                    onward: &swath.onward[place.onward],
                     verdict: &survey.runs[*index].verdict,
                 }
             })
@@ -257,9 +253,9 @@ impl Work<'_> {
             times: u64::try_from(group.members.len()).unwrap_or(u64::MAX),
             invariants: group.invariants.clone(),
             sqlstates: group.sqlstates.clone(),
-            fault: group.fault.clone(),
+            fault: words(&group.fault),
             at: group.at,
-            way: group.onward.clone(),
+            way: way(&group.onward),
             points: group.points.clone(),
             steps: group.steps.clone(),
             schedule: schedule.moves().iter().map(ToString::to_string).collect(),
@@ -269,7 +265,7 @@ impl Work<'_> {
         let dir = self
             .out
             .join(format!("{}-{number}", told::file_name(self.name)));
-        let why = format!("step {}, {}", swath.places[index].step, group.fault);
+        let why = format!("step {}, {}", swath.places[index].step, words(&group.fault));
         let at = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         let found = unless_cancelled(cancel.clone(), async {
             Ok(example(trial, schedule, why, at, &dir).await?)
@@ -296,9 +292,9 @@ impl Work<'_> {
 }
 
 impl Swath {
-    /// The fault of a place, in words, its point left out.
-    fn words(&self, place: &Place) -> String {
-        words(&self.faults[place.fault])
+    /// The fault of a place.
+    fn fault(&self, place: &Place) -> &Swept {
+        &self.faults[place.fault]
     }
 
     fn kind(&self, place: &Place) -> StepKind {
@@ -313,11 +309,19 @@ fn words(swept: &Swept) -> String {
     text.trim_end_matches(" (before)").to_owned()
 }
 
+/// Who goes on first, in words.
+fn way(onward: &Onward) -> String {
+    match onward {
+        Onward::FirstPod => "a first".to_owned(),
+        Onward::SecondPod(stop) => format!("b first, {stop}"),
+    }
+}
+
 fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
     let mut missed: Vec<NotFiredJson> = Vec::new();
     for (one, place) in runs.iter().zip(&swath.places) {
         let Some(why) = one.missed() else { continue };
-        let fault = swath.words(place);
+        let fault = words(swath.fault(place));
         let why = told::without_numbers(why);
         match missed
             .iter_mut()
@@ -337,18 +341,15 @@ fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
 
 fn unclear(runs: &[Surveyed]) -> Vec<Unclear> {
     let mut reasons: Vec<Unclear> = Vec::new();
-    for (number, one) in (1..).zip(runs) {
-        let Some((name, why)) = &one.unclear else {
-            continue;
-        };
-        match reasons.iter_mut().find(|known| known.name == *name) {
-            Some(known) => known.times += 1,
-            None => reasons.push(Unclear {
-                name: name.clone(),
-                why: why.clone(),
-                first: number,
+    for (first, one) in (1..).zip(runs) {
+        if let Some((reason, why)) = one.unclear.clone() {
+            let unclear = Unclear {
+                reason,
+                why,
+                first,
                 times: 1,
-            }),
+            };
+            unclear.add_to(&mut reasons);
         }
     }
     reasons

@@ -16,6 +16,7 @@ use super::limit::{LimitFacts, limits};
 use super::pods::{PodFacts, pods};
 use super::reach::Reach;
 use super::sessions::Sessions;
+use super::snapshot::Snapshot;
 use super::steps::{StepFacts, steps};
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
@@ -24,14 +25,6 @@ use crate::history::{
     Ending, Event, FinalState, HeldLock, Line, LockAction, LockRule, OnContention, Pacing, RunFacts,
 };
 use crate::name::{ConnectionName, LockKey, PodName, StepId};
-
-/// The advisory locks of the run's database at one moment.
-#[derive(Debug)]
-pub(crate) struct Snapshot<'a> {
-    pub seq: u64,
-    pub server_us: i64,
-    pub locks: Vec<&'a HeldLock>,
-}
 
 /// What follows from a history.
 pub(crate) struct Facts<'a> {

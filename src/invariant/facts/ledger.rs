@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::all::Snapshot;
 use super::grants::{Grant, How};
 use super::sessions::Sessions;
+use super::snapshot::Snapshot;
 use super::spans::Spans;
 use super::steps::StepFacts;
 use crate::history::{Ending, Event, HeldLock, Line, LockAction, LockCall, Pacing, RunFacts};

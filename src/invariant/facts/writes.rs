@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::all::Snapshot;
 use super::holders::Holders;
+use super::snapshot::Snapshot;
 use super::steps::StepFacts;
 use super::words::sql_start;
 use crate::history::{Event, Line, Operation, RunFacts, Write};

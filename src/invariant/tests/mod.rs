@@ -20,7 +20,7 @@ mod strangers;
 
 use super::samples::*;
 use super::story::*;
-use super::{InvariantVerdict, Judgement, Verdict, judge};
+use super::{InvariantVerdict, Judgement, Limit, Verdict, judge};
 use crate::history::{Event, Line};
 use crate::name::{GuardName, InvariantName};
 

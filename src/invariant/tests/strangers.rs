@@ -190,7 +190,6 @@ fn a_write_without_a_known_step_is_unclear_in_controlled_pacing_and_limited_in_f
             _ => false,
         })
     };
-    let limit = "in free pacing a write is known to have been under the lock at its end only";
     let controlled = story(Pacing::Controlled);
     let under_lock = said(&controlled, WorkUnderLock);
     assert_eq!(under_lock.judgement, Judgement::Inconclusive);
@@ -202,12 +201,11 @@ fn a_write_without_a_known_step_is_unclear_in_controlled_pacing_and_limited_in_f
     assert!(
         !verdict(&controlled)
             .not_tested
-            .iter()
-            .any(|one| one == limit)
+            .contains(&Limit::LocksAtTheEnd)
     );
     let free = story(Pacing::Free);
     assert_eq!(said(&free, WorkUnderLock).judgement, Judgement::Holds);
-    assert!(verdict(&free).not_tested.iter().any(|one| one == limit));
+    assert!(verdict(&free).not_tested.contains(&Limit::LocksAtTheEnd));
 }
 
 #[test]

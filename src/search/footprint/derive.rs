@@ -6,14 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{Known, complete, footprint};
-use super::steps::Step;
+use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
 use crate::history::{Answer, Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Write};
 use crate::name::{ConnectionName, LockKey, PodName, StepId};
 use crate::sql::{Kind, meaning};
 
+impl Footprints {
+    /// The footprints of the steps of a run with these lines.
+    #[must_use]
+    pub fn of(lines: &[Line], catalog: &Catalog) -> Self {
+        Self {
+            steps: steps_of(lines, catalog),
+        }
+    }
+}
+
 /// The steps of a run with their footprints.
-pub(super) fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
+fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
     let witness = lines
         .iter()
         .any(|line| matches!(&line.event, Event::Run(run) if run.witness));

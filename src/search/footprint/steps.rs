@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::derive::steps_of;
 use super::touched::Footprint;
-use crate::history::{Catalog, Ending, Line};
+use crate::history::Ending;
 use crate::name::{ConnectionName, PodName, StepId};
 
 /// An executed step and what it touched.
@@ -57,14 +56,6 @@ pub struct Footprints {
 }
 
 impl Footprints {
-    /// The footprints of the steps of a run with these lines.
-    #[must_use]
-    pub fn of(lines: &[Line], catalog: &Catalog) -> Self {
-        Self {
-            steps: steps_of(lines, catalog),
-        }
-    }
-
     /// The step of this id.
     #[must_use]
     pub fn step(&self, id: StepId) -> Option<&Step> {

@@ -4,7 +4,7 @@
 
 use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
-use super::mine::{part, window};
+use super::parts::{part, window};
 use super::trace::{Ground, Trace};
 use crate::name::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};

@@ -4,7 +4,7 @@
 
 use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
-use super::mine::{among, bare, part, window};
+use super::parts::{among, bare, part, window};
 use super::trace::{Ground, Trace, adds, takes_away};
 use crate::history::{ForeignKey, Operation};
 use crate::sql::inserted;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
-use super::mine::{among, bare, part, window};
+use super::parts::{among, bare, part, window};
 use super::trace::{Ground, Trace};
 use crate::name::LockMode;
 use crate::search::footprint::{LockUse, LockUseKind};

@@ -6,14 +6,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::faults::faults;
-use super::finding::{Hazard, HazardStep, Role};
+use super::finding::Hazard;
 use super::keys::{equal_keys, parent_gone};
 use super::locks::{contention, interleaved, outside_lock};
 use super::rows::{definition_changed, stale_read, wiped_rows};
 use super::trace::Ground;
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
-use crate::search::footprint::Step;
 
 /// The hazards of a subject, as far as executed runs show them; the most promising first.
 ///
@@ -57,42 +56,4 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
         )
     });
     found
-}
-
-/// A step in its part.
-pub(super) fn part(pod: &PodName, role: Role, step: &Step) -> HazardStep {
-    HazardStep {
-        pod: pod.clone(),
-        role,
-        normal: step.form(),
-        number: step.number.unwrap_or(0),
-    }
-}
-
-/// For how many steps a window is open.
-pub(super) fn window(opens: usize, closes: usize) -> u32 {
-    u32::try_from(closes.saturating_sub(opens)).unwrap_or(u32::MAX)
-}
-
-/// A table's name for a sentence: without the schema that most have.
-pub(super) fn bare(table: &str) -> &str {
-    table.strip_prefix("public.").unwrap_or(table)
-}
-
-/// These tables.
-pub(super) fn among<'a>(tables: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
-    tables.into_iter().cloned().collect()
-}
-
-/// `t, u and v`; of many the first three.
-pub(super) fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [rest @ .., last] if names.len() <= 3 => format!("{} and {last}", rest.join(", ")),
-        [first, second, third, rest @ ..] => {
-            format!("{first}, {second}, {third} and {} more tables", rest.len())
-        }
-        [first, second] => format!("{first} and {second}"),
-    }
 }

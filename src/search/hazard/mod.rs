@@ -39,6 +39,7 @@ mod keys;
 mod locks;
 mod mine;
 mod pairs;
+mod parts;
 mod refuted;
 mod rows;
 mod trace;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
-use super::mine::{among, bare, list, part, window};
+use super::parts::{among, bare, list, part, window};
 use super::trace::{Ground, Trace, adds, defines, takes_away};
 
 /// a reads a table and later writes (that table or another); b writes the table in between.

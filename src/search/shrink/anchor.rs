@@ -9,7 +9,7 @@
 //! a step that then fails comes first ("a stops just before the insert that fails"); otherwise the
 //! one after the last step, for in a minimal turn that is the step that matters.
 
-use super::Attempt;
+use super::attempt::Attempt;
 use crate::history::Ending;
 use crate::name::StepId;
 use crate::schedule::{Move, SqlPattern, Stop, Turn};

@@ -3,7 +3,7 @@
 //! Owns what each change is and the order in which changes of a kind are tried, largest first. Knows
 //! nothing of what is kept.
 
-use super::Attempt;
+use super::attempt::Attempt;
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{Fault, Move, SessionChoice, Stop, Turn};
 use crate::search::executed::Executed;

@@ -14,6 +14,7 @@ mod pct;
 mod preemptions;
 mod random;
 mod reduction;
+mod settings;
 mod shard;
 #[cfg(test)]
 pub(super) mod simulator;
@@ -35,6 +36,7 @@ pub use overlap::Overlap;
 pub use pct::Pct;
 pub use preemptions::Preemptions;
 pub use random::{Gene, Random, decode, genes};
+pub use settings::Settings;
 pub use shard::{Shard, ShardError};
 pub use stagger::Stagger;
 pub use sweep::{Onward, Place, Sweep, Swept};

@@ -92,6 +92,12 @@ impl Swept {
         swept
     }
 
+    /// Whether the same is done to the same, at whichever points.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.fault(Point::Before) == other.fault(Point::Before)
+    }
+
     /// The fault at this point.
     #[must_use]
     pub fn fault(&self, point: Point) -> Fault {

@@ -9,20 +9,21 @@ use super::course::StepKind;
 use crate::invariant::{Judgement, Verdict};
 use crate::name::InvariantName;
 use crate::schedule::Point;
+use crate::search::strategy::{Onward, Swept};
 
 /// A violated schedule.
 #[derive(Debug, Clone)]
 pub struct Case<'a> {
-    /// The fault, in words, its point left out.
-    pub fault: &'a str,
+    /// The fault; its point counts for nothing here.
+    pub fault: &'a Swept,
     /// The step of the first pod at which it came, from 1.
     pub step: u32,
     /// What that step does.
     pub at: StepKind,
     /// The point of the step.
     pub point: Point,
-    /// Which way on, in words.
-    pub onward: &'a str,
+    /// Which way on.
+    pub onward: &'a Onward,
     /// Its verdict.
     pub verdict: &'a Verdict,
 }
@@ -35,11 +36,11 @@ pub struct Group {
     /// The SQLSTATEs of unexplained errors.
     pub sqlstates: Vec<String>,
     /// The fault.
-    pub fault: String,
+    pub fault: Swept,
     /// What the steps do at which it came.
     pub at: StepKind,
     /// Which way on.
-    pub onward: String,
+    pub onward: Onward,
     /// How often at each point.
     pub points: BTreeMap<String, u64>,
     /// At which steps, in order, each once.
@@ -58,9 +59,9 @@ pub fn group(cases: &[Case<'_>]) -> Vec<Group> {
         let alike = |group: &&mut Group| {
             group.invariants == invariants
                 && group.sqlstates == sqlstates
-                && group.fault == case.fault
+                && group.fault.is_same_as(case.fault)
                 && group.at == case.at
-                && group.onward == case.onward
+                && group.onward == *case.onward
         };
         let group = match groups.iter_mut().find(alike) {
             Some(group) => group,
@@ -68,9 +69,9 @@ pub fn group(cases: &[Case<'_>]) -> Vec<Group> {
                 groups.push(Group {
                     invariants,
                     sqlstates,
-                    fault: case.fault.to_owned(),
+                    fault: case.fault.clone(),
                     at: case.at,
-                    onward: case.onward.to_owned(),
+                    onward: case.onward.clone(),
                     points: BTreeMap::new(),
                     steps: Vec::new(),
                     members: Vec::new(),
@@ -107,6 +108,7 @@ fn sqlstates(verdict: &Verdict) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::invariant::{Finding, InvariantVerdict};
+    use crate::schedule::{FaultKind, SessionChoice, Stop};
 
     fn verdict(violated: &[InvariantName], sqlstate: Option<&str>) -> Verdict {
         let of = |name: &InvariantName| InvariantVerdict {
@@ -139,12 +141,20 @@ mod tests {
         let both = verdict(&[WorkUnderLock, MutualExclusion], None);
         let error = verdict(&[NoErrors], Some("23505"));
         let other = verdict(&[NoErrors], Some("23503"));
+        let swept = |kind| Swept::at_every_point(kind, SessionChoice::Next);
+        let (kill, reset) = (swept(FaultKind::Kill), swept(FaultKind::Reset));
+        let (a_first, b_first) = (Onward::FirstPod, Onward::SecondPod(Stop::End));
+        // Its points make no other fault.
+        let kill_after = Swept {
+            points: vec![Point::After],
+            ..kill.clone()
+        };
         let case = |verdict, step| Case {
-            fault: "kill",
+            fault: &kill,
             step,
             at: StepKind::Write,
             point: Point::Before,
-            onward: "then a",
+            onward: &a_first,
             verdict,
         };
         let cases = [
@@ -153,7 +163,7 @@ mod tests {
             case(&error, 2),
             case(&other, 2),
             Case {
-                fault: "reset",
+                fault: &reset,
                 ..case(&lock, 2)
             },
             Case {
@@ -161,11 +171,12 @@ mod tests {
                 ..case(&lock, 2)
             },
             Case {
-                onward: "then b",
+                onward: &b_first,
                 ..case(&lock, 2)
             },
             Case {
                 point: Point::After,
+                fault: &kill_after,
                 ..case(&lock, 2)
             },
             case(&lock, 5),

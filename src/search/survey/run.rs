@@ -15,10 +15,10 @@ use crate::run::{TraceEntry, trace_of};
 use crate::schedule::{FaultKind, Schedule};
 use crate::search::error::TrialError;
 use crate::search::explore::{Found, make};
-use crate::search::failure::Failure;
+use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
 use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
-use crate::search::unclear::unclear;
+use crate::search::unclear::{Reason, unclear};
 use crate::search::workers::{Probed, Workers};
 
 /// How a survey is made.
@@ -40,8 +40,8 @@ pub struct Surveyed {
     pub judgement: Judgement,
     /// Its verdict, after the look without the witness.
     pub verdict: Verdict,
-    /// Why it could not be judged: name and sentence.
-    pub unclear: Option<(String, String)>,
+    /// Why it could not be judged: the reason and a sentence.
+    pub unclear: Option<(Reason, String)>,
     /// Its faults: one for each session where a fault is done to several.
     pub faults: Vec<FaultSeen>,
     /// What the second look showed, where it was violated.
@@ -266,8 +266,7 @@ fn faults(lines: &[Line]) -> Vec<FaultSeen> {
 fn compare(seen: &mut Surveyed, first: &(Vec<TraceEntry>, String), again: &Outcome, times: u32) {
     let told = seen.again.get_or_insert_with(Again::default);
     told.of = times;
-    let same = again.verdict.judgement == Judgement::Violated
-        && again.verdict.violated().eq(seen.verdict.violated());
+    let same = same_verdict(&again.verdict, &seen.verdict);
     told.same_verdict += u32::from(same);
     if again.trace_hash == first.1 {
         told.same_trace += u32::from(same);

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::unistd::User;
 
-use super::Pooler;
 use crate::history::PoolerSettings;
 use crate::server::address::{Address, Secret};
 use crate::server::error::ServerError;
 use crate::server::state;
 
+/// What it sends a server connection that was not used for a while.
+pub(super) const OWN_CHECK: &str = "select 1 /* a check of the pooler's own */";
 /// The user of its console. No role of the server: it is let in nowhere else.
 pub(super) const CONSOLE_USER: &str = "lockproof_console";
 /// The folder of all poolers of this user.
@@ -118,7 +119,7 @@ pub(super) fn configuration(
         ("default_pool_size", settings.size.to_string()),
         // By it a server connection says whom it serves.
         ("application_name_add_host", "1".to_owned()),
-        ("server_check_query", Pooler::OWN_CHECK.to_owned()),
+        ("server_check_query", OWN_CHECK.to_owned()),
         // Its manual's advice: several drivers send this, and would be refused.
         ("ignore_startup_parameters", "extra_float_digits".to_owned()),
         ("max_client_conn", "500".to_owned()),

@@ -14,7 +14,7 @@ use super::{CONNECT_LIMIT, Side, Task, cause};
 use crate::wire::decode;
 use crate::wire::frame::{FrameError, Startup, take_startup};
 use crate::wire::gate::{CloseCause, ConnectionEvent};
-use crate::wire::proxy::{Route, Upstream};
+use crate::wire::route::{Route, Upstream};
 
 impl Task {
     /// Answers the start-up phase; the start-up message, or `None` when it came to nothing.

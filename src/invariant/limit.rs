@@ -1,0 +1,90 @@
+//! A limit of a verdict: something that a run did not test.
+//!
+//! Owns the values. Which of them a run has is the business of `limits`; how one is told, of `report`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::PoolMode;
+use crate::name::InvariantName;
+
+/// Something that a run did not test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "limit", rename_all = "kebab-case")]
+pub enum Limit {
+    /// One request cycle was run at a time: no race inside a statement was.
+    OneCycle,
+    /// One order of steps was run.
+    OneOrder,
+    /// Steps were let go together: the server chose their order.
+    Together,
+    /// The run was in real time: its order was left to chance.
+    RealTime,
+    /// The pooler chose which session serves a step.
+    PoolersChoice {
+        /// What the pooler calls itself.
+        version: String,
+        /// How it pools.
+        mode: PoolMode,
+    },
+    /// Of steps it is not known which session served them.
+    UnknownSessions {
+        /// How many steps.
+        steps: usize,
+    },
+    /// The CronJob's clock was the schedule's.
+    SchedulesClock,
+    /// The text of steps does not tell what they write or lock.
+    Opaque {
+        /// How many steps.
+        steps: usize,
+        /// Whether the witness told what was written.
+        witness: bool,
+    },
+    /// Settling was assumed.
+    SettlingAssumed {
+        /// How often.
+        times: u64,
+        /// What the pods reach outside.
+        leaves: Vec<String>,
+    },
+    /// A pod did not come to rest.
+    Restless {
+        /// How often.
+        times: u64,
+    },
+    /// An invariant was not judged.
+    NotJudged {
+        /// Which one.
+        invariant: InvariantName,
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// There was no witness.
+    NoWitness,
+    /// The server's log could not be read.
+    NoLog,
+    /// In free pacing, the locks at a write are those at its end.
+    LocksAtTheEnd,
+    /// No pod asked for the lock while another held it.
+    NoContention,
+    /// No table is protected.
+    NothingProtected,
+    /// No-errors looked for these SQLSTATEs only.
+    OnlySqlstates {
+        /// Which.
+        sqlstates: Vec<String>,
+    },
+    /// Steps differed between two clean runs.
+    Unstable {
+        /// How many.
+        steps: usize,
+    },
+}
+
+impl Limit {
+    /// Whether every run in controlled pacing has it.
+    #[must_use]
+    pub fn is_of_every_controlled_run(&self) -> bool {
+        matches!(self, Self::OneCycle | Self::OneOrder)
+    }
+}

@@ -1,0 +1,142 @@
+//! What was not tested, in sentences.
+//!
+//! Owns the sentence for each limit. Which limits a run has is not its affair.
+
+use super::explore::count;
+use crate::invariant::Limit;
+
+/// A limit in a sentence.
+#[must_use]
+pub fn limit_sentence(limit: &Limit) -> String {
+    match limit {
+        Limit::OneCycle => {
+            "one request cycle at a time; races inside a statement, a function or a \
+                            multi-statement query were not explored"
+                .to_owned()
+        }
+        Limit::OneOrder => "one order of steps was run; others were not".to_owned(),
+        Limit::Together => {
+            "steps were let go together: which order the server took was left to chance".to_owned()
+        }
+        Limit::RealTime => {
+            "one run in real time: which order it took was left to chance".to_owned()
+        }
+        Limit::PoolersChoice { version, mode } => format!(
+            "{version} pools by the {}: which session serves a step is its choice, and the one that \
+             it made in this run was judged",
+            mode.name()
+        ),
+        Limit::UnknownSessions { steps } => format!(
+            "it is not known which session served {}: several connections had the same name",
+            number(*steps, "step")
+        ),
+        Limit::SchedulesClock => "the CronJob's clock moved only as the schedule says, and its \
+                                  controller was never late"
+            .to_owned(),
+        Limit::Opaque { steps, witness } => format!(
+            "{} {} opaque: the text does not tell what it writes or locks{}",
+            number(*steps, "step"),
+            if *steps == 1 { "was" } else { "were" },
+            if *witness {
+                "; the witness told what was written"
+            } else {
+                ""
+            }
+        ),
+        Limit::SettlingAssumed { times, leaves } => {
+            let leaves = match &leaves[..] {
+                [] => String::new(),
+                leaves => format!(" (they reach outside: {})", joined(leaves)),
+            };
+            format!(
+                "settling was assumed {}: a pod may have had more to say{leaves}",
+                often(*times)
+            )
+        }
+        Limit::Restless { times } => format!(
+            "a pod was restless {}: the run went on without waiting for quiet",
+            often(*times)
+        ),
+        Limit::NotJudged { invariant, why } => format!("{invariant} was not judged: {why}"),
+        Limit::NoWitness => {
+            "there was no witness: writes are those that the text of statements tells".to_owned()
+        }
+        Limit::NoLog => {
+            "the server's log could not be read: errors and warnings that nobody heard are unknown"
+                .to_owned()
+        }
+        Limit::LocksAtTheEnd => {
+            "in free pacing a write is known to have been under the lock at its end only".to_owned()
+        }
+        Limit::NoContention => "no pod asked for the lock while another held it".to_owned(),
+        Limit::NothingProtected => "no table is protected: no write was judged".to_owned(),
+        Limit::OnlySqlstates { sqlstates } => {
+            format!(
+                "no-errors looked for SQLSTATE {} only",
+                sqlstates.join(" and ")
+            )
+        }
+        Limit::Unstable { steps } => format!(
+            "the subject is not deterministic: {} differed between two clean runs",
+            number(*steps, "step")
+        ),
+    }
+}
+
+fn number(number: usize, what: &str) -> String {
+    count(number as u64, what)
+}
+
+/// `once`, `twice`, `3 times`.
+fn often(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{number} times"),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn joined(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_lists_stand_in_the_sentence_as_they_are_spoken() {
+        let settling = |times, leaves: &[&str]| Limit::SettlingAssumed {
+            times,
+            leaves: leaves.iter().map(|one| (*one).to_owned()).collect(),
+        };
+        let opaque = |steps, witness| Limit::Opaque { steps, witness };
+        for (limit, sentence) in [
+            (
+                settling(2, &[]),
+                "settling was assumed twice: a pod may have had more to say",
+            ),
+            (
+                settling(3, &["tcp x", "a pipe", "a timer"]),
+                "settling was assumed 3 times: a pod may have had more to say (they reach outside: \
+                 tcp x, a pipe and a timer)",
+            ),
+            (
+                opaque(1, false),
+                "1 step was opaque: the text does not tell what it writes or locks",
+            ),
+            (
+                opaque(2, true),
+                "2 steps were opaque: the text does not tell what it writes or locks; the witness \
+                 told what was written",
+            ),
+        ] {
+            assert_eq!(limit_sentence(&limit), sentence);
+        }
+    }
+}

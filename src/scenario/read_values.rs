@@ -1,0 +1,52 @@
+//! Values that several tables of a scenario file have: durations, pods, SQLSTATEs.
+//!
+//! Owns what makes one of these texts possible. Where they stand is the affair of the tables.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::duration::parse_duration;
+use super::error::Wrong;
+use crate::name::PodName;
+
+/// The duration of a spanned text.
+pub(super) fn duration(text: &Spanned<String>) -> Result<Duration, Wrong> {
+    parse_duration(text.get_ref()).map_err(|error| Wrong::new(text.span(), error.to_string()))
+}
+
+/// One of the scenario's pods.
+pub(super) fn pod(name: &Spanned<String>, pods: usize) -> Result<PodName, Wrong> {
+    let pod = PodName::new(name.get_ref().as_str());
+    if (0..pods).any(|index| PodName::of_index(index) == pod) {
+        return Ok(pod);
+    }
+    let there = match pods {
+        1 => "there is one pod, a".to_owned(),
+        _ => format!(
+            "there are {pods} pods, a to {}",
+            PodName::of_index(pods - 1)
+        ),
+    };
+    let message = format!("there is no pod {:?}; {there}", name.get_ref());
+    Err(Wrong::new(name.span(), message).help("`[pods] count` says how many there are"))
+}
+
+/// A SQLSTATE of an error.
+pub(super) fn sqlstate(text: &Spanned<String>) -> Result<String, Wrong> {
+    let given = text.get_ref();
+    let five = given.len() == 5
+        && given
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let message = if !five {
+        format!(
+            "{given:?} is no SQLSTATE; one has five digits or capital letters, such as \"23503\""
+        )
+    } else if given.starts_with("00") {
+        format!("{given:?} means success, and no error")
+    } else {
+        return Ok(given.clone());
+    };
+    Err(Wrong::new(text.span(), message))
+}
