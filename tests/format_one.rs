@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use lockproof::history::{self, Begun, Line};
 use lockproof::invariant::{Verdict, judge};
 use lockproof::name::PodName;
+use lockproof::report::VerdictJson;
 use lockproof::scenario;
 use lockproof::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
 use lockproof::search::weigh;
@@ -56,7 +57,7 @@ fn compare(run: &Path) -> Result<(), String> {
     }
     let before = std::fs::read_to_string(run.join("verdict.json")).unwrap();
     let before: Value = serde_json::from_str(&before).unwrap();
-    let after = serde_json::to_value(&verdict).unwrap();
+    let after = serde_json::to_value(VerdictJson::of(&verdict)).unwrap();
     match difference("", &before, &meant(after)) {
         Some(difference) => Err(difference),
         None => Ok(()),
