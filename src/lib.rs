@@ -143,4 +143,5 @@ pub mod search;
 pub mod seeder;
 pub mod server;
 pub mod sql;
+pub(crate) mod timeline;
 pub mod wire;

@@ -12,6 +12,7 @@ use super::{
     work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
+use crate::timeline::Timeline;
 
 /// Why the three lock invariants are not judged where no lock is to be had.
 pub(super) const NO_LOCK: &str =
@@ -23,7 +24,9 @@ pub(super) const NO_LOCK: &str =
 /// When it is no history of a run: empty, not begun with what was run, out of order, of another
 /// format. A history that was cut is judged; its verdict is at best inconclusive.
 pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
-    let facts = Facts::from(history, run_of(history)?);
+    let run = run_of(history)?;
+    let timeline = Timeline::of(history);
+    let facts = Facts::from(&timeline, run);
     let invariants = vec![
         no_errors::judge(&facts),
         same_session::judge(&facts),

@@ -13,10 +13,7 @@ use super::grants::{FailedUnlock, Grant};
 use super::holders::Holders;
 use super::ledger::grants;
 use super::limit::{LimitFacts, limits};
-use super::pods::{PodFacts, pods};
 use super::reach::Reach;
-use super::sessions::Sessions;
-use super::steps::{StepFacts, steps};
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
@@ -24,23 +21,17 @@ use crate::history::{
     ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule,
     OnContention, Pacing, PodName, RunFacts, StepId,
 };
-
-/// The advisory locks of the run's database at one moment.
-#[derive(Debug)]
-pub(crate) struct Snapshot<'a> {
-    pub seq: u64,
-    pub server_us: i64,
-    pub locks: Vec<&'a HeldLock>,
-}
+use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
 pub(crate) struct Facts<'a> {
+    timeline: &'a Timeline<'a>,
     pub lines: &'a [Line],
     pub run: &'a RunFacts,
-    pub pods: BTreeMap<&'a PodName, PodFacts<'a>>,
-    pub sessions: Sessions<'a>,
-    pub steps: BTreeMap<StepId, StepFacts<'a>>,
-    pub snapshots: Vec<Snapshot<'a>>,
+    pub pods: &'a BTreeMap<&'a PodName, PodFacts<'a>>,
+    pub sessions: &'a Sessions<'a>,
+    pub steps: &'a BTreeMap<StepId, StepFacts<'a>>,
+    pub snapshots: &'a [Snapshot<'a>],
     pub faults: Vec<FaultFacts<'a>>,
     /// The same, by what they hit.
     pub reach: Reach<'a>,
@@ -67,52 +58,44 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// The facts of a run with these lines.
-    pub fn from(lines: &'a [Line], run: &'a RunFacts) -> Self {
-        let pooled = run.pooler.is_some();
-        let sessions = Sessions::from(lines, pooled);
-        let mut steps = steps(lines, run.pacing);
-        for step in steps.values_mut() {
-            if (step.session.is_none() || pooled)
-                && let Some(at) = step.released
-            {
-                // A pooler gives a step its session after it was let go.
-                let by = match step.last() {
-                    Some(end) if pooled => end.at.seq,
-                    None if pooled => u64::MAX,
-                    _ => at.seq,
-                };
-                step.session = sessions.of_connection(step.connection, by);
-            }
-        }
-        let pods = pods(lines, &run.pods);
-        let faults = faults(lines, &steps, &sessions);
+    /// The facts of this run.
+    pub fn from(timeline: &'a Timeline<'a>, run: &'a RunFacts) -> Self {
+        let Timeline {
+            lines,
+            steps,
+            sessions,
+            pods,
+            snapshots,
+            complete,
+            ..
+        } = timeline;
+        let pooled = timeline.is_pooled();
+        let faults = faults(lines, steps, sessions);
         let reach = Reach::of(&faults);
-        let by_connection = ByConnection::of(&steps);
-        let commits = commits(&steps, &by_connection);
-        let snapshots = snapshots(lines, run);
-        let grants = grants(lines, run, &sessions, &steps, &snapshots);
-        let (errors, stranger_errors) = errors(lines, &steps, &sessions);
+        let by_connection = ByConnection::of(steps);
+        let commits = commits(steps, &by_connection);
+        let grants = grants(lines, run, sessions, steps, snapshots);
+        let (errors, stranger_errors) = errors(lines, steps, sessions);
         let reached = (&*faults, &reach);
         let (explained, called_off) = explained(
             lines,
             &errors,
             reached,
-            &sessions,
-            &steps,
+            sessions,
+            steps,
             &by_connection,
             pooled,
         );
         let holders = Holders {
             run,
-            sessions: &sessions,
+            sessions,
             grants: &grants,
-            pods: &pods,
+            pods,
         };
-        let writes = writes(lines, run, &holders, &steps, &snapshots);
-        let of_pods = (&pods, &by_connection);
+        let writes = writes(lines, run, &holders, steps, snapshots);
+        let of_pods = (pods, &by_connection);
         let of_errors = (errors.as_slice(), explained.as_slice(), &called_off);
-        let timers = timers(lines, run, of_pods, &steps, &sessions, &faults, of_errors);
+        let timers = timers(lines, run, of_pods, steps, sessions, &faults, of_errors);
         let rule = |lock: &HeldLock| {
             let same = |key: &LockKey| key.same_key(&lock.key);
             match &run.rules.lock {
@@ -138,18 +121,17 @@ impl<'a> Facts<'a> {
         })
         .collect();
         Self {
-            failed_unlocks: failed_unlocks(lines, &steps),
+            failed_unlocks: failed_unlocks(lines, steps),
             writes,
             strangers: Strangers {
-                writes: stranger_writes(lines, run, &sessions),
+                writes: stranger_writes(lines, run, sessions),
                 errors: stranger_errors,
             },
             limits: limits(lines),
-            complete: lines
-                .iter()
-                .any(|line| matches!(line.event, Event::RunEnded { .. })),
+            complete: *complete,
             rule_keys: rule_keys.into_iter().collect(),
             split,
+            timeline,
             lines,
             run,
             pods,
@@ -176,9 +158,9 @@ impl<'a> Facts<'a> {
     pub fn holders(&self) -> Holders<'_, 'a> {
         Holders {
             run: self.run,
-            sessions: &self.sessions,
+            sessions: self.sessions,
             grants: &self.grants,
-            pods: &self.pods,
+            pods: self.pods,
         }
     }
 
@@ -218,8 +200,7 @@ impl<'a> Facts<'a> {
 
     /// The locks in force just before this line. In free pacing: the last sample.
     pub fn in_force(&self, seq: u64) -> Option<&Snapshot<'a>> {
-        let after = self.snapshots.partition_point(|one| one.seq < seq);
-        after.checked_sub(1).map(|i| &self.snapshots[i])
+        self.timeline.snapshot_before(seq)
     }
 
     /// The snapshots after this line, in their order.
@@ -322,23 +303,6 @@ impl<'a> Facts<'a> {
     pub fn controlled(&self) -> bool {
         self.run.pacing == Pacing::Controlled
     }
-}
-
-fn snapshots<'a>(lines: &'a [Line], run: &RunFacts) -> Vec<Snapshot<'a>> {
-    lines
-        .iter()
-        .filter_map(|line| match &line.event {
-            Event::Locks { server_us, locks } => Some(Snapshot {
-                seq: line.seq,
-                server_us: *server_us,
-                locks: locks
-                    .iter()
-                    .filter(|lock| lock.key.database == run.database)
-                    .collect(),
-            }),
-            _ => None,
-        })
-        .collect()
 }
 
 /// Whether a warning says that a session does not hold what it gives back.

@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use super::strangers::StrangerError;
 use crate::history::{ConnectionName, Delivery, Event, Line, LogLine, PodName, Session, StepId};
+use crate::timeline::{Sessions, StepFacts};
 
 /// A statement of a pod that failed, or the end of a pod's session by the server.
 #[derive(Debug)]

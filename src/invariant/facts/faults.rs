@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use crate::history::{ConnectionName, Event, FaultEvent, Line, PodName, Session, StepId};
+use crate::timeline::{Sessions, StepFacts};
 
 /// One fault that fired.
 #[derive(Debug)]

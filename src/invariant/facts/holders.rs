@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::grants::Grant;
-use super::pods::PodFacts;
-use super::sessions::Sessions;
 use crate::history::{ConnectionName, HeldLock, LockKey, PodName, RunFacts, Session};
+use crate::timeline::{PodFacts, Sessions};
 
 /// A connection and the session by which it holds a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,15 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::all::Snapshot;
 use super::grants::{Grant, How};
-use super::sessions::Sessions;
-use super::spans::Spans;
-use super::steps::StepFacts;
 use crate::history::{
     ConnectionName, Ending, Event, HeldLock, KeyForm, Line, LockAction, LockCall, LockKey,
     LockMode, Pacing, PodName, RunFacts, Session, StepId,
 };
+use crate::timeline::{Sessions, Snapshot, Spans, StepFacts};
 
 type Slot = (Session, LockKey, LockMode);
 

@@ -5,14 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::all::Snapshot;
 use super::holders::Holders;
-use super::steps::StepFacts;
-use super::words::sql_start;
 use crate::history::{
     ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
     Write,
 };
+use crate::timeline::{Snapshot, StepFacts, sql_start};
 
 /// An advisory lock at the moment of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
