@@ -133,6 +133,7 @@ pub mod evidence;
 pub mod fault;
 pub mod history;
 pub mod invariant;
+pub(crate) mod ledger;
 pub mod operation;
 pub mod pod;
 pub mod report;

@@ -162,7 +162,7 @@ struct Owned<'f, 'a> {
 impl<'f, 'a> Owned<'f, 'a> {
     fn of(facts: &'f Facts<'a>) -> Self {
         let mut grants: HashMap<_, Vec<&Grant<'a>>> = HashMap::new();
-        for grant in &facts.grants {
+        for grant in facts.grants {
             if grant.mode == LockMode::Exclusive {
                 let own = grants.entry((grant.pod(), grant.key.anywhere()));
                 own.or_default().push(grant);

@@ -12,6 +12,7 @@ use super::{
     work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
+use crate::ledger::Ledger;
 use crate::timeline::Timeline;
 
 /// Why the three lock invariants are not judged where no lock is to be had.
@@ -26,7 +27,8 @@ pub(super) const NO_LOCK: &str =
 pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     let run = run_of(history)?;
     let timeline = Timeline::of(history);
-    let facts = Facts::from(&timeline, run);
+    let ledger = Ledger::of(&timeline);
+    let facts = Facts::from(&timeline, &ledger, run);
     let invariants = vec![
         no_errors::judge(&facts),
         same_session::judge(&facts),

@@ -22,5 +22,5 @@ pub(crate) use reader::Timeline;
 pub(crate) use sessions::Sessions;
 pub(crate) use snapshots::Snapshot;
 pub(crate) use spans::Spans;
-pub(crate) use steps::{EndingFacts, StepFacts, sql_start};
+pub(crate) use steps::{EndingFacts, Moment, StepFacts, sql_start};
 pub(crate) use waiting::Waiting;

@@ -43,6 +43,11 @@ impl<'a> Timeline<'a> {
             Event::Run(run) => Some(&**run),
             _ => None,
         });
+        Self::of_run(lines, run)
+    }
+
+    /// The timeline of this run.
+    pub fn of_run(lines: &'a [Line], run: Option<&'a RunFacts>) -> Self {
         let mut steps = Steps::default();
         let mut turns = Turns::default();
         let mut sessions = Sessions::none_of(run);
@@ -85,6 +90,11 @@ impl<'a> Timeline<'a> {
     /// Whether the pods' connections went through a pooler.
     pub fn is_pooled(&self) -> bool {
         self.run.is_some_and(|run| run.pooler.is_some())
+    }
+
+    /// The oid of the run's database.
+    pub fn database(&self) -> u32 {
+        self.run.map_or(0, |run| run.database)
     }
 
     /// What happened, line by line.

@@ -85,6 +85,11 @@ impl<'a> StepFacts<'a> {
             .find(|one| matches!(one.ending, Ending::Done | Ending::Gone))
     }
 
+    /// Whether this ending is its last word.
+    pub fn is_last(&self, end: &EndingFacts<'_>) -> bool {
+        self.last().is_some_and(|last| last.at == end.at)
+    }
+
     /// What it came to at this line.
     pub fn ending_at(&self, seq: u64) -> Option<&EndingFacts<'a>> {
         let place = self.endings.partition_point(|one| one.at.seq < seq);

@@ -9,23 +9,22 @@ use super::commits::commits;
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
-use super::grants::{FailedUnlock, Grant};
-use super::holders::Holders;
-use super::ledger::grants;
 use super::limit::{LimitFacts, limits};
 use super::reach::Reach;
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockAction, LockKey, LockRule,
-    OnContention, Pacing, PodName, RunFacts, StepId,
+    ConnectionName, Ending, Event, FinalState, HeldLock, Line, LockKey, LockRule, OnContention,
+    Pacing, PodName, RunFacts, StepId,
 };
+use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, failed_unlocks};
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
 pub(crate) struct Facts<'a> {
-    timeline: &'a Timeline<'a>,
+    pub timeline: &'a Timeline<'a>,
+    ledger: &'a Ledger<'a>,
     pub lines: &'a [Line],
     pub run: &'a RunFacts,
     pub pods: &'a BTreeMap<&'a PodName, PodFacts<'a>>,
@@ -37,7 +36,7 @@ pub(crate) struct Facts<'a> {
     pub reach: Reach<'a>,
     /// Steps by whose they are.
     pub by_connection: ByConnection<'a>,
-    pub grants: Vec<Grant<'a>>,
+    pub grants: &'a [Grant<'a>],
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
     pub errors: Vec<PodError<'a>>,
@@ -59,7 +58,7 @@ pub(crate) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// The facts of this run.
-    pub fn from(timeline: &'a Timeline<'a>, run: &'a RunFacts) -> Self {
+    pub fn from(timeline: &'a Timeline<'a>, ledger: &'a Ledger<'a>, run: &'a RunFacts) -> Self {
         let Timeline {
             lines,
             steps,
@@ -74,7 +73,6 @@ impl<'a> Facts<'a> {
         let reach = Reach::of(&faults);
         let by_connection = ByConnection::of(steps);
         let commits = commits(steps, &by_connection);
-        let grants = grants(lines, run, sessions, steps, snapshots);
         let (errors, stranger_errors) = errors(lines, steps, sessions);
         let reached = (&*faults, &reach);
         let (explained, called_off) = explained(
@@ -86,12 +84,7 @@ impl<'a> Facts<'a> {
             &by_connection,
             pooled,
         );
-        let holders = Holders {
-            run,
-            sessions,
-            grants: &grants,
-            pods,
-        };
+        let holders = ledger.holders(timeline);
         let writes = writes(lines, run, &holders, steps, snapshots);
         let of_pods = (pods, &by_connection);
         let of_errors = (errors.as_slice(), explained.as_slice(), &called_off);
@@ -121,7 +114,7 @@ impl<'a> Facts<'a> {
         })
         .collect();
         Self {
-            failed_unlocks: failed_unlocks(lines, steps),
+            failed_unlocks: failed_unlocks(timeline),
             writes,
             strangers: Strangers {
                 writes: stranger_writes(lines, run, sessions),
@@ -132,6 +125,7 @@ impl<'a> Facts<'a> {
             rule_keys: rule_keys.into_iter().collect(),
             split,
             timeline,
+            ledger,
             lines,
             run,
             pods,
@@ -141,12 +135,19 @@ impl<'a> Facts<'a> {
             faults,
             reach,
             by_connection,
-            grants,
+            grants: &ledger.grants,
             errors,
             explained,
             commits,
             timers,
         }
+    }
+
+    /// The steps of a connection, by their ids.
+    pub fn steps_of(&self, connection: &ConnectionName) -> impl Iterator<Item = &StepFacts<'a>> {
+        let own = self.by_connection.steps.get(connection);
+        let own = own.into_iter().flatten();
+        own.filter_map(|id| self.steps.get(id))
     }
 
     /// Whether the lock rule means this lock.
@@ -156,12 +157,7 @@ impl<'a> Facts<'a> {
 
     /// Who holds a lock, or waits for it, at this line.
     pub fn holders(&self) -> Holders<'_, 'a> {
-        Holders {
-            run: self.run,
-            sessions: self.sessions,
-            grants: &self.grants,
-            pods: self.pods,
-        }
+        self.ledger.holders(self.timeline)
     }
 
     /// The steps with lock calls of which nobody knows which backend served them.
@@ -303,88 +299,4 @@ impl<'a> Facts<'a> {
     pub fn controlled(&self) -> bool {
         self.run.pacing == Pacing::Controlled
     }
-}
-
-/// Whether a warning says that a session does not hold what it gives back.
-fn is_unlock_warning(sqlstate: &str, message: &str) -> bool {
-    sqlstate == "01000" && message.starts_with("you don't own a lock of type")
-}
-
-/// All unlocks of what the session did not hold, each once though wire and log both tell it.
-fn failed_unlocks<'a>(
-    lines: &'a [Line],
-    steps: &BTreeMap<StepId, StepFacts<'a>>,
-) -> Vec<FailedUnlock<'a>> {
-    let mut failed: Vec<FailedUnlock> = Vec::new();
-    for step in steps.values().filter(|step| step.ran()) {
-        for end in &step.endings {
-            let is_unlock = |i: usize| {
-                let call = step.request.lock_calls.get(i);
-                call.is_some_and(|call| call.action == LockAction::Unlock)
-            };
-            let false_at = (0..end.answer.lock_results.len())
-                .find(|i| end.answer.lock_results[*i] == Some(false) && is_unlock(*i));
-            let warned = end
-                .answer
-                .notices
-                .iter()
-                .any(|notice| is_unlock_warning(&notice.sqlstate, &notice.message));
-            if false_at.is_none() && !warned {
-                continue;
-            }
-            let shown_by = match (false_at.is_some(), warned) {
-                (true, true) => "it answered false and the server warned",
-                (true, false) => "it answered false",
-                _ => "the server warned \"you don't own a lock\"",
-            };
-            failed.push(FailedUnlock {
-                connection: step.connection,
-                step: Some(step.id),
-                key: step
-                    .request
-                    .lock_calls
-                    .get(false_at.unwrap_or(0))
-                    .and_then(|call| call.key),
-                seqs: vec![end.at.seq],
-                shown_by: shown_by.to_owned(),
-            });
-        }
-    }
-    let mut on_wire: HashMap<&ConnectionName, Vec<usize>> = HashMap::new();
-    let mut of_connection: HashMap<&ConnectionName, Vec<Option<StepId>>> = HashMap::new();
-    for (place, one) in failed.iter().enumerate() {
-        on_wire.entry(one.connection).or_default().push(place);
-        of_connection
-            .entry(one.connection)
-            .or_default()
-            .push(one.step);
-    }
-    for line in lines {
-        let Event::ServerLog(log) = &line.event else {
-            continue;
-        };
-        let (Some(connection), true) = (
-            &log.connection,
-            is_unlock_warning(&log.sqlstate, &log.message),
-        ) else {
-            continue;
-        };
-        let same = |step: Option<StepId>| log.step.is_none() || step == log.step;
-        let unmerged = on_wire.entry(connection).or_default();
-        let known = of_connection.entry(connection).or_default();
-        if let Some(i) = unmerged.iter().position(|place| same(failed[*place].step)) {
-            let place = unmerged.remove(i);
-            failed[place].seqs.push(line.seq);
-        } else if log.step.is_none() || !known.iter().any(|step| same(*step)) {
-            known.push(log.step);
-            failed.push(FailedUnlock {
-                connection,
-                step: log.step,
-                key: None,
-                seqs: vec![line.seq],
-                shown_by: "the server's log warned \"you don't own a lock\"".to_owned(),
-            });
-        }
-    }
-    failed
 }

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::holders::Holders;
 use crate::history::{
     ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
     Write,
 };
+use crate::ledger::Holders;
 use crate::timeline::{Snapshot, StepFacts, sql_start};
 
 /// An advisory lock at the moment of a write.
@@ -89,7 +89,7 @@ pub(crate) fn writes<'a>(
     steps: &BTreeMap<StepId, StepFacts<'a>>,
     snapshots: &[Snapshot<'a>],
 ) -> Vec<PodWrite<'a>> {
-    let sessions = holders.sessions;
+    let sessions = &holders.timeline.sessions;
     let mut writes = Vec::new();
     for line in lines {
         let Event::Write(write) = &line.event else {

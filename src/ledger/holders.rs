@@ -4,11 +4,10 @@
 //! session. Behind a pooler a backend keeps a session's locks while it serves others: then it is whoever
 //! was granted the lock there, perhaps several at once, for a session is granted again what it holds.
 
-use std::collections::BTreeMap;
-
-use super::grants::Grant;
-use crate::history::{ConnectionName, HeldLock, LockKey, PodName, RunFacts, Session};
-use crate::timeline::{PodFacts, Sessions};
+use super::book::Ledger;
+use super::grant::Slot;
+use crate::history::{ConnectionName, HeldLock, Session};
+use crate::timeline::{Snapshot, Timeline};
 
 /// A connection and the session by which it holds a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +18,8 @@ pub(crate) struct Holder<'a> {
 
 /// What is needed to tell.
 pub(crate) struct Holders<'f, 'a> {
-    pub run: &'a RunFacts,
-    pub sessions: &'f Sessions<'a>,
-    pub grants: &'f [Grant<'a>],
-    pub pods: &'f BTreeMap<&'a PodName, PodFacts<'a>>,
+    pub timeline: &'f Timeline<'a>,
+    pub ledger: &'f Ledger<'a>,
 }
 
 impl<'a> Holders<'_, 'a> {
@@ -31,8 +28,8 @@ impl<'a> Holders<'_, 'a> {
     pub fn of(&self, lock: &HeldLock, server_us: i64, since: u64, until: u64) -> Vec<Holder<'a>> {
         let mut holders = self.takers(lock, server_us, since, until);
         holders.retain(|holder| {
-            let pod = self.pods.get(&holder.connection.pod);
-            self.run.pooler.is_none()
+            let pod = self.timeline.pods.get(&holder.connection.pod);
+            !self.timeline.is_pooled()
                 || pod.is_none_or(|pod| pod.ended.is_none_or(|ended| ended > since))
         });
         holders
@@ -46,7 +43,7 @@ impl<'a> Holders<'_, 'a> {
         since: u64,
         until: u64,
     ) -> Vec<Holder<'a>> {
-        let Some(serving) = self.sessions.at(lock.pid, server_us, until) else {
+        let Some(serving) = self.timeline.sessions.at(lock.pid, server_us, until) else {
             return Vec::new();
         };
         let session = serving.session;
@@ -54,22 +51,14 @@ impl<'a> Holders<'_, 'a> {
             connection: serving.connection,
             session,
         };
-        if self.run.pooler.is_none() || !lock.granted {
+        if !self.timeline.is_pooled() || !lock.granted {
             return vec![serving];
         }
+        let slot = Slot::shown(session, lock.key, lock.mode);
         let granted: Vec<Holder<'a>> = self
-            .grants
-            .iter()
-            .filter(|grant| {
-                // The session says which server it is; calls on the wire do not.
-                let key = LockKey {
-                    server: 0,
-                    ..lock.key
-                };
-                (grant.session, grant.key, grant.mode) == (session, key, lock.mode)
-                    && grant.from <= until
-                    && grant.end.is_none_or(|(end, _)| end > since)
-            })
+            .ledger
+            .of_slot(slot)
+            .filter(|grant| grant.from <= until && grant.end.is_none_or(|(end, _)| end > since))
             .map(|grant| Holder {
                 connection: grant.connection,
                 session,
@@ -80,5 +69,18 @@ impl<'a> Holders<'_, 'a> {
         } else {
             granted
         }
+    }
+
+    /// The locks that a snapshot shows, granted or awaited, and whose each is.
+    pub fn shown<'s>(
+        &self,
+        snapshot: &'s Snapshot<'a>,
+    ) -> impl Iterator<Item = (&'a HeldLock, Holder<'a>)> + use<'s, '_, 'a> {
+        let (at, seq) = (snapshot.server_us, snapshot.seq);
+        let of = move |lock: &'a HeldLock| {
+            let holders = self.of(lock, at, seq, seq).into_iter();
+            holders.map(move |holder| (lock, holder))
+        };
+        snapshot.locks.iter().copied().flat_map(of)
     }
 }
