@@ -25,8 +25,8 @@ pub(crate) enum LockEvent<'t, 'a> {
     Over(&'t StepFacts<'a>, &'t EndingFacts<'a>),
     /// What `pg_locks` showed.
     Shown(&'t Snapshot<'a>),
-    /// A connection got a session, of this server.
-    SessionStarted(&'a ConnectionName, Session, u8),
+    /// A connection got a session.
+    SessionStarted(&'a ConnectionName, Session),
     /// A session is gone.
     SessionGone(&'a ConnectionName, Session),
     /// A connection was closed.
@@ -143,8 +143,8 @@ fn of_session<'t, 'a>(event: &'a Event) -> Option<LockEvent<'t, 'a>> {
         Event::SessionStarted {
             connection,
             session,
-            server,
-        } => LockEvent::SessionStarted(connection, *session, *server),
+            ..
+        } => LockEvent::SessionStarted(connection, *session),
         Event::SessionGone {
             connection,
             session,

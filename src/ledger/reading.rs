@@ -233,7 +233,7 @@ impl<'a> Reading<'_, 'a> {
         let mut shown: BTreeSet<Slot> = BTreeSet::new();
         let sessions = &self.timeline.sessions;
         for lock in snapshot.locks.iter().filter(|lock| lock.granted) {
-            let Some(owner) = sessions.at(lock.pid, snapshot.server_us, snapshot.seq) else {
+            let Some(owner) = sessions.shown(lock, snapshot) else {
                 continue;
             };
             let (session, connection) = (owner.session, owner.connection);

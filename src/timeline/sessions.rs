@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::{ClosedBy, ConnectionName, Event, PodName, RunFacts, Session};
+use super::snapshots::Snapshot;
+use crate::history::{ClosedBy, ConnectionName, Event, HeldLock, PodName, RunFacts, Session};
 
 /// One session that served a pod's connection.
 #[derive(Debug)]
@@ -108,10 +109,30 @@ impl<'a> Sessions<'a> {
     /// is the one that started last before it. Behind a pooler: with the connection that it served at
     /// this line.
     pub fn at(&self, pid: i32, server_us: i64, seq: u64) -> Option<&SessionFacts<'a>> {
+        self.find(pid, server_us, seq, |_| true)
+    }
+
+    /// The session whose lock a snapshot shows. Each server has process ids of its own.
+    pub fn shown(&self, lock: &HeldLock, snapshot: &Snapshot<'a>) -> Option<&SessionFacts<'a>> {
+        let (at, seq) = (snapshot.server_us, snapshot.seq);
+        let there = |facts: &SessionFacts<'a>| facts.server == lock.key.server;
+        self.find(lock.pid, at, seq, there)
+    }
+
+    fn find(
+        &self,
+        pid: i32,
+        server_us: i64,
+        seq: u64,
+        meant: impl Fn(&SessionFacts<'a>) -> bool,
+    ) -> Option<&SessionFacts<'a>> {
         let same = self.by_pid.get(&pid)?;
         let started = |place: &usize| self.all[*place].session.started_us <= server_us;
         let after = same.partition_point(started);
-        let there = |place: &&usize| !self.pooled || self.all[**place].started <= seq;
+        let there = |place: &&usize| {
+            let facts = &self.all[**place];
+            meant(facts) && (!self.pooled || facts.started <= seq)
+        };
         let (before, later) = same.split_at(after);
         let place = before
             .iter()
