@@ -105,8 +105,8 @@
 //!
 //! # The rooms
 //!
-//! One room per question; imports go down this list only, and the last five before the seeder are
-//! pure. DESIGN.md has the picture.
+//! One room per question; imports go down this list only, and those from [`invariant`] on are pure, the
+//! seeder apart. DESIGN.md has the picture.
 //!
 //! | room | question |
 //! |---|---|
@@ -120,6 +120,9 @@
 //! | [`pod`] | processes, output, settling |
 //! | [`server`] | where it runs, and clearing up |
 //! | [`invariant`] | what must hold |
+//! | [`operation`] | what was asked of locks, as calls and returns |
+//! | `ledger` | who held which lock, from when to when |
+//! | `timeline` | what a history tells: steps, turns, sessions, pods |
 //! | [`scenario`] | what to test |
 //! | [`schedule`] | in what order |
 //! | [`cronjob`] | who starts whom, where a CronJob does |

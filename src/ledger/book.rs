@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use super::grant::{Grant, Slot};
-use super::holders::Holders;
 use super::reading::grants;
 use crate::timeline::Timeline;
 
@@ -33,13 +32,5 @@ impl<'a> Ledger<'a> {
     pub fn of_slot(&self, slot: Slot) -> impl Iterator<Item = &Grant<'a>> {
         let places = self.by_slot.get(&slot).into_iter().flatten();
         places.map(|place| &self.grants[*place])
-    }
-
-    /// Whose the locks are that a snapshot shows.
-    pub fn holders<'t>(&'t self, timeline: &'t Timeline<'a>) -> Holders<'t, 'a> {
-        Holders {
-            timeline,
-            ledger: self,
-        }
     }
 }

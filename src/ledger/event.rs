@@ -11,7 +11,7 @@ use crate::timeline::{EndingFacts, Happening, Moment, Snapshot, StepFacts, Timel
 
 /// Something that bears on locks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum LockEvent<'t, 'a> {
+pub(crate) enum LedgerEvent<'t, 'a> {
     /// The server has a step: what it asks of locks may be done from now on, in free pacing since it
     /// arrived.
     Asked(&'t StepFacts<'a>),
@@ -98,9 +98,9 @@ impl<'a> Said<'a> {
 }
 
 /// Gives all that bears on locks, in the order of the history.
-pub(crate) fn lock_events<'t, 'a>(
+pub(crate) fn ledger_events<'t, 'a>(
     timeline: &'t Timeline<'a>,
-    mut take: impl FnMut(Moment, LockEvent<'t, 'a>),
+    mut take: impl FnMut(Moment, LedgerEvent<'t, 'a>),
 ) {
     let free = timeline.is_free();
     let mut asked: HashSet<StepId> = HashSet::new();
@@ -111,15 +111,15 @@ pub(crate) fn lock_events<'t, 'a>(
                 if free {
                     asked.insert(step.id);
                 }
-                take(at, LockEvent::Asked(step));
+                take(at, LedgerEvent::Asked(step));
             }
             Happening::Ended(step, end) if step.released.is_some() && step.is_last(end) => {
                 if free && asked.insert(step.id) {
-                    take(at, LockEvent::Asked(step));
+                    take(at, LedgerEvent::Asked(step));
                 }
                 ended(step, end, &mut take);
             }
-            Happening::Locks(snapshot) => take(at, LockEvent::Shown(snapshot)),
+            Happening::Locks(snapshot) => take(at, LedgerEvent::Shown(snapshot)),
             Happening::Other(event) => {
                 if let Some(event) = of_session(event) {
                     take(at, event);
@@ -133,23 +133,23 @@ pub(crate) fn lock_events<'t, 'a>(
         let unseen = |step: &&StepFacts<'_>| step.last().is_none() && !asked.contains(&step.id);
         let passed = timeline.steps.values().filter(unseen);
         for step in passed.filter(|step| step.released.is_some()) {
-            take(step.held, LockEvent::Asked(step));
+            take(step.held, LedgerEvent::Asked(step));
         }
     }
 }
 
-fn of_session<'t, 'a>(event: &'a Event) -> Option<LockEvent<'t, 'a>> {
+fn of_session<'t, 'a>(event: &'a Event) -> Option<LedgerEvent<'t, 'a>> {
     Some(match event {
         Event::SessionStarted {
             connection,
             session,
             ..
-        } => LockEvent::SessionStarted(connection, *session),
+        } => LedgerEvent::SessionStarted(connection, *session),
         Event::SessionGone {
             connection,
             session,
-        } => LockEvent::SessionGone(connection, *session),
-        Event::ConnectionClosed { connection, .. } => LockEvent::Closed(connection),
+        } => LedgerEvent::SessionGone(connection, *session),
+        Event::ConnectionClosed { connection, .. } => LedgerEvent::Closed(connection),
         _ => return None,
     })
 }
@@ -158,7 +158,7 @@ fn of_session<'t, 'a>(event: &'a Event) -> Option<LockEvent<'t, 'a>> {
 fn ended<'t, 'a>(
     step: &'t StepFacts<'a>,
     end: &'t EndingFacts<'a>,
-    take: &mut impl FnMut(Moment, LockEvent<'t, 'a>),
+    take: &mut impl FnMut(Moment, LedgerEvent<'t, 'a>),
 ) {
     let done = end.ending == Ending::Done;
     let clean = done && end.answer.error.is_none();
@@ -166,16 +166,16 @@ fn ended<'t, 'a>(
     for (nth, call) in calls.iter().enumerate().filter(|_| step.ran()) {
         if call.action != LockAction::UnlockAll {
             let said = Said::of(step, nth, call, end);
-            take(end.at, LockEvent::Called(step, nth, call, said));
+            take(end.at, LedgerEvent::Called(step, nth, call, said));
         } else if done {
-            take(end.at, LockEvent::LetGo(step, LetGo::UnlockAll, clean));
+            take(end.at, LedgerEvent::LetGo(step, LetGo::UnlockAll, clean));
         }
     }
     if clean && step.discards() {
-        take(end.at, LockEvent::LetGo(step, LetGo::Discard, true));
+        take(end.at, LedgerEvent::LetGo(step, LetGo::Discard, true));
     }
     if let Some(status) = end.answer.transaction.filter(|_| done) {
-        take(end.at, LockEvent::Transaction(step, status));
+        take(end.at, LedgerEvent::Transaction(step, status));
     }
-    take(end.at, LockEvent::Over(step, end));
+    take(end.at, LedgerEvent::Over(step, end));
 }

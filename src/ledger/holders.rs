@@ -16,10 +16,33 @@ pub(crate) struct Holder<'a> {
     pub session: Session,
 }
 
+/// The locks that a snapshot shows, granted or awaited, with the connection that each one's backend serves
+/// at that moment. Without a pooler that is the holder.
+pub(crate) fn served<'t, 'a>(
+    timeline: &'t Timeline<'a>,
+    snapshot: &'t Snapshot<'a>,
+) -> impl Iterator<Item = (&'a HeldLock, &'a ConnectionName)> + use<'t, 'a> {
+    let locks = snapshot.locks.iter().copied();
+    locks.filter_map(move |lock| {
+        let serving = timeline.sessions.shown(lock, snapshot)?;
+        Some((lock, serving.connection))
+    })
+}
+
 /// What is needed to tell.
 pub(crate) struct Holders<'f, 'a> {
     pub timeline: &'f Timeline<'a>,
     pub ledger: &'f Ledger<'a>,
+}
+
+impl<'a> Ledger<'a> {
+    /// Whose the locks are that the server shows.
+    pub fn holders<'f>(&'f self, timeline: &'f Timeline<'a>) -> Holders<'f, 'a> {
+        Holders {
+            timeline,
+            ledger: self,
+        }
+    }
 }
 
 impl<'a> Holders<'_, 'a> {

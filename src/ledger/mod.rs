@@ -14,12 +14,16 @@ mod grant;
 mod holders;
 mod kind;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod unlocks;
+mod used;
 mod work;
 
 pub(crate) use book::Ledger;
-pub(crate) use event::{LockEvent, Said, lock_events};
+pub(crate) use event::{LedgerEvent, Said, ledger_events};
 pub(crate) use grant::{Grant, How};
-pub(crate) use holders::{Holder, Holders};
+pub(crate) use holders::{Holder, Holders, served};
 pub(crate) use kind::{LetGo, LockKind};
 pub(crate) use unlocks::{FailedUnlock, failed_unlocks};
+pub(crate) use used::used_keys;

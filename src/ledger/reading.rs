@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{LockEvent, Said, lock_events};
+use super::event::{LedgerEvent, Said, ledger_events};
 use super::grant::{Grant, How, Slot};
 use super::kind::LetGo;
 use super::work::{Work, by_session};
@@ -47,7 +47,7 @@ pub(super) fn grants<'a>(timeline: &Timeline<'a>) -> Vec<Grant<'a>> {
         vague: BTreeSet::new(),
         in_transaction: BTreeSet::new(),
     };
-    lock_events(timeline, |at, event| reading.take(at.seq, event));
+    ledger_events(timeline, |at, event| reading.take(at.seq, event));
     for grant in &mut reading.grants {
         grant.exact &= !reading.vague.contains(&grant.session);
     }
@@ -55,38 +55,38 @@ pub(super) fn grants<'a>(timeline: &Timeline<'a>) -> Vec<Grant<'a>> {
 }
 
 impl<'a> Reading<'_, 'a> {
-    fn take(&mut self, seq: u64, event: LockEvent<'_, 'a>) {
+    fn take(&mut self, seq: u64, event: LedgerEvent<'_, 'a>) {
         let ran = |step: &StepFacts<'a>| step.session.filter(|_| step.ran());
         match event {
-            LockEvent::Called(step, _, call, said) => {
+            LedgerEvent::Called(step, _, call, said) => {
                 if let Some(session) = ran(step) {
                     self.call(step, session, seq, call, said);
                 }
             }
-            LockEvent::LetGo(step, cause, true) => {
+            LedgerEvent::LetGo(step, cause, true) => {
                 if let Some(session) = ran(step) {
                     self.let_go(session, seq, cause);
                 }
             }
-            LockEvent::Transaction(step, status) => {
+            LedgerEvent::Transaction(step, status) => {
                 if let Some(session) = ran(step) {
                     self.transaction(session, seq, status);
                 }
             }
-            LockEvent::Over(step, _) if step.request.opaque => {
+            LedgerEvent::Over(step, _) if step.request.opaque => {
                 self.vague.extend(ran(step));
             }
-            LockEvent::Shown(snapshot) => self.snapshot(snapshot),
-            LockEvent::SessionGone(_, session) => {
+            LedgerEvent::Shown(snapshot) => self.snapshot(snapshot),
+            LedgerEvent::SessionGone(_, session) => {
                 for place in self.all_open_of(session) {
                     self.vanished(session, place, seq);
                 }
             }
-            LockEvent::Asked(_)
-            | LockEvent::LetGo(..)
-            | LockEvent::Over(..)
-            | LockEvent::SessionStarted(..)
-            | LockEvent::Closed(_) => {}
+            LedgerEvent::Asked(_)
+            | LedgerEvent::LetGo(..)
+            | LedgerEvent::Over(..)
+            | LedgerEvent::SessionStarted(..)
+            | LedgerEvent::Closed(_) => {}
         }
     }
 

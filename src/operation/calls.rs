@@ -4,28 +4,11 @@
 //! What an answer says is read by `ledger`. Knows nothing of `pg_locks`.
 
 use super::reading::Reading;
+use super::step::Step;
 use super::terms::{Action, By, Outcome, Place, Reason};
 use crate::history::{Ending, LockAction, LockCall};
 use crate::ledger::{LetGo, Said};
 use crate::timeline::{EndingFacts, StepFacts};
-
-/// A step that the server has and that has not ended.
-pub(super) struct Step {
-    pub connection: usize,
-    /// Since when the server may have had it.
-    called: Place,
-    /// Its calls that are operations, with their place in the request.
-    calls: Vec<(usize, usize)>,
-    /// Releases that it may do, as its text does not tell.
-    perhaps: Vec<usize>,
-}
-
-impl Step {
-    /// Whether it gives back this slot's lock by a call.
-    pub fn releases(&self, operation: impl Fn(usize) -> bool) -> bool {
-        self.calls.iter().any(|(_, call)| operation(*call))
-    }
-}
 
 /// What came of a call.
 fn outcome<'a>(call: &LockCall, said: Said<'a>) -> (Outcome, Option<Reason<'a>>) {

@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::calls::Step;
 use super::slot::{Connection, Slot};
+use super::step::Step;
 use super::terms::{Action, By, LockOperation, Outcome, Place, Reason};
 use crate::history::{ConnectionName, Line, LockKey, LockMode, RunFacts, Session, StepId};
-use crate::ledger::{LetGo, LockEvent, LockKind, lock_events};
+use crate::ledger::{LedgerEvent, LetGo, LockKind, ledger_events};
 use crate::timeline::Timeline;
 
 /// All operations on advisory locks of the run's database by pods' sessions, in no order.
@@ -39,7 +39,7 @@ pub(crate) fn operations_of<'a>(timeline: &Timeline<'a>) -> Vec<LockOperation<'a
         snapshots: 0,
         last_snapshot: Place::default(),
     };
-    lock_events(timeline, |at, event| {
+    ledger_events(timeline, |at, event| {
         reading.take(at.into(), event, timeline);
     });
     reading.end();
@@ -68,23 +68,25 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn take(&mut self, here: Place, event: LockEvent<'_, 'a>, timeline: &Timeline<'a>) {
+    fn take(&mut self, here: Place, event: LedgerEvent<'_, 'a>, timeline: &Timeline<'a>) {
         match event {
-            LockEvent::Asked(step) => self.asked(step, here),
-            LockEvent::Called(step, nth, call, said) => self.called((step, nth), call, said, here),
-            LockEvent::LetGo(step, cause, certain) => self.let_go_by(step, cause, certain, here),
-            LockEvent::Transaction(step, status) => self.transaction(step, status, here),
-            LockEvent::Over(step, end) => self.over(step, end, here),
-            LockEvent::Shown(snapshot) => self.snapshot(snapshot, &timeline.sessions, here),
-            LockEvent::SessionStarted(connection, session) => {
+            LedgerEvent::Asked(step) => self.asked(step, here),
+            LedgerEvent::Called(step, nth, call, said) => {
+                self.called((step, nth), call, said, here)
+            }
+            LedgerEvent::LetGo(step, cause, certain) => self.let_go_by(step, cause, certain, here),
+            LedgerEvent::Transaction(step, status) => self.transaction(step, status, here),
+            LedgerEvent::Over(step, end) => self.over(step, end, here),
+            LedgerEvent::Shown(snapshot) => self.snapshot(snapshot, &timeline.sessions, here),
+            LedgerEvent::SessionStarted(connection, session) => {
                 self.session_started(connection, session, here);
             }
-            LockEvent::SessionGone(connection, session) => {
+            LedgerEvent::SessionGone(connection, session) => {
                 let known = self.by_session.get(&session).copied();
                 let connection = known.unwrap_or_else(|| self.connection(connection));
                 self.session_gone(connection, here);
             }
-            LockEvent::Closed(connection) => {
+            LedgerEvent::Closed(connection) => {
                 let connection = self.connection(connection);
                 self.connection_closed(connection);
             }

@@ -13,6 +13,8 @@ mod sessions;
 mod snapshots;
 mod spans;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod waiting;
 
