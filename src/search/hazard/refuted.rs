@@ -4,6 +4,7 @@
 
 use super::finding::{Hazard, Role};
 use crate::history::{Ending, Event, Line, PodName, TurnEnd};
+use crate::ledger::{Holder, Ledger};
 use crate::schedule::{Move, Stop, Turn};
 use crate::timeline::Timeline;
 
@@ -106,27 +107,26 @@ fn wanted(hazard: &Hazard, turn: &Turn) -> String {
 /// What a pod waits for at this line.
 fn what_it_waited_for(timeline: &Timeline<'_>, seq: u64, pod: &PodName) -> String {
     let snapshot = timeline.snapshot_before(seq);
+    let ledger = Ledger::of(timeline);
+    let holders = ledger.holders(timeline);
+    let shown = || snapshot.into_iter().flat_map(|one| holders.shown(one));
+    let of_pod = |holder: &Holder<'_>| holder.connection.pod == *pod;
+    let awaited = shown().find(|(lock, who)| !lock.granted && of_pod(who));
+    if let Some((awaited, _)) = awaited {
+        let mut held = shown().filter(|(lock, _)| lock.granted);
+        return match held.find(|(lock, _)| lock.key.same_key(&awaited.key)) {
+            Some((_, holder)) => format!(
+                "it waited for advisory lock {}, held by {}",
+                awaited.key, holder.connection.pod
+            ),
+            None => format!("it waited for advisory lock {}", awaited.key),
+        };
+    }
     let owner = |pid: i32| {
         let server_us = snapshot.map_or(i64::MAX, |snapshot| snapshot.server_us);
         let session = timeline.sessions.at(pid, server_us, seq)?;
         Some(&session.connection.pod)
     };
-    let locks = snapshot.map_or(&[][..], |snapshot| &snapshot.locks);
-    let awaited = locks
-        .iter()
-        .find(|lock| !lock.granted && owner(lock.pid) == Some(pod));
-    if let Some(awaited) = awaited {
-        let mut held = locks
-            .iter()
-            .filter(|lock| lock.granted && lock.key.same_key(&awaited.key));
-        return match held.next().and_then(|held| owner(held.pid)) {
-            Some(holder) => format!(
-                "it waited for advisory lock {}, held by {holder}",
-                awaited.key
-            ),
-            None => format!("it waited for advisory lock {}", awaited.key),
-        };
-    }
     let own = timeline.steps.values().filter(|step| step.pod() == pod);
     let endings = own.flat_map(|step| &step.endings);
     let blocked = endings
