@@ -7,6 +7,7 @@ mod explore;
 mod false_alarms;
 mod json;
 mod play;
+mod scene;
 mod sweep;
 mod terminal;
 
@@ -16,6 +17,7 @@ pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
     GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, scenario_json,
 };
-pub use play::{Scene, play};
+pub use play::play;
+pub use scene::Scene;
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};
