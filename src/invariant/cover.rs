@@ -10,7 +10,7 @@ use super::facts::{
     write_words,
 };
 use crate::history::{
-    ClosedBy, ConnectionName, Ending, Event, HeldLock, LockKey, LockMode, PodName, Session,
+    ClosedBy, ConnectionName, Ending, Event, HeldLock, LockKey, PodName, Session,
 };
 
 /// A write of a protected table, as far as the evidence tells.
@@ -70,7 +70,7 @@ fn witnessed<'f, 'a>(
     let known = step.is_some_and(|step| step.released.is_some());
     for lock in &write.locks {
         if lock.granted
-            && lock.mode == LockMode::Exclusive
+            && lock.guards()
             && lock.pod() == write.pod()
             && facts.is_rule_key(&lock.key)
         {
@@ -163,7 +163,7 @@ impl<'f, 'a> Owned<'f, 'a> {
     fn of(facts: &'f Facts<'a>) -> Self {
         let mut grants: HashMap<_, Vec<&Grant<'a>>> = HashMap::new();
         for grant in facts.grants {
-            if grant.mode == LockMode::Exclusive {
+            if grant.guards() {
                 let own = grants.entry((grant.pod(), grant.key.anywhere()));
                 own.or_default().push(grant);
             }
@@ -289,7 +289,7 @@ fn cover_of_step(
             .into_iter()
             .filter(|one| {
                 one.granted
-                    && one.mode == LockMode::Exclusive
+                    && one.guards()
                     && one.pod() == step.pod()
                     && facts.is_rule_key(&one.key)
             })
@@ -341,9 +341,12 @@ fn owners_in<'a>(facts: &Facts<'a>, lock: &HeldLock, snapshot: &Snapshot<'a>) ->
 
 /// `it held no advisory lock, while a.0 held lock 7`.
 pub(super) fn held_words(pod: &PodName, locks: &[LockThen<'_>]) -> String {
-    let lock = |one: &LockThen<'_>| match one.mode {
-        LockMode::Exclusive => format!("lock {}", one.key),
-        LockMode::Share => format!("lock {} in share mode only", one.key),
+    let lock = |one: &LockThen<'_>| {
+        if one.guards() {
+            format!("lock {}", one.key)
+        } else {
+            format!("lock {} in {} mode only", one.key, one.mode)
+        }
     };
     let (own, others): (Vec<_>, Vec<_>) = locks
         .iter()

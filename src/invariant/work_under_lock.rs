@@ -18,7 +18,7 @@ use super::cover::{Work, held_words, tables, work};
 use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantName, InvariantVerdict, Judgement};
-use crate::history::{LockKey, LockMode, LockRule};
+use crate::history::{LockKey, LockRule};
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
@@ -128,10 +128,7 @@ fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet
 fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {
     let names: Vec<String> = wanted.iter().map(|key| format!("lock {key}")).collect();
     let wrong_key = work.locks.iter().any(|lock| {
-        lock.granted
-            && lock.pod() == work.pod
-            && lock.mode == LockMode::Exclusive
-            && !facts.is_rule_key(&lock.key)
+        lock.granted && lock.pod() == work.pod && lock.guards() && !facts.is_rule_key(&lock.key)
     }) && !facts
         .grants
         .iter()

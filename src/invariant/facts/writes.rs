@@ -9,7 +9,7 @@ use crate::history::{
     ConnectionName, Event, Line, LockKey, LockMode, Operation, PodName, RunFacts, Session, StepId,
     Write,
 };
-use crate::ledger::Holders;
+use crate::ledger::{Holders, LockKind};
 use crate::timeline::{Snapshot, StepFacts, sql_start};
 
 /// An advisory lock at the moment of a write.
@@ -26,6 +26,11 @@ impl LockThen<'_> {
     /// Whose it is.
     pub fn pod(&self) -> &PodName {
         &self.connection.pod
+    }
+
+    /// Whether it keeps out others that ask for the same.
+    pub fn guards(&self) -> bool {
+        LockKind::of(&self.key).guards(self.mode)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::anchor::before;
 use super::trace::{Ground, Trace};
-use crate::history::{Catalog, Line, LockMode, PodName, Rules};
+use crate::history::{Catalog, Line, PodName, Rules};
 use crate::schedule::{Move, Turn};
 use crate::search::footprint::{Step, independent};
 
@@ -65,11 +65,11 @@ fn acts(step: &Step) -> bool {
 /// Whether both hold a lock that only one pod can have.
 fn kept_apart(one: &Step, other: &Step) -> bool {
     one.own.held.iter().any(|held| {
-        held.mode == LockMode::Exclusive
+        held.guards()
             && other
                 .own
                 .held
                 .iter()
-                .any(|also| also.mode == LockMode::Exclusive && also.key.same_key(&held.key))
+                .any(|also| also.guards() && also.key.same_key(&held.key))
     })
 }
