@@ -85,7 +85,7 @@ fn witnessed<'f, 'a>(
     Work {
         pod: write.pod(),
         table: write.table,
-        words: write_words(write, &facts.steps),
+        words: write_words(write, facts.steps),
         seqs: step
             .and_then(|step| step.last())
             .map(|end| end.at.seq)

@@ -26,7 +26,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             why: format!(
                 "pod {} gave back a lock that its session did not hold: {}{key}, {}{}",
                 failed.connection.pod,
-                step_words(failed.step, &facts.steps, failed.connection, None),
+                step_words(failed.step, facts.steps, failed.connection, None),
                 failed.shown_by,
                 elsewhere(facts, failed)
             ),
