@@ -105,8 +105,7 @@
 //!
 //! # The rooms
 //!
-//! One room per question; imports go down this list only, and the last eight before the seeder are
-//! pure. DESIGN.md has the picture.
+
 //!
 //! | room | question |
 //! |---|---|
@@ -120,6 +119,9 @@
 //! | [`pod`] | processes, output, settling |
 //! | [`server`] | where it runs, and clearing up |
 //! | [`invariant`] | what must hold |
+//! | [`operation`] | what was asked of locks, as calls and returns |
+//! | `ledger` | who held which lock, from when to when |
+//! | `timeline` | what a history tells: steps, turns, sessions, pods |
 //! | [`scenario`] | what to test |
 //! | [`cronjob`] | who starts whom, where a CronJob does |
 //! | [`sql`] | what a statement means |
@@ -132,6 +134,7 @@ pub mod evidence;
 pub mod fault;
 pub mod history;
 pub mod invariant;
+pub(crate) mod ledger;
 pub mod name;
 pub mod operation;
 pub mod pod;
@@ -143,4 +146,5 @@ pub mod search;
 pub mod seeder;
 pub mod server;
 pub mod sql;
+pub(crate) mod timeline;
 pub mod wire;

@@ -7,12 +7,13 @@ use super::common::{Failure, Format, ServerArguments, Talk, millis, with_server,
 use super::exit::Exit;
 use super::reproduce::original_bug;
 use super::subject::{job, no_cronjob};
-use crate::history::{Event, Writer};
+use crate::history::Writer;
 use crate::name::InvariantName as Named;
 use crate::report::wrap;
 use crate::scenario::{DemandedGuard, ExpectedVerdict, Scenario};
 use crate::search::{Job, Outcome, Stage, Trial, random_kills, random_stagger};
 use crate::server::Server;
+use crate::timeline::Timeline;
 
 /// The error of the original bug.
 const SQLSTATE: &str = "23503";
@@ -213,16 +214,15 @@ struct Directed {
 
 /// How long it took to the exact error, by the wire.
 fn time_to_error(outcome: &Outcome) -> Option<Duration> {
-    outcome.lines.iter().find_map(|line| match &line.event {
-        Event::StepEnded { answer, .. } => answer
-            .error
-            .as_ref()
-            .filter(|error| {
-                error.sqlstate == SQLSTATE && error.constraint.as_deref() == Some(CONSTRAINT)
-            })
-            .map(|_| outcome.prepared + Duration::from_micros(line.at_us)),
-        _ => None,
-    })
+    let timeline = Timeline::of(&outcome.lines);
+    let endings = timeline.steps.values().flat_map(|step| &step.endings);
+    let met = endings.filter(|end| {
+        end.answer.error.as_ref().is_some_and(|error| {
+            error.sqlstate == SQLSTATE && error.constraint.as_deref() == Some(CONSTRAINT)
+        })
+    });
+    let first = met.map(|end| end.at).min()?;
+    Some(outcome.prepared + Duration::from_micros(first.at_us))
 }
 
 fn per(time: Duration, count: u32) -> f64 {

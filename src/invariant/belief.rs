@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::facts::{Facts, Grant, How, Spans, StepFacts};
 use crate::history::{ClosedBy, Ending};
-use crate::name::{LockMode, PodName};
+use crate::name::PodName;
 use crate::schedule::LinkState;
 
 /// A grant that was lost with its session.
@@ -34,8 +34,7 @@ pub(super) struct Losses<'f, 'a> {
 /// All grants of the rule's lock that a pod lost with their session, not by its own doing.
 pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
     let mut losses = Losses::default();
-    let ruled =
-        |grant: &&Grant<'_>| facts.is_rule_key(&grant.key) && grant.mode == LockMode::Exclusive;
+    let ruled = |grant: &&Grant<'_>| facts.is_rule_key(&grant.key) && grant.guards();
     for grant in facts.grants.iter().filter(ruled) {
         let Some((end, How::Session | How::Returned)) = grant.end else {
             continue;

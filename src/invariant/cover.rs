@@ -10,7 +10,7 @@ use super::facts::{
     write_words,
 };
 use crate::history::{ClosedBy, Ending, Event, HeldLock};
-use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
+use crate::name::{ConnectionName, LockKey, PodName, Session};
 
 /// A write of a protected table, as far as the evidence tells.
 pub(super) struct Work<'f, 'a> {
@@ -69,7 +69,7 @@ fn witnessed<'f, 'a>(
     let known = step.is_some_and(|step| step.released.is_some());
     for lock in &write.locks {
         if lock.granted
-            && lock.mode == LockMode::Exclusive
+            && lock.guards()
             && lock.pod() == write.pod()
             && facts.is_rule_key(&lock.key)
         {
@@ -84,7 +84,7 @@ fn witnessed<'f, 'a>(
     Work {
         pod: write.pod(),
         table: write.table,
-        words: write_words(write, &facts.steps),
+        words: write_words(write, facts.steps),
         seqs: step
             .and_then(|step| step.last())
             .map(|end| end.at.seq)
@@ -161,8 +161,8 @@ struct Owned<'f, 'a> {
 impl<'f, 'a> Owned<'f, 'a> {
     fn of(facts: &'f Facts<'a>) -> Self {
         let mut grants: HashMap<_, Vec<&Grant<'a>>> = HashMap::new();
-        for grant in &facts.grants {
-            if grant.mode == LockMode::Exclusive {
+        for grant in facts.grants {
+            if grant.guards() {
                 let own = grants.entry((grant.pod(), grant.key.anywhere()));
                 own.or_default().push(grant);
             }
@@ -288,7 +288,7 @@ fn cover_of_step(
             .into_iter()
             .filter(|one| {
                 one.granted
-                    && one.mode == LockMode::Exclusive
+                    && one.guards()
                     && one.pod() == step.pod()
                     && facts.is_rule_key(&one.key)
             })
@@ -340,9 +340,12 @@ fn owners_in<'a>(facts: &Facts<'a>, lock: &HeldLock, snapshot: &Snapshot<'a>) ->
 
 /// `it held no advisory lock, while a.0 held lock 7`.
 pub(super) fn held_words(pod: &PodName, locks: &[LockThen<'_>]) -> String {
-    let lock = |one: &LockThen<'_>| match one.mode {
-        LockMode::Exclusive => format!("lock {}", one.key),
-        LockMode::Share => format!("lock {} in share mode only", one.key),
+    let lock = |one: &LockThen<'_>| {
+        if one.guards() {
+            format!("lock {}", one.key)
+        } else {
+            format!("lock {} in {} mode only", one.key, one.mode)
+        }
     };
     let (own, others): (Vec<_>, Vec<_>) = locks
         .iter()

@@ -298,7 +298,7 @@ fn stops_reached(facts: &Facts<'_>) -> Outcome {
 
 /// A second pod asked for the lock while another held it.
 pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
-    for snapshot in &facts.snapshots {
+    for snapshot in facts.snapshots {
         for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
             let holders = facts.holders();
             let owners = |lock| holders.of(lock, snapshot.server_us, snapshot.seq, snapshot.seq);

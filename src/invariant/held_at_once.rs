@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use super::facts::{Facts, count};
 use super::verdict::Finding;
 use crate::name::{LockKey, PodName};
-use crate::operation::{Breach, LockOperation, MalformedEvents, exclusion, operations, timeline};
+use crate::operation::{
+    Breach, LockOperation, MalformedEvents, exclusion, operations_of, timeline,
+};
 
 /// One finding for each pair of pods that held this lock at once.
 ///
@@ -19,7 +21,7 @@ pub(super) fn held_at_once(
     facts: &Facts<'_>,
     key: LockKey,
 ) -> Result<Vec<Finding>, MalformedEvents> {
-    let mut all = operations(facts.lines, facts.run);
+    let mut all = operations_of(facts.timeline);
     all.retain(|one| one.key.same_key(&key));
     let timeline = timeline(all);
     let (events, _, _) = timeline.events();

@@ -85,7 +85,7 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
             );
             return Some((what, error.seqs.clone()));
         }
-        let step = step_words(error.step, &facts.steps, error.connection, error.statement);
+        let step = step_words(error.step, facts.steps, error.connection, error.statement);
         return Some((
             format!("{step} was answered {}: {}", error.sqlstate, error.message),
             error.seqs.clone(),

@@ -12,6 +12,8 @@ use super::{
     work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
+use crate::ledger::Ledger;
+use crate::timeline::Timeline;
 
 /// Judges a history: a pure function, so that a stored run gets the same verdict again.
 ///
@@ -19,7 +21,10 @@ use crate::history::{Event, FORMAT, Line, RunFacts};
 /// When it is no history of a run: empty, not begun with what was run, out of order, of another
 /// format. A history that was cut is judged; its verdict is at best inconclusive.
 pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
-    let facts = Facts::from(history, run_of(history)?);
+    let run = run_of(history)?;
+    let timeline = Timeline::of(history);
+    let ledger = Ledger::of(&timeline);
+    let facts = Facts::from(&timeline, &ledger, run);
     let invariants = vec![
         no_errors::judge(&facts),
         same_session::judge(&facts),

@@ -121,7 +121,7 @@ fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {
     let what = if error.is_outside_steps() {
         format!("connection {}", error.connection)
     } else {
-        step_words(error.step, &facts.steps, error.connection, error.statement)
+        step_words(error.step, facts.steps, error.connection, error.statement)
     };
     let mut why = format!(
         "{what} of pod {} failed with {}: {}",

@@ -63,7 +63,7 @@ fn belief(facts: &Facts<'_>) -> Vec<String> {
     let all = work(facts);
     let writes = by_release(&all);
     let mut grants: HashMap<(&PodName, LockKey), Vec<u64>> = HashMap::new();
-    for grant in &facts.grants {
+    for grant in facts.grants {
         let of_pod = grants.entry((grant.pod(), grant.key)).or_default();
         of_pod.push(grant.from);
     }

@@ -27,7 +27,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             why: format!(
                 "pod {} gave back a lock that its session did not hold: {}{key}, {}{}",
                 failed.connection.pod,
-                step_words(failed.step, &facts.steps, failed.connection, None),
+                step_words(failed.step, facts.steps, failed.connection, None),
                 failed.shown_by,
                 elsewhere(facts, failed)
             ),
@@ -38,7 +38,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     }
     found.unplaced(facts);
     let mut grants = 0;
-    for grant in &facts.grants {
+    for grant in facts.grants {
         if facts.is_rule_key(&grant.key) {
             grants += 1;
             ending(facts, grant, &mut found);
@@ -171,14 +171,13 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
 fn never_told(facts: &Facts<'_>, grant: &Grant<'_>) -> bool {
     let takes = |step: &&StepFacts<'_>| {
         let calls = &step.request.lock_calls;
-        step.connection == grant.connection
-            && step.ran()
+        step.ran()
             && (step.request.opaque
                 || calls
                     .iter()
                     .any(|call| matches!(call.action, LockAction::Lock | LockAction::TryLock)))
     };
-    let mut takes = facts.steps.values().filter(takes).peekable();
+    let mut takes = facts.steps_of(grant.connection).filter(takes).peekable();
     takes.peek().is_some()
         && takes.all(|step| {
             matches!(
@@ -190,16 +189,9 @@ fn never_told(facts: &Facts<'_>, grant: &Grant<'_>) -> bool {
 
 /// Whether a fault kept the pod from giving it back: its unlock never reached the server.
 fn kept_from(facts: &Facts<'_>, grant: &Grant<'_>) -> bool {
-    let by_fault = |id| {
-        facts
-            .faults
-            .iter()
-            .any(|fault| fault.event.step == Some(id))
-    };
-    facts.steps.values().any(|step| {
+    facts.steps_of(grant.connection).any(|step| {
         let mut calls = step.request.lock_calls.iter();
-        step.connection == grant.connection
-            && by_fault(step.id)
+        facts.reach.at_step(step.id).is_some()
             && step.held.seq > grant.from
             && step.delivery == Delivery::Replaced
             && calls.any(|call| matches!(call.action, LockAction::Unlock | LockAction::UnlockAll))

@@ -19,8 +19,7 @@ use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict, Judgement};
 use crate::history::LockRule;
-use crate::name::InvariantName;
-use crate::name::{LockKey, LockMode};
+use crate::name::{InvariantName, LockKey};
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
@@ -130,10 +129,7 @@ fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet
 fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {
     let names: Vec<String> = wanted.iter().map(|key| format!("lock {key}")).collect();
     let wrong_key = work.locks.iter().any(|lock| {
-        lock.granted
-            && lock.pod() == work.pod
-            && lock.mode == LockMode::Exclusive
-            && !facts.is_rule_key(&lock.key)
+        lock.granted && lock.pod() == work.pod && lock.guards() && !facts.is_rule_key(&lock.key)
     }) && !facts
         .grants
         .iter()

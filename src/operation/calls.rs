@@ -1,122 +1,83 @@
 //! What a step asks of locks, and what its answer says came of it.
 //!
-//! Owns the outcomes of lock calls, the end of transactions, and what drops all locks at once. Knows
-//! nothing of `pg_locks`.
+//! Owns what lock calls, the end of transactions and what drops all locks at once mean for operations.
+//! What an answer says is read by `ledger`. Knows nothing of `pg_locks`.
 
 use super::reading::Reading;
 use super::step::Step;
 use super::terms::{Action, By, Outcome, Place, Reason};
-use crate::history::{Answer, Delivery, Ending, LockAction, LockCall, Request};
-use crate::name::{Session, StepId};
+use crate::history::{Ending, LockAction, LockCall};
+use crate::ledger::{LetGo, Said};
+use crate::timeline::{EndingFacts, StepFacts};
 
-/// What came of a call, by its step's answer.
-fn outcome<'a>(
-    call: &LockCall,
-    request: &Request,
-    answer: &'a Answer,
-    result: Option<bool>,
-) -> (Outcome, Option<Reason<'a>>) {
+/// What came of a call.
+fn outcome<'a>(call: &LockCall, said: Said<'a>) -> (Outcome, Option<Reason<'a>>) {
     let refused = match call.action {
         LockAction::Unlock | LockAction::UnlockAll => Reason::NotHeld,
         LockAction::Lock | LockAction::TryLock => Reason::Refused,
     };
-    let Some(error) = &answer.error else {
-        let made = call.whole && !answer.gave_nothing();
-        return match (call.action, result) {
-            (LockAction::Lock, _) if made => (Outcome::Ok, None),
-            (_, Some(true)) => (Outcome::Ok, None),
-            (_, Some(false)) => (Outcome::Fail, Some(refused)),
-            (_, None) => (Outcome::Info, Some(Reason::NoAnswer)),
-        };
-    };
-    let reason = Some(Reason::Failed(&error.sqlstate));
-    let alone = request.sql.len() == 1 && request.lock_calls.len() == 1;
-    // An aborted transaction does nothing that it is asked. What a transaction was to hold goes with its
-    // statement. A lock of the session can be had all the same: a cancel that races the grant.
-    let undone = alone && (error.sqlstate == "25P02" || call.xact);
-    match result {
-        _ if undone => (Outcome::Fail, reason),
-        Some(false) => (Outcome::Fail, Some(refused)),
-        Some(true) if !call.xact => (Outcome::Ok, None),
-        _ => (Outcome::Info, reason),
+    match said {
+        Said::Done => (Outcome::Ok, None),
+        Said::Refused => (Outcome::Fail, Some(refused)),
+        Said::Nothing | Said::Cut { .. } => (Outcome::Info, Some(Reason::NoAnswer)),
+        // A lock of the session can be had all the same: a cancel that races the grant.
+        Said::Failed {
+            sqlstate,
+            result,
+            undone,
+        } => match result {
+            _ if undone => (Outcome::Fail, Some(Reason::Failed(sqlstate))),
+            Some(false) => (Outcome::Fail, Some(refused)),
+            Some(true) if !call.xact => (Outcome::Ok, None),
+            _ => (Outcome::Info, Some(Reason::Failed(sqlstate))),
+        },
     }
 }
 
 impl<'a> Reading<'a> {
-    pub fn step_held(&mut self, id: StepId, connection: usize, request: &'a Request, here: Place) {
-        self.steps.entry(id).or_insert(Step {
-            connection,
-            request,
-            called: None,
-            held: here,
-            calls: Vec::new(),
-            perhaps: Vec::new(),
-            ran: true,
-        });
-    }
-
-    pub fn step_dropped(&mut self, id: StepId) {
-        if self
-            .steps
-            .get(&id)
-            .is_some_and(|step| step.called.is_none())
-        {
-            self.steps.remove(&id);
-        }
-    }
-
     /// The server has the step: what it asks of locks is called. In free pacing that may have been as
     /// soon as it arrived.
-    pub fn step_released(
-        &mut self,
-        id: StepId,
-        session: Option<Session>,
-        delivery: Delivery,
-        here: Place,
-    ) {
+    pub fn asked(&mut self, step: &StepFacts<'a>, here: Place) {
         let free = self.free;
-        let Some(step) = self.steps.get_mut(&id).filter(|step| step.called.is_none()) else {
-            return;
+        let called = if free { step.held.into() } else { here };
+        let connection = self.connection(step.connection);
+        let mut own = Step {
+            connection,
+            called,
+            calls: Vec::new(),
+            perhaps: Vec::new(),
         };
-        let called = if free { step.held } else { here };
-        step.called = Some(called);
-        step.ran = delivery != Delivery::Replaced;
-        if !step.ran {
-            return;
-        }
-        let (connection, request) = (step.connection, step.request);
-        let mut perhaps = Vec::new();
-        let vague = request.lock_calls.iter().any(|call| call.key.is_none());
-        if request.opaque || vague {
-            let facts = &mut self.connections[connection];
-            facts.opaque_from.get_or_insert(called);
-            if free {
-                perhaps = self.may_release(connection, called);
+        if step.ran() {
+            let request = step.request;
+            let vague = request.lock_calls.iter().any(|call| call.key.is_none());
+            if request.opaque || vague {
+                let facts = &mut self.connections[connection];
+                facts.opaque_from.get_or_insert(called);
+                if free {
+                    own.perhaps = self.may_release(connection, called);
+                }
+            }
+            for (nth, call) in request.lock_calls.iter().enumerate() {
+                let action = match call.action {
+                    LockAction::Lock | LockAction::TryLock => Action::Acquire,
+                    LockAction::Unlock => Action::Release,
+                    LockAction::UnlockAll => continue,
+                };
+                let Some(key) = call.key else { continue };
+                let slot = self.slot(connection, key, call.mode);
+                let operation =
+                    self.operation(slot, action, By::Client, called, None, Outcome::Info);
+                let told = &mut self.operations[operation];
+                told.step = Some(step.id);
+                told.xact = Some(call.xact);
+                told.session = step.session.or(told.session);
+                if action == Action::Acquire {
+                    self.slots[slot].waiting.push(operation);
+                }
+                own.calls.push((nth, operation));
             }
         }
-        let mut calls = Vec::new();
-        for (i, call) in request.lock_calls.iter().enumerate() {
-            let action = match call.action {
-                LockAction::Lock | LockAction::TryLock => Action::Acquire,
-                LockAction::Unlock => Action::Release,
-                LockAction::UnlockAll => continue,
-            };
-            let Some(key) = call.key else { continue };
-            let slot = self.slot(connection, key, call.mode);
-            let operation = self.operation(slot, action, By::Client, called, None, Outcome::Info);
-            let told = &mut self.operations[operation];
-            told.step = Some(id);
-            told.xact = Some(call.xact);
-            told.session = session.or(told.session);
-            if action == Action::Acquire {
-                self.slots[slot].waiting.push(operation);
-            }
-            calls.push((i, operation));
-        }
-        if let Some(step) = self.steps.get_mut(&id) {
-            step.calls = calls;
-            step.perhaps = perhaps;
-        }
+        self.steps.insert(step.id, own);
     }
 
     /// A step that does not tell may have given back all that its session has. Where `pg_locks` is
@@ -139,70 +100,72 @@ impl<'a> Reading<'a> {
         perhaps
     }
 
-    pub fn step_ended(&mut self, id: StepId, ending: Ending, answer: &'a Answer, here: Place) {
-        if !matches!(ending, Ending::Done | Ending::Gone) {
-            return;
-        }
-        let free = self.free;
-        if free
-            && self
-                .steps
-                .get(&id)
-                .is_some_and(|step| step.called.is_none())
-        {
-            self.step_released(id, None, Delivery::Forwarded, here);
-        }
-        let Some(step) = self.steps.remove(&id) else {
+    /// What came of a call. What was cut off with its session may still be done on the server.
+    pub fn called(
+        &mut self,
+        (step, nth): (&StepFacts<'a>, usize),
+        call: &LockCall,
+        said: Said<'a>,
+        here: Place,
+    ) {
+        let Some(own) = self.steps.get(&step.id) else {
             return;
         };
-        let Some(called) = step.called else { return };
-        if ending == Ending::Gone {
-            let calls = step.calls.iter().map(|(_, operation)| *operation);
-            self.connections[step.connection].orphans.extend(calls);
+        let mut calls = own.calls.iter();
+        let Some((_, operation)) = calls.find(|(place, _)| *place == nth).copied() else {
             return;
+        };
+        if let Said::Cut { .. } = said {
+            self.connections[own.connection].orphans.push(operation);
+        } else {
+            let (outcome, reason) = outcome(call, said);
+            self.finish(operation, outcome, reason, Some(here));
         }
-        for (i, operation) in &step.calls {
-            let call = &step.request.lock_calls[*i];
-            let result = answer.lock_results.get(*i).copied().flatten();
-            let (outcome, reason) = outcome(call, step.request, answer, result);
-            self.finish(*operation, outcome, reason, Some(here));
-        }
-        for operation in &step.perhaps {
-            self.operations[*operation].returned = Some(here);
-        }
-        let clean = answer.error.is_none();
-        let unlocks_all = step
-            .request
-            .lock_calls
-            .iter()
-            .any(|call| call.action == LockAction::UnlockAll);
-        if step.ran && (unlocks_all || (step.discards() && clean)) {
-            for slot in self.active(step.connection) {
-                let kept = |xact| xact != Some(true);
-                self.release_all(slot, By::Client, (called, Some(here)), clean, kept);
+    }
+
+    /// A step let go of locks without naming them.
+    pub fn let_go_by(&mut self, step: &StepFacts<'a>, cause: LetGo, certain: bool, here: Place) {
+        if let Some(own) = self.steps.get(&step.id) {
+            let (connection, called) = (own.connection, own.called);
+            for slot in self.active(connection) {
+                let which = self.which(slot, cause);
+                self.release_all(slot, By::Client, (called, Some(here)), certain, which);
             }
         }
-        self.transaction(step.connection, answer.transaction, called, here);
-        self.connections[step.connection].alive = here;
+    }
+
+    /// Nothing more comes of a step.
+    pub fn over(&mut self, step: &StepFacts<'a>, end: &EndingFacts<'a>, here: Place) {
+        if let Some(own) = self.steps.remove(&step.id)
+            && end.ending == Ending::Done
+        {
+            for operation in own.perhaps {
+                self.operations[operation].returned = Some(here);
+            }
+            self.connections[own.connection].alive = here;
+        }
     }
 
     /// What the transaction's status after a step says of the locks that a transaction holds. An
     /// aborted one lets go at once, though not what it had before a savepoint.
-    fn transaction(&mut self, connection: usize, status: Option<char>, called: Place, here: Place) {
+    pub fn transaction(&mut self, step: &StepFacts<'a>, status: char, here: Place) {
+        let Some(own) = self.steps.get(&step.id) else {
+            return;
+        };
+        let (connection, called) = (own.connection, own.called);
         let facts = &mut self.connections[connection];
         match status {
-            Some('I') => {
+            'I' => {
                 let since = facts.failed_from.take().unwrap_or(called);
                 for slot in self.active(connection) {
-                    let xact = |xact| xact == Some(true);
-                    self.release_all(slot, By::System, (since, Some(here)), true, xact);
+                    let which = self.which(slot, LetGo::Transaction);
+                    self.release_all(slot, By::System, (since, Some(here)), true, which);
                 }
             }
-            Some('E') => {
+            'E' => {
                 facts.failed_from.get_or_insert(called);
             }
-            Some(_) => facts.failed_from = None,
-            None => {}
+            _ => facts.failed_from = None,
         }
     }
 
@@ -271,18 +234,9 @@ impl<'a> Reading<'a> {
 
     /// Steps and calls that have not ended at the end of the history.
     pub fn forget_running(&mut self) {
-        let mut unanswered: Vec<usize> = Vec::new();
-        let mut running: Vec<StepId> = self.steps.keys().copied().collect();
-        running.sort_unstable();
-        for id in running {
-            // In free pacing what was not dropped has passed when it arrived.
-            if self.free {
-                self.step_released(id, None, Delivery::Forwarded, Place::default());
-            }
-            if let Some(step) = self.steps.remove(&id) {
-                unanswered.extend(step.calls.iter().map(|(_, operation)| *operation));
-            }
-        }
+        let running = std::mem::take(&mut self.steps).into_values();
+        let calls = running.flat_map(|step| step.calls);
+        let mut unanswered: Vec<usize> = calls.map(|(_, operation)| operation).collect();
         for connection in &mut self.connections {
             unanswered.append(&mut connection.orphans);
         }

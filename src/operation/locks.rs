@@ -9,11 +9,11 @@
 use super::reading::Reading;
 use super::terms::{Action, By, Outcome, Place};
 use crate::history::HeldLock;
-use crate::name::Session;
+use crate::timeline::{Sessions, Snapshot};
 
-impl Reading<'_> {
-    /// All advisory locks, as the server showed them.
-    pub fn snapshot(&mut self, server_us: i64, locks: &[HeldLock], here: Place) {
+impl<'a> Reading<'a> {
+    /// All locks of the run's database, as the server showed them.
+    pub fn snapshot(&mut self, snapshot: &Snapshot<'a>, sessions: &Sessions<'a>, here: Place) {
         self.snapshots += 1;
         // Until when at least what it shows was so.
         let reach = if self.free {
@@ -21,26 +21,29 @@ impl Reading<'_> {
         } else {
             here
         };
-        for lock in locks {
-            if lock.granted && lock.key.database == self.database {
-                self.shown(server_us, lock, reach, here);
+        for lock in snapshot.locks.iter().filter(|lock| lock.granted) {
+            if let Some(connection) = self.owner(lock, snapshot, sessions) {
+                self.shown(connection, lock, reach, here);
             }
         }
         self.vanished(reach, here);
         self.last_snapshot = here;
     }
 
-    fn owner(&self, lock: &HeldLock, server_us: i64) -> Option<usize> {
-        let at = (lock.key.server, lock.pid);
-        let (session, connection): (Session, usize) = *self.by_pid.get(&at)?;
+    fn owner(
+        &self,
+        lock: &HeldLock,
+        snapshot: &Snapshot<'a>,
+        sessions: &Sessions<'a>,
+    ) -> Option<usize> {
+        let owner = sessions.shown(lock, snapshot)?;
+        let connection = self.known(owner.connection)?;
         let facts = &self.connections[connection];
-        (session.started_us <= server_us && !facts.shared && !facts.gone).then_some(connection)
+        (owner.session.started_us <= snapshot.server_us && !facts.shared && !facts.gone)
+            .then_some(connection)
     }
 
-    fn shown(&mut self, server_us: i64, lock: &HeldLock, reach: Place, here: Place) {
-        let Some(connection) = self.owner(lock, server_us) else {
-            return;
-        };
+    fn shown(&mut self, connection: usize, lock: &HeldLock, reach: Place, here: Place) {
         let alive = &mut self.connections[connection].alive;
         *alive = (*alive).max(reach);
         let slot = self.slot(connection, lock.key, lock.mode);

@@ -1,52 +1,50 @@
 //! A history, read as operations on locks.
 //!
-//! Owns the pass over the lines: which connection and which lock an event is about, and what the end
-//! of a session does. What a step's answer means is the business of `calls`, what `pg_locks`
-//! shows that of `locks`.
+//! Owns the pass over the events of the ledger: which connection and which lock an event is about, and
+//! what the end of a session does. What a step's answer means is the business of `calls`, what
+//! `pg_locks` shows that of `locks`.
 //!
 //! Whatever is not known widens an operation and never narrows it: it is called no later and returns no
 //! earlier than it can have been. So two operations that are told to exclude each other do.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::slot::{Connection, Slot};
 use super::step::Step;
 use super::terms::{Action, By, LockOperation, Outcome, Place, Reason};
-use crate::history::{Event, Line, Pacing, RunFacts};
+use crate::history::{Line, RunFacts};
+use crate::ledger::{LedgerEvent, LetGo, LockKind, ledger_events};
 use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
+use crate::timeline::Timeline;
 
 /// All operations on advisory locks of the run's database by pods' sessions, in no order.
 #[must_use]
 pub fn operations<'a>(lines: &'a [Line], run: &'a RunFacts) -> Vec<LockOperation<'a>> {
+    operations_of(&Timeline::of_run(lines, Some(run)))
+}
+
+/// The same, of a history that has been read.
+pub(crate) fn operations_of<'a>(timeline: &Timeline<'a>) -> Vec<LockOperation<'a>> {
     let mut reading = Reading {
-        free: run.pacing == Pacing::Free,
-        database: run.database,
+        free: timeline.is_free(),
+        database: timeline.database(),
+        complete: timeline.complete,
         operations: Vec::new(),
         connections: Vec::new(),
         by_name: HashMap::new(),
         by_session: HashMap::new(),
-        by_pid: HashMap::new(),
         slots: Vec::new(),
         by_slot: HashMap::new(),
         held: BTreeSet::new(),
-        steps: HashMap::new(),
+        steps: BTreeMap::new(),
         snapshots: 0,
         last_snapshot: Place::default(),
-        complete: false,
     };
-    for line in lines {
-        reading.line(line);
-    }
+    ledger_events(timeline, |at, event| {
+        reading.take(at.into(), event, timeline);
+    });
     reading.end();
     reading.operations
-}
-
-pub(super) fn place(line: &Line) -> Place {
-    Place {
-        line: line.seq,
-        after: false,
-        at_us: line.at_us,
-    }
 }
 
 /// The pass over a history.
@@ -57,13 +55,12 @@ pub(super) struct Reading<'a> {
     pub connections: Vec<Connection<'a>>,
     by_name: HashMap<&'a ConnectionName, usize>,
     by_session: HashMap<Session, usize>,
-    /// The session that last started with a process id on a server, and its connection.
-    pub by_pid: HashMap<(u8, i32), (Session, usize)>,
     pub slots: Vec<Slot>,
     by_slot: HashMap<(usize, LockKey, LockMode), usize>,
     /// Slots that surely hold something.
     pub held: BTreeSet<usize>,
-    pub steps: HashMap<StepId, Step<'a>>,
+    /// Steps that the server has and that have not ended.
+    pub steps: BTreeMap<StepId, Step>,
     /// How many snapshots of `pg_locks` there were.
     pub snapshots: u64,
     pub last_snapshot: Place,
@@ -72,51 +69,34 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn line(&mut self, line: &'a Line) {
-        let here = place(line);
-        match &line.event {
-            Event::SessionStarted {
-                connection,
-                session,
-                server,
-            } => self.session_started(connection, (*server, *session), here),
-            Event::StepHeld {
-                step,
-                connection,
-                request,
-            } => {
-                let connection = self.connection(connection);
-                self.step_held(*step, connection, request, here);
+    fn take(&mut self, here: Place, event: LedgerEvent<'_, 'a>, timeline: &Timeline<'a>) {
+        match event {
+            LedgerEvent::Asked(step) => self.asked(step, here),
+            LedgerEvent::Called(step, nth, call, said) => {
+                self.called((step, nth), call, said, here)
             }
-            Event::StepReleased {
-                step,
-                session,
-                delivery,
-                ..
-            } => self.step_released(*step, *session, *delivery, here),
-            Event::StepEnded {
-                step,
-                ending,
-                answer,
-                ..
-            } => self.step_ended(*step, *ending, answer, here),
-            Event::StepDropped { step, .. } => self.step_dropped(*step),
-            Event::Locks { server_us, locks } => self.snapshot(*server_us, locks, here),
-            Event::SessionGone {
-                connection,
-                session,
-            } => {
-                let known = self.by_session.get(session).copied();
+            LedgerEvent::LetGo(step, cause, certain) => self.let_go_by(step, cause, certain, here),
+            LedgerEvent::Transaction(step, status) => self.transaction(step, status, here),
+            LedgerEvent::Over(step, end) => self.over(step, end, here),
+            LedgerEvent::Shown(snapshot) => self.snapshot(snapshot, &timeline.sessions, here),
+            LedgerEvent::SessionStarted(connection, session) => {
+                self.session_started(connection, session, here);
+            }
+            LedgerEvent::SessionGone(connection, session) => {
+                let known = self.by_session.get(&session).copied();
                 let connection = known.unwrap_or_else(|| self.connection(connection));
                 self.session_gone(connection, here);
             }
-            Event::ConnectionClosed { connection, .. } => {
+            LedgerEvent::Closed(connection) => {
                 let connection = self.connection(connection);
                 self.connection_closed(connection);
             }
-            Event::RunEnded { .. } => self.complete = true,
-            _ => {}
         }
+    }
+
+    /// The place of a connection that has been heard of.
+    pub fn known(&self, name: &ConnectionName) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
     pub fn connection(&mut self, name: &'a ConnectionName) -> usize {
@@ -230,6 +210,12 @@ impl<'a> Reading<'a> {
             .collect()
     }
 
+    /// Which holds of a slot this ends.
+    pub fn which(&self, slot: usize, cause: LetGo) -> impl Fn(Option<bool>) -> bool + use<'a> {
+        let kind = LockKind::of(&self.slots[slot].key);
+        move |xact| kind.ends_by(cause, xact)
+    }
+
     /// Releases of all that a slot has and that `which` means, not asked for one by one. Where it is
     /// not certain that they were done, they may have been. (What may have been taken needs none.)
     pub fn release_all(
@@ -260,23 +246,13 @@ impl<'a> Reading<'a> {
         self.recount(slot);
     }
 
-    fn session_started(
-        &mut self,
-        name: &'a ConnectionName,
-        (server, session): (u8, Session),
-        here: Place,
-    ) {
+    fn session_started(&mut self, name: &'a ConnectionName, session: Session, here: Place) {
         let connection = self.connection(name);
         if let Some(other) = self.by_session.insert(session, connection)
             && other != connection
         {
             self.connections[other].shared = true;
             self.connections[connection].shared = true;
-        }
-        let known = self.by_pid.get(&(server, session.pid));
-        if known.is_none_or(|(one, _)| one.started_us <= session.started_us) {
-            self.by_pid
-                .insert((server, session.pid), (session, connection));
         }
         let facts = &mut self.connections[connection];
         // Behind a pooler a connection has one session after the other.
@@ -295,7 +271,8 @@ impl<'a> Reading<'a> {
         for slot in self.active(connection) {
             // An unlock whose answer is still to be written down may have come first.
             let certain = !self.is_being_released(slot);
-            self.release_all(slot, By::System, (since, Some(here)), certain, |_| true);
+            let which = self.which(slot, LetGo::Session);
+            self.release_all(slot, By::System, (since, Some(here)), certain, which);
         }
     }
 
@@ -312,7 +289,8 @@ impl<'a> Reading<'a> {
     fn let_go(&mut self, connection: usize) {
         let since = self.connections[connection].alive.after();
         for slot in self.active(connection) {
-            self.release_all(slot, By::System, (since, None), false, |_| true);
+            let which = self.which(slot, LetGo::Session);
+            self.release_all(slot, By::System, (since, None), false, which);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns its words. Knows nothing of how it is found or written.
 
 use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
+use crate::timeline;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,16 @@ impl Place {
         Self {
             after: true,
             ..self
+        }
+    }
+}
+
+impl From<timeline::Moment> for Place {
+    fn from(at: timeline::Moment) -> Self {
+        Self {
+            line: at.seq,
+            after: false,
+            at_us: at.at_us,
         }
     }
 }

@@ -8,6 +8,7 @@ mod false_alarms;
 mod json;
 mod limits;
 mod play;
+mod scene;
 mod sweep;
 mod terminal;
 
@@ -21,6 +22,7 @@ pub use json::{
     scenario_json,
 };
 pub use limits::limit_sentence;
-pub use play::{Scene, play};
+pub use play::play;
+pub use scene::Scene;
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};

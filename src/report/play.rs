@@ -4,40 +4,25 @@
 //! every blocked step and what it waited for, every error, every fault. All of it from the history.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
-use crate::history::{
-    Answer, Begun, Decided, Decision, Ending, Event, FaultBy, FaultEvent, Line, Request, TurnEnd,
-};
-use crate::name::{PodName, StepId};
+use super::scene::{Scene, short};
+use crate::history::{Begun, Decided, Decision, Ending, Event, FaultBy, FaultEvent, Line, TurnEnd};
+use crate::ledger::Ledger;
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::{FaultTarget, Move, Stop};
-
-/// One line of the play.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scene {
-    /// Who acts; empty for the server.
-    pub who: String,
-    /// What happens.
-    pub what: String,
-}
-
-impl fmt::Display for Scene {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>3}  {}", self.who, self.what)
-    }
-}
+use crate::timeline::{EndingFacts, Happening, StepFacts, Timeline};
 
 /// Who acts where the CronJob's controller does.
 const CLOCK: &str = "⏰";
 
-#[derive(Default)]
-struct Teller<'a> {
-    requests: HashMap<StepId, (&'a Request, PodName, String)>,
-    pids: HashMap<i32, String>,
-    /// Who took the locks that each backend holds: behind a pooler it may serve another now.
-    holders: HashMap<i32, String>,
+struct Teller<'t, 'a> {
+    timeline: &'t Timeline<'a>,
+    ledger: Ledger<'a>,
+    /// The connection that each backend serves.
+    pids: HashMap<i32, &'a ConnectionName>,
+    /// Who holds the locks of each backend: behind a pooler it may serve another now.
+    held: Vec<(i32, &'a ConnectionName)>,
     queued: Option<StepId>,
-    pooled: bool,
     /// What has been said of the pooler's choices.
     told: HashSet<String>,
     blocked: HashMap<StepId, String>,
@@ -59,9 +44,10 @@ struct Teller<'a> {
 /// The play of a history.
 #[must_use]
 pub fn play(lines: &[Line]) -> Vec<Scene> {
-    let mut teller = Teller::default();
-    for line in lines {
-        teller.tell(&line.event);
+    let timeline = Timeline::of(lines);
+    let mut teller = Teller::of(&timeline);
+    for (_, happening) in timeline.happenings() {
+        teller.happened(happening);
     }
     teller.scenes
 }
@@ -70,28 +56,32 @@ fn is_of_server(event: &FaultEvent) -> bool {
     event.fault.kind.target() == FaultTarget::Server
 }
 
-/// A statement's beginning, on one line.
-fn short(request: &Request) -> String {
-    let text = request
-        .sql
-        .first()
-        .map_or("(nothing)", String::as_str)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    // The list of columns and the rows say nothing to a reader of the play.
-    let cut = text.find(" (").filter(|_| text.starts_with("insert into "));
-    let text = cut.map_or(text.as_str(), |at| &text[..at]);
-    if text.chars().count() > 60 {
-        format!("{}…", text.chars().take(60).collect::<String>().trim_end())
-    } else if cut.is_some() {
-        format!("{text} …")
-    } else {
-        text.to_owned()
+impl<'t, 'a> Teller<'t, 'a> {
+    fn of(timeline: &'t Timeline<'a>) -> Self {
+        Self {
+            timeline,
+            ledger: Ledger::of(timeline),
+            pids: HashMap::new(),
+            held: Vec::new(),
+            queued: None,
+            told: HashSet::new(),
+            blocked: HashMap::new(),
+            scenes: Vec::new(),
+            steps: 0,
+            last: None,
+            stopped_at: None,
+            actor: None,
+            until_before: false,
+            together: false,
+            ghosts: HashSet::new(),
+            sessions_hit: Vec::new(),
+        }
     }
-}
 
-impl<'a> Teller<'a> {
+    fn step(&self, id: StepId) -> Option<&'t StepFacts<'a>> {
+        self.timeline.steps.get(&id)
+    }
+
     fn say(&mut self, who: &str, what: String) {
         self.scenes.push(Scene {
             who: who.to_owned(),
@@ -99,61 +89,47 @@ impl<'a> Teller<'a> {
         });
     }
 
+    fn happened(&mut self, happening: Happening<'t, 'a>) {
+        match happening {
+            Happening::Held(step) => {
+                if !step.request.look_up && self.actor.as_ref() == Some(step.pod()) {
+                    self.stopped_at = Some(step.id);
+                }
+            }
+            Happening::Released(step) if step.number.is_some() => {
+                if self.together {
+                    let (who, what) = (step.connection.to_string(), short(step.request));
+                    self.say(&who, format!("is let go with the others: {what}"));
+                    return;
+                }
+                self.steps += 1;
+                self.last = Some(step.id);
+                self.stopped_at = self.stopped_at.filter(|held| *held != step.id);
+            }
+            Happening::Ended(step, end) => self.ended(step, end),
+            Happening::Locks(snapshot) => {
+                let holders = self.ledger.holders(self.timeline);
+                let granted = holders.shown(snapshot).filter(|(lock, _)| lock.granted);
+                self.held = granted
+                    .map(|(lock, holder)| (lock.pid, holder.connection))
+                    .collect();
+            }
+            Happening::Other(event) => self.tell(event),
+            Happening::Released(_) | Happening::Dropped(_) | Happening::Unknown => {}
+        }
+    }
+
     fn tell(&mut self, event: &'a Event) {
         match event {
-            Event::Run(run) => self.pooled = run.pooler.is_some(),
             Event::SessionStarted {
                 connection,
                 session,
                 ..
             } => {
-                self.tell_choice(&connection.to_string(), session.pid);
-                self.pids.insert(session.pid, connection.to_string());
-            }
-            Event::Locks { locks, .. } => {
-                let granted = || locks.iter().filter(|lock| lock.granted);
-                self.holders
-                    .retain(|pid, _| granted().any(|lock| lock.pid == *pid));
-                for lock in granted() {
-                    if let Some(name) = self.pids.get(&lock.pid) {
-                        self.holders.entry(lock.pid).or_insert_with(|| name.clone());
-                    }
-                }
+                self.tell_choice(connection, session.pid);
+                self.pids.insert(session.pid, connection);
             }
             Event::StepQueued { step } => self.queued = Some(*step),
-            Event::StepHeld {
-                step,
-                connection,
-                request,
-            } => {
-                let known = (request, connection.pod.clone(), connection.to_string());
-                self.requests.insert(*step, known);
-                if !request.look_up && self.actor.as_ref() == Some(&connection.pod) {
-                    self.stopped_at = Some(*step);
-                }
-            }
-            Event::StepReleased {
-                step,
-                number: Some(_),
-                ..
-            } => {
-                if self.together {
-                    if let Some((request, _, connection)) = self.requests.get(step) {
-                        let (who, what) = (connection.clone(), short(request));
-                        self.say(&who, format!("is let go with the others: {what}"));
-                    }
-                    return;
-                }
-                self.steps += 1;
-                self.last = Some(*step);
-                self.stopped_at = self.stopped_at.filter(|held| held != step);
-            }
-            Event::StepEnded {
-                step,
-                ending,
-                answer,
-                blocked_by,
-            } => self.ended(*step, *ending, answer, blocked_by),
             Event::MoveStarted { begun, .. } => {
                 self.steps = 0;
                 self.last = None;
@@ -210,10 +186,10 @@ impl<'a> Teller<'a> {
                 step, connection, ..
             } => {
                 self.ghosts.insert(*step);
-                if let Some((request, _, _)) = self.requests.get(step) {
+                if let Some(step) = self.step(*step) {
                     let what = format!(
                         "{connection} is gone, its statement is still on the server: {}",
-                        short(request)
+                        short(step.request)
                     );
                     self.say("", what);
                 }
@@ -242,23 +218,19 @@ impl<'a> Teller<'a> {
 
     /// Says that a pooler gives a connection a session that another pod's lock is on, or not the one
     /// that its own is on.
-    fn tell_choice(&mut self, connection: &str, pid: i32) {
-        if !self.pooled {
+    fn tell_choice(&mut self, connection: &ConnectionName, pid: i32) {
+        if !self.timeline.is_pooled() {
             return;
         }
-        let pod = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        let (holder, own) = (
-            self.holders.get(&pid).cloned(),
-            self.holders.values().any(|one| one == connection),
-        );
-        let (key, what) = match holder {
-            Some(holder) if pod(&holder) != pod(connection) => (
-                format!("{} {pid}", pod(connection)),
+        let own = self.held.iter().any(|(_, holder)| *holder == connection);
+        let (key, what) = match self.holder(pid) {
+            Some(holder) if holder.pod != connection.pod => (
+                format!("{} {pid}", connection.pod),
                 format!("the pooler gives {connection} the session on which {holder} holds a lock"),
             ),
             Some(_) => return,
             None if own => (
-                connection.to_owned(),
+                connection.to_string(),
                 format!("the pooler gives {connection} another session than the one with its lock"),
             ),
             None => return,
@@ -267,6 +239,13 @@ impl<'a> Teller<'a> {
             self.tell_steps_before();
             self.say("", what);
         }
+    }
+
+    /// Who holds a lock on this backend.
+    fn holder(&self, pid: i32) -> Option<&'a ConnectionName> {
+        let mut held = self.held.iter();
+        held.find(|(backend, _)| *backend == pid)
+            .map(|(_, holder)| *holder)
     }
 
     /// Says how many steps went by before the one under way.
@@ -304,27 +283,24 @@ impl<'a> Teller<'a> {
 
     /// Says how many steps went by without anything worth telling.
     fn tell_steps(&mut self) {
-        let Some((request, pod, _)) = self.last.take().and_then(|id| self.requests.get(&id)) else {
+        let Some(step) = self.last.take().and_then(|id| self.step(id)) else {
             return;
         };
         let steps = match self.steps {
             1 => "1 step".to_owned(),
             many => format!("{many} steps, the last"),
         };
-        let what = format!("{steps}: {}", short(request));
-        let who = pod.to_string();
+        let what = format!("{steps}: {}", short(step.request));
         self.steps = 0;
-        self.say(&who, what);
+        self.say(step.pod().as_str(), what);
     }
 
-    fn ended(&mut self, step: StepId, ending: Ending, answer: &Answer, blocked_by: &[i32]) {
-        let Some((request, pod, _)) = self.requests.get(&step) else {
-            return;
-        };
-        if request.look_up {
+    fn ended(&mut self, step: &StepFacts<'a>, end: &EndingFacts<'a>) {
+        if step.request.look_up {
             return;
         }
-        let text = short(request);
+        let (text, pod) = (short(step.request), step.pod());
+        let (step, ending, answer) = (step.id, end.ending, end.answer);
         let (who, whose) = if self.ghosts.contains(&step) {
             (String::new(), format!("{pod}'s ghost "))
         } else {
@@ -333,14 +309,14 @@ impl<'a> Teller<'a> {
         match ending {
             Ending::Blocked => {
                 let queued = self.queued.take() == Some(step);
-                let by: Vec<String> = blocked_by
+                let by: Vec<String> = end
+                    .blocked_by
                     .iter()
                     .map(|pid| {
-                        let holder = self.holders.get(pid).filter(|_| !queued);
+                        let holder = self.holder(*pid).filter(|_| !queued);
                         holder
-                            .or_else(|| self.pids.get(pid))
-                            .cloned()
-                            .unwrap_or_else(|| format!("backend {pid}"))
+                            .or_else(|| self.pids.get(pid).copied())
+                            .map_or_else(|| format!("backend {pid}"), ToString::to_string)
                     })
                     .collect();
                 self.forget_last(step);
@@ -393,9 +369,9 @@ impl<'a> Teller<'a> {
         self.last = None;
         self.steps = 0;
         if before > 0
-            && let Some((_, pod, _)) = self.requests.get(&step)
+            && let Some(step) = self.step(step)
         {
-            let who = pod.to_string();
+            let who = step.pod().to_string();
             let plural = if before == 1 { "step" } else { "steps" };
             self.say(&who, format!("{before} {plural}"));
         }
@@ -406,8 +382,8 @@ impl<'a> Teller<'a> {
         let held = self
             .stopped_at
             .take()
-            .and_then(|id| self.requests.get(&id))
-            .map(|(request, pod, _)| (short(request), pod.to_string()));
+            .and_then(|id| self.step(id))
+            .map(|step| (short(step.request), step.pod().to_string()));
         match (why, held) {
             (TurnEnd::Reached, Some((text, pod))) if self.until_before => {
                 self.say(&pod, format!("is held before: {text}"));

@@ -10,11 +10,13 @@ use super::error::RunError;
 use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
-use crate::history::{Baseline, Catalog, Event, Line, LockAction, LockCall, OutputStream, Writer};
+use crate::history::{Baseline, Catalog, Event, Line, OutputStream, Writer};
+use crate::ledger::used_keys;
 use crate::name::{LockKey, PodName};
 use crate::schedule::Schedule;
 use crate::server::Database;
 use crate::sql;
+use crate::timeline::Timeline;
 
 /// What clean and serial runs showed.
 #[derive(Debug, Clone)]
@@ -76,11 +78,12 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             why: "it was not made".to_owned(),
         });
     };
+    let timeline = Timeline::of(&clean.lines);
     let baseline = Baseline {
-        sqlstates: errors(runs.iter().flat_map(|run| &run.lines)),
+        sqlstates: errors(&runs),
         later_check_lines: later_check_lines(&runs),
         check_lines: check_lines(&clean.lines, None),
-        written: written(&clean.lines),
+        written: written(&timeline),
         max_gap_us: runs.iter().map(|run| run.max_gap_us).max().unwrap_or(0),
         max_open_requests: runs
             .iter()
@@ -94,7 +97,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     };
     Ok(BaselineRuns {
         baseline,
-        locks: locks(&clean.lines),
+        locks: used_keys(&timeline),
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),
@@ -226,21 +229,23 @@ fn last_words(lines: &[Line]) -> String {
     format!("; it printed last:\n{}", words.join("\n"))
 }
 
-fn errors<'l>(lines: impl Iterator<Item = &'l Line>) -> Vec<String> {
+/// The SQLSTATEs that pods met, on the wire and in the server's log.
+fn errors(runs: &[Finished]) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for line in lines {
-        match &line.event {
-            Event::StepEnded { answer, .. } => {
-                found.extend(answer.error.as_ref().map(|error| error.sqlstate.clone()));
-            }
+    for run in runs {
+        let timeline = Timeline::of(&run.lines);
+        let endings = timeline.steps.values().flat_map(|step| &step.endings);
+        let told = endings.filter_map(|end| end.answer.error.as_ref());
+        found.extend(told.map(|error| error.sqlstate.clone()));
+        found.extend(run.lines.iter().filter_map(|line| match &line.event {
             Event::ServerLog(log)
                 if log.connection.is_some()
                     && matches!(log.severity.as_str(), "ERROR" | "FATAL" | "PANIC") =>
             {
-                found.insert(log.sqlstate.clone());
+                Some(log.sqlstate.clone())
             }
-            _ => {}
-        }
+            _ => None,
+        }));
     }
     found.into_iter().collect()
 }
@@ -279,20 +284,17 @@ fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
     all.split_off(all.len().min(1))
 }
 
-fn written(lines: &[Line]) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut told = BTreeSet::new();
-    for line in lines {
-        match &line.event {
-            Event::Write(write) if write.connection.is_some() => {
-                seen.insert(write.table.clone());
-            }
-            Event::StepHeld { request, .. } => {
-                told.extend(request.writes.iter().map(|table| qualified(table)));
-            }
-            _ => {}
-        }
-    }
+fn written(timeline: &Timeline<'_>) -> Vec<String> {
+    let written = timeline.lines.iter().filter_map(|line| match &line.event {
+        Event::Write(write) if write.connection.is_some() => Some(write.table.clone()),
+        _ => None,
+    });
+    let mut seen: BTreeSet<String> = written.collect();
+    let named = timeline
+        .steps
+        .values()
+        .flat_map(|step| &step.request.writes);
+    let mut told: BTreeSet<String> = named.map(|table| qualified(table)).collect();
     // What its session alone sees needs no lock; the texts name it as they name others.
     let temporary = |table: &String| table.strip_prefix(sql::TEMPORARY).map(qualified);
     let own: BTreeSet<String> = told.iter().filter_map(temporary).collect();
@@ -308,49 +310,6 @@ pub(crate) fn qualified(table: &str) -> String {
     } else {
         format!("public.{table}")
     }
-}
-
-/// Every advisory lock that a pod's session held, or asked for by a key that the text tells.
-fn locks(lines: &[Line]) -> Vec<LockKey> {
-    let mut pids = BTreeSet::new();
-    let mut keys = BTreeSet::new();
-    for line in lines {
-        match &line.event {
-            Event::SessionStarted { session, .. } => {
-                pids.insert(session.pid);
-            }
-            Event::Locks { locks, .. } => keys.extend(
-                locks
-                    .iter()
-                    .filter(|lock| pids.contains(&lock.pid))
-                    .map(|lock| lock.key),
-            ),
-            Event::Write(write) => keys.extend(
-                write
-                    .locks
-                    .iter()
-                    .filter(|lock| pids.contains(&lock.pid))
-                    .map(|lock| lock.key),
-            ),
-            Event::StepHeld { request, .. } => {
-                // A key that is only given back is no lock of the job's: the key of its unlock is wrong.
-                let taken = |call: &&LockCall| {
-                    matches!(call.action, LockAction::Lock | LockAction::TryLock)
-                };
-                let calls = request.lock_calls.iter().filter(taken);
-                keys.extend(calls.filter_map(|call| call.key));
-            }
-            _ => {}
-        }
-    }
-    // The same key with the database known and unknown is one lock.
-    let mut distinct: Vec<LockKey> = Vec::new();
-    for key in keys {
-        if !distinct.iter().any(|known| known.same_key(&key)) {
-            distinct.push(LockKey { database: 0, ..key });
-        }
-    }
-    distinct
 }
 
 /// Steps of the first pod that differ between the serial runs.

@@ -3,13 +3,12 @@
 //! Owns what is in it (each ending of each step, in order, with connection, normal form and
 //! outcome; driver look-ups and literals left out) and its hash. A function of the history alone.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Ending, Event, Line, Request};
-use crate::name::StepId;
+use crate::history::{Ending, Line};
+use crate::timeline::{Happening, Timeline};
 
 /// One ending of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,56 +36,33 @@ impl fmt::Display for TraceEntry {
 /// The trace of a history.
 #[must_use]
 pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
-    let mut steps: HashMap<StepId, (String, &Request)> = HashMap::new();
-    let mut trace = Vec::new();
-    let mut push = |steps: &HashMap<StepId, (String, &Request)>,
-                    step: &StepId,
-                    ending: &str,
-                    outcome: String| {
-        let Some((connection, request)) = steps.get(step) else {
-            return;
-        };
-        if !request.look_up {
-            trace.push(TraceEntry {
-                connection: connection.clone(),
-                ending: ending.to_owned(),
-                normal: request.normal.join("; "),
-                outcome,
-            });
-        }
-    };
-    for line in lines {
-        match &line.event {
-            Event::StepHeld {
-                step,
-                connection,
-                request,
-            } => {
-                steps.insert(*step, (connection.to_string(), request));
-            }
-            Event::StepEnded {
-                step,
-                ending,
-                answer,
-                ..
-            } => {
-                let outcome = match &answer.error {
-                    Some(error) => error.sqlstate.clone(),
-                    None => answer.tags.join(", "),
-                };
-                let ending = match ending {
+    let timeline = Timeline::of(lines);
+    let happened = timeline.happenings().filter_map(|(_, one)| {
+        let (step, ending, outcome) = match one {
+            Happening::Ended(step, end) => {
+                let ending = match end.ending {
                     Ending::Done => "done",
                     Ending::Blocked => "blocked",
                     Ending::NeedsPod => "needs-pod",
                     Ending::Gone => "gone",
                 };
-                push(&steps, step, ending, outcome);
+                let outcome = match &end.answer.error {
+                    Some(error) => error.sqlstate.clone(),
+                    None => end.answer.tags.join(", "),
+                };
+                (step, ending, outcome)
             }
-            Event::StepDropped { step, .. } => push(&steps, step, "dropped", String::new()),
-            _ => {}
-        }
-    }
-    trace
+            Happening::Dropped(step) => (step, "dropped", String::new()),
+            _ => return None,
+        };
+        (!step.request.look_up).then(|| TraceEntry {
+            connection: step.connection.to_string(),
+            ending: ending.to_owned(),
+            normal: step.request.normal.join("; "),
+            outcome,
+        })
+    });
+    happened.collect()
 }
 
 /// The trace's hash, as 64 hexadecimal digits.

@@ -1,6 +1,6 @@
 //! What a run did, step by step, as search needs it.
 //!
-//! Owns the reading of a history into released steps and the turns they belong to, and into who
+//! Owns the choice of what search needs of a timeline: released steps and the turns they belong to, who
 //! waited and who had exited after each step. Look-ups of drivers and the recovery pod are left
 //! out. Knows nothing of why a schedule was run.
 
@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use crate::history::{Answer, Begun, Ending, Event, Line, TurnEnd};
+use crate::history::{Answer, Ending, Event, Line, TurnEnd};
 use crate::name::{ConnectionName, PodName, StepId};
+use crate::timeline::{Happening, StepFacts, Timeline, Waiting};
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +65,19 @@ pub struct ExecutedStep {
 }
 
 impl ExecutedStep {
+    fn released(step: &StepFacts<'_>) -> Self {
+        Self {
+            id: step.id,
+            connection: step.connection.clone(),
+            normal: step.request.normal.clone(),
+            only_asks: step.request.writes.is_empty() && !step.request.opaque,
+            ending: None,
+            ended: None,
+            answer: Answer::default(),
+            waiting: BTreeSet::new(),
+        }
+    }
+
     /// The pod.
     #[must_use]
     pub fn pod(&self) -> &PodName {
@@ -97,190 +111,85 @@ impl ExecutedStep {
     }
 }
 
-/// What is known of a pod while its history is read.
-#[derive(Default)]
-struct Member {
-    held: BTreeSet<StepId>,
-    waiting: BTreeSet<StepId>,
-}
-
 impl Executed {
     /// What the run of this history did.
     #[must_use]
     pub fn of(lines: &[Line]) -> Self {
-        let mut reader = Reader::default();
-        for line in lines {
-            reader.read(&line.event);
+        let timeline = Timeline::of(lines);
+        let recovery = timeline.pods.iter().find(|(_, pod)| pod.recovery);
+        let recovery = recovery.map(|(name, _)| *name);
+        let mut done = Self::default();
+        let mut places = BTreeMap::new();
+        let mut waiting = Waiting::default();
+        let mut endings = 0;
+        for (_, happening) in timeline.happenings() {
+            match happening {
+                Happening::Released(step) => {
+                    // Who waits now is who waited after the step that was released last.
+                    done.note_waiting(&waiting);
+                    if step.number.is_some() && Some(step.pod()) != recovery {
+                        places.insert(step.id, done.steps.len());
+                        done.steps.push(ExecutedStep::released(step));
+                    }
+                }
+                Happening::Ended(step, end) => {
+                    let place = places.get(&step.id).copied();
+                    if let Some(step) = place.and_then(|place| done.steps.get_mut(place))
+                        && step.ending.is_none()
+                    {
+                        step.ending = Some(end.ending);
+                        step.ended = Some(endings);
+                        endings += 1;
+                        step.answer = end.answer.clone();
+                    }
+                }
+                Happening::Other(Event::PodExited { pod, .. } | Event::PodEnded { pod }) => {
+                    let released = done.steps.len();
+                    done.exits.entry(pod.clone()).or_insert(released);
+                }
+                Happening::Other(Event::LimitHit { .. }) => done.limit_hit = true,
+                _ => {}
+            }
+            waiting.take(happening);
         }
-        reader.finish()
+        done.note_waiting(&waiting);
+        let counted = |range: Range<usize>| {
+            let released = timeline.released[range].iter();
+            released.filter(|id| places.contains_key(id)).count()
+        };
+        // What is let go before the first turn is in none; between two turns it is in the first.
+        let first = timeline.turns.first().map_or(0, |one| one.released.start);
+        let mut to = counted(0..first);
+        for turn in &timeline.turns {
+            let from = to;
+            to += counted(turn.released.clone());
+            if turn.begun.pod().is_none() || turn.begun.pod() != recovery {
+                done.turns.push(ExecutedTurn {
+                    index: turn.index,
+                    pod: turn.begun.pod().cloned(),
+                    scheduled: turn.scheduled,
+                    steps: from..to,
+                    why: turn.why,
+                });
+            }
+        }
+        let held = waiting.held().filter_map(|id| timeline.steps.get(&id));
+        done.left_held = held
+            .filter(|step| Some(step.pod()) != recovery)
+            .map(|step| (step.pod().clone(), step.request.normal.clone()))
+            .collect();
+        done
+    }
+
+    fn note_waiting(&mut self, waiting: &Waiting<'_>) {
+        if let Some(last) = self.steps.last_mut() {
+            last.waiting = waiting.pods();
+        }
     }
 
     /// The turn that a step belongs to.
     #[must_use]
     pub fn turn_of(&self, step: usize) -> Option<&ExecutedTurn> {
         self.turns.iter().find(|turn| turn.steps.contains(&step))
-    }
-}
-
-#[derive(Default)]
-struct Reader {
-    done: Executed,
-    requests: BTreeMap<StepId, (ConnectionName, Vec<String>, bool)>,
-    places: BTreeMap<StepId, usize>,
-    members: BTreeMap<PodName, Member>,
-    recovery: Option<PodName>,
-    endings: usize,
-}
-
-impl Reader {
-    fn read(&mut self, event: &Event) {
-        match event {
-            Event::PodStarted {
-                pod,
-                recovery: true,
-                ..
-            } => self.recovery = Some(pod.clone()),
-            Event::PodExited { pod, .. } | Event::PodEnded { pod } => {
-                let released = self.done.steps.len();
-                self.done.exits.entry(pod.clone()).or_insert(released);
-            }
-            Event::StepHeld {
-                step,
-                connection,
-                request,
-            } => {
-                let only_asks = request.writes.is_empty() && !request.opaque;
-                if !request.look_up {
-                    self.member(&connection.pod).held.insert(*step);
-                }
-                self.requests.insert(
-                    *step,
-                    (connection.clone(), request.normal.clone(), only_asks),
-                );
-            }
-            Event::StepReleased {
-                step,
-                number,
-                connection,
-                ..
-            } => {
-                self.snapshot();
-                self.member(&connection.pod).held.remove(step);
-                if number.is_some() && self.recovery.as_ref() != Some(&connection.pod) {
-                    self.released(*step, connection);
-                }
-            }
-            Event::StepEnded {
-                step,
-                ending,
-                answer,
-                ..
-            } => self.ended(*step, *ending, answer),
-            Event::StepDropped { step, .. } => {
-                let pod = self.requests.get(step).map(|(name, ..)| name.pod.clone());
-                if let Some(pod) = pod {
-                    self.member(&pod).held.remove(step);
-                }
-            }
-            Event::MoveStarted {
-                index,
-                begun,
-                scheduled,
-            } => self.begin(*index, begun, *scheduled),
-            Event::TurnEnded { index, why } => {
-                let turn = self.done.turns.iter_mut().rev();
-                if let Some(turn) = turn.take(1).find(|turn| turn.index == *index) {
-                    turn.why = Some(*why);
-                }
-            }
-            Event::LimitHit { .. } => self.done.limit_hit = true,
-            _ => {}
-        }
-    }
-
-    fn member(&mut self, pod: &PodName) -> &mut Member {
-        self.members.entry(pod.clone()).or_default()
-    }
-
-    fn begin(&mut self, index: usize, begun: &Begun, scheduled: bool) {
-        let pod = begun.pod().cloned();
-        let from = self.done.steps.len();
-        if pod.is_none() || pod != self.recovery {
-            self.done.turns.push(ExecutedTurn {
-                index,
-                pod,
-                scheduled,
-                steps: from..from,
-                why: None,
-            });
-        }
-    }
-
-    fn released(&mut self, id: StepId, connection: &ConnectionName) {
-        let (normal, only_asks) = match self.requests.get(&id) {
-            Some((_, normal, only_asks)) => (normal.clone(), *only_asks),
-            None => (Vec::new(), false),
-        };
-        self.places.insert(id, self.done.steps.len());
-        self.done.steps.push(ExecutedStep {
-            id,
-            connection: connection.clone(),
-            normal,
-            only_asks,
-            ending: None,
-            ended: None,
-            answer: Answer::default(),
-            waiting: BTreeSet::new(),
-        });
-        if let Some(turn) = self.done.turns.last_mut() {
-            turn.steps.end = self.done.steps.len();
-        }
-    }
-
-    fn ended(&mut self, id: StepId, ending: Ending, answer: &Answer) {
-        if let Some((connection, ..)) = self.requests.get(&id) {
-            let pod = connection.pod.clone();
-            let waiting = &mut self.member(&pod).waiting;
-            match ending {
-                Ending::Blocked | Ending::NeedsPod => waiting.insert(id),
-                Ending::Done | Ending::Gone => waiting.remove(&id),
-            };
-        }
-        let place = self.places.get(&id).copied();
-        if let Some(step) = place.and_then(|place| self.done.steps.get_mut(place))
-            && step.ending.is_none()
-        {
-            step.ending = Some(ending);
-            step.ended = Some(self.endings);
-            self.endings += 1;
-            step.answer = answer.clone();
-        }
-    }
-
-    /// Who waits now is who waited after the step that was released last.
-    fn snapshot(&mut self) {
-        let waiting = self
-            .members
-            .iter()
-            .filter(|(_, member)| !member.waiting.is_empty() && member.held.is_empty())
-            .map(|(name, _)| name.clone())
-            .collect();
-        if let Some(last) = self.done.steps.last_mut() {
-            last.waiting = waiting;
-        }
-    }
-
-    fn finish(mut self) -> Executed {
-        self.snapshot();
-        for (name, member) in &self.members {
-            for id in &member.held {
-                if let Some((_, normal, ..)) = self.requests.get(id)
-                    && self.recovery.as_ref() != Some(name)
-                {
-                    self.done.left_held.push((name.clone(), normal.clone()));
-                }
-            }
-        }
-        self.done
     }
 }

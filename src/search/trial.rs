@@ -3,7 +3,6 @@
 //! Owns the way there: clean and serial runs, the run proper, the verdict, and the one confirmation
 //! without the witness that a violation needs before it is told.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use crate::name::{GuardName, InvariantName};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
 use crate::schedule::{Fault, FaultKind, Schedule};
+use crate::timeline::{Happening, Timeline};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -371,30 +371,20 @@ fn by_table(name: InvariantName) -> bool {
 
 /// Whether no boundary after a plain statement shows other advisory locks than the one before.
 fn plain_keeps_locks(lines: &[Line]) -> bool {
-    let mut requests = HashMap::new();
-    let mut before: Option<&Vec<HeldLock>> = None;
+    let timeline = Timeline::of(lines);
+    let mut before: Option<&[&HeldLock]> = None;
     let mut plain = false;
-    for line in lines {
-        match &line.event {
-            Event::StepHeld { step, request, .. } => {
-                requests.insert(*step, request);
+    for (_, happening) in timeline.happenings() {
+        match happening {
+            Happening::Ended(step, end) => {
+                plain = end.ending == Ending::Done && is_plain(step.request, end.answer);
             }
-            Event::StepEnded {
-                step,
-                ending: Ending::Done,
-                answer,
-                ..
-            } => {
-                plain = requests
-                    .get(step)
-                    .is_some_and(|request| is_plain(request, answer));
-            }
-            Event::StepEnded { .. } | Event::SessionGone { .. } => plain = false,
-            Event::Locks { locks, .. } => {
-                if plain && before.is_some_and(|before| before != locks) {
+            Happening::Other(Event::SessionGone { .. }) => plain = false,
+            Happening::Locks(snapshot) => {
+                if plain && before.is_some_and(|before| before != snapshot.locks) {
                     return false;
                 }
-                before = Some(locks);
+                before = Some(&snapshot.locks);
             }
             _ => {}
         }

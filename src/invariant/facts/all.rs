@@ -9,37 +9,34 @@ use super::commits::commits;
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
-use super::grants::{FailedUnlock, Grant};
-use super::holders::Holders;
-use super::ledger::grants;
 use super::limit::{LimitFacts, limits};
-use super::pods::{PodFacts, pods};
 use super::reach::Reach;
-use super::sessions::Sessions;
-use super::snapshot::Snapshot;
-use super::steps::{StepFacts, steps};
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Ending, Event, FinalState, HeldLock, Line, LockAction, LockRule, OnContention, Pacing, RunFacts,
+    Ending, Event, FinalState, HeldLock, Line, LockRule, OnContention, Pacing, RunFacts,
 };
+use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, failed_unlocks};
 use crate::name::{ConnectionName, LockKey, PodName, StepId};
+use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
 pub(crate) struct Facts<'a> {
+    pub timeline: &'a Timeline<'a>,
+    ledger: &'a Ledger<'a>,
     pub lines: &'a [Line],
     pub run: &'a RunFacts,
-    pub pods: BTreeMap<&'a PodName, PodFacts<'a>>,
-    pub sessions: Sessions<'a>,
-    pub steps: BTreeMap<StepId, StepFacts<'a>>,
-    pub snapshots: Vec<Snapshot<'a>>,
+    pub pods: &'a BTreeMap<&'a PodName, PodFacts<'a>>,
+    pub sessions: &'a Sessions<'a>,
+    pub steps: &'a BTreeMap<StepId, StepFacts<'a>>,
+    pub snapshots: &'a [Snapshot<'a>],
     pub faults: Vec<FaultFacts<'a>>,
     /// The same, by what they hit.
     pub reach: Reach<'a>,
     /// Steps by whose they are.
     pub by_connection: ByConnection<'a>,
-    pub grants: Vec<Grant<'a>>,
+    pub grants: &'a [Grant<'a>],
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
     pub errors: Vec<PodError<'a>>,
@@ -60,52 +57,38 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// The facts of a run with these lines.
-    pub fn from(lines: &'a [Line], run: &'a RunFacts) -> Self {
-        let pooled = run.pooler.is_some();
-        let sessions = Sessions::from(lines, pooled);
-        let mut steps = steps(lines, run.pacing);
-        for step in steps.values_mut() {
-            if (step.session.is_none() || pooled)
-                && let Some(at) = step.released
-            {
-                // A pooler gives a step its session after it was let go.
-                let by = match step.last() {
-                    Some(end) if pooled => end.at.seq,
-                    None if pooled => u64::MAX,
-                    _ => at.seq,
-                };
-                step.session = sessions.of_connection(step.connection, by);
-            }
-        }
-        let pods = pods(lines, &run.pods);
-        let faults = faults(lines, &steps, &sessions);
+    /// The facts of this run.
+    pub fn from(timeline: &'a Timeline<'a>, ledger: &'a Ledger<'a>, run: &'a RunFacts) -> Self {
+        let Timeline {
+            lines,
+            steps,
+            sessions,
+            pods,
+            snapshots,
+            complete,
+            ..
+        } = timeline;
+        let pooled = timeline.is_pooled();
+        let faults = faults(lines, steps, sessions);
         let reach = Reach::of(&faults);
-        let by_connection = ByConnection::of(&steps);
-        let commits = commits(&steps, &by_connection);
-        let snapshots = snapshots(lines, run);
-        let grants = grants(lines, run, &sessions, &steps, &snapshots);
-        let (errors, stranger_errors) = errors(lines, &steps, &sessions);
+        let by_connection = ByConnection::of(steps);
+        let commits = commits(steps, &by_connection);
+        let (errors, stranger_errors) = errors(lines, steps, sessions);
         let reached = (&*faults, &reach);
         let (explained, called_off) = explained(
             lines,
             &errors,
             reached,
-            &sessions,
-            &steps,
+            sessions,
+            steps,
             &by_connection,
             pooled,
         );
-        let holders = Holders {
-            run,
-            sessions: &sessions,
-            grants: &grants,
-            pods: &pods,
-        };
-        let writes = writes(lines, run, &holders, &steps, &snapshots);
-        let of_pods = (&pods, &by_connection);
+        let holders = ledger.holders(timeline);
+        let writes = writes(lines, run, &holders, steps, snapshots);
+        let of_pods = (pods, &by_connection);
         let of_errors = (errors.as_slice(), explained.as_slice(), &called_off);
-        let timers = timers(lines, run, of_pods, &steps, &sessions, &faults, of_errors);
+        let timers = timers(lines, run, of_pods, steps, sessions, &faults, of_errors);
         let rule = |lock: &HeldLock| {
             let same = |key: &LockKey| key.same_key(&lock.key);
             match &run.rules.lock {
@@ -131,18 +114,18 @@ impl<'a> Facts<'a> {
         })
         .collect();
         Self {
-            failed_unlocks: failed_unlocks(lines, &steps),
+            failed_unlocks: failed_unlocks(timeline),
             writes,
             strangers: Strangers {
-                writes: stranger_writes(lines, run, &sessions),
+                writes: stranger_writes(lines, run, sessions),
                 errors: stranger_errors,
             },
             limits: limits(lines),
-            complete: lines
-                .iter()
-                .any(|line| matches!(line.event, Event::RunEnded { .. })),
+            complete: *complete,
             rule_keys: rule_keys.into_iter().collect(),
             split,
+            timeline,
+            ledger,
             lines,
             run,
             pods,
@@ -152,12 +135,19 @@ impl<'a> Facts<'a> {
             faults,
             reach,
             by_connection,
-            grants,
+            grants: &ledger.grants,
             errors,
             explained,
             commits,
             timers,
         }
+    }
+
+    /// The steps of a connection, by their ids.
+    pub fn steps_of(&self, connection: &ConnectionName) -> impl Iterator<Item = &StepFacts<'a>> {
+        let own = self.by_connection.steps.get(connection);
+        let own = own.into_iter().flatten();
+        own.filter_map(|id| self.steps.get(id))
     }
 
     /// Whether the lock rule means this lock.
@@ -167,12 +157,7 @@ impl<'a> Facts<'a> {
 
     /// Who holds a lock, or waits for it, at this line.
     pub fn holders(&self) -> Holders<'_, 'a> {
-        Holders {
-            run: self.run,
-            sessions: &self.sessions,
-            grants: &self.grants,
-            pods: &self.pods,
-        }
+        self.ledger.holders(self.timeline)
     }
 
     /// The steps with lock calls of which nobody knows which backend served them.
@@ -211,8 +196,7 @@ impl<'a> Facts<'a> {
 
     /// The locks in force just before this line. In free pacing: the last sample.
     pub fn in_force(&self, seq: u64) -> Option<&Snapshot<'a>> {
-        let after = self.snapshots.partition_point(|one| one.seq < seq);
-        after.checked_sub(1).map(|i| &self.snapshots[i])
+        self.timeline.snapshot_before(seq)
     }
 
     /// The snapshots after this line, in their order.
@@ -316,105 +300,4 @@ impl<'a> Facts<'a> {
     pub fn controlled(&self) -> bool {
         self.run.pacing == Pacing::Controlled
     }
-}
-
-fn snapshots<'a>(lines: &'a [Line], run: &RunFacts) -> Vec<Snapshot<'a>> {
-    lines
-        .iter()
-        .filter_map(|line| match &line.event {
-            Event::Locks { server_us, locks } => Some(Snapshot {
-                seq: line.seq,
-                server_us: *server_us,
-                locks: locks
-                    .iter()
-                    .filter(|lock| lock.key.database == run.database)
-                    .collect(),
-            }),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Whether a warning says that a session does not hold what it gives back.
-fn is_unlock_warning(sqlstate: &str, message: &str) -> bool {
-    sqlstate == "01000" && message.starts_with("you don't own a lock of type")
-}
-
-/// All unlocks of what the session did not hold, each once though wire and log both tell it.
-fn failed_unlocks<'a>(
-    lines: &'a [Line],
-    steps: &BTreeMap<StepId, StepFacts<'a>>,
-) -> Vec<FailedUnlock<'a>> {
-    let mut failed: Vec<FailedUnlock> = Vec::new();
-    for step in steps.values().filter(|step| step.ran()) {
-        for end in &step.endings {
-            let is_unlock = |i: usize| {
-                let call = step.request.lock_calls.get(i);
-                call.is_some_and(|call| call.action == LockAction::Unlock)
-            };
-            let false_at = (0..end.answer.lock_results.len())
-                .find(|i| end.answer.lock_results[*i] == Some(false) && is_unlock(*i));
-            let warned = end
-                .answer
-                .notices
-                .iter()
-                .any(|notice| is_unlock_warning(&notice.sqlstate, &notice.message));
-            if false_at.is_none() && !warned {
-                continue;
-            }
-            let shown_by = match (false_at.is_some(), warned) {
-                (true, true) => "it answered false and the server warned",
-                (true, false) => "it answered false",
-                _ => "the server warned \"you don't own a lock\"",
-            };
-            failed.push(FailedUnlock {
-                connection: step.connection,
-                step: Some(step.id),
-                key: step
-                    .request
-                    .lock_calls
-                    .get(false_at.unwrap_or(0))
-                    .and_then(|call| call.key),
-                seqs: vec![end.at.seq],
-                shown_by: shown_by.to_owned(),
-            });
-        }
-    }
-    let mut on_wire: HashMap<&ConnectionName, Vec<usize>> = HashMap::new();
-    let mut of_connection: HashMap<&ConnectionName, Vec<Option<StepId>>> = HashMap::new();
-    for (place, one) in failed.iter().enumerate() {
-        on_wire.entry(one.connection).or_default().push(place);
-        of_connection
-            .entry(one.connection)
-            .or_default()
-            .push(one.step);
-    }
-    for line in lines {
-        let Event::ServerLog(log) = &line.event else {
-            continue;
-        };
-        let (Some(connection), true) = (
-            &log.connection,
-            is_unlock_warning(&log.sqlstate, &log.message),
-        ) else {
-            continue;
-        };
-        let same = |step: Option<StepId>| log.step.is_none() || step == log.step;
-        let unmerged = on_wire.entry(connection).or_default();
-        let known = of_connection.entry(connection).or_default();
-        if let Some(i) = unmerged.iter().position(|place| same(failed[*place].step)) {
-            let place = unmerged.remove(i);
-            failed[place].seqs.push(line.seq);
-        } else if log.step.is_none() || !known.iter().any(|step| same(*step)) {
-            known.push(log.step);
-            failed.push(FailedUnlock {
-                connection,
-                step: log.step,
-                key: None,
-                seqs: vec![line.seq],
-                shown_by: "the server's log warned \"you don't own a lock\"".to_owned(),
-            });
-        }
-    }
-    failed
 }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::steps::StepFacts;
 use crate::name::{ConnectionName, PodName, StepId};
+use crate::timeline::StepFacts;
 
 /// Steps by whose they are.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::by_connection::ByConnection;
-use super::steps::StepFacts;
 use crate::name::StepId;
+use crate::timeline::StepFacts;
 
 /// The committing step of each step that left a transaction open.
 pub(crate) fn commits(

@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use super::strangers::StrangerError;
 use crate::history::{Delivery, Event, Line, LogLine};
 use crate::name::{ConnectionName, PodName, Session, StepId};
+use crate::timeline::{Sessions, StepFacts};
 
 /// A statement of a pod that failed, or the end of a pod's session by the server.
 #[derive(Debug)]

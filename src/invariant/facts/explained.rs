@@ -8,10 +8,9 @@ use super::by_connection::ByConnection;
 use super::errors::PodError;
 use super::faults::FaultFacts;
 use super::reach::Reach;
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use crate::history::{ClosedBy, Event, INJECTED, Line};
 use crate::name::{ConnectionName, StepId};
+use crate::timeline::{Sessions, StepFacts};
 
 /// SQLSTATEs with which the server tells of a client or a session that was lost.
 const LOST: [&str; 3] = ["08006", "08P01", "57P01"];

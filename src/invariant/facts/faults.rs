@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use crate::history::{Event, FaultEvent, Line};
 use crate::name::{ConnectionName, PodName, Session, StepId};
+use crate::timeline::{Sessions, StepFacts};
 
 /// One fault that fired.
 #[derive(Debug)]

@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::sessions::Sessions;
 use super::writes::protected;
 use crate::history::{Event, Line, LogLine, RunFacts};
+use crate::timeline::Sessions;
 
 /// A write of a protected table by a stranger.
 #[derive(Debug)]

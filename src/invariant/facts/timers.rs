@@ -8,12 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::by_connection::ByConnection;
 use super::errors::PodError;
 use super::faults::FaultFacts;
-use super::pods::PodFacts;
-use super::sessions::Sessions;
-use super::steps::StepFacts;
 use super::words::millis;
 use crate::history::{Awaited, ClosedBy, Event, Line, Pacing, RunFacts};
 use crate::name::{PodName, StepId};
+use crate::timeline::{PodFacts, Sessions, StepFacts};
 
 /// SQLSTATEs that timers of the server raise.
 const TIMERS: [&str; 5] = ["25P03", "25P04", "57P05", "57014", "55P03"];

@@ -1,19 +1,6 @@
 //! How facts are put into words.
 //!
-//! Owns short forms of SQL and of lists. Knows nothing of the facts themselves.
-
-/// The beginning of a statement, white space folded, at most this many characters.
-const SQL_START: usize = 60;
-
-/// The beginning of a statement, in quotes.
-pub(crate) fn sql_start(sql: &str) -> String {
-    let folded = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut start: String = folded.chars().take(SQL_START).collect();
-    if start.len() < folded.len() {
-        start.push('…');
-    }
-    format!("\"{start}\"")
-}
+//! Owns short forms of lists and numbers. Knows nothing of the facts themselves.
 
 /// `a`, `a and b`, `a, b and c`.
 pub(crate) fn list(items: &[String]) -> String {

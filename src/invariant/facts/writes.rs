@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::holders::Holders;
-use super::snapshot::Snapshot;
-use super::steps::StepFacts;
-use super::words::sql_start;
 use crate::history::{Event, Line, Operation, RunFacts, Write};
+use crate::ledger::{Holders, LockKind};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use crate::timeline::{Snapshot, StepFacts, sql_start};
 
 /// An advisory lock at the moment of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +24,11 @@ impl LockThen<'_> {
     /// Whose it is.
     pub fn pod(&self) -> &PodName {
         &self.connection.pod
+    }
+
+    /// Whether it keeps out others that ask for the same.
+    pub fn guards(&self) -> bool {
+        LockKind::of(&self.key).guards(self.mode)
     }
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn writes<'a>(
     steps: &BTreeMap<StepId, StepFacts<'a>>,
     snapshots: &[Snapshot<'a>],
 ) -> Vec<PodWrite<'a>> {
-    let sessions = holders.sessions;
+    let sessions = &holders.timeline.sessions;
     let mut writes = Vec::new();
     for line in lines {
         let Event::Write(write) = &line.event else {

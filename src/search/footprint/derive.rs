@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::request::{Known, complete, footprint};
 use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
-use crate::history::{Answer, Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Write};
-use crate::name::{ConnectionName, LockKey, PodName, StepId};
+use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Write};
+use crate::ledger::served;
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::sql::{Kind, meaning};
+use crate::timeline::{EndingFacts, Happening, Snapshot, StepFacts, Timeline};
 
 impl Footprints {
     /// The footprints of the steps of a run with these lines.
@@ -23,21 +25,19 @@ impl Footprints {
 }
 
 /// The steps of a run with their footprints.
-fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
-    let witness = lines
-        .iter()
-        .any(|line| matches!(&line.event, Event::Run(run) if run.witness));
+pub(super) fn steps_of(lines: &[Line], catalog: &Catalog) -> Vec<Step> {
+    let timeline = Timeline::of(lines);
     let created = created(lines);
     let known = Known {
         catalog,
         created: &created,
-        witness,
+        witness: timeline.run.is_some_and(|run| run.witness),
     };
-    let mut book = Book::new(lines, known);
-    for line in lines {
-        book.read(&line.event);
+    let mut book = Book::new(&timeline, known);
+    for (_, happening) in timeline.happenings() {
+        book.take(happening);
     }
-    book.close(lines)
+    book.close()
 }
 
 /// Tables that a pod created while it ran; temporary ones are its own affair and stay unknown.
@@ -55,15 +55,13 @@ fn created(lines: &[Line]) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is kept while a history is read once.
-struct Book<'a> {
-    known: Known<'a>,
-    requests: BTreeMap<StepId, (&'a ConnectionName, &'a Request)>,
+/// What is kept while a timeline is gone through once.
+struct Book<'t, 'a> {
+    known: Known<'t>,
+    timeline: &'t Timeline<'a>,
     writes: BTreeMap<StepId, Vec<&'a Write>>,
     steps: Vec<Step>,
     place: BTreeMap<StepId, usize>,
-    answers: BTreeMap<StepId, &'a Answer>,
-    owner: BTreeMap<i32, &'a ConnectionName>,
     /// Locks that pods hold, by the last look at them.
     held: BTreeSet<Held>,
     /// The last step that a pod released.
@@ -74,35 +72,22 @@ struct Book<'a> {
     snapshots: BTreeSet<&'a ConnectionName>,
 }
 
-impl<'a> Book<'a> {
-    fn new(lines: &'a [Line], known: Known<'a>) -> Self {
-        let mut requests = BTreeMap::new();
+impl<'t, 'a> Book<'t, 'a> {
+    fn new(timeline: &'t Timeline<'a>, known: Known<'t>) -> Self {
         let mut writes: BTreeMap<StepId, Vec<&Write>> = BTreeMap::new();
-        for line in lines {
-            match &line.event {
-                Event::StepHeld {
-                    step,
-                    connection,
-                    request,
-                } => {
-                    requests.insert(*step, (connection, request));
-                }
-                Event::Write(write) => {
-                    if let Some(step) = write.step {
-                        writes.entry(step).or_default().push(write);
-                    }
-                }
-                _ => {}
+        for line in timeline.lines {
+            if let Event::Write(write) = &line.event
+                && let Some(step) = write.step
+            {
+                writes.entry(step).or_default().push(write);
             }
         }
         Self {
             known,
-            requests,
+            timeline,
             writes,
             steps: Vec::new(),
             place: BTreeMap::new(),
-            answers: BTreeMap::new(),
-            owner: BTreeMap::new(),
             held: BTreeSet::new(),
             last: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -110,42 +95,23 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn read(&mut self, event: &'a Event) {
-        match event {
-            Event::SessionStarted {
-                connection,
-                session,
-                ..
-            } => {
-                self.owner.insert(session.pid, connection);
-            }
-            Event::StepReleased {
-                step,
-                number,
-                delivery,
-                ..
-            } => self.released(*step, *number, *delivery),
-            Event::StepEnded {
-                step,
-                ending,
-                answer,
-                ..
-            } => self.ended(*step, *ending, answer),
-            Event::Locks { locks, .. } => self.locks(locks),
-            Event::ConnectionClosed { connection, .. } | Event::SessionGone { connection, .. } => {
-                self.gone(connection);
-            }
+    fn take(&mut self, happening: Happening<'t, 'a>) {
+        match happening {
+            Happening::Released(step) => self.released(step),
+            Happening::Ended(step, end) => self.ended(step, end),
+            Happening::Locks(snapshot) => self.locks(snapshot),
+            Happening::Other(
+                Event::ConnectionClosed { connection, .. } | Event::SessionGone { connection, .. },
+            ) => self.gone(connection),
             _ => {}
         }
     }
 
-    fn released(&mut self, id: StepId, number: Option<u32>, delivery: Delivery) {
-        let Some((connection, request)) = self.requests.get(&id).copied() else {
-            return;
-        };
-        if self.place.contains_key(&id) {
+    fn released(&mut self, step: &StepFacts<'a>) {
+        if self.place.contains_key(&step.id) {
             return;
         }
+        let (id, connection, request) = (step.id, step.connection, step.request);
         let mut own = Footprint {
             held: self
                 .held
@@ -155,7 +121,7 @@ impl<'a> Book<'a> {
                 .collect(),
             ..Footprint::default()
         };
-        if delivery != Delivery::Forwarded {
+        if step.delivery != Delivery::Forwarded {
             own.everything = Some("a fault changed it or its answer".to_owned());
         }
         if is_isolation(request) || self.known.catalog.long_snapshots {
@@ -163,14 +129,14 @@ impl<'a> Book<'a> {
         }
         let index = self.steps.len();
         self.place.insert(id, index);
-        if number.is_some() {
+        if step.number.is_some() {
             self.last.insert(&connection.pod, index);
         }
         self.steps.push(Step {
             id,
             pod: connection.pod.clone(),
             connection: connection.clone(),
-            number,
+            number: step.number,
             sql: request.sql.clone(),
             normal: request.normal.clone(),
             ending: None,
@@ -182,18 +148,18 @@ impl<'a> Book<'a> {
         });
     }
 
-    fn ended(&mut self, id: StepId, ending: Ending, answer: &'a Answer) {
-        let Some(index) = self.place.get(&id).copied() else {
+    fn ended(&mut self, step: &'t StepFacts<'a>, end: &EndingFacts<'a>) {
+        let Some(index) = self.place.get(&step.id).copied() else {
             return;
         };
+        let (ending, answer) = (end.ending, end.answer);
         self.steps[index].blocked |= ending == Ending::Blocked;
         self.steps[index].ending = Some(ending);
         if !matches!(ending, Ending::Done | Ending::Gone) {
             return;
         }
-        self.answers.insert(id, answer);
         self.steps[index].error = answer.error.as_ref().map(|error| error.sqlstate.clone());
-        let mut own = self.touched(index);
+        let mut own = self.touched(step, index);
         own.waited = self.steps[index].blocked;
         // What was seen while it was blocked stays.
         let seen = self.steps[index].own.locks.iter();
@@ -201,17 +167,15 @@ impl<'a> Book<'a> {
             .extend(seen.filter(|one| one.action == LockUseKind::Seen).cloned());
         self.steps[index].own = own.clone();
         self.steps[index].footprint = own;
-        self.transaction(index, answer);
+        self.transaction(step, index, end);
     }
 
     /// What a step that has ended touched by itself.
-    fn touched(&mut self, index: usize) -> Footprint {
+    fn touched(&mut self, facts: &StepFacts<'a>, index: usize) -> Footprint {
         let step = &self.steps[index];
-        let Some((connection, request)) = self.requests.get(&step.id).copied() else {
-            return step.own.clone();
-        };
-        let answer = self.answers.get(&step.id).copied();
-        let mut own = footprint(request, answer, &self.known);
+        let last = facts.last();
+        let answer = last.map(|end| end.answer);
+        let mut own = footprint(facts.request, answer, &self.known);
         own.held = step.own.held.clone();
         if own.everything.is_none() {
             own.everything.clone_from(&step.own.everything);
@@ -220,10 +184,16 @@ impl<'a> Book<'a> {
             own.everything
                 .get_or_insert_with(|| "it was never answered".to_owned());
         }
-        if self.snapshots.contains(connection) {
+        if self.snapshots.contains(facts.connection) {
             own.everything
                 .get_or_insert_with(|| "its snapshots outlive a statement".to_owned());
         }
+        let until = last.map_or(u64::MAX, |end| end.at.seq);
+        let sessions = &self.timeline.sessions;
+        let of = |lock: &HeldLock, write: &Write, held: &Held| {
+            let owner = sessions.at(lock.pid, write.server_us, until);
+            owner.is_some_and(|owner| *owner.connection == held.connection)
+        };
         for write in self.writes.get(&step.id).into_iter().flatten() {
             let operations = own.writes.entry(write.table.clone()).or_default();
             operations.insert(write.operation.clone());
@@ -232,7 +202,7 @@ impl<'a> Book<'a> {
                     lock.granted
                         && lock.mode == held.mode
                         && lock.key.same_key(&held.key)
-                        && self.owner.get(&lock.pid).copied() == Some(&held.connection)
+                        && of(lock, write, held)
                 })
             });
         }
@@ -241,10 +211,8 @@ impl<'a> Book<'a> {
     }
 
     /// Keeps account of the transaction that a step is in.
-    fn transaction(&mut self, index: usize, answer: &Answer) {
-        let Some((connection, request)) = self.requests.get(&self.steps[index].id).copied() else {
-            return;
-        };
+    fn transaction(&mut self, step: &StepFacts<'a>, index: usize, end: &EndingFacts<'_>) {
+        let (connection, request, answer) = (step.connection, step.request, end.answer);
         let was_open = self.open.contains_key(connection);
         let (sum, members) = self.open.entry(connection).or_default();
         sum.absorb(&self.steps[index].own);
@@ -266,21 +234,16 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// Locks that came or went, by whatever way: the doing of the pod's last step.
-    fn locks(&mut self, locks: &[HeldLock]) {
-        let now: BTreeSet<Held> = locks
-            .iter()
-            .filter(|lock| lock.granted)
-            .filter_map(|lock| {
-                Some(Held {
-                    key: LockKey {
-                        server: 0,
-                        database: 0,
-                        ..lock.key
-                    },
-                    mode: lock.mode,
-                    connection: (*self.owner.get(&lock.pid)?).clone(),
-                })
+    /// Locks that came or went, by whatever way: the doing of the pod's last step. Behind a pooler a
+    /// backend that is given to another pod takes its locks along: then the steps of both conflict, as
+    /// they must, for which of them gets the backend depends on their order.
+    fn locks(&mut self, snapshot: &Snapshot<'a>) {
+        let granted = served(self.timeline, snapshot).filter(|(lock, _)| lock.granted);
+        let now: BTreeSet<Held> = granted
+            .map(|(lock, connection)| Held {
+                key: lock.key.anywhere(),
+                mode: lock.mode,
+                connection: connection.clone(),
             })
             .collect();
         let changed: Vec<Held> = self.held.symmetric_difference(&now).cloned().collect();
@@ -324,10 +287,12 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn close(mut self, lines: &'a [Line]) -> Vec<Step> {
+    fn close(mut self) -> Vec<Step> {
+        let timeline = self.timeline;
         for index in 0..self.steps.len() {
-            if !matches!(self.steps[index].ending, Some(Ending::Done | Ending::Gone)) {
-                let own = self.touched(index);
+            let over = matches!(self.steps[index].ending, Some(Ending::Done | Ending::Gone));
+            if !over && let Some(facts) = timeline.steps.get(&self.steps[index].id) {
+                let own = self.touched(facts, index);
                 let step = &mut self.steps[index];
                 step.own.absorb(&own);
                 step.footprint.absorb(&own);
@@ -336,7 +301,7 @@ impl<'a> Book<'a> {
                     .get_or_insert_with(|| "it was never answered".to_owned());
             }
         }
-        self.unattributed(lines);
+        self.unattributed(timeline.lines);
         self.look_ups();
         for index in self.last.values() {
             self.steps[*index].footprint.ends_pod = true;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{LockAction, Operation};
+use crate::ledger::LockKind;
 use crate::name::{ConnectionName, LockKey, LockMode};
 
 /// What a step touched. Tables are `schema.table`, as the catalog has them.
@@ -87,6 +88,14 @@ pub struct Held {
     pub mode: LockMode,
     /// On which connection.
     pub connection: ConnectionName,
+}
+
+impl Held {
+    /// Whether it keeps out others that ask for the same.
+    #[must_use]
+    pub fn guards(&self) -> bool {
+        LockKind::of(&self.key).guards(self.mode)
+    }
 }
 
 impl Footprint {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::anchor::before;
 use super::trace::{Ground, Trace};
 use crate::history::{Catalog, Line, Rules};
-use crate::name::{LockMode, PodName};
+use crate::name::PodName;
 use crate::schedule::{Move, Turn};
 use crate::search::footprint::{Step, independent};
 
@@ -66,11 +66,11 @@ fn acts(step: &Step) -> bool {
 /// Whether both hold a lock that only one pod can have.
 fn kept_apart(one: &Step, other: &Step) -> bool {
     one.own.held.iter().any(|held| {
-        held.mode == LockMode::Exclusive
+        held.guards()
             && other
                 .own
                 .held
                 .iter()
-                .any(|also| also.mode == LockMode::Exclusive && also.key.same_key(&held.key))
+                .any(|also| also.guards() && also.key.same_key(&held.key))
     })
 }

@@ -3,18 +3,21 @@
 //! Owns that sentence, from the run's history alone.
 
 use super::finding::{Hazard, Role};
-use crate::history::{Ending, Event, HeldLock, Line, TurnEnd};
-use crate::name::{ConnectionName, LockKey, PodName, StepId};
+use crate::history::{Ending, Event, Line, TurnEnd};
+use crate::ledger::{Holder, Ledger};
+use crate::name::PodName;
 use crate::schedule::{Move, Stop, Turn};
+use crate::timeline::Timeline;
 
 /// Why the run of a hazard's schedule showed no violation, in a sentence. To be asked only of a run
 /// whose verdict is not `violated`.
 #[must_use]
 pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
+    let timeline = Timeline::of(lines);
     for (index, one) in hazard.schedule().iter().enumerate() {
         match one {
             Move::Turn(turn) => {
-                if let Some(why) = turn_missed(hazard, lines, index, turn) {
+                if let Some(why) = turn_missed(hazard, &timeline, index, turn) {
                     return why;
                 }
             }
@@ -45,24 +48,27 @@ pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
 }
 
 /// Why this turn did not do what the hazard needs; `None` if it did.
-fn turn_missed(hazard: &Hazard, lines: &[Line], index: usize, turn: &Turn) -> Option<String> {
-    let place = lines.iter().position(
-        |line| matches!(&line.event, Event::TurnEnded { index: ended, .. } if *ended == index),
-    )?;
-    let Event::TurnEnded { why, .. } = &lines[place].event else {
-        return None;
-    };
+fn turn_missed(
+    hazard: &Hazard,
+    timeline: &Timeline<'_>,
+    index: usize,
+    turn: &Turn,
+) -> Option<String> {
+    let (at, why) = timeline.lines.iter().find_map(|line| match line.event {
+        Event::TurnEnded { index: ended, why } if ended == index => Some((line.seq, why)),
+        _ => None,
+    })?;
     let pod = &turn.pod;
     let wanted = wanted(hazard, turn);
     match (why, &turn.until) {
         (_, Stop::Blocked) => {
-            (*why == TurnEnd::PodEnded).then(|| format!("{pod} never waited: it came to its end"))
+            (why == TurnEnd::PodEnded).then(|| format!("{pod} never waited: it came to its end"))
         }
         (TurnEnd::Reached, _) | (TurnEnd::PodEnded, Stop::End) => None,
         // The rest of the first pod, once the other has come in, is no part of the hazard.
         (_, Stop::End) if index + 1 == hazard.schedule().len() => None,
         (TurnEnd::Blocked, _) => {
-            let reason = what_it_waited_for(&lines[..=place], pod);
+            let reason = what_it_waited_for(timeline, at, pod);
             Some(format!("{pod} could not reach {wanted}: {reason}"))
         }
         (TurnEnd::PodEnded, _) => Some(format!("{pod} never came to {wanted}: it ended before")),
@@ -99,73 +105,37 @@ fn wanted(hazard: &Hazard, turn: &Turn) -> String {
     }
 }
 
-/// What a pod waits for at the end of these lines.
-fn what_it_waited_for(lines: &[Line], pod: &PodName) -> String {
-    let owner = |pid: i32| -> Option<&ConnectionName> {
-        lines.iter().rev().find_map(|line| match &line.event {
-            Event::SessionStarted {
-                connection,
-                session,
-                ..
-            } if session.pid == pid => Some(connection),
-            _ => None,
-        })
-    };
-    let locks: &[HeldLock] = lines
-        .iter()
-        .rev()
-        .find_map(|line| match &line.event {
-            Event::Locks { locks, .. } => Some(locks.as_slice()),
-            _ => None,
-        })
-        .unwrap_or_default();
-    let awaited = locks
-        .iter()
-        .find(|lock| !lock.granted && owner(lock.pid).is_some_and(|one| one.pod == *pod));
-    if let Some(awaited) = awaited {
-        return match holder(locks, &awaited.key).and_then(|held| owner(held.pid)) {
-            Some(holder) => format!(
+/// What a pod waits for at this line.
+fn what_it_waited_for(timeline: &Timeline<'_>, seq: u64, pod: &PodName) -> String {
+    let snapshot = timeline.snapshot_before(seq);
+    let ledger = Ledger::of(timeline);
+    let holders = ledger.holders(timeline);
+    let shown = || snapshot.into_iter().flat_map(|one| holders.shown(one));
+    let of_pod = |holder: &Holder<'_>| holder.connection.pod == *pod;
+    let awaited = shown().find(|(lock, who)| !lock.granted && of_pod(who));
+    if let Some((awaited, _)) = awaited {
+        let mut held = shown().filter(|(lock, _)| lock.granted);
+        return match held.find(|(lock, _)| lock.key.same_key(&awaited.key)) {
+            Some((_, holder)) => format!(
                 "it waited for advisory lock {}, held by {}",
-                awaited.key, holder.pod
+                awaited.key, holder.connection.pod
             ),
             None => format!("it waited for advisory lock {}", awaited.key),
         };
     }
-    let blocked = lines.iter().rev().find_map(|line| match &line.event {
-        Event::StepEnded {
-            step,
-            ending: Ending::Blocked,
-            blocked_by,
-            ..
-        } if connection_of(lines, *step).is_some_and(|one| one.pod == *pod) => {
-            Some(blocked_by.clone())
-        }
-        _ => None,
-    });
-    let other = blocked
-        .unwrap_or_default()
-        .into_iter()
-        .find_map(owner)
-        .map(|connection| connection.pod.clone());
-    match other {
+    let owner = |pid: i32| {
+        let server_us = snapshot.map_or(i64::MAX, |snapshot| snapshot.server_us);
+        let session = timeline.sessions.at(pid, server_us, seq)?;
+        Some(&session.connection.pod)
+    };
+    let own = timeline.steps.values().filter(|step| step.pod() == pod);
+    let endings = own.flat_map(|step| &step.endings);
+    let blocked = endings
+        .filter(|end| end.ending == Ending::Blocked && end.at.seq < seq)
+        .max_by_key(|end| end.at.seq);
+    let by = blocked.map_or(&[][..], |end| end.blocked_by);
+    match by.iter().find_map(|pid| owner(*pid)) {
         Some(other) => format!("it waited for a row or a table that {other} had locked"),
         None => "it waited for a lock".to_owned(),
     }
-}
-
-fn holder<'a>(locks: &'a [HeldLock], key: &LockKey) -> Option<&'a HeldLock> {
-    locks
-        .iter()
-        .find(|lock| lock.granted && lock.key.same_key(key))
-}
-
-fn connection_of(lines: &[Line], step: StepId) -> Option<&ConnectionName> {
-    lines.iter().find_map(|line| match &line.event {
-        Event::StepHeld {
-            step: held,
-            connection,
-            ..
-        } if *held == step => Some(connection),
-        _ => None,
-    })
 }

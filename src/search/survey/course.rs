@@ -2,15 +2,16 @@
 //!
 //! Owns the kinds of steps, and the stop before a job's last write. Knows nothing of faults.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, Line, LockAction, Request};
+use crate::history::{Event, Line, LockAction};
 use crate::name::StepId;
 use crate::schedule::{SqlPattern, Stop};
 use crate::search::shrink::pattern;
+use crate::timeline::{StepFacts, Timeline};
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,42 +38,30 @@ impl fmt::Display for StepKind {
     }
 }
 
-/// The steps of a run that have a number, in order, and those that wrote: by the witness's word
-/// or, without one, by their text's.
-fn steps(lines: &[Line]) -> (Vec<(StepId, &Request)>, BTreeSet<StepId>) {
-    let mut requests: BTreeMap<StepId, &Request> = BTreeMap::new();
-    let mut steps = Vec::new();
-    let mut wrote = BTreeSet::new();
-    for line in lines {
-        match &line.event {
-            Event::StepHeld { step, request, .. } => {
-                requests.insert(*step, request);
-                if !request.writes.is_empty() {
-                    wrote.insert(*step);
-                }
-            }
-            Event::StepReleased {
-                step,
-                number: Some(_),
-                ..
-            } => steps.extend(requests.get(step).map(|request| (*step, *request))),
-            Event::Write(write) => wrote.extend(write.step),
-            _ => {}
-        }
-    }
-    (steps, wrote)
+/// The steps that wrote: by the witness's word or, without one, by their text's.
+fn wrote(timeline: &Timeline<'_>) -> BTreeSet<StepId> {
+    let witnessed = timeline.lines.iter().filter_map(|line| match &line.event {
+        Event::Write(write) => write.step,
+        _ => None,
+    });
+    let told = timeline.steps.values();
+    told.filter(|step| !step.request.writes.is_empty())
+        .map(|step| step.id)
+        .chain(witnessed)
+        .collect()
 }
 
 /// The kind of each step of a run of one pod, in order.
 #[must_use]
 pub fn step_kinds(lines: &[Line]) -> Vec<StepKind> {
-    let (steps, wrote) = steps(lines);
-    let kind = |(step, request): &(StepId, &Request)| {
+    let timeline = Timeline::of(lines);
+    let wrote = wrote(&timeline);
+    let kind = |step: &StepFacts<'_>| {
         let calls = |wanted: [LockAction; 2]| {
-            let mut calls = request.lock_calls.iter();
+            let mut calls = step.request.lock_calls.iter();
             calls.any(|call| wanted.contains(&call.action))
         };
-        if wrote.contains(step) {
+        if wrote.contains(&step.id) {
             StepKind::Write
         } else if calls([LockAction::Lock, LockAction::TryLock]) {
             StepKind::Lock
@@ -82,19 +71,21 @@ pub fn step_kinds(lines: &[Line]) -> Vec<StepKind> {
             StepKind::Question
         }
     };
-    steps.iter().map(kind).collect()
+    timeline.numbered().map(kind).collect()
 }
 
 /// The stop before the last write of a run of one pod: all of its work but that is done there. `None`
 /// if it wrote nothing.
 #[must_use]
 pub fn before_last_write(lines: &[Line]) -> Option<Stop> {
-    let (steps, wrote) = steps(lines);
-    let last = steps.iter().rposition(|(step, _)| wrote.contains(step))?;
-    let sql: SqlPattern = pattern(&steps[last].1.normal)?;
+    let timeline = Timeline::of(lines);
+    let wrote = wrote(&timeline);
+    let steps: Vec<&StepFacts<'_>> = timeline.numbered().collect();
+    let last = steps.iter().rposition(|step| wrote.contains(&step.id))?;
+    let sql: SqlPattern = pattern(&steps[last].request.normal)?;
     let nth = steps[..=last]
         .iter()
-        .filter(|(_, request)| sql.matches(&request.normal))
+        .filter(|step| sql.matches(&step.request.normal))
         .count();
     Some(Stop::Before {
         sql,

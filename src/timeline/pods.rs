@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Decided, Event, Line, OutputStream};
+use crate::history::{Decided, Event, OutputStream, RunFacts};
 use crate::name::PodName;
 
 /// How a pod's first process exited.
@@ -40,19 +40,26 @@ impl PodFacts<'_> {
 
 /// All pods that were to run or did. Where a CronJob's controller decides, those that it created and
 /// did not delete before they started.
-pub(crate) fn pods<'a>(
-    lines: &'a [Line],
-    planned: &'a [PodName],
-) -> BTreeMap<&'a PodName, PodFacts<'a>> {
-    let mut pods: BTreeMap<&PodName, PodFacts> = planned
-        .iter()
-        .map(|pod| (pod, PodFacts::default()))
-        .collect();
-    for line in lines {
-        match &line.event {
+#[derive(Default)]
+pub(super) struct Pods<'a> {
+    pods: BTreeMap<&'a PodName, PodFacts<'a>>,
+}
+
+impl<'a> Pods<'a> {
+    /// Those that were to run.
+    pub(super) fn of(run: Option<&'a RunFacts>) -> Self {
+        let planned = run.into_iter().flat_map(|run| &run.pods);
+        Self {
+            pods: planned.map(|pod| (pod, PodFacts::default())).collect(),
+        }
+    }
+
+    pub(super) fn read(&mut self, event: &'a Event, seq: u64) {
+        let pods = &mut self.pods;
+        match event {
             Event::PodStarted { pod, recovery, .. } => {
                 let facts = pods.entry(pod).or_default();
-                facts.started.get_or_insert(line.seq);
+                facts.started.get_or_insert(seq);
                 facts.recovery = *recovery;
             }
             Event::Controller(decision) => match (decision.decided, &decision.pod) {
@@ -80,7 +87,7 @@ pub(crate) fn pods<'a>(
             Event::PodExited { pod, code, signal } => {
                 if let Some(facts) = pods.get_mut(pod) {
                     facts.exit.get_or_insert(Exit {
-                        seq: line.seq,
+                        seq,
                         code: *code,
                         signal: *signal,
                     });
@@ -88,11 +95,14 @@ pub(crate) fn pods<'a>(
             }
             Event::PodEnded { pod } => {
                 if let Some(facts) = pods.get_mut(pod) {
-                    facts.ended.get_or_insert(line.seq);
+                    facts.ended.get_or_insert(seq);
                 }
             }
             _ => {}
         }
     }
-    pods
+
+    pub(super) fn finish(self) -> BTreeMap<&'a PodName, PodFacts<'a>> {
+        self.pods
+    }
 }

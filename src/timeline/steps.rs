@@ -4,9 +4,21 @@
 
 use std::collections::BTreeMap;
 
-use super::words::sql_start;
-use crate::history::{Answer, Delivery, Ending, Event, Line, LockAction, Pacing, Request};
+use crate::history::{Answer, Delivery, Ending, Event, Line, LockAction, Request};
 use crate::name::{ConnectionName, PodName, Session, StepId};
+
+/// The beginning of a statement, white space folded, at most this many characters.
+const SQL_START: usize = 60;
+
+/// The beginning of a statement, in quotes.
+pub(crate) fn sql_start(sql: &str) -> String {
+    let folded = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut start: String = folded.chars().take(SQL_START).collect();
+    if start.len() < folded.len() {
+        start.push('…');
+    }
+    format!("\"{start}\"")
+}
 
 /// A point of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,12 +29,24 @@ pub(crate) struct Moment {
     pub at_us: u64,
 }
 
+impl Moment {
+    /// Of this line.
+    pub fn of(line: &Line) -> Self {
+        Self {
+            seq: line.seq,
+            at_us: line.at_us,
+        }
+    }
+}
+
 /// One ending of a step; a blocked step has several.
 #[derive(Debug)]
 pub(crate) struct EndingFacts<'a> {
     pub at: Moment,
     pub ending: Ending,
     pub answer: &'a Answer,
+    /// Process ids of the sessions that block it, when it is blocked.
+    pub blocked_by: &'a [i32],
 }
 
 /// One step.
@@ -57,6 +81,17 @@ impl<'a> StepFacts<'a> {
         self.endings
             .iter()
             .find(|one| matches!(one.ending, Ending::Done | Ending::Gone))
+    }
+
+    /// Whether this ending is its last word.
+    pub fn is_last(&self, end: &EndingFacts<'_>) -> bool {
+        self.last().is_some_and(|last| last.at == end.at)
+    }
+
+    /// What it came to at this line.
+    pub fn ending_at(&self, seq: u64) -> Option<&EndingFacts<'a>> {
+        let place = self.endings.partition_point(|one| one.at.seq < seq);
+        self.endings.get(place).filter(|one| one.at.seq == seq)
     }
 
     /// When it was first seen to be blocked.
@@ -114,21 +149,23 @@ impl<'a> StepFacts<'a> {
     }
 }
 
-/// All steps, by their ids.
-pub(crate) fn steps<'a>(lines: &'a [Line], pacing: Pacing) -> BTreeMap<StepId, StepFacts<'a>> {
-    let mut steps: BTreeMap<StepId, StepFacts<'a>> = BTreeMap::new();
-    for line in lines {
-        let at = Moment {
-            seq: line.seq,
-            at_us: line.at_us,
-        };
-        match &line.event {
+/// The steps, while lines are read.
+#[derive(Default)]
+pub(super) struct Steps<'a> {
+    steps: BTreeMap<StepId, StepFacts<'a>>,
+    /// Those that were given to the server, in that order.
+    released: Vec<StepId>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn read(&mut self, event: &'a Event, at: Moment) {
+        match event {
             Event::StepHeld {
                 step,
                 connection,
                 request,
             } => {
-                steps.entry(*step).or_insert_with(|| StepFacts {
+                self.steps.entry(*step).or_insert_with(|| StepFacts {
                     id: *step,
                     connection,
                     request,
@@ -150,7 +187,8 @@ pub(crate) fn steps<'a>(lines: &'a [Line], pacing: Pacing) -> BTreeMap<StepId, S
                 held_us,
                 ..
             } => {
-                if let Some(facts) = steps.get_mut(step) {
+                self.released.push(*step);
+                if let Some(facts) = self.steps.get_mut(step) {
                     facts.released.get_or_insert(at);
                     facts.number = *number;
                     facts.session = *session;
@@ -162,31 +200,35 @@ pub(crate) fn steps<'a>(lines: &'a [Line], pacing: Pacing) -> BTreeMap<StepId, S
                 step,
                 ending,
                 answer,
-                ..
+                blocked_by,
             } => {
-                if let Some(facts) = steps.get_mut(step) {
+                if let Some(facts) = self.steps.get_mut(step) {
                     facts.endings.push(EndingFacts {
                         at,
                         ending: *ending,
                         answer,
+                        blocked_by,
                     });
                 }
             }
             Event::StepDropped { step, .. } => {
-                if let Some(facts) = steps.get_mut(step) {
+                if let Some(facts) = self.steps.get_mut(step) {
                     facts.dropped.get_or_insert(at);
                 }
             }
             _ => {}
         }
     }
-    if pacing == Pacing::Free {
-        // There a step that was not dropped has passed when it arrived.
-        for facts in steps.values_mut() {
-            if facts.dropped.is_none() && facts.released.is_none() {
-                facts.released = Some(facts.held);
+
+    /// In free pacing a step that was not dropped has passed when it arrived.
+    pub(super) fn finish(mut self, free: bool) -> (BTreeMap<StepId, StepFacts<'a>>, Vec<StepId>) {
+        if free {
+            for facts in self.steps.values_mut() {
+                if facts.dropped.is_none() && facts.released.is_none() {
+                    facts.released = Some(facts.held);
+                }
             }
         }
+        (self.steps, self.released)
     }
-    steps
 }

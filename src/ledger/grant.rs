@@ -1,8 +1,26 @@
 //! Grants: which lock was held by which session, from when to when, and how it ended.
 //!
-//! Owns a grant's shape and the calls that failed. How they are found is the ledger's business.
+//! Owns a grant's shape. How grants are found is the business of `reading`.
 
-use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use super::kind::{LetGo, LockKind};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
+
+/// A lock in one mode, as one session can have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Slot {
+    pub session: Session,
+    /// With the run's database. The session says which server it is; calls on the wire do not: 0.
+    pub key: LockKey,
+    pub mode: LockMode,
+}
+
+impl Slot {
+    /// The lock that `pg_locks` shows of this session.
+    pub fn shown(session: Session, key: LockKey, mode: LockMode) -> Self {
+        let key = LockKey { server: 0, ..key };
+        Self { session, key, mode }
+    }
+}
 
 /// How a grant ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +37,17 @@ pub(crate) enum How {
     Session,
     /// By the pooler, which took the session back from a client that had left, and reset it.
     Returned,
+}
+
+impl From<LetGo> for How {
+    fn from(cause: LetGo) -> Self {
+        match cause {
+            LetGo::UnlockAll => Self::Unlocked,
+            LetGo::Discard => Self::Discarded,
+            LetGo::Transaction => Self::Transaction,
+            LetGo::Session => Self::Session,
+        }
+    }
 }
 
 /// A lock held by a session from its grant to its release.
@@ -54,6 +83,25 @@ impl Grant<'_> {
         &self.connection.pod
     }
 
+    /// Its lock and mode on its session.
+    pub fn slot(&self) -> Slot {
+        Slot {
+            session: self.session,
+            key: self.key,
+            mode: self.mode,
+        }
+    }
+
+    /// Whether it keeps out others that ask for the same.
+    pub fn guards(&self) -> bool {
+        LockKind::of(&self.key).guards(self.mode)
+    }
+
+    /// Whether it ends by this.
+    pub fn ends_by(&self, cause: LetGo) -> bool {
+        LockKind::of(&self.key).ends_by(cause, self.xact)
+    }
+
     /// Whether it was held at this line.
     pub fn held_at(&self, seq: u64) -> bool {
         self.from < seq && self.end.is_none_or(|(end, _)| seq < end)
@@ -66,16 +114,4 @@ impl Grant<'_> {
             self.mode, self.key, self.connection, self.session
         )
     }
-}
-
-/// An unlock of what the session did not hold.
-#[derive(Debug)]
-pub(crate) struct FailedUnlock<'a> {
-    pub connection: &'a ConnectionName,
-    pub step: Option<StepId>,
-    pub key: Option<LockKey>,
-    /// The lines that show it.
-    pub seqs: Vec<u64>,
-    /// `its answer was false`, `the server warned …`.
-    pub shown_by: String,
 }

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::{ClosedBy, Event, Line};
+use super::snapshots::Snapshot;
+use crate::history::{ClosedBy, Event, HeldLock, RunFacts};
 use crate::name::{ConnectionName, PodName, Session};
 
 /// One session that served a pod's connection.
@@ -23,6 +24,8 @@ pub(crate) struct SessionFacts<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions<'a> {
     all: Vec<SessionFacts<'a>>,
+    /// Places in `all` of what each session that is still there serves.
+    alive: HashMap<Session, Vec<usize>>,
     /// The last place of each session in `all`.
     by_session: HashMap<Session, usize>,
     /// Places in `all` of each process id, by when the session started.
@@ -38,56 +41,64 @@ pub(crate) struct Sessions<'a> {
 }
 
 impl<'a> Sessions<'a> {
-    /// Of a run with a pooler, or without one.
-    pub fn from(lines: &'a [Line], pooled: bool) -> Self {
-        let mut sessions = Self {
-            pooled,
+    /// Of this run, before any line is read.
+    pub(super) fn none_of(run: Option<&RunFacts>) -> Self {
+        Self {
+            pooled: run.is_some_and(|run| run.pooler.is_some()),
             ..Self::default()
-        };
-        let mut alive: HashMap<Session, Vec<usize>> = HashMap::new();
-        for line in lines {
-            match &line.event {
-                Event::SessionStarted {
-                    connection,
-                    session,
-                    server,
-                } => {
-                    let place = sessions.all.len();
-                    sessions.all.push(SessionFacts {
-                        server: *server,
-                        session: *session,
-                        connection,
-                        started: line.seq,
-                        gone: None,
-                    });
-                    alive.entry(*session).or_default().push(place);
-                    sessions.by_session.insert(*session, place);
-                    sessions.by_pid.entry(session.pid).or_default().push(place);
-                    let of_connection = sessions.by_connection.entry(connection);
-                    of_connection.or_default().push(place);
-                }
-                Event::SessionGone { session, .. } => {
-                    for place in alive.remove(session).into_iter().flatten() {
-                        sessions.all[place].gone = Some(line.seq);
-                    }
-                }
-                Event::SessionUnknown { connection } => {
-                    sessions.unknown.push((connection, line.seq));
-                }
-                Event::SessionReturned { session, .. } => {
-                    sessions.returned.push((*session, line.seq));
-                }
-                Event::ConnectionClosed { connection, by } => {
-                    sessions.closed.entry(connection).or_insert((line.seq, *by));
-                }
-                _ => {}
-            }
         }
-        let all = &sessions.all;
-        for places in sessions.by_pid.values_mut() {
+    }
+
+    pub(super) fn read(&mut self, event: &'a Event, seq: u64) {
+        match event {
+            Event::SessionStarted {
+                connection,
+                session,
+                server,
+            } => {
+                let place = self.all.len();
+                self.all.push(SessionFacts {
+                    server: *server,
+                    session: *session,
+                    connection,
+                    started: seq,
+                    gone: None,
+                });
+                self.alive.entry(*session).or_default().push(place);
+                self.by_session.insert(*session, place);
+                self.by_pid.entry(session.pid).or_default().push(place);
+                let of_connection = self.by_connection.entry(connection);
+                of_connection.or_default().push(place);
+            }
+            Event::SessionGone { session, .. } => {
+                for place in self.alive.remove(session).into_iter().flatten() {
+                    self.all[place].gone = Some(seq);
+                }
+            }
+            Event::SessionUnknown { connection } => {
+                self.unknown.push((connection, seq));
+            }
+            Event::SessionReturned { session, .. } => {
+                self.returned.push((*session, seq));
+            }
+            Event::ConnectionClosed { connection, by } => {
+                self.closed.entry(connection).or_insert((seq, *by));
+            }
+            _ => {}
+        }
+    }
+
+    /// To be called when all lines have been read.
+    pub(super) fn sort(&mut self) {
+        let all = &self.all;
+        for places in self.by_pid.values_mut() {
             places.sort_by_key(|place| (all[*place].session.started_us, all[*place].started));
         }
-        sessions
+    }
+
+    /// Whether a backend serves several connections.
+    pub fn are_pooled(&self) -> bool {
+        self.pooled
     }
 
     /// What is known of this session. Behind a pooler one serves several connections: the last.
@@ -99,10 +110,30 @@ impl<'a> Sessions<'a> {
     /// is the one that started last before it. Behind a pooler: with the connection that it served at
     /// this line.
     pub fn at(&self, pid: i32, server_us: i64, seq: u64) -> Option<&SessionFacts<'a>> {
+        self.find(pid, server_us, seq, |_| true)
+    }
+
+    /// The session whose lock a snapshot shows. Each server has process ids of its own.
+    pub fn shown(&self, lock: &HeldLock, snapshot: &Snapshot<'a>) -> Option<&SessionFacts<'a>> {
+        let (at, seq) = (snapshot.server_us, snapshot.seq);
+        let there = |facts: &SessionFacts<'a>| facts.server == lock.key.server;
+        self.find(lock.pid, at, seq, there)
+    }
+
+    fn find(
+        &self,
+        pid: i32,
+        server_us: i64,
+        seq: u64,
+        meant: impl Fn(&SessionFacts<'a>) -> bool,
+    ) -> Option<&SessionFacts<'a>> {
         let same = self.by_pid.get(&pid)?;
         let started = |place: &usize| self.all[*place].session.started_us <= server_us;
         let after = same.partition_point(started);
-        let there = |place: &&usize| !self.pooled || self.all[**place].started <= seq;
+        let there = |place: &&usize| {
+            let facts = &self.all[**place];
+            meant(facts) && (!self.pooled || facts.started <= seq)
+        };
         let (before, later) = same.split_at(after);
         let place = before
             .iter()
