@@ -9,7 +9,7 @@ use std::fmt;
 use crate::history::{
     Answer, Decided, Decision, Ending, Event, Line, PodName, Request, StepId, TurnEnd,
 };
-use crate::schedule::{FaultKind, is_of_controller};
+use crate::schedule::{FaultEntry, FaultTarget, is_of_controller};
 
 /// One line of the play.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl<'a> Teller<'a> {
             Event::Controller(decision) => self.decided(decision),
             Event::TurnEnded { why, .. } => self.turn_ended(*why),
             // What it did to each session is told with the fault of the server itself.
-            Event::Fault(fault) if FaultKind::is_of_server(&fault.name) && fault.pod.is_some() => {
+            Event::Fault(fault) if is_of_server(&fault.name) && fault.pod.is_some() => {
                 self.sessions_hit
                     .extend(fault.connection.iter().map(ToString::to_string));
             }
@@ -180,7 +180,7 @@ impl<'a> Teller<'a> {
                     .or_else(|| fault.pod.as_ref().map(ToString::to_string))
                     .unwrap_or_default();
                 let outcome = if fault.fired { "" } else { "did not fire: " };
-                let (target, point) = if FaultKind::is_of_server(&fault.name) {
+                let (target, point) = if is_of_server(&fault.name) {
                     let hit = std::mem::take(&mut self.sessions_hit);
                     let ended = match hit.len() {
                         0 => String::new(),
@@ -414,4 +414,9 @@ impl<'a> Teller<'a> {
         self.actor = None;
         self.together = false;
     }
+}
+
+/// Whether a fault of this name is done to the server.
+fn is_of_server(name: &str) -> bool {
+    FaultEntry::of_name(name).is_some_and(|one| one.target == FaultTarget::Server)
 }

@@ -250,8 +250,8 @@ fn fault(fault: &Fault) -> Vec<String> {
         FaultKind::Throttle { bytes_per_second } => {
             target.push(format!("bytes_per_second = {bytes_per_second}"));
         }
-        FaultKind::Restart { mode } => target.push(format!("mode = {}", text(&mode.to_string()))),
-        FaultKind::Promote { old } => target.push(format!("old = {}", text(&old.to_string()))),
+        FaultKind::Restart { mode } => target.push(format!("mode = {}", text(mode.name()))),
+        FaultKind::Promote { old } => target.push(format!("old = {}", text(old.name()))),
         _ => {}
     }
     let class = fault.kind.target();
