@@ -14,7 +14,7 @@ use crate::history::{Ending, Event, HeldLock, Line, LockKey, LockRule, Rules, Wr
 use crate::invariant::{Finding, InvariantName, Judgement, Verdict, judge};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
-use crate::schedule::{Fault, FaultKind, Schedule};
+use crate::schedule::{Fault, Schedule};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -257,7 +257,7 @@ impl<'a> Trial<'a> {
     }
 
     fn along(&self, schedule: &Schedule) -> Plan {
-        let promotes = |fault: &Fault| matches!(fault.kind, FaultKind::Promote { .. });
+        let promotes = |fault: &Fault| fault.kind.needs_standby();
         Plan {
             schedule: schedule.clone(),
             standby: schedule.faults().any(promotes),

@@ -70,6 +70,18 @@ fn a_fault_is_made_of_its_parameters_and_tells_them_again() {
 }
 
 #[test]
+fn a_key_that_several_faults_have_means_the_same_in_each() {
+    let parameters = || FaultKind::CATALOGUE.iter().flat_map(|one| one.parameters);
+    for one in parameters() {
+        assert!(
+            parameters().all(|other| one.key != other.key || one.shape == other.shape),
+            "{}",
+            one.key
+        );
+    }
+}
+
+#[test]
 fn what_a_search_does_is_possible() {
     for entry in FaultKind::CATALOGUE {
         let search = &entry.search;
