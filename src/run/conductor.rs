@@ -334,8 +334,7 @@ impl<'a> Conductor<'a> {
                 owed: 0,
                 exit_unwritten: false,
                 paused: false,
-                shaped: false,
-                cut: false,
+                link_faults: Vec::new(),
             },
         );
         Ok(())

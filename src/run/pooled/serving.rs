@@ -9,7 +9,8 @@ use super::{Backend, Name, PoolClient, port_in};
 use crate::history::{ConnectionName, Event, PodName, PoolMode, Session, StepId};
 use crate::run::conductor::Conductor;
 use crate::run::error::RunError;
-use crate::run::faulting::{Aim, Outcome};
+use crate::run::faulting::Aim;
+use crate::run::outcome::Outcome;
 use crate::schedule::SessionChoice;
 use crate::wire::ServerSide;
 
@@ -339,7 +340,7 @@ impl Conductor<'_> {
             let outcome = Outcome::fired(format!(
                 "{session}, which the pooler kept, ended with the server: {evidence}"
             ));
-            self.note_fault(&aim.at(connection), &outcome);
+            self.note_fault(&aim.at(connection), outcome);
         }
     }
 
