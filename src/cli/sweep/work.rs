@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::SweepArguments;
 use super::told;
+use super::{SweepArguments, SweptName};
 use crate::cli::common::{Failure, Talk, millis, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
@@ -101,7 +101,7 @@ impl Work<'_> {
             .arguments
             .faults
             .iter()
-            .map(|name| name.swept())
+            .filter_map(SweptName::swept)
             .collect();
         let faults = Swept::permitted(faults, &self.scenario.search.faults);
         if faults.is_empty() {
