@@ -75,11 +75,13 @@ fn heard(facts: &Facts<'_>, grant: &Grant<'_>, told: u64) -> u64 {
         if event.pod.as_ref() != Some(grant.pod()) || !all_or_this {
             continue;
         }
-        match event.name.as_str() {
-            "blackhole" if fault.from <= told => cut = true,
-            "heal" if cut && fault.from > told => return fault.from,
-            "heal" => cut = false,
-            _ => {}
+        if fault.cuts_off() && fault.from <= told {
+            cut = true;
+        } else if fault.heals() {
+            if cut && fault.from > told {
+                return fault.from;
+            }
+            cut = false;
         }
     }
     if cut { u64::MAX } else { told }

@@ -119,9 +119,7 @@ fn blackholed(facts: &Facts<'_>, name: &ConnectionName) -> bool {
         .faults
         .iter()
         .filter(|fault| reaches(fault.event, &name.pod))
-        .fold(false, |cut, fault| match fault.event.name.as_str() {
-            "blackhole" => true,
-            "heal" => false,
-            _ => cut,
+        .fold(false, |cut, fault| {
+            fault.cuts_off() || (cut && !fault.heals())
         })
 }

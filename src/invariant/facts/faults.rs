@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use super::sessions::Sessions;
 use super::steps::StepFacts;
 use crate::history::{ConnectionName, Event, FaultEvent, Line, PodName, Session, StepId};
+use crate::schedule::FaultEntry;
 
 /// One fault that fired.
 #[derive(Debug)]
 pub(crate) struct FaultFacts<'a> {
     pub event: &'a FaultEvent,
+    /// What the catalogue says of it.
+    entry: Option<&'static FaultEntry>,
     /// From which line on it may show.
     pub from: u64,
     /// The pod it hit.
@@ -31,6 +34,26 @@ impl FaultFacts<'_> {
         let event = self.event;
         self.pod == Some(pod)
             && (event.takes_pod || event.ends_session || !event.sqlstates.is_empty())
+    }
+
+    /// Whether nothing passes on the link that it hit from then on.
+    pub fn cuts_off(&self) -> bool {
+        self.entry.is_some_and(FaultEntry::cuts_off)
+    }
+
+    /// Whether the link that it hit is as it was from then on.
+    pub fn heals(&self) -> bool {
+        self.entry.is_some_and(FaultEntry::heals)
+    }
+
+    /// Whether it takes the pod but leaves it time to tidy up.
+    pub fn leaves_time_to_tidy_up(&self) -> bool {
+        self.entry.is_some_and(FaultEntry::leaves_time_to_tidy_up)
+    }
+
+    /// Whether the error that it raises tells by its message that it was injected.
+    pub fn injects_error(&self) -> bool {
+        self.entry.is_some_and(FaultEntry::injects_error)
     }
 
     /// Whether it raises one error and is over with that: what comes later of the same kind is not its
@@ -62,6 +85,12 @@ impl FaultFacts<'_> {
     }
 }
 
+/// What the catalogue says of a fault of a history. FORMAT 1 stores its name alone: the one place where
+/// that is looked up, until an event carries the fault itself.
+fn entry_of(event: &FaultEvent) -> Option<&'static FaultEntry> {
+    FaultEntry::of_name(&event.name)
+}
+
 /// All faults that fired.
 pub(crate) fn faults<'a>(
     lines: &'a [Line],
@@ -91,6 +120,7 @@ pub(crate) fn faults<'a>(
                 let (from, server_us) = begun.unwrap_or((line.seq, server_us));
                 faults.push(FaultFacts {
                     event,
+                    entry: entry_of(event),
                     from,
                     pod: event.pod.as_ref().or(connection.map(|one| &one.pod)),
                     connection,
