@@ -104,7 +104,7 @@ catalogue! {
 
         /// the step is answered with an error of this `sqlstate`
         Error {
-            /// the SQLSTATE: five digits or capital letters, not of class 00
+            /// five digits or capital letters, not of class 00
             sqlstate: String = Shape::Sqlstate, required("which error", "\"40001\""), "SQLSTATE {}";
         } = "error" {
             target: Session, sessions: One, points: OfAnAnswer,
