@@ -220,15 +220,7 @@ impl Conductor<'_> {
 
     /// Sends the pods' new connections to this server.
     pub(super) fn route(&mut self, server: usize) -> Result<(), RunError> {
-        let address = match (server, &self.standby) {
-            (FIRST, _) | (_, None) => self.place.server.address(),
-            (_, Some(standby)) => standby.address(),
-        };
-        let upstream = Upstream {
-            host: address.host.clone(),
-            port: address.port,
-            server,
-        };
+        let upstream = self.upstream(server);
         self.no_way_in = false;
         if let Some(pooled) = &self.pooled {
             pooled.route(Some(upstream));
@@ -238,6 +230,26 @@ impl Conductor<'_> {
             member.proxy.route(Some(upstream.clone()));
         }
         Ok(())
+    }
+
+    /// Where a pod's new connections lead, unless nobody gets in at the moment.
+    pub(super) fn way_in(&self) -> Upstream {
+        match &self.pooled {
+            Some(pooled) => pooled.upstream(),
+            None => self.upstream(self.watchers.current()),
+        }
+    }
+
+    fn upstream(&self, server: usize) -> Upstream {
+        let address = match (server, &self.standby) {
+            (FIRST, _) | (_, None) => self.place.server.address(),
+            (_, Some(standby)) => standby.address(),
+        };
+        Upstream {
+            host: address.host.clone(),
+            port: address.port,
+            server,
+        }
     }
 
     async fn pause_server(&mut self) -> Result<Outcome, RunError> {
