@@ -66,6 +66,9 @@ impl Conductor<'_> {
                 let change = LinkChange::Throttle(*bytes_per_second);
                 self.shape(aim, pod, change).await
             }
+            (FaultKind::RefuseConnections, Some(pod)) => {
+                self.shape(aim, pod, LinkChange::Refuse).await
+            }
             (FaultKind::Heal, Some(pod)) => self.shape(aim, pod, LinkChange::Heal).await,
             (FaultKind::Restart { mode }, _) => {
                 let how = match mode {
@@ -96,6 +99,7 @@ impl Conductor<'_> {
                 | FaultKind::Blackhole
                 | FaultKind::Delay { .. }
                 | FaultKind::Throttle { .. }
+                | FaultKind::RefuseConnections
                 | FaultKind::Heal,
                 None,
             ) => Ok(self.note_fault(aim, Outcome::missed("no pod is named"))),

@@ -1,4 +1,4 @@
-//! Faults of a link: nothing passes, or late, or little, until it is healed.
+//! Faults of a link: nothing passes, or late, or little, or nobody new is let in, until it is healed.
 //!
 //! Owns what they mean for the run: what is held on a link that is cut cannot be let go. How bytes
 //! are kept back is `wire`'s.
@@ -11,7 +11,7 @@ use super::faulting::Aim;
 use super::outcome::Outcome;
 use crate::history::PodName;
 use crate::schedule::SessionChoice;
-use crate::wire::Shape;
+use crate::wire::{Shape, Upstream};
 
 /// What becomes of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum LinkChange {
     Delay(Duration),
     /// So many bytes pass in a second.
     Throttle(u64),
+    /// What is open stays as it is, and nothing new is let in.
+    Refuse,
     /// It is as it was.
     Heal,
 }
@@ -32,6 +34,7 @@ impl LinkChange {
             Self::CutOff => shape.cut = true,
             Self::Delay(by) => shape.delay = by,
             Self::Throttle(rate) => shape.bytes_per_second = Some(rate),
+            Self::Refuse => {}
             Self::Heal => *shape = Shape::default(),
         }
     }
@@ -44,7 +47,22 @@ impl LinkChange {
                 by.as_millis()
             ),
             Self::Throttle(rate) => format!("{rate} bytes a second pass in each direction"),
+            Self::Refuse => "new connections lead to a port at which nobody listens".to_owned(),
             Self::Heal => "everything passes as it comes".to_owned(),
+        }
+    }
+
+    /// Where new connections lead from then on; `None`: where they led before.
+    fn way(self, way_in: &Upstream) -> Option<Upstream> {
+        match self {
+            // No socket can listen at port 0: the kernel refuses whoever asks for it.
+            Self::Refuse => Some(Upstream {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+                server: way_in.server,
+            }),
+            Self::Heal => Some(way_in.clone()),
+            Self::CutOff | Self::Delay(_) | Self::Throttle(_) => None,
         }
     }
 }
@@ -58,6 +76,7 @@ impl Conductor<'_> {
     ) -> Result<Outcome, RunError> {
         // Asked before: what heals is told of the pod's end, and the sessions go.
         let on_server = self.open_on_server(name).await?;
+        let way = change.way(&self.way_in());
         let Some(member) = self.members.get_mut(name) else {
             let why = format!("pod {name} is not there");
             return Ok(self.note_fault(aim, Outcome::missed(why)));
@@ -88,9 +107,15 @@ impl Conductor<'_> {
             .proxy
             .shape(one.as_ref(), |shape| change.apply(shape));
         if one.is_none() {
+            if let Some(way) = way {
+                member.proxy.route(Some(way));
+            }
             match change {
                 LinkChange::Heal => member.link_faults.clear(),
-                LinkChange::CutOff | LinkChange::Delay(_) | LinkChange::Throttle(_) => {
+                LinkChange::CutOff
+                | LinkChange::Delay(_)
+                | LinkChange::Throttle(_)
+                | LinkChange::Refuse => {
                     member.link_faults.push(aim.fault.kind.clone());
                 }
             }

@@ -229,6 +229,21 @@ catalogue! {
             consequence: Holds, search: NEVER,
         }
 
+        /// every new connection of the pod is refused; those that it has go on
+        RefuseConnections = "refuse-connections" {
+            target: Link, sessions: Whole, points: Each(KeepsAnswer),
+            undo: Undo::Needed("heal"), server: Shared,
+            consequence: Fails(&["08001"]),
+            search: InSearch {
+                swept: &[], random: &[],
+                by_name: Some(SweptByName {
+                    doc: "Every new connection of it is refused from then on", usual: false,
+                    // Once a step is answered the pod has opened what it wants next.
+                    draw: Draw::of(SessionChoice::Every, &[Point::InDoubt], || FaultKind::RefuseConnections),
+                }),
+            },
+        }
+
         /// the link is as it was
         Heal = "heal" {
             target: Link, sessions: EveryOrOne, points: Between,
