@@ -150,7 +150,7 @@ fn fault_kind() -> impl Strategy<Value = FaultKind> {
                 Shape::Duration => ParameterValue::Duration(duration),
                 Shape::Flag => ParameterValue::Flag(flag),
                 Shape::Positive { .. } => ParameterValue::Number(number),
-                Shape::Word { words, .. } => ParameterValue::Word(*word.get(words)),
+                Shape::Word { words, .. } => ParameterValue::Word(words[word.index(words.len())]),
                 Shape::Sqlstate => ParameterValue::Sqlstate(sqlstate.clone()),
             };
             let parameters = entry.parameters.iter();
