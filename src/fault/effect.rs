@@ -1,6 +1,6 @@
 //! What each fault accounts for.
 
-use crate::schedule::FaultKind;
+use crate::schedule::{Consequence, FaultKind, ParameterValue};
 
 /// What a fault accounts for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,32 +17,32 @@ pub struct Effect {
 /// one that ends an idle session, so it ends it.
 #[must_use]
 pub fn effect_of(kind: &FaultKind, after_step: bool) -> Effect {
-    // A server that finds its client gone reports 08006 or 08P01.
-    let lost_client = ["08006", "08P01"];
-    let lost_session = ["57P01", "57P02", "08006", "08P01"];
-    let (takes_pod, ends_session, sqlstates): (bool, bool, Vec<&str>) = match kind {
-        FaultKind::Kill | FaultKind::Terminate { .. } => (true, true, lost_client.to_vec()),
-        FaultKind::Error { sqlstate } => (false, after_step, vec![sqlstate]),
-        FaultKind::TerminateBackend => (false, true, vec!["57P01"]),
-        FaultKind::CancelBackend => (false, false, vec!["57014"]),
-        FaultKind::Reset | FaultKind::Drop => (false, true, lost_client.to_vec()),
-        FaultKind::Restart { .. } | FaultKind::Crash | FaultKind::Promote { .. } => {
-            (false, true, lost_session.to_vec())
+    let (takes_pod, ends_session, sqlstates) = match kind.entry().consequence {
+        Consequence::TakesPod { explains, .. } => (true, true, explains),
+        Consequence::EndsSession(explains) => (false, true, explains),
+        Consequence::Fails(explains) => (false, false, explains),
+        Consequence::InjectsError => (false, after_step, [].as_slice()),
+        Consequence::Holds | Consequence::CutsOff | Consequence::Restores => {
+            (false, false, [].as_slice())
         }
-        FaultKind::Pause
-        | FaultKind::Resume
-        | FaultKind::PauseBackend
-        | FaultKind::ResumeBackend
-        | FaultKind::Blackhole
-        | FaultKind::Delay { .. }
-        | FaultKind::Throttle { .. }
-        | FaultKind::Heal
-        | FaultKind::PauseServer
-        | FaultKind::UnpauseServer => (false, false, Vec::new()),
     };
+    let own = kind
+        .parameters()
+        .into_iter()
+        .filter_map(|value| match value {
+            ParameterValue::Sqlstate(sqlstate) => Some(sqlstate),
+            ParameterValue::Duration(_)
+            | ParameterValue::Flag(_)
+            | ParameterValue::Number(_)
+            | ParameterValue::Word(_) => None,
+        });
     Effect {
         takes_pod,
         ends_session,
-        sqlstates: sqlstates.into_iter().map(str::to_owned).collect(),
+        sqlstates: sqlstates
+            .iter()
+            .map(|one| (*one).to_owned())
+            .chain(own)
+            .collect(),
     }
 }

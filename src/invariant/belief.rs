@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use super::facts::{Facts, Grant, How, Spans, StepFacts};
 use crate::history::{ClosedBy, Ending};
 use crate::name::PodName;
-use crate::schedule::LinkState;
 
 /// A grant that was lost with its session.
 pub(super) struct Lost<'f, 'a> {
@@ -76,11 +75,13 @@ fn heard(facts: &Facts<'_>, grant: &Grant<'_>, told: u64) -> u64 {
         if event.pod.as_ref() != Some(grant.pod()) || !all_or_this {
             continue;
         }
-        match event.fault.kind.effect_on_link() {
-            Some(LinkState::CutOff) if fault.from <= told => cut = true,
-            Some(LinkState::Whole) if cut && fault.from > told => return fault.from,
-            Some(LinkState::Whole) => cut = false,
-            Some(LinkState::CutOff) | None => {}
+        if fault.cuts_off() && fault.from <= told {
+            cut = true;
+        } else if fault.heals() {
+            if cut && fault.from > told {
+                return fault.from;
+            }
+            cut = false;
         }
     }
     if cut { u64::MAX } else { told }

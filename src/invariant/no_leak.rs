@@ -9,7 +9,6 @@ use super::verdict::{Finding, InvariantVerdict};
 use crate::history::Event;
 use crate::name::InvariantName;
 use crate::name::{ConnectionName, PodName};
-use crate::schedule::LinkState;
 
 const NAME: InvariantName = InvariantName::NoLeak;
 
@@ -123,10 +122,6 @@ fn blackholed(facts: &Facts<'_>, name: &ConnectionName) -> bool {
         .iter()
         .filter(|fault| reaches(fault.event, &name.pod))
         .fold(false, |cut, fault| {
-            match fault.event.fault.kind.effect_on_link() {
-                Some(LinkState::CutOff) => true,
-                Some(LinkState::Whole) => false,
-                None => cut,
-            }
+            fault.cuts_off() || (cut && !fault.heals())
         })
 }

@@ -6,11 +6,12 @@
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, Outcome};
+use super::faulting::Aim;
 use super::links::Member;
+use super::outcome::Outcome;
 use crate::history::{Delivery, Ending};
 use crate::name::{ConnectionName, PodName, StepId};
-use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
+use crate::schedule::{Fault, Point, SessionChoice};
 use crate::wire::Handover;
 
 impl Conductor<'_> {
@@ -39,9 +40,9 @@ impl Conductor<'_> {
         };
         if aim.fault.point == Point::After && ending != Some(Ending::Done) {
             let why = "the step had not ended, so nothing could come after it";
-            self.note_fault(&aim, &Outcome::missed(why));
+            self.note_fault(&aim, Outcome::missed(why));
         } else {
-            self.hit(&aim, name).await?;
+            self.apply(&aim).await?;
         }
         if let Some(connection) = &withheld {
             self.withhold(connection, false);
@@ -64,9 +65,6 @@ pub(super) fn comes_beside(fault: &Fault) -> bool {
         fault.session,
         SessionChoice::HoldingLock | SessionChoice::Connection(_)
     );
-    let ends = matches!(
-        fault.kind,
-        FaultKind::TerminateBackend | FaultKind::Reset | FaultKind::Drop
-    );
+    let ends = fault.kind.entry().ends_sessions();
     named && ends && matches!(fault.point, Point::InDoubt | Point::After)
 }

@@ -27,7 +27,7 @@ use crate::name::{PodName, StepId};
 use crate::pod::{Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
 use crate::server::{Database, Guardian, Standby, Ward};
-use crate::wire::{Proxy, Upstream, WireEvent};
+use crate::wire::{Proxy, WireEvent};
 
 /// A run that has been made.
 #[derive(Debug)]
@@ -291,18 +291,6 @@ impl<'a> Conductor<'a> {
     }
 
     /// Where the pods' proxies lead to.
-    fn upstream(&self) -> Upstream {
-        let address = self.place.server.address();
-        match &self.pooled {
-            Some(pooled) => pooled.upstream(),
-            None => Upstream {
-                host: address.host.clone(),
-                port: address.port,
-                server: 0,
-            },
-        }
-    }
-
     pub(super) async fn add_member(
         &mut self,
         name: PodName,
@@ -310,7 +298,7 @@ impl<'a> Conductor<'a> {
     ) -> Result<(), RunError> {
         let proxy = Proxy::start(
             &name,
-            self.upstream(),
+            self.way_in(),
             !self.controlled,
             self.wire_sender.clone(),
             Arc::clone(&self.activity),
@@ -334,8 +322,7 @@ impl<'a> Conductor<'a> {
                 owed: 0,
                 exit_unwritten: false,
                 paused: false,
-                shaped: false,
-                cut: false,
+                link_faults: Vec::new(),
             },
         );
         Ok(())

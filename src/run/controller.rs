@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::faulting::{Aim, FAULT_LIMIT};
 use super::killing::NO_HANDLER;
+use super::outcome::Outcome;
 use crate::cronjob::{Controller, CronJob, clock};
 use crate::fault::Effect;
 use crate::history::{Begun, Decided, Decision, DropReason, Event, why_not_there};
@@ -197,7 +198,7 @@ impl Conductor<'_> {
                 self.set_acting(true);
                 let done = if decision.decided == Decided::Kill {
                     let fault = of_controller(FaultKind::Kill, name);
-                    self.kill(&Aim::of(&fault), name).await
+                    self.apply(&Aim::of(&fault)).await.map(drop)
                 } else {
                     self.sigterm(name).await
                 };
@@ -237,15 +238,15 @@ impl Conductor<'_> {
         match pod.map(|pod| pod.terminate(pid1)) {
             None => return Ok(()),
             Some(Ok(Termination::Sent)) => {
-                self.note_fault(&aim, &Outcome::fired("SIGTERM sent to the first process"));
+                self.note_fault(&aim, Outcome::fired("SIGTERM sent to the first process"));
             }
             Some(Ok(Termination::NoHandler)) => {
                 // What has no effect explains nothing.
-                self.note_effect(&aim, &Outcome::fired(NO_HANDLER), Effect::default());
+                self.note_fault(&aim, Outcome::fired(NO_HANDLER).with(Effect::default()));
                 return Ok(());
             }
             Some(Err(error @ PodError::FirstProcessGone { .. })) => {
-                self.note_fault(&aim, &Outcome::missed(error.to_string()));
+                self.note_fault(&aim, Outcome::missed(error.to_string()));
                 return Ok(());
             }
             Some(Err(error)) => return Err(error.into()),

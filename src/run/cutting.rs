@@ -7,50 +7,56 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::faulting::{Aim, FAULT_LIMIT};
+use super::outcome::Outcome;
 use crate::name::{ConnectionName, StepId};
-use crate::schedule::FaultKind;
 use crate::wire::RawError;
 
 /// Why a paused server could do nothing.
 pub(super) const STANDS_STILL: &str = "the server is paused and hears of nothing";
 
-impl Conductor<'_> {
-    pub(super) async fn terminate_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
-        let connections: Vec<ConnectionName> = aim.connection.iter().cloned().collect();
-        self.terminate_backends(aim, &connections).await
-    }
+/// How a connection is cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cut {
+    /// By RST.
+    Reset,
+    /// By FIN.
+    Close,
+}
 
+impl Conductor<'_> {
     /// Terminates the backends of these connections: first all are signalled, then each is waited
     /// for until it has left `pg_stat_activity`.
     pub(super) async fn terminate_backends(
         &mut self,
-        aim: &Aim<'_>,
-        connections: &[ConnectionName],
-    ) -> Result<(), RunError> {
+        whole: &Aim<'_>,
+        aims: &[Aim<'_>],
+    ) -> Result<Outcome, RunError> {
+        let mut outcomes = Vec::new();
         let mut signalled = Vec::new();
-        for connection in connections {
-            let aim = aim.at(connection.clone());
-            let Some((_, pid)) = self.target(&aim) else {
+        for aim in aims {
+            let Some((connection, pid)) = self.target(aim) else {
                 // Behind a pooler not every connection has one.
-                if self.pooled.is_none() || connections.len() == 1 {
-                    self.note_fault(&aim, &Outcome::missed(self.no_backend(&aim)));
+                if self.pooled.is_none() || aims.len() == 1 {
+                    let why = self.no_backend(aim);
+                    outcomes.push(self.note_fault(aim, Outcome::missed(why)));
                 }
                 continue;
             };
             if !self.can_ask() {
-                self.note_fault(&aim, &Outcome::missed(STANDS_STILL));
+                outcomes.push(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
                 continue;
             }
             // Behind a pooler it may be nobody's between two steps, and then nobody hears of its end.
             let had_it = self
-                .link(connection)
+                .link(&connection)
                 .is_some_and(|link| link.pid == Some(pid));
             let sent = self.watchers.terminate_backend(pid).await?;
             signalled.push((aim, connection, pid, sent, had_it));
         }
-        if signalled.is_empty() && connections.len() > 1 && self.can_ask() {
-            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
+        if signalled.is_empty() && aims.len() > 1 && self.can_ask() {
+            let why = self.no_backend(whole);
+            outcomes.push(self.note_fault(whole, Outcome::missed(why)));
         }
         let begun = Instant::now();
         let mut ended = Vec::new();
@@ -58,7 +64,7 @@ impl Conductor<'_> {
             if sent && self.paused_backends.contains(&pid) {
                 let evidence =
                     format!("the signal waits for backend {pid}, which is stopped, to go on");
-                self.note_fault(&aim, &Outcome::fired(evidence));
+                outcomes.push(self.note_fault(aim, Outcome::fired(evidence)));
                 continue;
             }
             let mut left = !sent;
@@ -76,38 +82,35 @@ impl Conductor<'_> {
                     FAULT_LIMIT.as_secs()
                 ))
             };
-            self.note_fault(&aim, &outcome);
+            outcomes.push(self.note_fault(aim, outcome));
             if left {
                 ended.push((connection, pid, had_it));
             }
         }
         for (connection, pid, had_it) in ended {
             if had_it {
-                self.await_closed(connection).await?;
+                self.await_closed(&connection).await?;
             } else {
                 self.await_backends(|session, _| session.pid == pid).await?;
                 self.look_again().await?;
             }
         }
-        Ok(())
+        Ok(Outcome::of_all(outcomes))
     }
 
-    pub(super) async fn cancel_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+    pub(super) async fn cancel_backend(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
         let Some((name, pid)) = self.target(aim) else {
-            let outcome = Outcome::missed(self.no_backend(aim));
-            self.note_fault(aim, &outcome);
-            return Ok(());
+            let why = self.no_backend(aim);
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         if !self.can_ask() {
-            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
         }
         let before = self.watchers.activity(&[pid]).await?;
         let active = before.get(&pid).is_some_and(|seen| seen.state == "active");
         if !active {
             let outcome = Outcome::missed(format!("backend {pid} was idle: nothing to cancel"));
-            self.note_fault(aim, &outcome);
-            return Ok(());
+            return Ok(self.note_fault(aim, outcome));
         }
         let query = before.get(&pid).map(|seen| seen.query.clone());
         let step = self.link(&name).and_then(|link| link.running);
@@ -121,8 +124,7 @@ impl Conductor<'_> {
             let outcome = Outcome::fired(format!(
                 "the signal waits for backend {pid}, which is stopped, to go on"
             ));
-            self.note_fault(aim, &outcome);
-            return Ok(());
+            return Ok(self.note_fault(aim, outcome));
         }
         let begun = Instant::now();
         let mut stopped = false;
@@ -144,8 +146,7 @@ impl Conductor<'_> {
                 "backend {pid} went on to something else, and no answer tells of a cancel (57014)"
             ))
         };
-        self.note_fault(aim, &outcome);
-        Ok(())
+        Ok(self.note_fault(aim, outcome))
     }
 
     /// Whether the server has answered a step with the error of a cancel (57014). Where no step is
@@ -172,39 +173,46 @@ impl Conductor<'_> {
         }
     }
 
-    /// Cuts a connection on both sides: by RST (`reset`), or by FIN (`drop`).
-    pub(super) async fn reset(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
-        let Some(name) = aim.connection.clone() else {
-            return Ok(());
-        };
-        self.cut(aim, &name);
-        self.await_closed(&name).await
+    /// Cuts these connections on both sides: first all, then what comes of each is waited for.
+    pub(super) async fn cut_all(
+        &mut self,
+        aims: &[Aim<'_>],
+        how: Cut,
+    ) -> Result<Outcome, RunError> {
+        let mut outcomes = Vec::with_capacity(aims.len());
+        for aim in aims {
+            let outcome = self.cut(aim, how);
+            outcomes.push(self.note_fault(aim, outcome));
+        }
+        for connection in aims.iter().filter_map(|aim| aim.connection.as_ref()) {
+            self.await_closed(connection).await?;
+        }
+        Ok(Outcome::of_all(outcomes))
     }
 
-    /// The same, without waiting for what comes of it.
-    pub(super) fn cut(&mut self, aim: &Aim<'_>, name: &ConnectionName) {
-        let fin = aim.fault.kind == FaultKind::Drop;
+    fn cut(&mut self, aim: &Aim<'_>, how: Cut) -> Outcome {
+        let Some(name) = &aim.connection else {
+            return Outcome::missed("there is no such connection");
+        };
         self.drop_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let sent = self.members.get(&name.pod).is_some_and(|member| {
-            let told = if fin {
-                member.proxy.close(name)
-            } else {
-                member.proxy.reset(name)
+            let told = match how {
+                Cut::Reset => member.proxy.reset(name),
+                Cut::Close => member.proxy.close(name),
             };
             told.is_ok()
         });
-        let outcome = match (sent, fin) {
-            (true, true) => Outcome::fired("FIN sent to pod and server"),
-            (true, false) => Outcome::fired("RST sent to pod and server"),
-            (false, _) => Outcome::missed("the connection had ended before"),
-        };
-        self.note_fault(aim, &outcome);
+        match (sent, how) {
+            (true, Cut::Close) => Outcome::fired("FIN sent to pod and server"),
+            (true, Cut::Reset) => Outcome::fired("RST sent to pod and server"),
+            (false, Cut::Close | Cut::Reset) => Outcome::missed("the connection had ended before"),
+        }
     }
 
-    pub(super) async fn pause_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+    pub(super) async fn pause_backend(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
         let Some((_, pid)) = self.target(aim) else {
-            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
-            return Ok(());
+            let why = self.no_backend(aim);
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         let outcome = match self.place.server.pause_backend(pid).await {
             Ok(evidence) => {
@@ -213,14 +221,13 @@ impl Conductor<'_> {
             }
             Err(error) => Outcome::missed(error.to_string()),
         };
-        self.note_fault(aim, &outcome);
-        Ok(())
+        Ok(self.note_fault(aim, outcome))
     }
 
-    pub(super) async fn resume_backend(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+    pub(super) async fn resume_backend(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
         let Some((_, pid)) = self.target(aim) else {
-            self.note_fault(aim, &Outcome::missed(self.no_backend(aim)));
-            return Ok(());
+            let why = self.no_backend(aim);
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         let outcome = if self.paused_backends.contains(&pid) {
             match self.place.server.resume_backend(pid).await {
@@ -233,8 +240,9 @@ impl Conductor<'_> {
         } else {
             Outcome::missed(format!("backend {pid} was not paused"))
         };
-        self.note_fault(aim, &outcome);
-        self.look_again().await
+        let outcome = self.note_fault(aim, outcome);
+        self.look_again().await?;
+        Ok(outcome)
     }
 
     /// Waits until a connection's end has been reported and its backend is gone (or goes on with

@@ -1,9 +1,7 @@
 //! Applying a fault at its point.
 //!
 //! Owns the way to the point: the step before it, in doubt, waiting, after it. What is done there is
-//! the affair of the targets (`killing` and `pausing` for pods, `cutting` for sessions, `shaping`
-//! for links, `outage` for the server), and each proves by the kernel's or the server's word that it
-//! did fire. What a fault explains is `fault`'s.
+//! the affair of `applying`; what a fault explains is `fault`'s.
 
 use std::time::{Duration, Instant};
 
@@ -11,35 +9,14 @@ use super::beside::comes_beside;
 use super::conductor::Conductor;
 use super::cutting::STANDS_STILL;
 use super::error::RunError;
+use super::outcome::Outcome;
 use crate::history::{Awaited, Delivery, Ending};
 use crate::name::{ConnectionName, PodName, StepId};
-use crate::schedule::{Fault, FaultKind, FaultTarget, Point, SessionChoice};
+use crate::schedule::{Fault, FaultKind, FaultTarget, InDoubt, Point, Points, SessionChoice};
 use crate::wire::Handover;
 
 /// How long a fault may take to show.
 pub(super) const FAULT_LIMIT: Duration = Duration::from_secs(10);
-
-/// How a fault came out.
-pub(super) struct Outcome {
-    pub fired: bool,
-    pub evidence: String,
-}
-
-impl Outcome {
-    pub fn fired(evidence: impl Into<String>) -> Self {
-        Self {
-            fired: true,
-            evidence: evidence.into(),
-        }
-    }
-
-    pub fn missed(why: impl Into<String>) -> Self {
-        Self {
-            fired: false,
-            evidence: why.into(),
-        }
-    }
-}
 
 /// A fault with what it is aimed at, once that is known.
 #[derive(Debug, Clone)]
@@ -72,11 +49,13 @@ impl Conductor<'_> {
     /// Applies a fault of a controlled schedule.
     pub(super) async fn fault(&mut self, fault: &Fault) -> Result<(), RunError> {
         let Some(name) = &fault.pod else {
-            return Box::pin(self.outage(&Aim::of(fault))).await;
+            self.apply(&Aim::of(fault)).await?;
+            return Ok(());
         };
         if !self.is_there(name) {
             let why = self.why_not_there(name);
-            return self.miss(fault, &why);
+            self.miss(fault, &why);
+            return Ok(());
         }
         let target = fault.kind.target();
         if target == FaultTarget::Link && fault.point == Point::Before {
@@ -86,20 +65,23 @@ impl Conductor<'_> {
             }
             if self.is_beyond(fault, name) {
                 let why = format!("pod {name} had ended before");
-                return self.miss(fault, &why);
+                self.miss(fault, &why);
+                return Ok(());
             }
             let aim = Aim {
                 fault,
                 connection: self.choose(fault, name),
                 step: None,
             };
-            return self.shape(&aim, name).await;
+            self.apply(&aim).await?;
+            return Ok(());
         }
         self.start(name).await?;
         self.come_to_gate(name).await?;
         if self.members.get(name).is_some_and(|member| member.ended) {
             let why = format!("pod {name} had ended before");
-            return self.miss(fault, &why);
+            self.miss(fault, &why);
+            return Ok(());
         }
         let connection = self.choose(fault, name);
         let of_session = target == FaultTarget::Session && fault.session != SessionChoice::Every;
@@ -117,27 +99,30 @@ impl Conductor<'_> {
         // A session that holds a lock after the step need not hold one before.
         if target == FaultTarget::Session && aim.connection.is_none() && !comes_beside(fault) {
             let why = format!("pod {name} has no such session now");
-            return self.miss(fault, &why);
+            self.miss(fault, &why);
+            return Ok(());
         }
-        match fault.point {
-            Point::InDoubt | Point::After => {
-                let Some(step) = aim.step else {
-                    let why = format!("pod {name} has no step at the gate there");
-                    self.note_fault(&aim, &Outcome::missed(why));
-                    return Ok(());
-                };
-                if !self.can_ask() {
-                    // It would be let go, and nothing would come of it.
-                    self.note_fault(&aim, &Outcome::missed(STANDS_STILL));
-                    return Ok(());
-                }
+        match (fault.point, aim.step) {
+            (Point::InDoubt | Point::After, None) => {
+                let why = format!("pod {name} has no step at the gate there");
+                self.note_fault(&aim, Outcome::missed(why));
+                return Ok(());
+            }
+            (Point::InDoubt | Point::After, Some(_)) if !self.can_ask() => {
+                // It would be let go, and nothing would come of it.
+                self.note_fault(&aim, Outcome::missed(STANDS_STILL));
+                return Ok(());
+            }
+            (Point::InDoubt | Point::After, Some(step)) => {
                 self.fault_round_step(&aim, name, step).await?;
             }
-            Point::Waiting if !self.waits(name) => {
+            (Point::Waiting, _) if !self.waits(name) => {
                 let why = format!("no step of pod {name} waits for a lock");
-                self.note_fault(&aim, &Outcome::missed(why));
+                self.note_fault(&aim, Outcome::missed(why));
             }
-            Point::Before | Point::Waiting | Point::At(_) => self.hit(&aim, name).await?,
+            (Point::Before | Point::Waiting | Point::At(_), _) => {
+                self.apply(&aim).await?;
+            }
         }
         self.look_again().await?;
         self.quiet(name).await
@@ -146,7 +131,7 @@ impl Conductor<'_> {
     /// Whether the pod has ended, so that nothing of it is left that a link fault could touch. (That
     /// there is nothing to heal is told by itself.)
     fn is_beyond(&self, fault: &Fault, name: &PodName) -> bool {
-        fault.kind != FaultKind::Heal && self.members.get(name).is_some_and(|member| member.ended)
+        !fault.kind.entry().heals() && self.members.get(name).is_some_and(|member| member.ended)
     }
 
     /// Waits until the pod has a step at the gate, or can have none: it waits on the server, it is
@@ -172,7 +157,8 @@ impl Conductor<'_> {
     pub(super) async fn fault_now(&mut self, fault: &Fault) -> Result<(), RunError> {
         let mut aim = Aim::of(fault);
         let (Some(name), target) = (&fault.pod, fault.kind.target()) else {
-            return Box::pin(self.outage(&aim)).await;
+            self.apply(&aim).await?;
+            return Ok(());
         };
         let started = self
             .members
@@ -187,10 +173,11 @@ impl Conductor<'_> {
         };
         if !there {
             let why = format!("pod {name} had no such target at that time");
-            self.note_fault(&aim, &Outcome::missed(why));
+            self.note_fault(&aim, Outcome::missed(why));
             return Ok(());
         }
-        self.hit(&aim, name).await
+        self.apply(&aim).await?;
+        Ok(())
     }
 
     async fn fault_round_step(
@@ -204,26 +191,28 @@ impl Conductor<'_> {
         if comes_beside(fault) && aim.connection.is_some() && aim.connection != at {
             return self.fault_beside_step(aim, name, step).await;
         }
-        if let FaultKind::Error { sqlstate } = &fault.kind
-            && fault.point == Point::InDoubt
-        {
-            return self.error_in_doubt(aim, step, sqlstate).await;
-        }
-        if fault.point == Point::InDoubt && self.cuts_before_release(&fault.kind) {
-            // The answer is not kept from the pod by us but by the fault.
-            return self.hit_and_release(aim, name, step).await;
-        }
-        let (handover, delivery) = match (&fault.kind, fault.point) {
-            // A cancel is for what runs: the pod is to hear of it.
-            (FaultKind::CancelBackend, _) | (_, Point::After) => {
+        let points = fault.kind.entry().points;
+        let (handover, delivery) = match (fault.point, points) {
+            (Point::InDoubt, Points::OfAnAnswer) => {
+                // It takes the place of the answer.
+                self.apply(aim).await?;
+                return Ok(());
+            }
+            (Point::InDoubt, Points::Each(InDoubt::KeepsAnswer)) => {
+                return self.apply_and_release(aim, step).await;
+            }
+            (Point::InDoubt, Points::Each(InDoubt::AnswerDropped) | Points::Between) => {
+                (Handover::DropAnswer, Delivery::AnswerDropped)
+            }
+            (Point::InDoubt, Points::Each(InDoubt::PodHears))
+            | (Point::Before | Point::Waiting | Point::After | Point::At(_), _) => {
                 (Handover::Forward, Delivery::Forwarded)
             }
-            _ => (Handover::DropAnswer, Delivery::AnswerDropped),
         };
         let ending = self.step(step, handover, delivery).await?;
         let why = match ending {
             Some(Ending::Gone) => Some("the step's session was gone before the fault"),
-            Some(Ending::Done) if fault.kind == FaultKind::CancelBackend => {
+            Some(Ending::Done) if points == Points::Each(InDoubt::PodHears) => {
                 Some("the step had ended before it could be cancelled")
             }
             ending if fault.point == Point::After && ending != Some(Ending::Done) => {
@@ -232,7 +221,7 @@ impl Conductor<'_> {
             _ => None,
         };
         if let Some(why) = why {
-            self.note_fault(aim, &Outcome::missed(why));
+            self.note_fault(aim, Outcome::missed(why));
             return Ok(());
         }
         let dropped = delivery == Delivery::AnswerDropped;
@@ -246,20 +235,16 @@ impl Conductor<'_> {
         if aim.connection.is_none() && fault.kind.is_of_session() {
             aim.connection = self.choose(fault, name);
         }
-        if aim.connection.is_none() && fault.kind.is_of_session() {
+        let outcome = if aim.connection.is_none() && fault.kind.is_of_session() {
             let why = format!("pod {name} has no such session, not after the step either");
-            self.note_fault(&aim, &Outcome::missed(why));
+            self.note_fault(&aim, Outcome::missed(why))
         } else {
-            self.hit(&aim, name).await?;
-        }
-        let missed = matches!(
-            self.last_fault(),
-            Some(event) if !event.fired
-        );
+            self.apply(&aim).await?
+        };
         let cut = connection.as_ref().is_some_and(|name| self.is_cut(name));
         if let Some(connection) = connection
             && dropped
-            && (missed || !cut)
+            && !(outcome.fired && cut)
         {
             // The pod would wait for ever for the answer that was kept from it.
             let reset = Fault::of_pod(
@@ -273,7 +258,7 @@ impl Conductor<'_> {
                 connection: Some(connection),
                 step: Some(step),
             };
-            self.reset(&aim).await?;
+            self.apply(&aim).await?;
         }
         Ok(())
     }
@@ -290,25 +275,9 @@ impl Conductor<'_> {
         }
     }
 
-    /// Whether the fault itself keeps an answer from the pod, so that it comes before the step is
-    /// let go.
-    fn cuts_before_release(&self, kind: &FaultKind) -> bool {
-        matches!(
-            kind,
-            FaultKind::Pause
-                | FaultKind::Blackhole
-                | FaultKind::Delay { .. }
-                | FaultKind::Throttle { .. }
-        )
-    }
-
-    async fn hit_and_release(
-        &mut self,
-        aim: &Aim<'_>,
-        name: &PodName,
-        step: StepId,
-    ) -> Result<(), RunError> {
-        self.hit(aim, name).await?;
+    /// Does it, and then lets the step go: the fault keeps the answer from the pod.
+    async fn apply_and_release(&mut self, aim: &Aim<'_>, step: StepId) -> Result<(), RunError> {
+        self.apply(aim).await?;
         // The step was under way before the link went.
         self.step(step, Handover::Forward, Delivery::Forwarded)
             .await?;
@@ -326,41 +295,9 @@ impl Conductor<'_> {
         })
     }
 
-    /// Does it, now.
-    pub(super) async fn hit(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
-        match aim.fault.kind.target() {
-            FaultTarget::Link => return self.shape(aim, name).await,
-            FaultTarget::Server => return Box::pin(self.outage(aim)).await,
-            FaultTarget::Session if aim.fault.session == SessionChoice::Every => {
-                return self.hit_every(aim, name).await;
-            }
-            FaultTarget::Session | FaultTarget::Pod => {}
-        }
-        self.hit_one(aim, name).await
-    }
-
-    pub(super) async fn hit_one(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
-        match &aim.fault.kind {
-            FaultKind::Kill => self.kill(aim, name).await,
-            FaultKind::Terminate { grace, pid1 } => self.terminate(aim, name, *grace, *pid1).await,
-            FaultKind::Pause => self.pause(aim, name).await,
-            FaultKind::Resume => {
-                self.resume(aim, name);
-                Ok(())
-            }
-            FaultKind::Error { sqlstate } => self.error(aim, sqlstate).await,
-            FaultKind::TerminateBackend => self.terminate_backend(aim).await,
-            FaultKind::CancelBackend => self.cancel_backend(aim).await,
-            FaultKind::PauseBackend => self.pause_backend(aim).await,
-            FaultKind::ResumeBackend => self.resume_backend(aim).await,
-            _ => self.reset(aim).await,
-        }
-    }
-
     /// Notes that a fault could not be done.
-    pub(super) fn miss(&mut self, fault: &Fault, why: &str) -> Result<(), RunError> {
-        self.note_fault(&Aim::of(fault), &Outcome::missed(why));
-        Ok(())
+    pub(super) fn miss(&mut self, fault: &Fault, why: &str) {
+        self.note_fault(&Aim::of(fault), Outcome::missed(why));
     }
 
     /// Notes that something did not come about in time. What goes on is not known then: the run ends.

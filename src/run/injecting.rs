@@ -5,7 +5,8 @@
 use super::conductor::Conductor;
 use super::cutting::STANDS_STILL;
 use super::error::RunError;
-use super::faulting::{Aim, Outcome};
+use super::faulting::Aim;
+use super::outcome::Outcome;
 use crate::fault::{InjectedError, effect_of};
 use crate::history::{Delivery, Ending, Request};
 use crate::name::StepId;
@@ -13,12 +14,18 @@ use crate::schedule::Point;
 use crate::wire::Handover;
 
 impl Conductor<'_> {
-    pub(super) async fn error(&mut self, aim: &Aim<'_>, sqlstate: &str) -> Result<(), RunError> {
+    pub(super) async fn error(
+        &mut self,
+        aim: &Aim<'_>,
+        sqlstate: &str,
+    ) -> Result<Outcome, RunError> {
+        if let (Point::InDoubt, Some(step)) = (aim.fault.point, aim.step) {
+            return self.error_in_doubt(aim, step, sqlstate).await;
+        }
         let error = InjectedError::new(sqlstate);
         let (Some(error), Some(name)) = (error, aim.connection.clone()) else {
             let why = format!("{sqlstate} is no SQLSTATE of an error");
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         if aim.fault.point == Point::After {
             let sent = self
@@ -30,17 +37,16 @@ impl Conductor<'_> {
             } else {
                 Outcome::missed("the connection had ended before")
             };
-            self.note_fault(aim, &outcome);
-            return self.await_closed(&name).await;
+            let outcome = self.note_fault(aim, outcome);
+            self.await_closed(&name).await?;
+            return Ok(outcome);
         }
         let (Some(id), Some(statement)) = (aim.step, error.statement()) else {
             let why = format!("connection {name} has no step at the gate there");
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         if !self.can_ask() {
-            self.note_fault(aim, &Outcome::missed(STANDS_STILL));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
         }
         self.step(id, Handover::Replace(statement), Delivery::Replaced)
             .await?;
@@ -56,26 +62,24 @@ impl Conductor<'_> {
             Some(other) => Outcome::missed(format!("the server raised {other} instead")),
             None => Outcome::missed("the server did not answer"),
         };
-        self.note_fault(aim, &outcome);
-        Ok(())
+        Ok(self.note_fault(aim, outcome))
     }
 
     /// Has the server do a step and the pod get an error for it. An error says that nothing was done: the
     /// transaction that is open is aborted with it, and where the step was committed the pod hears, as
     /// from a server, that its session ended and nothing of the step.
-    pub(super) async fn error_in_doubt(
+    async fn error_in_doubt(
         &mut self,
         aim: &Aim<'_>,
         id: StepId,
         sqlstate: &str,
-    ) -> Result<(), RunError> {
+    ) -> Result<Outcome, RunError> {
         let error = InjectedError::new(sqlstate);
         let parts =
             error.and_then(|error| Some((error.answer(), error.statement()?, error.farewell())));
         let (Some((instead, abort, farewell)), Some(step)) = (parts, self.steps.get(&id)) else {
             let why = format!("{sqlstate} is no SQLSTATE of an error");
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         let name = step.connection.clone();
         let lasts = !is_read(&step.request);
@@ -89,16 +93,14 @@ impl Conductor<'_> {
             // It is not to be replaced later either, when the fault is long over.
             self.pass_answer(id);
             let why = "the step waits on the server: there was no answer that could be replaced";
-            self.note_fault(aim, &Outcome::missed(why));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(why)));
         }
         let answer = self.steps.get(&id).and_then(|step| step.answer.as_ref());
         let committed =
             answer.is_some_and(|answer| answer.status == b'I' && answer.error.is_none());
         if !(lasts && committed) {
             let done = "the server did the step; its answer was replaced on the wire";
-            self.note_fault(aim, &Outcome::fired(done));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::fired(done)));
         }
         let sent = self
             .members
@@ -106,15 +108,16 @@ impl Conductor<'_> {
             .is_some_and(|member| member.proxy.close_after(&name, farewell).is_ok());
         let mut aim = aim.clone();
         aim.connection = Some(name.clone());
-        if sent {
+        let outcome = if sent {
             let done = "the server did the step and committed it; in place of the answer a FATAL error \
                         was sent, and the connection closed";
-            let effect = effect_of(&aim.fault.kind, true);
-            self.note_effect(&aim, &Outcome::fired(done), effect);
+            Outcome::fired(done).with(effect_of(&aim.fault.kind, true))
         } else {
-            self.note_fault(&aim, &Outcome::missed("the connection had ended before"));
-        }
-        self.await_closed(&name).await
+            Outcome::missed("the connection had ended before")
+        };
+        let outcome = self.note_fault(&aim, outcome);
+        self.await_closed(&name).await?;
+        Ok(outcome)
     }
 }
 

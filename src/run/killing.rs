@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::faulting::{Aim, FAULT_LIMIT};
+use super::outcome::Outcome;
 use crate::fault::Effect;
 use crate::history::{Awaited, Delivery, DropReason};
 use crate::name::{ConnectionName, PodName};
@@ -18,15 +19,22 @@ use crate::wire::Handover;
 pub(super) const NO_HANDLER: &str = "no effect: the first process has no handler for SIGTERM (SigCgt \
                                      of /proc), and is PID 1 of its container";
 
+/// What is said of a fault of a pod that was never started.
+const NOT_STARTED: &str = "the pod was not started";
+
 impl Conductor<'_> {
-    pub(super) async fn kill(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
+    pub(super) async fn kill(
+        &mut self,
+        aim: &Aim<'_>,
+        name: &PodName,
+    ) -> Result<Outcome, RunError> {
         self.forget_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let Some(pod) = self
             .members
             .get(name)
             .and_then(|member| member.pod.as_ref())
         else {
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(NOT_STARTED)));
         };
         let report = pod.kill();
         pod.gone(FAULT_LIMIT).await?;
@@ -38,10 +46,11 @@ impl Conductor<'_> {
                 report.signalled.len()
             ))
         };
-        self.note_fault(aim, &outcome);
+        let outcome = self.note_fault(aim, outcome);
         self.await_exit(name).await?;
         self.forget_last_words(name, &DropReason::Fault(aim.fault.kind.clone()))
-            .await
+            .await?;
+        Ok(outcome)
     }
 
     pub(super) async fn terminate(
@@ -50,35 +59,37 @@ impl Conductor<'_> {
         name: &PodName,
         grace: Duration,
         pid1: bool,
-    ) -> Result<(), RunError> {
+    ) -> Result<Outcome, RunError> {
         let until = Instant::now() + grace;
         let Some(pod) = self
             .members
             .get(name)
             .and_then(|member| member.pod.as_ref())
         else {
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(NOT_STARTED)));
         };
-        match pod.terminate(pid1) {
+        let outcome = match pod.terminate(pid1) {
             Ok(Termination::Sent) => {
-                self.note_fault(aim, &Outcome::fired("SIGTERM sent to the first process"));
+                let sent = Outcome::fired("SIGTERM sent to the first process");
+                let outcome = self.note_fault(aim, sent);
                 if self.controlled {
                     self.await_sigterm(name, grace.min(FAULT_LIMIT)).await?;
                 }
+                outcome
             }
             Ok(Termination::NoHandler) => {
                 // What has no effect explains nothing.
-                self.note_effect(aim, &Outcome::fired(NO_HANDLER), Effect::default());
+                let without = Outcome::fired(NO_HANDLER).with(Effect::default());
+                self.note_fault(aim, without)
             }
             Err(error) => {
-                self.note_fault(aim, &Outcome::missed(error.to_string()));
-                return Ok(());
+                return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));
             }
-        }
+        };
         if !self.controlled {
             // Time goes on for the others, too.
             self.graces.push((until, name.clone()));
-            return Ok(());
+            return Ok(outcome);
         }
         // A pod with a handler goes on for as long as it is let: its steps are released.
         while Instant::now() < until && !self.limit_hit {
@@ -106,7 +117,7 @@ impl Conductor<'_> {
             self.forget_last_words(name, &DropReason::Fault(aim.fault.kind.clone()))
                 .await?;
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Kills what is left of a pod after its grace, and notes that as the fault that it is. Whether
@@ -121,7 +132,7 @@ impl Conductor<'_> {
                 Point::Before,
             );
             let outcome = Outcome::fired("SIGKILL when the grace was over, all processes gone");
-            self.note_fault(&Aim::of(&kill), &outcome);
+            self.note_fault(&Aim::of(&kill), outcome);
         }
         Ok(killed)
     }

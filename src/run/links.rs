@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::history::{ClosedBy, Delivery, Request};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::Pod;
+use crate::schedule::FaultKind;
 use crate::server::Registration;
 use crate::wire::{Answer, CloseCause, Need, Proxy};
 
@@ -37,16 +38,21 @@ pub(super) struct Member {
     pub exit_unwritten: bool,
     /// Its processes are stopped (SIGSTOP).
     pub paused: bool,
-    /// Something is wrong with all its links, those to come included.
-    pub shaped: bool,
-    /// Nothing passes on any of them.
-    pub cut: bool,
+    /// What is wrong with all its links, those to come included.
+    pub link_faults: Vec<FaultKind>,
 }
 
 impl Member {
     /// Whether nothing passes on this connection's link.
     pub fn is_cut_off(&self, link: &Link) -> bool {
         self.proxy.shape_of(&link.name).cut
+    }
+
+    /// Whether something is wrong with its links that would keep it from its end.
+    pub fn is_kept_from_its_end(&self) -> bool {
+        let of_all = self.link_faults.iter();
+        let cut_off = |link: &Link| self.is_cut_off(link);
+        of_all.filter_map(FaultKind::undone_by).next().is_some() || self.links.values().any(cut_off)
     }
 }
 

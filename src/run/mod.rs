@@ -6,6 +6,7 @@
 
 mod absorb;
 mod answer;
+mod applying;
 mod baseline;
 mod beside;
 mod booking;
@@ -18,7 +19,6 @@ mod cutting;
 mod ending;
 mod environment;
 mod error;
-mod every;
 mod faulting;
 mod finish;
 mod free;
@@ -28,6 +28,7 @@ mod limit;
 mod links;
 mod needing;
 mod outage;
+mod outcome;
 mod pausing;
 mod plan;
 mod pooled;

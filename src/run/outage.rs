@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::faulting::{Aim, FAULT_LIMIT};
 use super::links::Link;
+use super::outcome::Outcome;
 use super::watchers::connect;
 use crate::name::{ConnectionName, PodName};
-use crate::schedule::{FaultKind, ShutdownMode};
+use crate::schedule::{Fault, FaultKind, OldPrimary, Point, SessionChoice};
 use crate::server::Shutdown;
 use crate::wire::{Shape, Upstream};
 
@@ -27,46 +28,60 @@ pub(super) enum Outage {
     Dead,
 }
 
+/// What is done to the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OnServer {
+    /// It is stopped in this way and started again.
+    StopAndStart(Shutdown),
+    /// Its processes are stopped.
+    Pause,
+    /// They go on.
+    Unpause,
+    /// Its standby takes its place; this becomes of it.
+    Promote(OldPrimary),
+}
+
 /// The number of the first primary.
 pub(super) const FIRST: usize = 0;
 
 impl Conductor<'_> {
-    /// Does what a fault of the server says.
-    pub(super) async fn outage(&mut self, aim: &Aim<'_>) -> Result<(), RunError> {
+    /// Does this to the server.
+    pub(super) async fn on_server(
+        &mut self,
+        aim: &Aim<'_>,
+        what: OnServer,
+    ) -> Result<Outcome, RunError> {
         if let Err(error) = self.place.server.can_be_faulted() {
-            self.note_fault(aim, &Outcome::missed(error.to_string()));
-            return Ok(());
+            return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));
         }
-        let outcome = match (&aim.fault.kind, self.outage) {
-            (FaultKind::UnpauseServer, Some(Outage::Paused)) => {
+        let outcome = match (what, self.outage) {
+            (OnServer::Unpause, Some(Outage::Paused)) => {
                 Outcome::fired(self.unpause_server().await?)
             }
-            (FaultKind::UnpauseServer, _) => Outcome::missed("the server was not paused"),
-            (_, Some(Outage::Paused)) => {
-                Outcome::missed("the server is paused: `unpause-server` comes first")
+            (OnServer::Unpause, Some(Outage::Dead) | None) => {
+                Outcome::missed("the server was not paused")
             }
-            (FaultKind::Promote { old }, _) => self.promote(aim, *old).await?,
-            (_, Some(Outage::Dead)) => Outcome::missed(
+            (
+                OnServer::StopAndStart(_) | OnServer::Pause | OnServer::Promote(_),
+                Some(Outage::Paused),
+            ) => Outcome::missed("the server is paused: `unpause-server` comes first"),
+            (OnServer::Promote(old), Some(Outage::Dead) | None) => self.promote(aim, old).await?,
+            (OnServer::StopAndStart(_) | OnServer::Pause, Some(Outage::Dead)) => Outcome::missed(
                 "the first primary is dead, and the one after it is no server that \
                      lockproof restarts",
             ),
-            (FaultKind::PauseServer, None) => self.pause_server().await?,
-            (FaultKind::Restart { mode }, None) => {
-                let how = match mode {
-                    ShutdownMode::Fast => Shutdown::Fast,
-                    ShutdownMode::Immediate => Shutdown::Immediate,
-                };
+            (OnServer::Pause, None) => self.pause_server().await?,
+            (OnServer::StopAndStart(how), None) => {
                 Outcome::fired(self.stop_and_start(aim, how).await?)
             }
-            (_, None) => Outcome::fired(self.stop_and_start(aim, Shutdown::Crash).await?),
         };
-        self.note_fault(aim, &outcome);
+        let outcome = self.note_fault(aim, outcome);
         self.look_again().await?;
         let names: Vec<PodName> = self.members.keys().cloned().collect();
         for name in names {
             self.quiet(&name).await?;
         }
-        Ok(())
+        Ok(outcome)
     }
 
     async fn stop_and_start(&mut self, aim: &Aim<'_>, how: Shutdown) -> Result<String, RunError> {
@@ -107,7 +122,7 @@ impl Conductor<'_> {
         // Before what comes of it is taken in and written down.
         for connection in &hit {
             let outcome = Outcome::fired(format!("its session ended with the server: {evidence}"));
-            self.note_fault(&aim.at(connection.clone()), &outcome);
+            self.note_fault(&aim.at(connection.clone()), outcome);
         }
         self.note_backends_hit(aim, FIRST, &evidence);
         self.await_links(&hit, Awaited::EndByServer, |link| link.server_closed)
@@ -198,15 +213,7 @@ impl Conductor<'_> {
 
     /// Sends the pods' new connections to this server.
     pub(super) fn route(&mut self, server: usize) -> Result<(), RunError> {
-        let address = match (server, &self.standby) {
-            (FIRST, _) | (_, None) => self.place.server.address(),
-            (_, Some(standby)) => standby.address(),
-        };
-        let upstream = Upstream {
-            host: address.host.clone(),
-            port: address.port,
-            server,
-        };
+        let upstream = self.upstream(server);
         self.no_way_in = false;
         if let Some(pooled) = &self.pooled {
             pooled.route(Some(upstream));
@@ -216,6 +223,26 @@ impl Conductor<'_> {
             member.proxy.route(Some(upstream.clone()));
         }
         Ok(())
+    }
+
+    /// Where a pod's new connections lead, unless nobody gets in at the moment.
+    pub(super) fn way_in(&self) -> Upstream {
+        match &self.pooled {
+            Some(pooled) => pooled.upstream(),
+            None => self.upstream(self.watchers.current()),
+        }
+    }
+
+    fn upstream(&self, server: usize) -> Upstream {
+        let address = match (server, &self.standby) {
+            (FIRST, _) | (_, None) => self.place.server.address(),
+            (_, Some(standby)) => standby.address(),
+        };
+        Upstream {
+            host: address.host.clone(),
+            port: address.port,
+            server,
+        }
     }
 
     async fn pause_server(&mut self) -> Result<Outcome, RunError> {
@@ -239,13 +266,13 @@ impl Conductor<'_> {
     /// Lets a server go on that is paused.
     pub(super) async fn undo_outage(&mut self) -> Result<(), RunError> {
         if self.outage == Some(Outage::Paused) {
-            let undo = crate::schedule::Fault {
+            let undo = Fault {
                 kind: FaultKind::UnpauseServer,
                 pod: None,
-                session: crate::schedule::SessionChoice::Next,
-                point: crate::schedule::Point::Before,
+                session: SessionChoice::Next,
+                point: Point::Before,
             };
-            Box::pin(self.outage(&Aim::of(&undo))).await?;
+            self.apply(&Aim::of(&undo)).await?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT, Outcome};
+use super::faulting::{Aim, FAULT_LIMIT};
+use super::outcome::Outcome;
 use crate::name::PodName;
 use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 
@@ -16,7 +17,11 @@ const LOOK: Duration = Duration::from_micros(300);
 
 impl Conductor<'_> {
     /// SIGSTOP to all processes of a pod, again until the kernel shows all of them stopped.
-    pub(super) async fn pause(&mut self, aim: &Aim<'_>, name: &PodName) -> Result<(), RunError> {
+    pub(super) async fn pause(
+        &mut self,
+        aim: &Aim<'_>,
+        name: &PodName,
+    ) -> Result<Outcome, RunError> {
         let begun = Instant::now();
         let mut stopped = 0;
         while let Some(pod) = self.members.get(name).and_then(|one| one.pod.as_ref()) {
@@ -41,12 +46,11 @@ impl Conductor<'_> {
         } else {
             Outcome::missed("it had no process left to stop")
         };
-        self.note_fault(aim, &outcome);
-        Ok(())
+        Ok(self.note_fault(aim, outcome))
     }
 
     /// SIGCONT to all processes of a pod.
-    pub(super) fn resume(&mut self, aim: &Aim<'_>, name: &PodName) {
+    pub(super) fn resume(&mut self, aim: &Aim<'_>, name: &PodName) -> Outcome {
         let member = self.members.get_mut(name).filter(|member| member.paused);
         let outcome = match member {
             Some(member) => {
@@ -56,7 +60,7 @@ impl Conductor<'_> {
             }
             None => Outcome::missed("it was not paused"),
         };
-        self.note_fault(aim, &outcome);
+        self.note_fault(aim, outcome)
     }
 
     /// Undoes every fault that would keep a pod from its end: paused pods and backends go on, links
@@ -79,13 +83,13 @@ impl Conductor<'_> {
                 continue;
             };
             // A slow link stays slow: its pod comes to its end all the same.
-            if member.links.values().any(|link| member.is_cut_off(link)) || member.cut {
+            if member.is_kept_from_its_end() {
                 let heal = undo(FaultKind::Heal);
-                self.shape(&Aim::of(&heal), &name).await?;
+                self.apply(&Aim::of(&heal)).await?;
             }
             if self.members.get(&name).is_some_and(|member| member.paused) {
                 let resume = undo(FaultKind::Resume);
-                self.resume(&Aim::of(&resume), &name);
+                self.apply(&Aim::of(&resume)).await?;
             }
         }
         Ok(())

@@ -7,8 +7,9 @@
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, Outcome};
+use super::faulting::Aim;
 use super::outage::FIRST;
+use super::outcome::Outcome;
 use super::watchers::Watcher;
 use crate::schedule::OldPrimary;
 use crate::server::Shutdown;

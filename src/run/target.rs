@@ -3,8 +3,9 @@
 //! Owns the choice of the session that a fault means.
 
 use super::conductor::Conductor;
-use super::faulting::{Aim, Outcome};
-use crate::fault::{Effect, effect_of};
+use super::faulting::Aim;
+use super::outcome::Outcome;
+use crate::fault::effect_of;
 use crate::history::{Event, FaultBy, FaultEvent, LockRule};
 use crate::name::{ConnectionName, LockKey, PodName, StepId};
 use crate::schedule::{Fault, FaultTarget, Point, SessionChoice};
@@ -104,15 +105,11 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn note_fault(&mut self, aim: &Aim<'_>, outcome: &Outcome) {
+    /// Writes down how a fault came out, for whoever applies it to give back.
+    pub(super) fn note_fault(&mut self, aim: &Aim<'_>, outcome: Outcome) -> Outcome {
         let fault = aim.fault;
-        let effect = effect_of(&fault.kind, fault.point == Point::After);
-        self.note_effect(aim, outcome, effect);
-    }
-
-    /// Notes a fault that has another effect than its kind usually has.
-    pub(super) fn note_effect(&mut self, aim: &Aim<'_>, outcome: &Outcome, effect: Effect) {
-        let fault = aim.fault;
+        let usual = || effect_of(&fault.kind, fault.point == Point::After);
+        let effect = outcome.effect.clone().unwrap_or_else(usual);
         let one = fault.kind.target() == FaultTarget::Session
             || fault.kind.target() == FaultTarget::Link && fault.session != SessionChoice::Every
             || fault.kind.target() == FaultTarget::Server;
@@ -148,17 +145,6 @@ impl Conductor<'_> {
             sqlstates: effect.sqlstates,
         };
         self.note(Event::Fault(event));
-    }
-
-    /// The fault that was noted last.
-    pub(super) fn last_fault(&self) -> Option<&FaultEvent> {
-        self.writer
-            .lines()
-            .iter()
-            .rev()
-            .find_map(|line| match &line.event {
-                Event::Fault(event) => Some(event),
-                _ => None,
-            })
+        outcome
     }
 }

@@ -15,8 +15,8 @@ use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::history::{OnContention, PoolMode, PoolerSettings, Release};
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
-    Fault, FaultKind, FaultTarget, FreeSchedule, Move, PermittedFaults, Point, Schedule,
-    SessionChoice, SqlPattern, Stop, Turn,
+    EVERY_POINT, Fault, FaultKind, FaultTarget, FreeSchedule, Move, Parameter, ParameterValue,
+    PermittedFaults, Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern, Stop, Turn,
 };
 
 /// A file that exists, for `schema`.
@@ -137,73 +137,50 @@ fn stop() -> impl Strategy<Value = Stop> {
     ]
 }
 
+/// Any fault of the catalogue, its parameters of any value that their shapes allow.
 fn fault_kind() -> impl Strategy<Value = FaultKind> {
-    use crate::schedule::{OldPrimary, ShutdownMode};
-    prop_oneof![
-        Just(FaultKind::Kill),
-        (duration(), any::<bool>()).prop_map(|(grace, pid1)| FaultKind::Terminate { grace, pid1 }),
-        sqlstate().prop_map(|sqlstate| FaultKind::Error { sqlstate }),
-        duration().prop_map(|by| FaultKind::Delay { by }),
-        (1..=1_000_000_u64).prop_map(|bytes_per_second| FaultKind::Throttle { bytes_per_second }),
-        select(vec![
-            FaultKind::Pause,
-            FaultKind::Resume,
-            FaultKind::TerminateBackend,
-            FaultKind::CancelBackend,
-            FaultKind::Reset,
-            FaultKind::Drop,
-            FaultKind::PauseBackend,
-            FaultKind::ResumeBackend,
-            FaultKind::Blackhole,
-            FaultKind::Heal,
-            FaultKind::Restart {
-                mode: ShutdownMode::Fast
-            },
-            FaultKind::Restart {
-                mode: ShutdownMode::Immediate
-            },
-            FaultKind::Crash,
-            FaultKind::PauseServer,
-            FaultKind::UnpauseServer,
-            FaultKind::Promote {
-                old: OldPrimary::Dead
-            },
-            FaultKind::Promote {
-                old: OldPrimary::Alive
-            },
-        ]),
-    ]
+    (
+        select(FaultKind::CATALOGUE.iter().collect::<Vec<_>>()),
+        duration(),
+        any::<bool>(),
+        1..=1_000_000_u64,
+        any::<prop::sample::Index>(),
+        sqlstate(),
+    )
+        .prop_map(|(entry, duration, flag, number, word, sqlstate)| {
+            let value = |parameter: &Parameter| match parameter.shape {
+                Shape::Duration => ParameterValue::Duration(duration),
+                Shape::Flag => ParameterValue::Flag(flag),
+                Shape::Positive { .. } => ParameterValue::Number(number),
+                Shape::Word { words, .. } => ParameterValue::Word(words[word.index(words.len())]),
+                Shape::Sqlstate => ParameterValue::Sqlstate(sqlstate.clone()),
+            };
+            let parameters = entry.parameters.iter();
+            let values: Vec<_> = parameters.map(|one| (one.key, value(one))).collect();
+            (entry.make)(&values).unwrap()
+        })
 }
 
 fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
     (fault_kind(), of(pod()), 0..4_u32, point).prop_map(|(kind, pod, session, point)| {
-        let target = kind.target();
+        let entry = kind.entry();
         let pod = match pod {
-            None if target != FaultTarget::Server => Some(PodName::of_index(0)),
+            None if entry.target != FaultTarget::Server => Some(PodName::of_index(0)),
             pod => pod,
         };
-        let session = match (target, session, &pod) {
-            (FaultTarget::Pod | FaultTarget::Server, _, _) | (_, _, None) => SessionChoice::Next,
+        let session = match (entry.sessions, session, &pod) {
+            (Sessions::Whole, _, _) | (_, _, None) => entry.session_by_default(),
             (_, 0, _) => SessionChoice::Next,
             (_, 1, _) => SessionChoice::HoldingLock,
-            (_, 2, _) if !matches!(kind, FaultKind::Error { .. }) => SessionChoice::Every,
+            (Sessions::OneOrEvery | Sessions::EveryOrOne, 2, _) => SessionChoice::Every,
             (_, index, Some(pod)) => SessionChoice::Connection(ConnectionName {
                 pod: pod.clone(),
                 index,
             }),
         };
-        let undoes = matches!(
-            kind,
-            FaultKind::Resume
-                | FaultKind::ResumeBackend
-                | FaultKind::Heal
-                | FaultKind::UnpauseServer
-        );
-        let no_answer = matches!(point, Point::Waiting | Point::After);
-        let point = match (&kind, point) {
-            (_, Point::At(_)) => point,
-            _ if pod.is_none() || undoes => Point::Before,
-            (FaultKind::Error { .. }, _) if no_answer => Point::InDoubt,
+        let point = match point {
+            Point::At(_) => point,
+            _ if pod.is_none() || !entry.points.all().contains(&point) => Point::Before,
             _ => point,
         };
         Fault {
@@ -216,7 +193,7 @@ fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {
-    let points = vec![Point::Before, Point::InDoubt, Point::Waiting, Point::After];
+    let points = EVERY_POINT.to_vec();
     let a_move = prop_oneof![
         2 => (pod(), stop()).prop_map(|(pod, until)| Move::Turn(Turn { pod, until })),
         1 => subsequence(vec!["a", "b", "c"], 2..=3)
@@ -329,8 +306,7 @@ fn pooler() -> impl Strategy<Value = PoolerSettings> {
 }
 
 fn promotes(schedule: &Schedule) -> bool {
-    let promote = |fault: &Fault| matches!(fault.kind, FaultKind::Promote { .. });
-    schedule.faults().any(promote)
+    schedule.faults().any(|fault| fault.kind.needs_standby())
 }
 
 /// No turn while the server is paused, and in free pacing nothing that is not undone.
@@ -338,9 +314,10 @@ fn possible(schedule: Schedule) -> Schedule {
     let undo = |fault: &Fault| fault.kind.undone_by().is_some();
     match schedule {
         Schedule::Controlled(mut moves) => {
-            moves.retain(
-                |one| !matches!(one, Move::Fault(fault) if fault.kind == FaultKind::PauseServer),
-            );
+            moves.retain(|one| match one {
+                Move::Fault(fault) => fault.kind.entry().stops_server() != Some(true),
+                _ => true,
+            });
             Schedule::Controlled(moves)
         }
         Schedule::Free(mut free) => {

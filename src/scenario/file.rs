@@ -10,15 +10,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::fault_file::FaultFile;
 use super::server_file::ServerFile;
 use crate::history::{OnContention, Release};
-
-/// The points of controlled pacing, by name.
-pub(super) const POINTS: [&str; 4] = ["before", "in-doubt", "waiting", "after"];
-/// The ways to shut a server down.
-pub(super) const MODES: [&str; 2] = ["fast", "immediate"];
-/// What can become of an old primary.
-pub(super) const OLD: [&str; 2] = ["dead", "alive"];
 
 /// A scenario for lockproof: what to test, in what order, and what must come of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -274,126 +268,6 @@ pub(super) struct FreeFile {
     #[serde(default)]
     #[schemars(with = "Vec<FaultFile>")]
     pub(super) faults: Vec<Spanned<FaultFile>>,
-}
-
-/// One fault: one of the names below, and in free pacing `at`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    expecting = "a table such as { kill = { pod = \"a\" } }"
-)]
-pub(super) struct FaultFile {
-    /// In free pacing: this long after the run began, such as "50ms".
-    #[schemars(with = "Option<String>")]
-    pub(super) at: Option<Spanned<String>>,
-    /// SIGKILL to all processes of the pod.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) kill: Option<Spanned<TargetFile>>,
-    /// SIGTERM to its first process, `grace` (default: 30s), then SIGKILL to all.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) terminate: Option<Spanned<TargetFile>>,
-    /// The step is answered with an error of this `sqlstate`.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) error: Option<Spanned<TargetFile>>,
-    /// `pg_terminate_backend` on a session.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) terminate_backend: Option<Spanned<TargetFile>>,
-    /// `pg_cancel_backend` on a session.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) cancel_backend: Option<Spanned<TargetFile>>,
-    /// The connection is reset (RST).
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) reset: Option<Spanned<TargetFile>>,
-    /// The connection is closed (FIN), with no word of goodbye.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) drop: Option<Spanned<TargetFile>>,
-    /// SIGSTOP to all processes of the pod.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) pause: Option<Spanned<TargetFile>>,
-    /// SIGCONT to all processes of the pod.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) resume: Option<Spanned<TargetFile>>,
-    /// SIGSTOP to the session's backend process.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) pause_backend: Option<Spanned<TargetFile>>,
-    /// SIGCONT to the session's backend process.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) resume_backend: Option<Spanned<TargetFile>>,
-    /// Nothing passes any more between pod and server, and neither is told.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) blackhole: Option<Spanned<TargetFile>>,
-    /// Whatever passes comes later, `by` so much.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) delay: Option<Spanned<TargetFile>>,
-    /// No more than `bytes_per_second` passes.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) throttle: Option<Spanned<TargetFile>>,
-    /// Undoes blackhole, delay and throttle.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) heal: Option<Spanned<TargetFile>>,
-    /// The server is shut down, as `mode` says, and started again.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) restart: Option<Spanned<TargetFile>>,
-    /// SIGKILL to the postmaster; then the server is started again.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) crash: Option<Spanned<TargetFile>>,
-    /// SIGSTOP to all processes of the server.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) pause_server: Option<Spanned<TargetFile>>,
-    /// SIGCONT to all processes of the server.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) unpause_server: Option<Spanned<TargetFile>>,
-    /// The standby becomes primary; `old` says what becomes of the primary that was.
-    #[schemars(with = "Option<TargetFile>")]
-    pub(super) promote: Option<Spanned<TargetFile>>,
-}
-
-/// What a fault is done to, and at which point. A session is named by one of `connection`,
-/// `holding`, `every` and `next` (the default).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table such as { pod = \"a\" }")]
-pub(super) struct TargetFile {
-    /// The pod. Of a fault of the server: the pod at whose next step it comes.
-    #[schemars(with = "Option<String>")]
-    pub(super) pod: Option<Spanned<String>>,
-    /// When (default: before the next step).
-    #[schemars(with = "Option<String>", extend("enum" = POINTS))]
-    pub(super) point: Option<Spanned<String>>,
-    /// Of `terminate`: how long the pod has, such as "2s".
-    #[schemars(with = "Option<String>")]
-    pub(super) grace: Option<Spanned<String>>,
-    /// Of `terminate`: whether the first process is taken as PID 1, on which a signal without a
-    /// handler has no effect.
-    #[schemars(with = "Option<bool>")]
-    pub(super) pid1: Option<Spanned<bool>>,
-    /// Of `delay`: by how much, such as "20ms".
-    #[schemars(with = "Option<String>")]
-    pub(super) by: Option<Spanned<String>>,
-    /// Of `throttle`: how much passes in each direction.
-    #[schemars(with = "Option<u64>", range(min = 1))]
-    pub(super) bytes_per_second: Option<Spanned<i64>>,
-    /// Of `restart`: how the server is shut down (default: fast).
-    #[schemars(with = "Option<String>", extend("enum" = MODES))]
-    pub(super) mode: Option<Spanned<String>>,
-    /// Of `promote`: what becomes of the old primary (default: dead).
-    #[schemars(with = "Option<String>", extend("enum" = OLD))]
-    pub(super) old: Option<Spanned<String>>,
-    /// Of `error`: the SQLSTATE.
-    #[schemars(with = "Option<String>", regex(pattern = r"^[0-9A-Z]{5}$"))]
-    pub(super) sqlstate: Option<Spanned<String>>,
-    /// The session of this connection, such as "a.0".
-    #[schemars(with = "Option<String>")]
-    pub(super) connection: Option<Spanned<String>>,
-    /// `"lock"`: the session that holds an advisory lock.
-    #[schemars(with = "Option<String>", extend("const" = "lock"))]
-    pub(super) holding: Option<Spanned<String>>,
-    /// `true`: the session whose step is next to be released.
-    #[schemars(with = "Option<bool>", extend("const" = true))]
-    pub(super) next: Option<Spanned<bool>>,
-    /// `true`: every session of the pod.
-    #[schemars(with = "Option<bool>", extend("const" = true))]
-    pub(super) every: Option<Spanned<bool>>,
 }
 
 /// What a search may do to the subject.

@@ -8,6 +8,7 @@
 
 mod duration;
 mod error;
+mod fault_file;
 mod file;
 mod find;
 mod model;

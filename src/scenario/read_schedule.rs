@@ -14,9 +14,7 @@ use super::read_cronjob::move_of_controller;
 use super::read_fault::fault;
 use super::read_values::{duration, pod};
 use crate::name::PodName;
-use crate::schedule::{
-    Fault, FaultKind, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn,
-};
+use crate::schedule::{Fault, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn};
 
 pub(super) fn schedule(
     file: &ScheduleFile,
@@ -53,7 +51,7 @@ fn there_is_a_standby(
     fault: &Fault,
     server: &Surroundings,
 ) -> Result<(), Wrong> {
-    if matches!(fault.kind, FaultKind::Promote { .. }) && !server.standby {
+    if fault.kind.needs_standby() && !server.standby {
         return Err(Wrong::new(span, "there is no standby to promote")
             .help("write `standby = true` under `[server]`"));
     }
@@ -66,9 +64,10 @@ fn stands_still(moves: &[Move]) -> bool {
         .iter()
         .rev()
         .find_map(|one| match one {
-            Move::Fault(fault) if fault.kind == FaultKind::PauseServer => Some(true),
-            Move::Fault(fault) if fault.kind == FaultKind::UnpauseServer => Some(false),
-            _ => None,
+            Move::Fault(fault) => fault.kind.entry().stops_server(),
+            Move::Turn(_) | Move::Together(_) | Move::Tick | Move::Advance(_) | Move::Manual => {
+                None
+            }
         })
         .unwrap_or(false)
 }

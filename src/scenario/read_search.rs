@@ -20,7 +20,7 @@ pub(super) fn search(file: SearchFile) -> Result<SearchRules, Wrong> {
         if !FaultKind::NAMES.contains(&given.as_str()) {
             return Err(
                 Wrong::new(name.span(), format!("there is no fault {given:?}"))
-                    .help(suggestion(given, &FaultKind::NAMES)),
+                    .help(suggestion(given, FaultKind::NAMES)),
             );
         }
         known.push(name.into_inner());

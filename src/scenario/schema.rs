@@ -74,4 +74,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn each_fault_has_its_own_keys_and_points() {
+        let schema = schema();
+        let of = |name: &str| schema["$defs"]["Fault"]["properties"][name].clone();
+        let keys = |name: &str| {
+            let properties = of(name)["properties"].as_object().cloned().unwrap();
+            properties.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(keys("kill"), ["pod", "point"]);
+        assert!(keys("error").contains(&"sqlstate".to_owned()));
+        assert!(!keys("error").contains(&"every".to_owned()));
+        assert!(keys("throttle").contains(&"every".to_owned()));
+        assert_eq!(
+            of("error")["required"],
+            serde_json::json!(["sqlstate", "pod"])
+        );
+        assert_eq!(of("crash")["required"], serde_json::json!([]));
+        assert_eq!(
+            of("heal")["properties"]["point"]["enum"],
+            serde_json::json!(["before"])
+        );
+        assert_eq!(
+            of("restart")["properties"]["mode"],
+            serde_json::json!({
+                "type": "string",
+                "enum": ["fast", "immediate"],
+                "description": "How it is shut down (default: fast).",
+            })
+        );
+    }
 }

@@ -13,7 +13,7 @@ use crate::cronjob::{CronJob, Policy};
 use crate::history::{OnContention, PoolerSettings, Release};
 use crate::name::PodName;
 use crate::schedule::{
-    Fault, FaultKind, FaultTarget, FreeSchedule, Move, Point, Schedule, SessionChoice, Stop,
+    Fault, FreeSchedule, Move, ParameterValue, Point, Schedule, SessionChoice, Sessions, Stop,
 };
 
 impl Scenario {
@@ -239,29 +239,17 @@ fn fault(fault: &Fault) -> Vec<String> {
     if let Some(pod) = &fault.pod {
         target.push(format!("pod = {}", text(pod.as_str())));
     }
-    match &fault.kind {
-        FaultKind::Terminate { grace, pid1 } => {
-            target.push(format!("grace = {}", text(&write_duration(*grace))));
-            if *pid1 {
-                target.push("pid1 = true".to_owned());
-            }
+    let entry = fault.kind.entry();
+    for (parameter, value) in entry.parameters.iter().zip(fault.kind.parameters()) {
+        if value != ParameterValue::Flag(false) {
+            target.push(format!("{} = {}", parameter.key, parameter_value(&value)));
         }
-        FaultKind::Error { sqlstate } => target.push(format!("sqlstate = {}", text(sqlstate))),
-        FaultKind::Delay { by } => target.push(format!("by = {}", text(&write_duration(*by)))),
-        FaultKind::Throttle { bytes_per_second } => {
-            target.push(format!("bytes_per_second = {bytes_per_second}"));
-        }
-        FaultKind::Restart { mode } => target.push(format!("mode = {}", text(&mode.to_string()))),
-        FaultKind::Promote { old } => target.push(format!("old = {}", text(&old.to_string()))),
-        _ => {}
     }
-    let class = fault.kind.target();
-    match (&fault.session, class) {
-        (_, FaultTarget::Pod | FaultTarget::Server)
-        | (SessionChoice::Next, FaultTarget::Session)
-        | (SessionChoice::Every, FaultTarget::Link) => {}
-        (SessionChoice::Next, FaultTarget::Link) => target.push("next = true".to_owned()),
-        (SessionChoice::Every, FaultTarget::Session) => target.push("every = true".to_owned()),
+    match (&fault.session, entry.sessions) {
+        (_, Sessions::Whole) => {}
+        (session, _) if *session == entry.session_by_default() => {}
+        (SessionChoice::Next, _) => target.push("next = true".to_owned()),
+        (SessionChoice::Every, _) => target.push("every = true".to_owned()),
         (SessionChoice::HoldingLock, _) => target.push("holding = \"lock\"".to_owned()),
         (SessionChoice::Connection(name), _) => {
             target.push(format!("connection = {}", text(&name.to_string())));
@@ -274,6 +262,27 @@ fn fault(fault: &Fault) -> Vec<String> {
     }
     keys.push(format!("{} = {}", fault.kind.name(), inline(&target)));
     keys
+}
+
+/// A parameter's value as a file has it.
+fn parameter_value(value: &ParameterValue) -> String {
+    match value {
+        ParameterValue::Flag(_) | ParameterValue::Number(_) => plain(value),
+        ParameterValue::Duration(_) | ParameterValue::Word(_) | ParameterValue::Sqlstate(_) => {
+            text(&plain(value))
+        }
+    }
+}
+
+/// A parameter's value, without quotation marks.
+pub(super) fn plain(value: &ParameterValue) -> String {
+    match value {
+        ParameterValue::Duration(time) => write_duration(*time),
+        ParameterValue::Flag(flag) => flag.to_string(),
+        ParameterValue::Number(number) => number.to_string(),
+        ParameterValue::Word(word) => (*word).to_owned(),
+        ParameterValue::Sqlstate(sqlstate) => sqlstate.clone(),
+    }
 }
 
 fn expect(page: &mut Page, expect: &Expect) {

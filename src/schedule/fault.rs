@@ -1,7 +1,13 @@
 //! Faults as data: what is done, to whom, at which point.
 //!
-//! Owns the catalogue's shape: each fault's name, its target, what undoes it. Knows nothing of how
-//! a fault is applied.
+//! Owns a fault of a schedule and how it is described; what there is to say of each kind of fault stands
+//! in the catalogue. Knows nothing of how a fault is applied.
+
+mod catalogue;
+mod entry;
+mod parameter;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +15,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ConnectionName, PodName};
+
+pub use catalogue::FaultKind;
+pub use entry::{
+    Consequence, Draw, EVERY_POINT, FaultEntry, FaultTarget, InDoubt, InSearch, Points,
+    STEP_POINTS, ServerNeed, Sessions, SweptByName, Undo,
+};
+pub use parameter::{LeftOut, Parameter, ParameterValue, Shape};
 
 /// Something done to a pod, a session, a link or the server, at a stated point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,75 +35,6 @@ pub struct Fault {
     pub session: SessionChoice,
     /// The point at which it is done.
     pub point: Point,
-}
-
-/// What is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// SIGKILL to all processes of the pod.
-    Kill,
-    /// SIGTERM to the pod's first process, then, when it has not ended after the grace period,
-    /// SIGKILL to all.
-    Terminate {
-        /// The grace period.
-        grace: Duration,
-        /// Whether the first process is taken as PID 1 of its container: a signal for which it has
-        /// no handler has no effect on it.
-        pid1: bool,
-    },
-    /// SIGSTOP to all processes of the pod.
-    Pause,
-    /// SIGCONT to all processes of the pod: undoes `pause`.
-    Resume,
-    /// The step is answered with an error of this SQLSTATE.
-    Error {
-        /// Five digits or upper-case letters, not of class 00.
-        sqlstate: String,
-    },
-    /// `pg_terminate_backend` on the session.
-    TerminateBackend,
-    /// `pg_cancel_backend` on the session.
-    CancelBackend,
-    /// The connection is reset (RST) on both sides.
-    Reset,
-    /// The connection is closed (FIN) on both sides, with no word of goodbye.
-    Drop,
-    /// SIGSTOP to the session's backend process.
-    PauseBackend,
-    /// SIGCONT to the session's backend process: undoes `pause-backend`.
-    ResumeBackend,
-    /// Nothing passes any more, in neither direction, and neither side is told; the server's side
-    /// stays open.
-    Blackhole,
-    /// Whatever passes comes so much later, in each direction.
-    Delay {
-        /// By how much.
-        by: Duration,
-    },
-    /// No more than this passes, in each direction.
-    Throttle {
-        /// How much, in bytes a second.
-        bytes_per_second: u64,
-    },
-    /// The link is as it was: undoes `blackhole`, `delay` and `throttle`.
-    Heal,
-    /// The server is shut down and started again.
-    Restart {
-        /// How it is shut down.
-        mode: ShutdownMode,
-    },
-    /// SIGKILL to the postmaster; then the server is started again.
-    Crash,
-    /// SIGSTOP to all processes of the server.
-    PauseServer,
-    /// SIGCONT to them: undoes `pause-server`.
-    UnpauseServer,
-    /// The standby becomes primary, and new connections go to it.
-    Promote {
-        /// What becomes of the primary that was.
-        old: OldPrimary,
-    },
 }
 
 /// How a server is shut down.
@@ -115,135 +59,58 @@ pub enum OldPrimary {
     Alive,
 }
 
-/// Whether a link lets anything through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// Nothing passes, and neither side is told.
-    CutOff,
-    /// It is as it was.
-    Whole,
-}
-
-/// What kind of thing a fault is done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultTarget {
-    /// A pod with all its processes.
-    Pod,
-    /// One or every session of a pod.
-    Session,
-    /// The link between a pod and the server.
-    Link,
-    /// The server.
-    Server,
-}
-
-impl FaultKind {
-    /// The names of all faults, as in scenario files.
-    pub const NAMES: [&'static str; 20] = [
-        "kill",
-        "terminate",
-        "pause",
-        "resume",
-        "error",
-        "terminate-backend",
-        "cancel-backend",
-        "reset",
-        "drop",
-        "pause-backend",
-        "resume-backend",
-        "blackhole",
-        "delay",
-        "throttle",
-        "heal",
-        "restart",
-        "crash",
-        "pause-server",
-        "unpause-server",
-        "promote",
-    ];
+impl ShutdownMode {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Fast, Self::Immediate];
+    /// Their names.
+    pub const WORDS: &'static [&'static str] = &[Self::Fast.name(), Self::Immediate.name()];
 
     /// Its name, as in scenario files.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Kill => "kill",
-            Self::Terminate { .. } => "terminate",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Error { .. } => "error",
-            Self::TerminateBackend => "terminate-backend",
-            Self::CancelBackend => "cancel-backend",
-            Self::Reset => "reset",
-            Self::Drop => "drop",
-            Self::PauseBackend => "pause-backend",
-            Self::ResumeBackend => "resume-backend",
-            Self::Blackhole => "blackhole",
-            Self::Delay { .. } => "delay",
-            Self::Throttle { .. } => "throttle",
-            Self::Heal => "heal",
-            Self::Restart { .. } => "restart",
-            Self::Crash => "crash",
-            Self::PauseServer => "pause-server",
-            Self::UnpauseServer => "unpause-server",
-            Self::Promote { .. } => "promote",
+            Self::Fast => "fast",
+            Self::Immediate => "immediate",
         }
+    }
+}
+
+impl OldPrimary {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Dead, Self::Alive];
+    /// Their names.
+    pub const WORDS: &'static [&'static str] = &[Self::Dead.name(), Self::Alive.name()];
+
+    /// Its name, as in scenario files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::Alive => "alive",
+        }
+    }
+}
+
+impl FaultKind {
+    /// Its name, as in scenario files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.entry().name
     }
 
     /// What it is done to.
     #[must_use]
     pub fn target(&self) -> FaultTarget {
-        match self {
-            Self::Kill | Self::Terminate { .. } | Self::Pause | Self::Resume => FaultTarget::Pod,
-            Self::Error { .. }
-            | Self::TerminateBackend
-            | Self::CancelBackend
-            | Self::Reset
-            | Self::Drop
-            | Self::PauseBackend
-            | Self::ResumeBackend => FaultTarget::Session,
-            Self::Blackhole | Self::Delay { .. } | Self::Throttle { .. } | Self::Heal => {
-                FaultTarget::Link
-            }
-            Self::Restart { .. }
-            | Self::Crash
-            | Self::PauseServer
-            | Self::UnpauseServer
-            | Self::Promote { .. } => FaultTarget::Server,
-        }
+        self.entry().target
     }
 
     /// The fault that undoes it, where what it stops would not go on by itself.
     #[must_use]
     pub fn undone_by(&self) -> Option<&'static str> {
-        match self {
-            Self::Pause => Some("resume"),
-            Self::PauseBackend => Some("resume-backend"),
-            Self::Blackhole => Some("heal"),
-            Self::PauseServer => Some("unpause-server"),
-            _ => None,
+        match self.entry().undo {
+            Undo::Needed(name) => Some(name),
+            Undo::Nothing | Undo::Possible(_) | Undo::Undoes => None,
         }
-    }
-
-    /// In what state it leaves the link, where a link can be cut off without either side being told.
-    #[must_use]
-    pub fn effect_on_link(&self) -> Option<LinkState> {
-        match self {
-            Self::Blackhole => Some(LinkState::CutOff),
-            Self::Heal => Some(LinkState::Whole),
-            _ => None,
-        }
-    }
-
-    /// Whether what it hits may still tidy up before it ends.
-    #[must_use]
-    pub fn leaves_time_to_tidy_up(&self) -> bool {
-        matches!(self, Self::Terminate { .. })
-    }
-
-    /// Whether it is an error that the harness makes up, which is known by its message.
-    #[must_use]
-    pub fn is_injected_error(&self) -> bool {
-        matches!(self, Self::Error { .. })
     }
 
     /// Whether it is done to a session rather than to the pod.
@@ -252,12 +119,19 @@ impl FaultKind {
         self.target() == FaultTarget::Session
     }
 
-    /// Whether it needs a server that nobody else uses: it is done to the server, or to one of
-    /// its processes from outside.
+    /// Whether it needs a server that nobody else uses.
     #[must_use]
     pub fn needs_own_server(&self) -> bool {
-        self.target() == FaultTarget::Server
-            || matches!(self, Self::PauseBackend | Self::ResumeBackend)
+        match self.entry().server {
+            ServerNeed::Own | ServerNeed::OwnWithStandby => true,
+            ServerNeed::Shared => false,
+        }
+    }
+
+    /// Whether it needs a standby.
+    #[must_use]
+    pub fn needs_standby(&self) -> bool {
+        self.entry().server == ServerNeed::OwnWithStandby
     }
 }
 
@@ -307,33 +181,26 @@ pub enum Point {
     At(Duration),
 }
 
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Point {
+    /// Its name, as in scenario files; `None` for a time.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
         match self {
-            Self::Before => f.write_str("before"),
-            Self::InDoubt => f.write_str("in-doubt"),
-            Self::Waiting => f.write_str("waiting"),
-            Self::After => f.write_str("after"),
-            Self::At(time) => write!(f, "at {}ms", time.as_millis()),
+            Self::Before => Some("before"),
+            Self::InDoubt => Some("in-doubt"),
+            Self::Waiting => Some("waiting"),
+            Self::After => Some("after"),
+            Self::At(_) => None,
         }
     }
 }
 
-impl fmt::Display for ShutdownMode {
+impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fast => "fast",
-            Self::Immediate => "immediate",
-        })
-    }
-}
-
-impl fmt::Display for OldPrimary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dead => "dead",
-            Self::Alive => "alive",
-        })
+        match (self, self.name()) {
+            (Self::At(time), _) => write!(f, "at {}ms", time.as_millis()),
+            (_, name) => f.write_str(name.unwrap_or_default()),
+        }
     }
 }
 
@@ -352,21 +219,16 @@ impl fmt::Display for Fault {
             (SessionChoice::Connection(name), _) => write!(f, ", connection {name}")?,
             (SessionChoice::Every, _) => f.write_str(", every session")?,
         }
-        match &self.kind {
-            FaultKind::Error { sqlstate } => write!(f, ", SQLSTATE {sqlstate}")?,
-            FaultKind::Terminate { grace, pid1 } => {
-                write!(f, ", grace {} ms", grace.as_millis())?;
-                if *pid1 {
-                    f.write_str(", as PID 1")?;
-                }
+        for (parameter, value) in self
+            .kind
+            .entry()
+            .parameters
+            .iter()
+            .zip(self.kind.parameters())
+        {
+            if let Some(told) = parameter.describe(&value) {
+                write!(f, ", {told}")?;
             }
-            FaultKind::Delay { by } => write!(f, ", by {} ms", by.as_millis())?,
-            FaultKind::Throttle { bytes_per_second } => {
-                write!(f, ", {bytes_per_second} bytes a second")?;
-            }
-            FaultKind::Restart { mode } => write!(f, ", {mode}")?,
-            FaultKind::Promote { old } => write!(f, ", the old primary {old}")?,
-            _ => {}
         }
         if self.pod.is_some() || matches!(self.point, Point::At(_)) {
             write!(f, " ({})", self.point)?;

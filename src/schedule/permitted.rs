@@ -28,8 +28,7 @@ impl PermittedFaults {
     pub fn allow(&self, fault: &Fault) -> bool {
         let Some(names) = &self.0 else { return true };
         let named = |name: &str| names.iter().any(|one| one == name);
-        let last_word =
-            matches!(fault.kind, FaultKind::Error { .. }) && fault.point != Point::Before;
+        let last_word = fault.kind.entry().injects_error() && fault.point != Point::Before;
         named(fault.kind.name()) && (!last_word || named(FaultKind::TerminateBackend.name()))
     }
 

@@ -17,7 +17,7 @@ use crate::name::LockKey;
 use crate::name::{GuardName, InvariantName};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
 use crate::scenario::Scenario;
-use crate::schedule::{Fault, FaultKind, Schedule};
+use crate::schedule::{Fault, Schedule};
 use crate::timeline::{Happening, Timeline};
 
 /// The file of a run's history in its run directory.
@@ -261,7 +261,7 @@ impl<'a> Trial<'a> {
     }
 
     fn along(&self, schedule: &Schedule) -> Plan {
-        let promotes = |fault: &Fault| matches!(fault.kind, FaultKind::Promote { .. });
+        let promotes = |fault: &Fault| fault.kind.needs_standby();
         Plan {
             schedule: schedule.clone(),
             standby: schedule.faults().any(promotes),

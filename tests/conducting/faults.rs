@@ -342,3 +342,38 @@ async fn a_reset_waiter_leaves_a_ghost_in_the_queue() {
     )));
     assert_ne!(exit_of(&outcome.lines, "b"), 0);
 }
+
+#[tokio::test]
+async fn who_is_refused_and_asks_again_is_let_in_when_the_schedule_is_over() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let job = "psql -qc 'select 1'; \
+               until psql -qc \\\"insert into t (x) values ('late')\\\"; do sleep 0.05; done";
+    let scenario = format!(
+        "[subject]\ncommand = [\"bash\", \"-c\", \"{job}\"]\n[schedule]\nturns = [
+           {{ run = \"a\", until = {{ before = \"select 1\" }} }},
+           {{ fault = {{ refuse-connections = {{ pod = \"a\" }} }} }},
+           {{ run = \"a\", until = {{ steps = 1 }} }},
+           {{ run = \"b\" }},
+         ]"
+    );
+    let outcome = play(TABLE, &scenario).await;
+    the_fault_fired(&outcome);
+    assert_eq!(support::limit(&outcome.lines), None);
+    // b was let in all the time, and a after it; how often a was refused is a matter of time.
+    let steps = trace(&outcome);
+    in_order(&steps, &["a.0 done", "b.0 done", "b.1 done INSERT"]);
+    let last = steps.last().unwrap();
+    assert!(
+        last.starts_with("a.") && last.contains("done INSERT"),
+        "{steps:?}"
+    );
+    let refused = printed(&outcome.lines, "a", OutputStream::Stderr);
+    assert!(
+        refused.iter().any(|line| line.contains("cannot reach")),
+        "{refused:?}"
+    );
+    assert_eq!(exit_of(&outcome.lines, "a"), 0);
+    assert_eq!(rows(&outcome, "t"), 2);
+}

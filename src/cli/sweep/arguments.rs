@@ -4,55 +4,41 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 
 use crate::cli::common::{Failure, OutputArguments, ServerArguments};
 use crate::cli::subject::no_cronjob;
 use crate::history::Release;
 use crate::scenario::{self, Program, Scenario, SeederSettings};
-use crate::schedule::{FaultKind, SessionChoice};
+use crate::schedule::{FaultKind, SweptByName};
 use crate::search::default_jobs;
 use crate::search::strategy::Swept;
 
-/// What is done to pod a.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SweptName {
-    /// SIGKILL to all its processes
-    Kill,
-    /// SIGTERM, then after 0.5 s SIGKILL
-    Terminate,
-    /// `pg_terminate_backend` on the session that holds the lock
-    TerminateBackend,
-    /// Every session of it is reset (RST)
-    Reset,
-    /// Every session of it is closed (FIN), with no word of goodbye
-    Drop,
-    /// Its next step fails with SQLSTATE 53100
-    Error,
+/// The faults that can be named, each with what it does.
+fn swept_by_name() -> impl Iterator<Item = (&'static str, &'static SweptByName)> {
+    let entries = FaultKind::CATALOGUE.iter();
+    entries.filter_map(|entry| Some((entry.name, entry.search.by_name.as_ref()?)))
 }
 
+/// Reads the name of a fault that can be swept.
+fn swept() -> impl clap::builder::TypedValueParser<Value = SweptName> {
+    let values = swept_by_name().map(|(name, one)| PossibleValue::new(name).help(one.doc));
+    PossibleValuesParser::new(values).map(SweptName)
+}
+
+/// The name of a fault that can be swept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweptName(String);
+
 impl SweptName {
-    pub(super) fn swept(self) -> Swept {
-        let (kind, session) = match self {
-            Self::Kill => (FaultKind::Kill, SessionChoice::Next),
-            Self::Terminate => (
-                FaultKind::Terminate {
-                    grace: std::time::Duration::from_millis(500),
-                    pid1: false,
-                },
-                SessionChoice::Next,
-            ),
-            Self::TerminateBackend => (FaultKind::TerminateBackend, SessionChoice::HoldingLock),
-            Self::Reset => (FaultKind::Reset, SessionChoice::Every),
-            Self::Drop => (FaultKind::Drop, SessionChoice::Every),
-            Self::Error => (
-                FaultKind::Error {
-                    sqlstate: "53100".to_owned(),
-                },
-                SessionChoice::Next,
-            ),
-        };
-        Swept::at_every_point(kind, session)
+    /// The names of the faults that are swept where none is named.
+    fn usual() -> impl Iterator<Item = &'static str> {
+        swept_by_name().filter_map(|(name, one)| one.usual.then_some(name))
+    }
+
+    pub(super) fn swept(&self) -> Option<Swept> {
+        let (_, one) = swept_by_name().find(|(name, _)| *name == self.0)?;
+        Some(Swept::drawn(&one.draw))
     }
 }
 
@@ -60,11 +46,11 @@ impl SweptName {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SweepArguments {
     /// The built-in subject with each of these locks
-    #[arg(long, value_name = "LOCK,…", value_delimiter = ',', default_values = ["session", "guarded"], value_parser = clap::builder::PossibleValuesParser::new(scenario::SEEDER_LOCKS))]
+    #[arg(long, value_name = "LOCK,…", value_delimiter = ',', default_values = ["session", "guarded"], value_parser = PossibleValuesParser::new(scenario::SEEDER_LOCKS))]
     pub lock: Vec<String>,
 
     /// How much it seeds
-    #[arg(long, default_value = "tiny", value_parser = clap::builder::PossibleValuesParser::new(scenario::SEEDER_PROFILES))]
+    #[arg(long, default_value = "tiny", value_parser = PossibleValuesParser::new(scenario::SEEDER_PROFILES))]
     pub profile: String,
 
     /// Sweep the subjects of these scenario files instead of the built-in one
@@ -72,7 +58,7 @@ pub struct SweepArguments {
     pub scenario: Vec<PathBuf>,
 
     /// What is done to pod a at each step and point, while b waits
-    #[arg(long, value_enum, value_name = "FAULT,…", value_delimiter = ',', default_values_t = [SweptName::Kill, SweptName::TerminateBackend, SweptName::Reset, SweptName::Error])]
+    #[arg(long, value_name = "FAULT,…", value_delimiter = ',', default_values = SweptName::usual(), value_parser = swept())]
     pub faults: Vec<SweptName>,
 
     /// How often each violated schedule is run again

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::arguments::SweepArguments;
+use super::arguments::{SweepArguments, SweptName};
 use super::told;
 use crate::cli::common::{Failure, Talk, millis, unless_cancelled};
 use crate::cli::exit::Exit;
@@ -102,7 +102,7 @@ impl Work<'_> {
             .arguments
             .faults
             .iter()
-            .map(|name| name.swept())
+            .filter_map(SweptName::swept)
             .collect();
         let faults = Swept::permitted(faults, &self.scenario.search.faults);
         if faults.is_empty() {

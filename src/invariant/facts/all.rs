@@ -225,8 +225,7 @@ impl<'a> Facts<'a> {
         let mut near = self.reach.near(grant.connection, Some(grant.session));
         near.any(|place| {
             let fault = &self.faults[place];
-            !fault.event.fault.kind.leaves_time_to_tidy_up()
-                && fault.ended(grant.connection, grant.session, seq)
+            !fault.leaves_time_to_tidy_up() && fault.ended(grant.connection, grant.session, seq)
         })
     }
 

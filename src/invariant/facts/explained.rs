@@ -163,7 +163,7 @@ fn explains(
     let told = pooled && fault.event.ends_session;
     let lost = is_loss(error.sqlstate) && (fault.event.takes_pod || reset || told);
     // An error that was injected tells so itself.
-    let injected = !fault.event.fault.kind.is_injected_error() || error.message == INJECTED;
+    let injected = !fault.injects_error() || error.message == INJECTED;
     let mut named = fault.event.sqlstates.iter();
     let named = injected && named.any(|one| one == error.sqlstate);
     if !lost && !named {

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 
 use crate::history::{Event, FaultEvent, Line};
 use crate::name::{ConnectionName, PodName, Session, StepId};
+use crate::schedule::FaultEntry;
 use crate::timeline::{Sessions, StepFacts};
 
 /// One fault that fired.
 #[derive(Debug)]
 pub(crate) struct FaultFacts<'a> {
     pub event: &'a FaultEvent,
+    /// What the catalogue says of it.
+    entry: &'static FaultEntry,
     /// From which line on it may show.
     pub from: u64,
     /// The pod it hit.
@@ -31,6 +34,26 @@ impl FaultFacts<'_> {
         let event = self.event;
         self.pod == Some(pod)
             && (event.takes_pod || event.ends_session || !event.sqlstates.is_empty())
+    }
+
+    /// Whether nothing passes on the link that it hit from then on.
+    pub fn cuts_off(&self) -> bool {
+        self.entry.cuts_off()
+    }
+
+    /// Whether the link that it hit is as it was from then on.
+    pub fn heals(&self) -> bool {
+        self.entry.heals()
+    }
+
+    /// Whether it takes the pod but leaves it time to tidy up.
+    pub fn leaves_time_to_tidy_up(&self) -> bool {
+        self.entry.leaves_time_to_tidy_up()
+    }
+
+    /// Whether the error that it raises tells by its message that it was injected.
+    pub fn injects_error(&self) -> bool {
+        self.entry.injects_error()
     }
 
     /// Whether it raises one error and is over with that: what comes later of the same kind is not its
@@ -91,6 +114,7 @@ pub(crate) fn faults<'a>(
                 let (from, server_us) = begun.unwrap_or((line.seq, server_us));
                 faults.push(FaultFacts {
                     event,
+                    entry: event.fault.kind.entry(),
                     from,
                     pod: event.pod.as_ref().or(connection.map(|one| &one.pod)),
                     connection,

@@ -10,7 +10,8 @@ use crate::history::{Event, PoolMode};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::run::conductor::Conductor;
 use crate::run::error::RunError;
-use crate::run::faulting::{Aim, Outcome};
+use crate::run::faulting::Aim;
+use crate::run::outcome::Outcome;
 use crate::schedule::SessionChoice;
 use crate::wire::ServerSide;
 
@@ -340,7 +341,7 @@ impl Conductor<'_> {
             let outcome = Outcome::fired(format!(
                 "{session}, which the pooler kept, ended with the server: {evidence}"
             ));
-            self.note_fault(&aim.at(connection), &outcome);
+            self.note_fault(&aim.at(connection), outcome);
         }
     }
 

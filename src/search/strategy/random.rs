@@ -6,8 +6,6 @@
 //! the decoding is total. Simplest is what decodes from zeros: pod a runs as far as it can, no
 //! fault.
 
-use std::time::Duration;
-
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::any;
@@ -18,9 +16,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
 use crate::name::PodName;
-use crate::schedule::{
-    Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
-};
+use crate::schedule::{Draw, Fault, FaultKind, Move, PermittedFaults, Schedule, Stop, Turn};
 
 /// One turn as small numbers: the pod, how many steps (0: as far as it can), and after it perhaps a
 /// fault and its point. Each number counts modulo what there is.
@@ -49,58 +45,25 @@ pub fn decode(genes: &[Gene], pods: usize, most_steps: u8) -> Vec<Move> {
             until,
         }));
         if let Some((kind, point)) = fault {
-            moves.push(Move::Fault(decode_fault(pod, *kind, *point)));
+            moves.extend(decode_fault(pod, *kind, *point).map(Move::Fault));
         }
     }
     moves
 }
 
-fn decode_fault(pod: PodName, kind: u8, point: u8) -> Fault {
-    use Point::{After, Before, InDoubt, Waiting};
-    let (kind, session, points): (_, _, &[Point]) = match kind % 7 {
-        0 => (
-            FaultKind::Kill,
-            SessionChoice::Next,
-            &[Before, InDoubt, After, Waiting],
-        ),
-        1 => (
-            FaultKind::TerminateBackend,
-            SessionChoice::Next,
-            &[Before, InDoubt, After, Waiting],
-        ),
-        2 => (
-            FaultKind::TerminateBackend,
-            SessionChoice::HoldingLock,
-            &[Before],
-        ),
-        3 => (
-            FaultKind::Error {
-                sqlstate: "40001".to_owned(),
-            },
-            SessionChoice::Next,
-            &[Before, InDoubt, After],
-        ),
-        4 => (
-            FaultKind::Reset,
-            SessionChoice::Next,
-            &[Before, InDoubt, After, Waiting],
-        ),
-        5 => (
-            FaultKind::Terminate {
-                grace: Duration::from_secs(2),
-                pid1: false,
-            },
-            SessionChoice::Next,
-            &[Before, InDoubt, After, Waiting],
-        ),
-        _ => (
-            FaultKind::CancelBackend,
-            SessionChoice::Next,
-            &[Waiting, InDoubt],
-        ),
-    };
-    let point = points[usize::from(point) % points.len()];
-    Fault::of_pod(kind, pod, session, point)
+fn decode_fault(pod: PodName, kind: u8, point: u8) -> Option<Fault> {
+    let entries = FaultKind::CATALOGUE.iter();
+    let draws: Vec<&Draw> = entries.flat_map(|entry| entry.search.random).collect();
+    let draw = draws.get(usize::from(kind).checked_rem(draws.len())?)?;
+    let point = *draw
+        .points
+        .get(usize::from(point).checked_rem(draw.points.len())?)?;
+    Some(Fault::of_pod(
+        (draw.kind)(),
+        pod,
+        draw.session.clone(),
+        point,
+    ))
 }
 
 /// Schedules drawn at random. Draw i depends on the seed and on i alone.
@@ -262,9 +225,8 @@ mod tests {
                         }
                     }
                     Move::Fault(fault) => {
-                        let error = matches!(fault.kind, FaultKind::Error { .. });
                         prop_assert!(fault.pod.as_ref().is_some_and(|pod| there.contains(pod)));
-                        prop_assert!(!error || fault.point != Point::Waiting);
+                        prop_assert!(fault.kind.entry().points.all().contains(&fault.point));
                     }
                     _ => prop_assert!(false, "not drawn"),
                 }

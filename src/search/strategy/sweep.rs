@@ -14,12 +14,10 @@
 //! The order, and so the index: by step; at each step by fault, in the order given; for each fault
 //! by point, and for each point by who goes on first.
 
-use std::time::Duration;
-
 use super::{BATCH, Candidate, Explored, Kind, Space, Strategy};
 use crate::name::PodName;
 use crate::schedule::{
-    Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
+    Draw, Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
 };
 
 /// A fault as it is swept over the steps of a pod.
@@ -38,46 +36,24 @@ pub struct Swept {
 }
 
 impl Swept {
-    /// Done to the first pod before, in doubt of and after each of its steps.
+    /// This one of the catalogue.
     #[must_use]
-    pub fn at_every_point(kind: FaultKind, session: SessionChoice) -> Self {
+    pub fn drawn(draw: &Draw) -> Self {
         Self {
-            kind,
-            session,
-            points: vec![Point::Before, Point::InDoubt, Point::After],
-            from: 1,
-            to_waiter: false,
+            kind: (draw.kind)(),
+            session: draw.session.clone(),
+            points: draw.points.to_vec(),
+            from: draw.from,
+            to_waiter: draw.to_waiter,
         }
     }
 
     /// What can be done to a pod and its sessions, for a search: 17 faults a step, 15 at the first.
     #[must_use]
     pub fn usual() -> Vec<Self> {
-        let next = |kind| Self::at_every_point(kind, SessionChoice::Next);
-        vec![
-            next(FaultKind::Kill),
-            next(FaultKind::Terminate {
-                grace: Duration::from_millis(500),
-                pid1: false,
-            }),
-            next(FaultKind::Error {
-                sqlstate: "53100".to_owned(),
-            }),
-            next(FaultKind::TerminateBackend),
-            Self {
-                points: vec![Point::Before],
-                from: 2,
-                ..Self::at_every_point(FaultKind::TerminateBackend, SessionChoice::HoldingLock)
-            },
-            // It needs a statement under way.
-            Self {
-                points: vec![Point::Waiting],
-                from: 2,
-                to_waiter: true,
-                ..next(FaultKind::CancelBackend)
-            },
-            next(FaultKind::Reset),
-        ]
+        let entries = FaultKind::CATALOGUE.iter();
+        let draws = entries.flat_map(|entry| entry.search.swept);
+        draws.map(Self::drawn).collect()
     }
 
     /// These, with those faults left out that are not permitted.
@@ -294,7 +270,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::schedule::SqlPattern;
+    use crate::schedule::{STEP_POINTS, SqlPattern};
 
     fn all(mut sweep: Sweep) -> Vec<Candidate> {
         let mut all = Vec::new();
@@ -308,7 +284,7 @@ mod tests {
     }
 
     fn kill() -> Swept {
-        Swept::at_every_point(FaultKind::Kill, SessionChoice::Next)
+        Swept::drawn(&Draw::at(&STEP_POINTS, || FaultKind::Kill))
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn sqlstates(verdict: &Verdict) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::invariant::{Finding, InvariantVerdict};
-    use crate::schedule::{FaultKind, SessionChoice, Stop};
+    use crate::schedule::{Draw, FaultKind, STEP_POINTS, Stop};
 
     fn verdict(violated: &[InvariantName], sqlstate: Option<&str>) -> Verdict {
         let of = |name: &InvariantName| InvariantVerdict {
@@ -141,8 +141,8 @@ mod tests {
         let both = verdict(&[WorkUnderLock, MutualExclusion], None);
         let error = verdict(&[NoErrors], Some("23505"));
         let other = verdict(&[NoErrors], Some("23503"));
-        let swept = |kind| Swept::at_every_point(kind, SessionChoice::Next);
-        let (kill, reset) = (swept(FaultKind::Kill), swept(FaultKind::Reset));
+        let swept = |kind| Swept::drawn(&Draw::at(&STEP_POINTS, kind));
+        let (kill, reset) = (swept(|| FaultKind::Kill), swept(|| FaultKind::Reset));
         let (a_first, b_first) = (Onward::FirstPod, Onward::SecondPod(Stop::End));
         // Its points make no other fault.
         let kill_after = Swept {
