@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use lockproof::history::{self, Begun, Line};
 use lockproof::invariant::{Verdict, judge};
 use lockproof::name::PodName;
-use lockproof::report::VerdictJson;
+use lockproof::report::{VerdictJson, fault_words, move_words};
 use lockproof::scenario;
 use lockproof::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
 use lockproof::search::weigh;
@@ -81,11 +81,11 @@ fn meant(mut verdict: Value) -> Value {
                 Move::Turn(turn) => {
                     format!("the stop of move {index}, a turn of {}, was", turn.pod)
                 }
-                other => panic!("{other}"),
+                other => panic!("{other:?}"),
             };
             let after = match &one {
-                Move::Fault(fault) => format!("\"{fault}\" was"),
-                other => format!("the stop of \"{other}\" was"),
+                Move::Fault(fault) => format!("\"{}\" was", fault_words(fault)),
+                other => format!("the stop of \"{}\" was", move_words(other)),
             };
             why = why.replace(&before, &after);
         }
@@ -196,7 +196,7 @@ fn convert(mut line: Value, schedule: &Schedule) -> Value {
 fn begun(text: &str, index: usize, scheduled: bool, schedule: &Schedule) -> Begun {
     if scheduled {
         let one = schedule.moves()[index].clone();
-        assert_eq!(one.to_string(), text);
+        assert_eq!(move_words(&one), text);
         return Begun::Move(one);
     }
     if let Some(pod) = text

@@ -90,7 +90,7 @@ async fn no_step_is_lost_doubled_or_reordered_and_a_recorded_run_is_the_run() {
         in_order(&outcome.lines);
         let again = Schedule::Controlled(recorded(&outcome.lines, schedule));
         let replayed = trial.run_along(&again, Writer::in_memory()).await.unwrap();
-        assert_eq!(replayed.trace_hash, outcome.trace_hash, "{schedule}");
+        assert_eq!(replayed.trace_hash, outcome.trace_hash, "{schedule:?}");
     })
     .await;
 }
@@ -104,7 +104,7 @@ async fn sound_locks_hold_under_every_generated_schedule() {
             assert_ne!(
                 outcome.verdict.judgement,
                 Judgement::Violated,
-                "{lock}: {schedule}: {words:?}"
+                "{lock}: {schedule:?}: {words:?}"
             );
         })
         .await;
@@ -118,7 +118,7 @@ async fn a_lock_on_the_jobs_own_session_holds_under_generated_faults_too() {
         assert_ne!(
             outcome.verdict.judgement,
             Judgement::Violated,
-            "{schedule}: {words:?}"
+            "{schedule:?}: {words:?}"
         );
     })
     .await;

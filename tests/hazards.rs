@@ -111,7 +111,7 @@ fn show(tried: &Tried, took: std::time::Duration) {
                 hazard.kind, hazard.title, hazard.expected.words
             );
             for one in hazard.schedule() {
-                eprintln!("      {one}");
+                eprintln!("      {one:?}");
             }
         }
         for (kind, why) in &tried.refuted {

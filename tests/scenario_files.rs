@@ -66,7 +66,10 @@ fn the_example_of_the_design_is_read() {
     );
     assert_eq!(scenario.subject.protect.as_ref().map(Vec::len), Some(5));
     assert_eq!(scenario.pods.count, 2);
-    let played: Vec<String> = moves(&scenario).iter().map(ToString::to_string).collect();
+    let played: Vec<String> = moves(&scenario)
+        .iter()
+        .map(lockproof::report::move_words)
+        .collect();
     assert_eq!(
         played,
         [

@@ -10,7 +10,9 @@ use super::common::{Failure, Talk};
 use super::exit::Exit;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
 use crate::name::PodName;
-use crate::report::{FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, count, play, wrap};
+use crate::report::{
+    FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, count, move_words, play, why_words, wrap,
+};
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::{
@@ -48,7 +50,7 @@ impl Kept {
     pub fn json(&self, found: &Found) -> FoundJson {
         FoundJson {
             at: found.at,
-            why: found.why.clone(),
+            why: why_words(&found.why, &found.schedule),
             failure: found.failure.key().clone(),
             what: self.what.clone(),
             schedule_file: Some(self.file.clone()),
@@ -124,7 +126,7 @@ impl Finder<'_> {
         let turns = small.moves.len() - faults;
         talk.result(&wrap("shrunk", &shrunk_to(small, turns, faults)));
         for one in &small.moves {
-            talk.result(&wrap("", &one.to_string()));
+            talk.result(&wrap("", &move_words(one)));
         }
         if !all_end(&small.moves, small.pods) {
             talk.result(&wrap(

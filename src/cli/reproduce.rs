@@ -13,7 +13,9 @@ use super::out::OutputDirectory;
 use super::subject::job;
 use crate::invariant::Judgement;
 use crate::name::{InvariantName as Named, PodName};
-use crate::report::{ReproduceJson, VerdictJson, play, verdict_block, wrap};
+use crate::report::{
+    ReproduceJson, VerdictJson, move_words, play, schedule_words, verdict_block, wrap,
+};
 use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
 use crate::search::{Failure as Failed, Stage, Trial, replay, save};
@@ -341,8 +343,8 @@ impl Work<'_> {
 /// The schedule, a line each.
 fn turns(schedule: &Schedule) -> Vec<String> {
     match schedule {
-        Schedule::Controlled(moves) => moves.iter().map(ToString::to_string).collect(),
-        one_line => vec![one_line.to_string()],
+        Schedule::Controlled(moves) => moves.iter().map(move_words).collect(),
+        one_line => vec![schedule_words(one_line)],
     }
 }
 

@@ -7,6 +7,7 @@ mod explore;
 mod false_alarms;
 mod json;
 mod limits;
+mod moves;
 mod play;
 mod scene;
 mod sweep;
@@ -22,6 +23,10 @@ pub use json::{
     scenario_json,
 };
 pub use limits::limit_sentence;
+pub use moves::{
+    begun_words, fault_without_point, fault_words, move_words, schedule_words, stop_words,
+    why_words,
+};
 pub use play::play;
 pub use scene::Scene;
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};

@@ -3,6 +3,7 @@
 //! Owns the choice of what is worth a line: the turns, with the statement at which each stopped,
 //! every blocked step and what it waited for, every error, every fault. All of it from the history.
 
+use super::moves::move_words;
 use std::collections::{HashMap, HashSet};
 
 use super::scene::{Scene, short};
@@ -140,7 +141,7 @@ impl<'t, 'a> Teller<'t, 'a> {
                 self.actor = begun.pod().cloned();
                 // What comes of a tick is told by the decisions; that only time passes, by nothing.
                 if let Begun::Move(passes @ Move::Advance(_)) = begun {
-                    self.say(CLOCK, passes.to_string());
+                    self.say(CLOCK, move_words(passes));
                 }
             }
             Event::Controller(decision) => self.decided(decision),

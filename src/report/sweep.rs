@@ -82,12 +82,12 @@ pub struct SweptJson {
     pub again_ms: u64,
 }
 
-/// Faults that did not fire, for the same reason.
+/// A fault that did not fire everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotFiredJson {
     /// The fault.
     pub fault: String,
-    /// Why.
+    /// Why, of the first of them.
     pub why: String,
     /// How often.
     pub times: u64,

@@ -2,10 +2,10 @@
 //!
 //! Owns the layout of the block that a scenario's outcome is told in.
 
+use super::moves::begun_words;
 use std::fmt::Write;
 
 use super::limits::limit_sentence;
-use crate::history::Begun;
 use crate::invariant::{Judgement, Limit, Verdict};
 
 /// Lines are wrapped at this column.
@@ -73,11 +73,11 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
             wrap(label, &format!("{}: {}", guard.name, guard.why))
         );
         for placed in &guard.moves {
-            let text = match &placed.begun {
-                Begun::Move(one) => one.to_string(),
-                Begun::First(pod) => format!("run {pod} while it comes first"),
-            };
-            let text = format!("- move {}: {text}", placed.index + 1);
+            let text = format!(
+                "- move {}: {}",
+                placed.index + 1,
+                begun_words(&placed.begun)
+            );
             let _ = writeln!(out, "{}", wrap("", &text));
         }
     }

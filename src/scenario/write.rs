@@ -177,7 +177,13 @@ fn schedule(page: &mut Page, schedule: &Schedule) {
         }
         Schedule::Free(free) => free_schedule(page, free),
         // What such a run did is saved as turns; this only says what it was.
-        Schedule::Priorities { .. } => page.line(&format!("# {schedule}")),
+        Schedule::Priorities { order, changes } => {
+            let order: Vec<&str> = order.iter().map(PodName::as_str).collect();
+            page.line(&format!(
+                "# by priorities: {}; changes before steps {changes:?}",
+                order.join(" > ")
+            ));
+        }
     }
 }
 

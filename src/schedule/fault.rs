@@ -1,27 +1,25 @@
 //! Faults as data: what is done, to whom, at which point.
 //!
-//! Owns a fault of a schedule and how it is described; what there is to say of each kind of fault stands
+//! Owns a fault of a schedule; what there is to say of each kind of fault stands
 //! in the catalogue. Knows nothing of how a fault is applied.
 
 mod catalogue;
 mod entry;
 mod parameter;
+mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ConnectionName, PodName};
+use crate::name::PodName;
 
-pub use catalogue::FaultKind;
+pub use catalogue::{Draw, FaultEntry, FaultKind, SweptByName};
 pub use entry::{
-    Consequence, Draw, EVERY_POINT, FaultEntry, FaultTarget, InDoubt, InSearch, Points,
-    STEP_POINTS, ServerNeed, Sessions, SweptByName, Undo,
+    Consequence, EVERY_POINT, FaultTarget, InDoubt, Points, STEP_POINTS, ServerNeed, Sessions, Undo,
 };
 pub use parameter::{LeftOut, Parameter, ParameterValue, Shape};
+pub use parts::{OldPrimary, Point, SessionChoice, ShutdownMode};
 
 /// Something done to a pod, a session, a link or the server, at a stated point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,60 +33,6 @@ pub struct Fault {
     pub session: SessionChoice,
     /// The point at which it is done.
     pub point: Point,
-}
-
-/// How a server is shut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ShutdownMode {
-    /// Sessions are ended in good order (SIGINT).
-    #[default]
-    Fast,
-    /// Everything ends at once; recovery follows (SIGQUIT).
-    Immediate,
-}
-
-/// What becomes of the primary that was, at a promotion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OldPrimary {
-    /// It is dead before the standby is promoted.
-    #[default]
-    Dead,
-    /// It goes on serving those who are connected to it: split brain.
-    Alive,
-}
-
-impl ShutdownMode {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Fast, Self::Immediate];
-    /// Their names.
-    pub const WORDS: &'static [&'static str] = &[Self::Fast.name(), Self::Immediate.name()];
-
-    /// Its name, as in scenario files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fast => "fast",
-            Self::Immediate => "immediate",
-        }
-    }
-}
-
-impl OldPrimary {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Dead, Self::Alive];
-    /// Their names.
-    pub const WORDS: &'static [&'static str] = &[Self::Dead.name(), Self::Alive.name()];
-
-    /// Its name, as in scenario files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Dead => "dead",
-            Self::Alive => "alive",
-        }
-    }
 }
 
 impl FaultKind {
@@ -145,94 +89,5 @@ impl Fault {
             session,
             point,
         }
-    }
-}
-
-/// Which of a pod's sessions a fault is done to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SessionChoice {
-    /// The one whose step is next to be released.
-    #[default]
-    Next,
-    /// The one that holds an advisory lock.
-    HoldingLock,
-    /// The one of this connection.
-    Connection(ConnectionName),
-    /// All of them, one after the other; for a link, those that come later as well.
-    Every,
-}
-
-/// When a fault is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Point {
-    /// Before the next step: the server never sees it (for `kill`, `terminate`, `error`, `reset`,
-    /// `drop`).
-    #[default]
-    Before,
-    /// The server gets the next step, the pod never hears the answer.
-    InDoubt,
-    /// While the pod's step is blocked.
-    Waiting,
-    /// After the next step: the server has done it and the pod has heard.
-    After,
-    /// In free pacing: this long after the run began.
-    At(Duration),
-}
-
-impl Point {
-    /// Its name, as in scenario files; `None` for a time.
-    #[must_use]
-    pub const fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Before => Some("before"),
-            Self::InDoubt => Some("in-doubt"),
-            Self::Waiting => Some("waiting"),
-            Self::After => Some("after"),
-            Self::At(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, self.name()) {
-            (Self::At(time), _) => write!(f, "at {}ms", time.as_millis()),
-            (_, name) => f.write_str(name.unwrap_or_default()),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.name())?;
-        if let Some(pod) = &self.pod {
-            write!(f, " {pod}")?;
-        }
-        let target = self.kind.target();
-        match (&self.session, target) {
-            (_, FaultTarget::Pod | FaultTarget::Server)
-            | (SessionChoice::Every, FaultTarget::Link) => {}
-            (SessionChoice::Next, _) => f.write_str(", the session of its next step")?,
-            (SessionChoice::HoldingLock, _) => f.write_str(", the session that holds the lock")?,
-            (SessionChoice::Connection(name), _) => write!(f, ", connection {name}")?,
-            (SessionChoice::Every, _) => f.write_str(", every session")?,
-        }
-        for (parameter, value) in self
-            .kind
-            .entry()
-            .parameters
-            .iter()
-            .zip(self.kind.parameters())
-        {
-            if let Some(told) = parameter.describe(&value) {
-                write!(f, ", {told}")?;
-            }
-        }
-        if self.pod.is_some() || matches!(self.point, Point::At(_)) {
-            write!(f, " ({})", self.point)?;
-        }
-        Ok(())
     }
 }

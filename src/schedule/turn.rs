@@ -1,8 +1,7 @@
 //! Turns and stops: who runs, and until when.
 //!
-//! Owns their shape and the sentence that describes each. Knows nothing of how a turn is driven.
+//! Owns their shape. Knows nothing of how a turn is driven, nor in which words it is told.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +38,12 @@ impl Schedule {
             Self::Controlled(moves) => moves,
             Self::Priorities { .. } | Self::Free(_) => &[],
         }
+    }
+
+    /// Equal for equal schedules, and for no others: its value as JSON.
+    #[must_use]
+    pub fn key(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Its faults, in their order.
@@ -139,85 +144,4 @@ pub enum Stop {
     Blocked,
     /// At the pod's end.
     End,
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nth = |nth: &u32| {
-            if *nth == 1 {
-                String::new()
-            } else {
-                format!(" (match {nth})")
-            }
-        };
-        match self {
-            Self::Before { sql, nth: n } => write!(f, "until before {sql}{}", nth(n)),
-            Self::After { sql, nth: n } => write!(f, "until after {sql}{}", nth(n)),
-            Self::Steps(1) => f.write_str("for 1 step"),
-            Self::Steps(steps) => write!(f, "for {steps} steps"),
-            Self::Blocked => f.write_str("until blocked"),
-            Self::End => f.write_str("to its end"),
-        }
-    }
-}
-
-impl fmt::Display for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {} {}", self.pod, self.until)
-    }
-}
-
-fn names(pods: &[PodName], between: &str) -> String {
-    let names: Vec<&str> = pods.iter().map(PodName::as_str).collect();
-    names.join(between)
-}
-
-impl fmt::Display for Schedule {
-    /// One line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Controlled(moves) if moves.is_empty() => f.write_str("one after the other"),
-            Self::Controlled(moves) => {
-                let moves: Vec<String> = moves.iter().map(ToString::to_string).collect();
-                f.write_str(&moves.join("; "))
-            }
-            Self::Priorities { order, changes } => {
-                write!(f, "priorities {}", names(order, " > "))?;
-                for (index, change) in changes.iter().enumerate() {
-                    let before = if index == 0 { ", changed at step" } else { "," };
-                    write!(f, "{before} {change}")?;
-                }
-                Ok(())
-            }
-            Self::Free(free) => write!(
-                f,
-                "free, stagger {} to {} ms, seed {}",
-                free.stagger.0.as_millis(),
-                free.stagger.1.as_millis(),
-                free.seed
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Move {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Turn(turn) => turn.fmt(f),
-            Self::Together(pods) => {
-                write!(
-                    f,
-                    "release the next steps of {} together",
-                    names(pods, " and ")
-                )
-            }
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Tick => f.write_str("tick: the clock goes on to the CronJob's next time"),
-            Self::Advance(time) if time.subsec_nanos() == 0 => {
-                write!(f, "time passes: {} s", time.as_secs())
-            }
-            Self::Advance(time) => write!(f, "time passes: {time:?}"),
-            Self::Manual => f.write_str("kubectl create job --from the CronJob"),
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! confirmed by a whole run before it is told. Knows
 //! nothing of how a strategy comes to its schedules, nor of how anything is shown.
 
+use crate::search::strategy::Why;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ pub struct Found {
     /// Its schedule.
     pub schedule: Schedule,
     /// What the schedule was for.
-    pub why: String,
+    pub why: Why,
     /// What failed.
     pub failure: Failure,
     /// The whole run.

@@ -17,7 +17,7 @@ use crate::cli::subject::job;
 use crate::history::Line;
 use crate::invariant::Judgement;
 use crate::name::PodName;
-use crate::report::{ExploreJson, count, wrap};
+use crate::report::{ExploreJson, count, why_words, wrap};
 use crate::scenario::Scenario;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
@@ -144,7 +144,7 @@ impl Work<'_> {
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress.judgement)),
-                    &progress.candidate.why,
+                    &why_words(&progress.candidate.why, &progress.candidate.schedule),
                 ));
                 if let Some(remark) = &progress.remark {
                     talk.say(&wrap("", remark));

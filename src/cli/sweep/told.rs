@@ -138,15 +138,6 @@ pub(super) fn sum(document: &SweepJson, talk: Talk, out: &Path) {
     talk.say(&wrap("histories", &out.display().to_string()));
 }
 
-/// Why a fault did not fire, so that it is the same in two runs: process ids differ.
-pub(super) fn without_numbers(why: &str) -> String {
-    let word = |word: &str| match word.trim_end_matches(':').parse::<u32>() {
-        Ok(number) if number > 99 => "…".to_owned(),
-        _ => word.to_owned(),
-    };
-    why.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
 /// A name that can be a directory's.
 pub(super) fn file_name(name: &str) -> String {
     let plain = |c: char| {

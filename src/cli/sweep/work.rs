@@ -16,10 +16,13 @@ use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
 use crate::cli::subject::job;
 use crate::invariant::Judgement;
-use crate::report::{GroupJson, NotFiredJson, ReplayCountJson, SweptJson};
+use crate::report::{
+    GroupJson, NotFiredJson, ReplayCountJson, SweptJson, fault_without_point, move_words,
+    stop_words,
+};
 use crate::scenario::Scenario;
 use crate::schedule::{Point, Schedule};
-use crate::search::strategy::{Onward, Place, Sweep, Swept};
+use crate::search::strategy::{Onward, Place, Sweep, Swept, Why};
 use crate::search::survey::{
     Case, Group, Pass, StepKind, Survey, SurveyOptions, Surveyed, before_last_write, example,
     group, step_kinds, survey,
@@ -258,14 +261,19 @@ impl Work<'_> {
             way: way(&group.onward),
             points: group.points.clone(),
             steps: group.steps.clone(),
-            schedule: schedule.moves().iter().map(ToString::to_string).collect(),
+            schedule: schedule.moves().iter().map(move_words).collect(),
             what: what.unwrap_or_default(),
             schedule_file: None,
         };
         let dir = self
             .out
             .join(format!("{}-{number}", told::file_name(self.name)));
-        let why = format!("step {}, {}", swath.places[index].step, words(&group.fault));
+        let place = &swath.places[index];
+        let why = Why::FaultAt {
+            step: place.step,
+            fault: group.fault.fault(place.point),
+            second_first: matches!(group.onward, Onward::SecondPod(_)),
+        };
         let at = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         let found = unless_cancelled(cancel.clone(), async {
             Ok(example(trial, schedule, why, at, &dir).await?)
@@ -305,38 +313,30 @@ impl Swath {
 
 /// A fault in words, its point left out.
 fn words(swept: &Swept) -> String {
-    let text = swept.fault(Point::Before).to_string();
-    text.trim_end_matches(" (before)").to_owned()
+    fault_without_point(&swept.fault(Point::Before))
 }
 
 /// Who goes on first, in words.
 fn way(onward: &Onward) -> String {
     match onward {
         Onward::FirstPod => "a first".to_owned(),
-        Onward::SecondPod(stop) => format!("b first, {stop}"),
+        Onward::SecondPod(stop) => format!("b first, {}", stop_words(stop)),
     }
 }
 
 fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
-    let mut missed: Vec<NotFiredJson> = Vec::new();
+    let mut missed: BTreeMap<usize, NotFiredJson> = BTreeMap::new();
     for (one, place) in runs.iter().zip(&swath.places) {
         let Some(why) = one.missed() else { continue };
-        let fault = words(swath.fault(place));
-        let why = told::without_numbers(why);
-        match missed
-            .iter_mut()
-            .find(|known| known.fault == fault && known.why == why)
-        {
-            Some(known) => known.times += 1,
-            None => missed.push(NotFiredJson {
-                fault,
-                why,
-                times: 1,
-                first: format!("step {}, {}", place.step, place.point),
-            }),
-        }
+        let known = missed.entry(place.fault).or_insert_with(|| NotFiredJson {
+            fault: words(swath.fault(place)),
+            why: why.to_owned(),
+            times: 0,
+            first: format!("step {}, {}", place.step, place.point),
+        });
+        known.times += 1;
     }
-    missed
+    missed.into_values().collect()
 }
 
 fn unclear(runs: &[Surveyed]) -> Vec<Unclear> {

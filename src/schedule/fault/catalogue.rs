@@ -16,11 +16,26 @@ use super::entry::InDoubt::{AnswerDropped, KeepsAnswer, PodHears};
 use super::entry::Points::{Between, Each, OfAnAnswer};
 use super::entry::ServerNeed::{Own, OwnWithStandby, Shared};
 use super::entry::Sessions::{EveryOrOne, One, OneOrEvery, Whole};
-use super::entry::{
-    Draw, EVERY_POINT, FaultEntry, InSearch, STEP_POINTS, SweptByName, Undo, catalogue,
-};
+use super::entry::{self, EVERY_POINT, STEP_POINTS, Undo, catalogue};
 use super::parameter::{LeftOut, Parameter, ParameterValue, Shape, Typed, parameter};
-use super::{OldPrimary, Point, SessionChoice, ShutdownMode};
+use super::parts::{OldPrimary, Point, SessionChoice, ShutdownMode};
+
+/// What the catalogue says of a fault.
+pub type FaultEntry = entry::Entry<FaultKind>;
+/// A fault with all that a search needs to know to do it.
+pub type Draw = entry::Draw<FaultKind>;
+/// A fault that `lockproof sweep` knows by its name.
+pub type SweptByName = entry::SweptByName<FaultKind>;
+/// Whether and how searches do a fault.
+type InSearch = entry::InSearch<FaultKind>;
+
+impl FaultEntry {
+    /// The fault of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<&'static Self> {
+        FaultKind::CATALOGUE.iter().find(|one| one.name == name)
+    }
+}
 
 /// No search does it.
 const NEVER: InSearch = InSearch::NEVER;

@@ -4,11 +4,12 @@
 //! fault, and nothing of how one is applied.
 
 use super::parameter::{Parameter, ParameterValue};
-use super::{FaultKind, Point, SessionChoice};
+use super::parts::{Point, SessionChoice};
 
-/// What the catalogue says of one fault. Scenario keys, JSON schema, searches and docs come from this.
+/// What the catalogue says of one fault of kind `K`. Scenario keys, JSON schema, searches and docs come
+/// from this.
 #[derive(Debug)]
-pub struct FaultEntry {
+pub struct Entry<K: 'static> {
     /// Its name, as in scenario files.
     pub name: &'static str,
     /// What is done, in one line.
@@ -28,10 +29,10 @@ pub struct FaultEntry {
     /// What comes of it.
     pub consequence: Consequence,
     /// Whether and how searches do it.
-    pub search: InSearch,
+    pub search: InSearch<K>,
     /// The fault with these parameters, which are named as in [`parameters`](Self::parameters); `None`
     /// if one is missing or of another type.
-    pub make: fn(&[(&'static str, ParameterValue)]) -> Option<FaultKind>,
+    pub make: fn(&[(&'static str, ParameterValue)]) -> Option<K>,
 }
 
 /// What kind of thing a fault is done to.
@@ -165,16 +166,16 @@ pub enum Consequence {
 
 /// Whether and how searches do a fault.
 #[derive(Debug)]
-pub struct InSearch {
+pub struct InSearch<K: 'static> {
     /// What `explore --strategy sweep` does, at each step.
-    pub swept: &'static [Draw],
+    pub swept: &'static [Draw<K>],
     /// What `explore --strategy random` draws from.
-    pub random: &'static [Draw],
+    pub random: &'static [Draw<K>],
     /// What `lockproof sweep --faults NAME` does, at each step.
-    pub by_name: Option<SweptByName>,
+    pub by_name: Option<SweptByName<K>>,
 }
 
-impl InSearch {
+impl<K> InSearch<K> {
     /// No search does it.
     pub const NEVER: Self = Self {
         swept: &[],
@@ -185,9 +186,9 @@ impl InSearch {
 
 /// A fault with all that a search needs to know to do it.
 #[derive(Debug)]
-pub struct Draw {
+pub struct Draw<K> {
     /// What is done.
-    pub kind: fn() -> FaultKind,
+    pub kind: fn() -> K,
     /// To which session, where it is done to one.
     pub session: SessionChoice,
     /// At which points of a step.
@@ -198,20 +199,16 @@ pub struct Draw {
     pub to_waiter: bool,
 }
 
-impl Draw {
+impl<K> Draw<K> {
     /// At these points of each step, to the session of the step.
     #[must_use]
-    pub const fn at(points: &'static [Point], kind: fn() -> FaultKind) -> Self {
+    pub const fn at(points: &'static [Point], kind: fn() -> K) -> Self {
         Self::of(SessionChoice::Next, points, kind)
     }
 
     /// At these points of each step, to this session.
     #[must_use]
-    pub const fn of(
-        session: SessionChoice,
-        points: &'static [Point],
-        kind: fn() -> FaultKind,
-    ) -> Self {
+    pub const fn of(session: SessionChoice, points: &'static [Point], kind: fn() -> K) -> Self {
         Self {
             kind,
             session,
@@ -238,22 +235,16 @@ impl Draw {
 
 /// A fault that `lockproof sweep` knows by its name.
 #[derive(Debug)]
-pub struct SweptByName {
+pub struct SweptByName<K> {
     /// What is done, to which session.
     pub doc: &'static str,
     /// Whether it is done where no fault is named.
     pub usual: bool,
     /// The fault.
-    pub draw: Draw,
+    pub draw: Draw<K>,
 }
 
-impl FaultEntry {
-    /// The fault of this name.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<&'static Self> {
-        FaultKind::CATALOGUE.iter().find(|one| one.name == name)
-    }
-
+impl<K> Entry<K> {
     /// Whether nothing passes on a link from then on.
     #[must_use]
     pub fn cuts_off(&self) -> bool {
@@ -310,7 +301,7 @@ impl FaultEntry {
 
 /// Declares [`FaultKind`] with one row for each fault: its doc comment, its variant with its
 /// parameters (each with its doc comment, its type, and what the catalogue says of it), its name, and
-/// the other fields of its [`FaultEntry`]. There is no default for any of them.
+/// the other fields of its [`Entry`]. There is no default for any of them.
 macro_rules! catalogue {
     (
         $(#[$outer:meta])*

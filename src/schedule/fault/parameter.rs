@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{OldPrimary, ShutdownMode};
+use super::parts::{OldPrimary, ShutdownMode};
 
 /// What the catalogue says of a parameter.
 #[derive(Debug)]

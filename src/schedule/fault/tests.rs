@@ -99,7 +99,7 @@ fn what_a_search_does_is_possible() {
 #[test]
 fn a_description_tells_target_parameters_and_point() {
     let of = |kind, session, point| {
-        Fault::of_pod(kind, PodName::of_index(0), session, point).to_string()
+        crate::report::fault_words(&Fault::of_pod(kind, PodName::of_index(0), session, point))
     };
     let terminate = FaultKind::Terminate {
         grace: Duration::from_millis(500),
@@ -131,5 +131,8 @@ fn a_description_tells_target_parameters_and_point() {
         session: SessionChoice::Next,
         point: Point::Before,
     };
-    assert_eq!(promote.to_string(), "promote, the old primary alive");
+    assert_eq!(
+        crate::report::fault_words(&promote),
+        "promote, the old primary alive"
+    );
 }

@@ -5,7 +5,6 @@ use crate::history::{
     Catalog, Event, HeldLock, Line, LockRule, OnContention, Release, Rules, TurnEnd,
 };
 use crate::name::{LockKey, LockMode, PodName};
-use crate::schedule::Move;
 use crate::search::tale::{Tale, catalog};
 
 fn rules() -> Rules {
@@ -44,7 +43,11 @@ fn kinds(hazards: &[Hazard]) -> Vec<HazardKind> {
 }
 
 fn turns(hazard: &Hazard) -> Vec<String> {
-    hazard.schedule().iter().map(Move::to_string).collect()
+    hazard
+        .schedule()
+        .iter()
+        .map(crate::report::move_words)
+        .collect()
 }
 
 fn of(hazards: &[Hazard], kind: HazardKind) -> &Hazard {

@@ -19,7 +19,7 @@ impl Attempt {
     /// What tells it from other attempts.
     pub(super) fn text(&self) -> String {
         let schedule = Schedule::Controlled(self.moves.clone());
-        format!("{} {} {schedule}", self.pods, self.story)
+        format!("{} {} {}", self.pods, self.story, schedule.key())
     }
 
     /// The moves that can be left out.

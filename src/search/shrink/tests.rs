@@ -94,7 +94,7 @@ proptest! {
         prop_assume!(!first.limit);
         let again = controlled(&programs, &recorded(&first.lines, &schedule));
         prop_assert_eq!(again.signature(), first.signature());
-        let has_together = schedule.to_string().contains("together");
+        let has_together = schedule.has_together();
         prop_assert!(has_together || again.order == first.order);
     }
 
@@ -136,7 +136,7 @@ fn the_original_bug_becomes_a_story_of_three_turns() {
     );
     let shrink = shrunk(&programs, &moves).unwrap();
     let best = shrink.best();
-    let story: Vec<String> = best.moves.iter().map(ToString::to_string).collect();
+    let story: Vec<String> = best.moves.iter().map(crate::report::move_words).collect();
     assert_eq!(
         story,
         [

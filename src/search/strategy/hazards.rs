@@ -5,6 +5,7 @@
 //! runs, then what is new in the runs that these became, until nothing is new. Knows nothing of
 //! how a hazard is found.
 
+use crate::search::strategy::Why;
 use std::collections::BTreeSet;
 
 use super::{Candidate, Explored, Kind, Space, Strategy};
@@ -104,7 +105,7 @@ impl Hazards {
         };
         Candidate {
             schedule: Schedule::Controlled(moves),
-            why,
+            why: Why::Words(why),
             needed: false,
             index,
         }

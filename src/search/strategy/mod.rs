@@ -24,6 +24,7 @@ mod sweep;
 mod tests;
 mod tree;
 mod walk;
+mod why;
 
 use crate::history::Line;
 use crate::name::StepId;
@@ -40,14 +41,15 @@ pub use settings::Settings;
 pub use shard::{Shard, ShardError};
 pub use stagger::Stagger;
 pub use sweep::{Onward, Place, Sweep, Swept};
+pub use why::Why;
 
 /// A schedule to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The schedule.
     pub schedule: Schedule,
-    /// Why it is run, in a few words.
-    pub why: String,
+    /// Why it is run.
+    pub why: Why,
     /// Whether every shard must run it, for what it teaches. It is counted by its owner alone.
     pub needed: bool,
     /// Its place in the whole space, or a number that stands for it: what decides which shard it is
@@ -134,7 +136,7 @@ fn drawn(next: &mut u64, all: u64, draw: impl Fn(u64) -> Schedule) -> Vec<Candid
         .map(|index| {
             let schedule = draw(index);
             Candidate {
-                why: format!("draw {}: {schedule}", index + 1),
+                why: Why::Draw(index + 1),
                 schedule,
                 needed: false,
                 index,

@@ -8,6 +8,7 @@
 
 use super::{Candidate, Explored, Kind, Space, Strategy, draws};
 use crate::schedule::{Move, Schedule, Turn};
+use crate::search::strategy::Why;
 
 /// Repeated releases of two steps at the same moment.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Overlap {
             Move::Together(vec![one.pod.clone(), other.pod.clone()]),
         ]);
         Some(Candidate {
-            why: format!("repetition {}: {schedule}", index / pairs + 1),
+            why: Why::Repetition(index / pairs + 1),
             schedule,
             needed: false,
             index,
@@ -103,7 +104,7 @@ mod tests {
         all.extend(overlap.round());
         assert_eq!((all.len(), overlap.round().len()), (100, 0));
         assert_eq!(
-            all[1].schedule.to_string(),
+            crate::report::schedule_words(&all[1].schedule),
             "run a for 3 steps; run b for 4 steps; release the next steps of a and b together"
         );
         let first = all.iter().filter(|one| one.schedule == all[0].schedule);

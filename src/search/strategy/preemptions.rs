@@ -22,6 +22,7 @@
 //!
 //! The tests compare the enumeration with brute force, and the reduced one with the unreduced.
 
+use crate::search::strategy::Why;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -110,11 +111,11 @@ impl Preemptions {
         };
         Candidate {
             schedule: Schedule::Controlled(moves),
-            why: match chain.level {
+            why: Why::Words(match chain.level {
                 0 => why,
                 1 => format!("{why} (1 preemption)"),
                 more => format!("{why} ({more} preemptions)"),
-            },
+            }),
             needed: chain.level < self.most,
             index: chain.family,
         }
@@ -267,7 +268,7 @@ impl Preemptions {
 /// where one of them could leave out what another could not.
 fn family_of(walk: &Walk, first: &Choice) -> u64 {
     let schedule = Schedule::Controlled(walk.moves_to(first.at, first.then));
-    let hash = blake3::hash(schedule.to_string().as_bytes());
+    let hash = blake3::hash(schedule.key().as_bytes());
     let mut start = [0; 8];
     start.copy_from_slice(&hash.as_bytes()[..8]);
     u64::from_le_bytes(start)
@@ -289,7 +290,7 @@ impl Strategy for Preemptions {
             for (index, chain) in self.active.iter().enumerate() {
                 if let Some((at, _)) = chain.members.front() {
                     let candidate = self.candidate(chain, *at);
-                    self.out.insert(candidate.schedule.to_string(), index);
+                    self.out.insert(candidate.schedule.key(), index);
                     round.push(candidate);
                 }
             }
@@ -302,7 +303,7 @@ impl Strategy for Preemptions {
 
     fn learn(&mut self, explored: &[Explored<'_>]) {
         for one in explored {
-            if let Some(index) = self.out.remove(&one.candidate.schedule.to_string()) {
+            if let Some(index) = self.out.remove(&one.candidate.schedule.key()) {
                 self.take_in(index, one);
             }
         }

@@ -180,7 +180,7 @@ mod tests {
             assert_eq!((one.index, &one.schedule), (index, &random.draw(index)));
         }
         let different: std::collections::BTreeSet<String> =
-            all.iter().map(|one| one.schedule.to_string()).collect();
+            all.iter().map(|one| one.schedule.key()).collect();
         assert!(different.len() > 60, "{}", different.len());
         assert_ne!(Random::new(2, 8, 40, true, 70, 8).draw(5), random.draw(5));
     }

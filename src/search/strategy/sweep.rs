@@ -19,6 +19,7 @@ use crate::name::PodName;
 use crate::schedule::{
     Draw, Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
 };
+use crate::search::strategy::Why;
 
 /// A fault as it is swept over the steps of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,13 +199,12 @@ impl Sweep {
         Some(Schedule::Controlled(moves))
     }
 
-    fn why(&self, place: &Place) -> String {
-        let fault = &self.faults[place.fault].fault(place.point);
-        let onward = match self.onward[place.onward] {
-            Onward::FirstPod => "",
-            Onward::SecondPod(_) => ", then b first",
-        };
-        format!("step {}: {fault}{onward}", place.step)
+    fn why(&self, place: &Place) -> Why {
+        Why::FaultAt {
+            step: place.step,
+            fault: self.faults[place.fault].fault(place.point),
+            second_first: matches!(self.onward[place.onward], Onward::SecondPod(_)),
+        }
     }
 
     fn count(&self) -> u64 {
@@ -296,20 +296,23 @@ mod tests {
         assert_eq!(total, Some(u64::try_from(all.len()).unwrap()));
         assert_eq!((all.len(), places.len()), (15 + 39 * 17, 15 + 39 * 17));
         assert!((0..).zip(&all).all(|(index, one)| one.index == index));
-        let different: BTreeSet<String> = all.iter().map(|one| one.schedule.to_string()).collect();
+        let different: BTreeSet<String> = all.iter().map(|one| one.schedule.key()).collect();
         assert_eq!(different.len(), all.len());
-        assert_eq!(all[0].schedule.to_string(), "kill a (before)");
         assert_eq!(
-            all[15 + 1].schedule.to_string(),
+            crate::report::schedule_words(&all[0].schedule),
+            "kill a (before)"
+        );
+        assert_eq!(
+            crate::report::schedule_words(&all[15 + 1].schedule),
             "run a for 1 step; run b to its end; kill a (in-doubt)"
         );
         assert_eq!(
-            all[15 + 12].schedule.to_string(),
+            crate::report::schedule_words(&all[15 + 12].schedule),
             "run a for 1 step; run b to its end; \
              terminate-backend a, the session that holds the lock (before)"
         );
         assert_eq!(
-            all[15 + 13].schedule.to_string(),
+            crate::report::schedule_words(&all[15 + 13].schedule),
             "run a for 1 step; run b to its end; \
              cancel-backend b, the session of its next step (waiting)"
         );
@@ -326,9 +329,12 @@ mod tests {
         assert_eq!(sweep.space().total, Some(12));
         let all = all(sweep);
         assert_eq!(all.len(), 12);
-        assert_eq!(all[0].schedule.to_string(), "kill a (before)");
         assert_eq!(
-            all[7].schedule.to_string(),
+            crate::report::schedule_words(&all[0].schedule),
+            "kill a (before)"
+        );
+        assert_eq!(
+            crate::report::schedule_words(&all[7].schedule),
             "run a for 1 step; run b to its end; kill a (before); \
              run b until before \"insert into t\" (match 2)"
         );

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_last_write_is_found_and_which_of_its_kind_it_is() {
-        let stop = before_last_write(&job()).map(|stop| stop.to_string());
+        let stop = before_last_write(&job()).map(|stop| crate::report::stop_words(&stop));
         assert_eq!(
             stop.as_deref(),
             Some("until before \"insert into t\" (match 2)")

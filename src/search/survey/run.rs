@@ -3,6 +3,7 @@
 //! Owns what is kept of each run, and that a violation is run again: with the witness, so that it is
 //! known whether it comes again, and without, so that it is not the witness's doing.
 
+use crate::search::strategy::Why;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,7 @@ pub fn survey(
 pub async fn example(
     trial: &Trial<'_>,
     schedule: &Schedule,
-    why: String,
+    why: Why,
     at: u64,
     dir: &Path,
 ) -> Result<Option<Found>, TrialError> {
