@@ -1,0 +1,556 @@
+//! The reset image, built as `deploy/reset-image/build --offline` builds it and run beside a server in a
+//! container, as the rendered YAML says: user, read-only root, capabilities, environment, arguments, grace.
+//!
+//! Without a Docker engine, or without an image of PostgreSQL, nothing is run, and the tests say so.
+//! Whatever a test makes, it removes; `.ci/deploy` does so for tests that were killed.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use deploy_check::{Document, Settings};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use support::{documents, finished, lockproof, project, settings};
+
+const LOCK: &str = "locktype = 'advisory' and classid = 0 and objid = 1196576591 and objsubid = 1";
+/// Longer than anything here takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What all containers and images of these tests are named after.
+fn token() -> String {
+    let named = std::env::var("LOCKPROOF_DEPLOY_TOKEN");
+    named.unwrap_or_else(|_| format!("lockproof-deploy-{}", std::process::id()))
+}
+
+fn docker(arguments: &[&str]) -> (i32, String) {
+    finished(Command::new("docker").args(arguments))
+}
+
+/// What docker prints; it must succeed.
+fn asked(arguments: &[&str]) -> String {
+    let (code, said) = docker(arguments);
+    assert_eq!(code, 0, "docker {arguments:?}: {said}");
+    said.trim().to_owned()
+}
+
+fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed() < LIMIT, "gave up waiting for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A container of our own, removed on drop.
+struct Running(String);
+
+impl Running {
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let running = Self(format!("{}-{name}-{number}", token()));
+        asked(&[&["run", "--detach", "--name", &running.0], arguments].concat());
+        running
+    }
+
+    /// Its exit code, when it has ended.
+    fn ended(&self) -> i32 {
+        asked(&["wait", &self.0]).parse().unwrap()
+    }
+
+    fn log(&self) -> String {
+        asked(&["logs", &self.0])
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        docker(&["rm", "--force", "--volumes", &self.0]);
+    }
+}
+
+/// What a container's securityContext says, as options of `docker run`; the user is left to the image, if
+/// it is not the image's own.
+fn confined(container: &Container) -> Vec<&'static str> {
+    let security = container.security_context.as_ref().unwrap();
+    let mut options = Vec::new();
+    if security.read_only_root_filesystem == Some(true) {
+        options.push("--read-only");
+    }
+    if security.allow_privilege_escalation == Some(false) {
+        options.push("--security-opt=no-new-privileges");
+    }
+    let capabilities = security.capabilities.as_ref().unwrap();
+    if capabilities
+        .drop
+        .as_ref()
+        .unwrap()
+        .contains(&"ALL".to_owned())
+    {
+        options.push("--cap-drop=ALL");
+    }
+    options
+}
+
+/// A directory of a pod that is empty at first and that this user may write.
+fn empty(path: &str, user: &str) -> String {
+    format!("--tmpfs={path}:rw,uid={user},mode=1777,size=1g")
+}
+
+/// The reset image and a server, which is the search Job's sidecar.
+struct Stage {
+    image: String,
+    server: Option<Running>,
+}
+
+/// The stage that tests share that run at the same time; none where there is no engine.
+fn stage() -> Option<Arc<Stage>> {
+    static SHARED: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
+    let (code, _) = docker(&["version", "--format", "{{.Server.Version}}"]);
+    if code != 0 {
+        println!("NOT RUN: no Docker engine answers");
+        return None;
+    }
+    let Some(postgres) = postgres() else {
+        println!("NOT RUN: there is no image of PostgreSQL (.ci/make-image makes one)");
+        return None;
+    };
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stage) = shared.upgrade() {
+        return Some(stage);
+    }
+    let mut stage = Stage {
+        image: format!("{}:test", token()),
+        server: None,
+    };
+    let (code, said) = build(&stage.image, &lockproof().display().to_string());
+    assert_eq!(code, 0, "{said}");
+    stage.server = Some(server(&postgres));
+    let stage = Arc::new(stage);
+    wait_for("the server", || {
+        let state = asked(&["inspect", "--format", "{{.State.Running}}", stage.server()]);
+        assert_eq!(state, "true", "{}", stage.server.as_ref().unwrap().log());
+        stage.sql("select 1").is_some()
+    });
+    *shared = Arc::downgrade(&stage);
+    Some(stage)
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.server = None;
+        docker(&["image", "rm", "--force", &self.image]);
+    }
+}
+
+/// An image of PostgreSQL: the one named by LOCKPROOF_IMAGE, the official one, or ours.
+fn postgres() -> Option<String> {
+    let named = std::env::var("LOCKPROOF_IMAGE").ok();
+    let ours = asked(&[
+        "images",
+        "lockproof/postgres",
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+    ]);
+    let ours = ours.lines().next().map(str::to_owned);
+    let official = Some("postgres:16-alpine".to_owned());
+    let all = [named, official, ours];
+    all.into_iter()
+        .flatten()
+        .find(|image| docker(&["image", "inspect", image]).0 == 0)
+}
+
+/// The build script; its exit code, and what it said.
+fn build(tag: &str, program: &str) -> (i32, String) {
+    finished(
+        Command::new(project("deploy/reset-image/build"))
+            .args(["--offline", "--bin", program, tag])
+            .stdin(Stdio::null()),
+    )
+}
+
+fn search_pod() -> PodSpec {
+    let documents = documents("deploy/search");
+    let pods = documents.iter().find_map(Document::pods).unwrap();
+    pods.spec.clone().unwrap()
+}
+
+/// The sidecar of the search, with its arguments, its environment and its read-only root.
+fn server(image: &str) -> Running {
+    let pod = search_pod();
+    let sidecar = &pod.init_containers.as_ref().unwrap()[0];
+    // The official image's number for the user postgres is the file's; ours has another.
+    let user = asked(&["run", "--rm", "--entrypoint=id", image, "-u", "postgres"]);
+    let mounts: Vec<String> = sidecar
+        .volume_mounts
+        .iter()
+        .flatten()
+        .map(|one| empty(&one.mount_path, &user))
+        .collect();
+    let variables: Vec<String> = sidecar
+        .env
+        .iter()
+        .flatten()
+        .map(|one| format!("--env={}={}", one.name, one.value.as_deref().unwrap()))
+        .collect();
+    let mut options = confined(sidecar);
+    options.extend(["--user", &user]);
+    options.extend(mounts.iter().chain(&variables).map(|one| &**one));
+    options.push(image);
+    options.extend(sidecar.args.iter().flatten().map(|one| &**one));
+    Running::start("server", &options)
+}
+
+impl Stage {
+    fn server(&self) -> &str {
+        &self.server.as_ref().unwrap().0
+    }
+
+    /// The answer to a question, a row a line; none if it failed.
+    fn sql_in(&self, database: &str, sql: &str) -> Option<String> {
+        let psql = [
+            "psql",
+            "-XAtq",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-c",
+            sql,
+        ];
+        let (code, said) = docker(&[&["exec", self.server()][..], &psql].concat());
+        (code == 0).then(|| said.trim().to_owned())
+    }
+
+    fn sql(&self, sql: &str) -> Option<String> {
+        self.sql_in("postgres", sql)
+    }
+
+    /// How many sessions have the job's lock in this database, or wait for it.
+    fn locks(&self, database: &str, granted: bool) -> String {
+        let not = if granted { "" } else { "not " };
+        let sql = format!(
+            "select count(*) from pg_locks join pg_database d on d.oid = database \
+             where datname = '{database}' and {not}granted and {LOCK}"
+        );
+        self.sql(&sql).unwrap()
+    }
+
+    /// A database with the schema, of this name.
+    fn database(&self, name: &str) {
+        self.sql(&format!("create database {name}")).unwrap();
+        let schema = std::fs::read_to_string(project("src/seeder/schema.sql")).unwrap();
+        self.sql_in(name, &schema).unwrap();
+    }
+
+    /// Starts the job of the overlay uat on this database.
+    fn job(&self, database: &str) -> Running {
+        let documents = documents("deploy/overlays/uat");
+        let pod = documents[0].pods().unwrap().spec.as_ref().unwrap();
+        let settings = settings("uat");
+        let network = format!("--network=container:{}", self.server());
+        let security = pod.security_context.as_ref().unwrap();
+        let user = format!(
+            "--user={}:{}",
+            security.run_as_user.unwrap(),
+            security.run_as_group.unwrap()
+        );
+        let url = format!("--env=DATABASE_URL=postgres://postgres@127.0.0.1/{database}");
+        let variables: Vec<String> = settings
+            .environment
+            .iter()
+            .map(|(name, value)| format!("--env={name}={value}"))
+            .collect();
+        let mut options = confined(&pod.containers[0]);
+        options.extend([&*network, &user, &url]);
+        options.extend(variables.iter().map(|one| &**one));
+        options.push(&self.image);
+        options.extend(settings.arguments.iter().map(|one| &**one));
+        Running::start("job", &options)
+    }
+
+    /// Waits until a job has the lock and its TRUNCATE waits for the table that a holder has.
+    fn wait_until_held_up(&self, database: &str) {
+        wait_for("a job to be held up under the lock", || {
+            let sql = format!(
+                "select count(*) from pg_stat_activity where datname = '{database}' \
+                 and query like 'truncate%' and pg_blocking_pids(pid) <> '{{}}'"
+            );
+            self.sql(&sql).unwrap() == "1" && self.locks(database, true) == "1"
+        });
+    }
+}
+
+/// A session that holds a table, so that a job stands still in the middle, under its lock.
+struct Holder<'a> {
+    stage: &'a Stage,
+    database: &'a str,
+    child: Child,
+}
+
+impl<'a> Holder<'a> {
+    fn take(stage: &'a Stage, database: &'a str) -> Self {
+        let sql = "lock table invoices; select pg_sleep(600)";
+        let child = Command::new("docker")
+            .args([
+                "exec",
+                stage.server(),
+                "psql",
+                "-Xq",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+            ])
+            .args(["-d", database, "-c", sql])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("another session to hold the table", || {
+            let sql = "select count(*) from pg_locks where relation = 'invoices'::regclass and granted \
+                       and mode = 'AccessExclusiveLock'";
+            stage.sql_in(database, sql).unwrap() == "1"
+        });
+        Self {
+            stage,
+            database,
+            child,
+        }
+    }
+
+    fn let_go(mut self) {
+        let sql = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' \
+             and query like 'lock table%'",
+            self.database
+        );
+        self.stage.sql(&sql).unwrap();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Holder<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `check-log` says of a container's log, and its exit code.
+fn check_log(running: &Running) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    std::fs::write(&log, running.log()).unwrap();
+    finished(Command::new(lockproof()).arg("check-log").arg(log))
+}
+
+#[test]
+fn of_two_runs_at_once_the_second_waits_for_the_first_and_both_logs_keep_the_contract() {
+    let Some(stage) = stage() else { return };
+    let database = "groombook_twice";
+    stage.database(database);
+    let holder = Holder::take(&stage, database);
+    let first = stage.job(database);
+    stage.wait_until_held_up(database);
+    let second = stage.job(database);
+    // It waits for the session that has the lock, and for no other. (That the lines of the two logs come in
+    // order shows less: the time stamps of two containers differ by a moment.)
+    wait_for("the second to wait", || stage.locks(database, false) == "1");
+    let waits = format!(
+        "select a.pid = any(pg_blocking_pids(b.pid)) and 1 = cardinality(pg_blocking_pids(b.pid)) \
+         from pg_locks a join pg_locks b using (database, locktype, classid, objid, objsubid) \
+         join pg_database d on d.oid = database where datname = '{database}' \
+         and a.granted and not b.granted and {LOCK}"
+    );
+    assert_eq!(stage.sql(&waits).unwrap(), "t");
+    holder.let_go();
+
+    for running in [&first, &second] {
+        assert_eq!(running.ended(), 0, "{}", running.log());
+        let (code, said) = check_log(running);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("✓ Created 500 clients"), "{said}");
+    }
+    assert_eq!(stage.locks(database, true), "0");
+    assert_eq!(
+        stage
+            .sql_in(database, "select count(*) from invoices")
+            .unwrap(),
+        "4005"
+    );
+}
+
+#[test]
+fn docker_stop_in_the_middle_releases_the_lock_and_ends_the_job_with_143() {
+    let Some(stage) = stage() else { return };
+    let Settings { grace, .. } = settings("uat");
+    let database = "groombook_stopped";
+    stage.database(database);
+    let holder = Holder::take(&stage, database);
+    let job = stage.job(database);
+    stage.wait_until_held_up(database);
+    let mut stop = Command::new("docker")
+        .args(["stop", "--time", &grace.to_string(), &job.0])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("SIGTERM to be sent", || {
+        let only = format!("container={}", job.0);
+        let now = asked(&["info", "--format", "{{.SystemTime}}"]);
+        let events = [
+            "events", "--since", "10m", "--until", &now, "--filter", &only,
+        ];
+        asked(&[&events[..], &["--filter", "event=kill"]].concat()).contains("signal=15")
+    });
+    // It has not ended: PID 1 handles the signal, and a statement is under way.
+    assert_eq!(stage.locks(database, true), "1");
+    holder.let_go();
+
+    assert!(stop.wait().unwrap().success());
+    assert_eq!(job.ended(), 143, "{}", job.log());
+    assert_eq!(stage.locks(database, true), "0");
+    let log = job.log();
+    assert!(log.contains("✓ Released seed advisory lock"), "{log}");
+    assert!(
+        log.contains("Seed stopped by SIGTERM before it was complete"),
+        "{log}"
+    );
+    assert!(!log.contains("✓ Created"), "{log}");
+    // A log that is cut off does not pass for a complete one.
+    let (code, said) = check_log(&job);
+    assert!(
+        code == 1 && said.contains("\"Seed complete!\" is missing"),
+        "{said}"
+    );
+    // The next run finds the lock free.
+    let next = stage.job(database);
+    assert_eq!(next.ended(), 0, "{}", next.log());
+    assert_eq!(check_log(&next).0, 0);
+}
+
+#[test]
+fn the_image_is_small_runs_as_nobody_and_holds_no_secret() {
+    let Some(stage) = stage() else { return };
+    let of_image = |format: &str| asked(&["image", "inspect", "--format", format, &stage.image]);
+    assert_eq!(of_image("{{.Config.User}}"), "65532:65532");
+    assert_eq!(
+        of_image("{{json .Config.Entrypoint}}"),
+        r#"["/usr/local/bin/lockproof","seed","--stop-on-sigterm"]"#
+    );
+    let environment = of_image("{{json .Config.Env}}");
+    assert!(
+        ["null", "[]"].contains(&&*environment) || environment.starts_with("[\"PATH="),
+        "{environment}"
+    );
+    assert!(!of_image("{{json .Config}}").contains("postgres://"));
+    let size: u64 = of_image("{{.Size}}").parse().unwrap();
+    assert!(size < 150_000_000, "{size} bytes");
+    // Without its Secret a pod says what is missing.
+    let (code, said) = docker(&["run", "--rm", &stage.image]);
+    assert_eq!((code, &*said), (1, "DATABASE_URL is not set\n"));
+}
+
+#[test]
+fn an_image_without_the_program_or_with_one_that_does_not_start_is_not_made() {
+    if stage().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tag = format!("{}:broken", token());
+    let nothing = dir.path().join("lockproof").display().to_string();
+    let (code, said) = build(&tag, &nothing);
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("{nothing} is no program")), "{said}");
+    // The Dockerfile by itself, with a context that has no program in it.
+    let dockerfile = project("deploy/reset-image/Dockerfile")
+        .display()
+        .to_string();
+    let base = asked(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{.Id}}",
+        &stage().unwrap().image,
+    ]);
+    let base = format!("BASE={base}");
+    let context = dir.path().display().to_string();
+    let arguments = [
+        "build",
+        "--force-rm",
+        "--build-arg",
+        &base,
+        "-t",
+        &tag,
+        "-f",
+        &dockerfile,
+        &context,
+    ];
+    let mut classic = Command::new("docker");
+    let (code, said) = finished(classic.args(arguments).env("DOCKER_BUILDKIT", "0"));
+    assert!(code != 0 && said.contains("lockproof"), "{said}");
+    // A file that is no program for this base. What was made before the step that failed is gone.
+    let images = || asked(&["images", "--all", "--quiet", "--filter", "dangling=true"]);
+    let before = images();
+    std::fs::write(&nothing, "#!/nowhere/interpreter\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&nothing, mode).unwrap();
+    let (code, said) = build(&tag, &nothing);
+    assert!(
+        code == 1 && said.contains("/usr/local/bin/lockproof"),
+        "{said}"
+    );
+    assert!(said.ends_with("build: docker build failed\n"), "{said}");
+    assert_ne!(docker(&["image", "inspect", &tag]).0, 0);
+    assert_eq!(images(), before);
+}
+
+#[test]
+fn a_part_of_the_search_runs_in_its_pod_beside_its_server() {
+    let Some(stage) = stage() else { return };
+    let pod = search_pod();
+    let container = &pod.containers[0];
+    let network = format!("--network=container:{}", stage.server());
+    let security = container.security_context.as_ref().unwrap();
+    let user = security.run_as_user.unwrap().to_string();
+    let mounts: Vec<String> = container
+        .volume_mounts
+        .iter()
+        .flatten()
+        .map(|one| empty(&one.mount_path, &user))
+        .collect();
+    let entrypoint = format!("--entrypoint={}", container.command.as_ref().unwrap()[0]);
+    let arguments: Vec<String> = container
+        .args
+        .iter()
+        .flatten()
+        .map(|one| one.replace("$(JOB_COMPLETION_INDEX)", "3"))
+        .map(|one| one.replace("--schedules=1000", "--schedules=8"))
+        .collect();
+    let mut options = confined(container);
+    options.extend([
+        &*network,
+        &entrypoint,
+        "--user",
+        &user,
+        "--env=JOB_COMPLETION_INDEX=3",
+    ]);
+    options.extend(mounts.iter().map(|one| &**one));
+    options.push(&stage.image);
+    options.extend(arguments.iter().map(|one| &**one));
+    let part = Running::start("part", &options);
+    assert_eq!(part.ended(), 0, "{}", part.log());
+    let log = part.log();
+    let compact: String = log.split_whitespace().collect();
+    assert!(
+        compact.contains("\"shard\":[3,4]") && compact.contains("\"schedules\":2,"),
+        "{log}"
+    );
+}
