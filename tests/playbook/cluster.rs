@@ -4,12 +4,16 @@
 //! with which code it ended, is given by whoever makes the cluster. It validates nothing either; that the
 //! documents are what Kubernetes takes is checked in `tests/deploy`.
 
+#[path = "discovery.rs"]
+mod discovery;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use discovery::{discovery, kind_of};
 use serde_json::{Value, json};
 
 /// What a pod says and its exit code, from its Job's name and its index.
@@ -108,7 +112,7 @@ impl State {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = decoded(query);
         let body = match body.strip_prefix(PROTOBUF) {
-            Some(message) => self.from_protobuf(path, message),
+            Some(message) => self.of_protobuf(path, message),
             None => serde_json::from_slice(&body).unwrap_or(Value::Null),
         };
         let (status, kind, text) = match self.answer(method, path, &query, body) {
@@ -171,7 +175,7 @@ impl State {
 
     /// What `kubectl create` sends for kinds that it knows: of that only the name is read. The content of a
     /// Job is that of the namespace's CronJob, from which kubectl has copied it.
-    fn from_protobuf(&self, path: &str, message: &[u8]) -> Value {
+    fn of_protobuf(&self, path: &str, message: &[u8]) -> Value {
         // runtime.Unknown, field 2: the object; its field 1: the metadata; its field 1: the name.
         let name = [2, 1, 1]
             .into_iter()
@@ -318,17 +322,6 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((number, &bytes[end + 1..]))
 }
 
-/// Version and kind of the objects of a collection.
-fn kind_of(path: &str) -> (&'static str, &'static str) {
-    match path.rsplit('/').next() {
-        Some("jobs") => ("batch/v1", "Job"),
-        Some("cronjobs") => ("batch/v1", "CronJob"),
-        Some("secrets") => ("v1", "Secret"),
-        Some("pods") => ("v1", "Pod"),
-        _ => ("v1", "PersistentVolumeClaim"),
-    }
-}
-
 /// Whether a path names all objects of a kind, not one of them.
 fn is_collection(path: &str) -> bool {
     path.split('/')
@@ -408,64 +401,4 @@ fn decoded(query: &str) -> String {
         });
     }
     String::from_utf8_lossy(&found).into_owned()
-}
-
-/// Which kinds there are.
-fn discovery(path: &str) -> Option<Value> {
-    let resources = |version: &str, kinds: &[(&str, &str)]| {
-        let all: Vec<Value> = kinds
-            .iter()
-            .map(|(name, kind)| {
-                json!({
-                    "name": name, "singularName": kind.to_lowercase(), "namespaced": true, "kind": kind,
-                    "verbs": ["create", "delete", "get", "list", "patch", "watch"],
-                })
-            })
-            .collect();
-        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": all })
-    };
-    const BATCH: [(&str, &str); 2] = [("jobs", "Job"), ("cronjobs", "CronJob")];
-    const CORE: [(&str, &str); 3] = [
-        ("pods", "Pod"),
-        ("secrets", "Secret"),
-        ("persistentvolumeclaims", "PersistentVolumeClaim"),
-    ];
-    Some(match path {
-        "/api" => json!({ "kind": "APIVersions", "versions": ["v1"] }),
-        "/apis" => json!({
-            "kind": "APIGroupList", "apiVersion": "v1",
-            "groups": [{
-                "name": "batch",
-                "versions": [{ "groupVersion": "batch/v1", "version": "v1" }],
-                "preferredVersion": { "groupVersion": "batch/v1", "version": "v1" },
-            }],
-        }),
-        "/api/v1" => resources("v1", &CORE),
-        "/apis/batch/v1" => resources("batch/v1", &BATCH),
-        "/version" => json!({ "major": "1", "minor": "33", "gitVersion": "v1.33.0" }),
-        "/openapi/v3" => json!({ "paths": {
-            "api/v1": { "serverRelativeURL": "/openapi/v3/api/v1" },
-            "apis/batch/v1": { "serverRelativeURL": "/openapi/v3/apis/batch/v1" },
-        } }),
-        "/openapi/v3/api/v1" => takes_field_validation("/api/v1", "", &CORE),
-        "/openapi/v3/apis/batch/v1" => takes_field_validation("/apis/batch/v1", "batch", &BATCH),
-        _ => return None,
-    })
-}
-
-/// Tells kubectl that the server validates fields itself, so that kubectl need not.
-fn takes_field_validation(root: &str, group: &str, kinds: &[(&str, &str)]) -> Value {
-    let mut paths = serde_json::Map::new();
-    for (name, kind) in kinds {
-        paths.insert(
-            format!("{root}/namespaces/{{namespace}}/{name}/{{name}}"),
-            json!({ "patch": {
-                "parameters": [{ "name": "fieldValidation", "in": "query", "schema": { "type": "string" } }],
-                "responses": {},
-                "x-kubernetes-action": "patch",
-                "x-kubernetes-group-version-kind": { "group": group, "kind": kind, "version": "v1" },
-            } }),
-        );
-    }
-    json!({ "openapi": "3.0.0", "info": { "title": "x", "version": "x" }, "paths": paths })
 }

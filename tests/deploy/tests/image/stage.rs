@@ -1,44 +1,37 @@
-//! The reset image, built as `deploy/reset-image/build --offline` builds it and run beside a server in a
-//! container, as the rendered YAML says: user, read-only root, capabilities, environment, arguments, grace.
-//!
-//! Without a Docker engine, or without an image of PostgreSQL, nothing is run, and the tests say so.
-//! Whatever a test makes, it removes; `.ci/deploy` does so for tests that were killed.
-
-#![allow(clippy::unwrap_used, reason = "a test may")]
-
-mod support;
+//! What the tests of the image share: containers that go when they are dropped, the image, and a server.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use deploy_check::{Document, Settings};
+use crate::support::{documents, finished, lockproof, project, settings};
+use deploy_check::Document;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
-use support::{documents, finished, lockproof, project, settings};
 
-const LOCK: &str = "locktype = 'advisory' and classid = 0 and objid = 1196576591 and objsubid = 1";
+pub const LOCK: &str =
+    "locktype = 'advisory' and classid = 0 and objid = 1196576591 and objsubid = 1";
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What all containers and images of these tests are named after.
-fn token() -> String {
+pub fn token() -> String {
     let named = std::env::var("LOCKPROOF_DEPLOY_TOKEN");
     named.unwrap_or_else(|_| format!("lockproof-deploy-{}", std::process::id()))
 }
 
-fn docker(arguments: &[&str]) -> (i32, String) {
+pub fn docker(arguments: &[&str]) -> (i32, String) {
     finished(Command::new("docker").args(arguments))
 }
 
 /// What docker prints; it must succeed.
-fn asked(arguments: &[&str]) -> String {
+pub fn asked(arguments: &[&str]) -> String {
     let (code, said) = docker(arguments);
     assert_eq!(code, 0, "docker {arguments:?}: {said}");
     said.trim().to_owned()
 }
 
-fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !happened() {
         assert!(begun.elapsed() < LIMIT, "gave up waiting for {what}");
@@ -47,10 +40,10 @@ fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
 }
 
 /// A container of our own, removed on drop.
-struct Running(String);
+pub struct Running(pub String);
 
 impl Running {
-    fn start(name: &str, arguments: &[&str]) -> Self {
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let running = Self(format!("{}-{name}-{number}", token()));
@@ -59,11 +52,11 @@ impl Running {
     }
 
     /// Its exit code, when it has ended.
-    fn ended(&self) -> i32 {
+    pub fn ended(&self) -> i32 {
         asked(&["wait", &self.0]).parse().unwrap()
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         asked(&["logs", &self.0])
     }
 }
@@ -76,7 +69,7 @@ impl Drop for Running {
 
 /// What a container's securityContext says, as options of `docker run`; the user is left to the image, if
 /// it is not the image's own.
-fn confined(container: &Container) -> Vec<&'static str> {
+pub fn confined(container: &Container) -> Vec<&'static str> {
     let security = container.security_context.as_ref().unwrap();
     let mut options = Vec::new();
     if security.read_only_root_filesystem == Some(true) {
@@ -98,18 +91,18 @@ fn confined(container: &Container) -> Vec<&'static str> {
 }
 
 /// A directory of a pod that is empty at first and that this user may write.
-fn empty(path: &str, user: &str) -> String {
+pub fn empty(path: &str, user: &str) -> String {
     format!("--tmpfs={path}:rw,uid={user},mode=1777,size=1g")
 }
 
 /// The reset image and a server, which is the search Job's sidecar.
-struct Stage {
-    image: String,
+pub struct Stage {
+    pub image: String,
     server: Option<Running>,
 }
 
 /// The stage that tests share that run at the same time; none where there is no engine.
-fn stage() -> Option<Arc<Stage>> {
+pub fn stage() -> Option<Arc<Stage>> {
     static SHARED: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
     let (code, _) = docker(&["version", "--format", "{{.Server.Version}}"]);
     if code != 0 {
@@ -171,7 +164,7 @@ fn postgres() -> Option<String> {
 }
 
 /// The build script; its exit code, and what it said.
-fn build(tag: &str, program: &str) -> (i32, String) {
+pub fn build(tag: &str, program: &str) -> (i32, String) {
     finished(
         Command::new(project("deploy/reset-image/build"))
             .args(["--offline", "--bin", program, tag])
@@ -179,7 +172,7 @@ fn build(tag: &str, program: &str) -> (i32, String) {
     )
 }
 
-fn search_pod() -> PodSpec {
+pub fn search_pod() -> PodSpec {
     let documents = documents("deploy/search");
     let pods = documents.iter().find_map(Document::pods).unwrap();
     pods.spec.clone().unwrap()
@@ -212,12 +205,12 @@ fn server(image: &str) -> Running {
 }
 
 impl Stage {
-    fn server(&self) -> &str {
+    pub fn server(&self) -> &str {
         &self.server.as_ref().unwrap().0
     }
 
     /// The answer to a question, a row a line; none if it failed.
-    fn sql_in(&self, database: &str, sql: &str) -> Option<String> {
+    pub fn sql_in(&self, database: &str, sql: &str) -> Option<String> {
         let psql = [
             "psql",
             "-XAtq",
@@ -234,12 +227,12 @@ impl Stage {
         (code == 0).then(|| said.trim().to_owned())
     }
 
-    fn sql(&self, sql: &str) -> Option<String> {
+    pub fn sql(&self, sql: &str) -> Option<String> {
         self.sql_in("postgres", sql)
     }
 
     /// How many sessions have the job's lock in this database, or wait for it.
-    fn locks(&self, database: &str, granted: bool) -> String {
+    pub fn locks(&self, database: &str, granted: bool) -> String {
         let not = if granted { "" } else { "not " };
         let sql = format!(
             "select count(*) from pg_locks join pg_database d on d.oid = database \
@@ -249,14 +242,14 @@ impl Stage {
     }
 
     /// A database with the schema, of this name.
-    fn database(&self, name: &str) {
+    pub fn database(&self, name: &str) {
         self.sql(&format!("create database {name}")).unwrap();
         let schema = std::fs::read_to_string(project("src/seeder/schema.sql")).unwrap();
         self.sql_in(name, &schema).unwrap();
     }
 
     /// Starts the job of the overlay uat on this database.
-    fn job(&self, database: &str) -> Running {
+    pub fn job(&self, database: &str) -> Running {
         let documents = documents("deploy/overlays/uat");
         let pod = documents[0].pods().unwrap().spec.as_ref().unwrap();
         let settings = settings("uat");
@@ -282,7 +275,7 @@ impl Stage {
     }
 
     /// Waits until a job has the lock and its TRUNCATE waits for the table that a holder has.
-    fn wait_until_held_up(&self, database: &str) {
+    pub fn wait_until_held_up(&self, database: &str) {
         wait_for("a job to be held up under the lock", || {
             let sql = format!(
                 "select count(*) from pg_stat_activity where datname = '{database}' \
@@ -294,14 +287,14 @@ impl Stage {
 }
 
 /// A session that holds a table, so that a job stands still in the middle, under its lock.
-struct Holder<'a> {
+pub struct Holder<'a> {
     stage: &'a Stage,
     database: &'a str,
     child: Child,
 }
 
 impl<'a> Holder<'a> {
-    fn take(stage: &'a Stage, database: &'a str) -> Self {
+    pub fn take(stage: &'a Stage, database: &'a str) -> Self {
         let sql = "lock table invoices; select pg_sleep(600)";
         let child = Command::new("docker")
             .args([
@@ -331,7 +324,7 @@ impl<'a> Holder<'a> {
         }
     }
 
-    fn let_go(mut self) {
+    pub fn let_go(mut self) {
         let sql = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' \
              and query like 'lock table%'",
@@ -350,212 +343,9 @@ impl Drop for Holder<'_> {
 }
 
 /// What `check-log` says of a container's log, and its exit code.
-fn check_log(running: &Running) -> (i32, String) {
+pub fn check_log(running: &Running) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     std::fs::write(&log, running.log()).unwrap();
     finished(Command::new(lockproof()).arg("check-log").arg(log))
-}
-
-#[test]
-fn of_two_runs_at_once_the_second_waits_for_the_first_and_both_logs_keep_the_contract() {
-    let Some(stage) = stage() else { return };
-    let database = "groombook_twice";
-    stage.database(database);
-    let holder = Holder::take(&stage, database);
-    let first = stage.job(database);
-    stage.wait_until_held_up(database);
-    let second = stage.job(database);
-    // It waits for the session that has the lock, and for no other. (That the lines of the two logs come in
-    // order shows less: the time stamps of two containers differ by a moment.)
-    wait_for("the second to wait", || stage.locks(database, false) == "1");
-    let waits = format!(
-        "select a.pid = any(pg_blocking_pids(b.pid)) and 1 = cardinality(pg_blocking_pids(b.pid)) \
-         from pg_locks a join pg_locks b using (database, locktype, classid, objid, objsubid) \
-         join pg_database d on d.oid = database where datname = '{database}' \
-         and a.granted and not b.granted and {LOCK}"
-    );
-    assert_eq!(stage.sql(&waits).unwrap(), "t");
-    holder.let_go();
-
-    for running in [&first, &second] {
-        assert_eq!(running.ended(), 0, "{}", running.log());
-        let (code, said) = check_log(running);
-        assert_eq!(code, 0, "{said}");
-        assert!(said.contains("✓ Created 500 clients"), "{said}");
-    }
-    assert_eq!(stage.locks(database, true), "0");
-    assert_eq!(
-        stage
-            .sql_in(database, "select count(*) from invoices")
-            .unwrap(),
-        "4005"
-    );
-}
-
-#[test]
-fn docker_stop_in_the_middle_releases_the_lock_and_ends_the_job_with_143() {
-    let Some(stage) = stage() else { return };
-    let Settings { grace, .. } = settings("uat");
-    let database = "groombook_stopped";
-    stage.database(database);
-    let holder = Holder::take(&stage, database);
-    let job = stage.job(database);
-    stage.wait_until_held_up(database);
-    let mut stop = Command::new("docker")
-        .args(["stop", "--time", &grace.to_string(), &job.0])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for("SIGTERM to be sent", || {
-        let only = format!("container={}", job.0);
-        let now = asked(&["info", "--format", "{{.SystemTime}}"]);
-        let events = [
-            "events", "--since", "10m", "--until", &now, "--filter", &only,
-        ];
-        asked(&[&events[..], &["--filter", "event=kill"]].concat()).contains("signal=15")
-    });
-    // It has not ended: PID 1 handles the signal, and a statement is under way.
-    assert_eq!(stage.locks(database, true), "1");
-    holder.let_go();
-
-    assert!(stop.wait().unwrap().success());
-    assert_eq!(job.ended(), 143, "{}", job.log());
-    assert_eq!(stage.locks(database, true), "0");
-    let log = job.log();
-    assert!(log.contains("✓ Released seed advisory lock"), "{log}");
-    assert!(
-        log.contains("Seed stopped by SIGTERM before it was complete"),
-        "{log}"
-    );
-    assert!(!log.contains("✓ Created"), "{log}");
-    // A log that is cut off does not pass for a complete one.
-    let (code, said) = check_log(&job);
-    assert!(
-        code == 1 && said.contains("\"Seed complete!\" is missing"),
-        "{said}"
-    );
-    // The next run finds the lock free.
-    let next = stage.job(database);
-    assert_eq!(next.ended(), 0, "{}", next.log());
-    assert_eq!(check_log(&next).0, 0);
-}
-
-#[test]
-fn the_image_is_small_runs_as_nobody_and_holds_no_secret() {
-    let Some(stage) = stage() else { return };
-    let of_image = |format: &str| asked(&["image", "inspect", "--format", format, &stage.image]);
-    assert_eq!(of_image("{{.Config.User}}"), "65532:65532");
-    assert_eq!(
-        of_image("{{json .Config.Entrypoint}}"),
-        r#"["/usr/local/bin/lockproof","seed","--stop-on-sigterm"]"#
-    );
-    let environment = of_image("{{json .Config.Env}}");
-    assert!(
-        ["null", "[]"].contains(&&*environment) || environment.starts_with("[\"PATH="),
-        "{environment}"
-    );
-    assert!(!of_image("{{json .Config}}").contains("postgres://"));
-    let size: u64 = of_image("{{.Size}}").parse().unwrap();
-    assert!(size < 150_000_000, "{size} bytes");
-    // Without its Secret a pod says what is missing.
-    let (code, said) = docker(&["run", "--rm", &stage.image]);
-    assert_eq!((code, &*said), (1, "DATABASE_URL is not set\n"));
-}
-
-#[test]
-fn an_image_without_the_program_or_with_one_that_does_not_start_is_not_made() {
-    if stage().is_none() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let tag = format!("{}:broken", token());
-    let nothing = dir.path().join("lockproof").display().to_string();
-    let (code, said) = build(&tag, &nothing);
-    assert_eq!(code, 1);
-    assert!(said.contains(&format!("{nothing} is no program")), "{said}");
-    // The Dockerfile by itself, with a context that has no program in it.
-    let dockerfile = project("deploy/reset-image/Dockerfile")
-        .display()
-        .to_string();
-    let base = asked(&[
-        "image",
-        "inspect",
-        "--format",
-        "{{.Id}}",
-        &stage().unwrap().image,
-    ]);
-    let base = format!("BASE={base}");
-    let context = dir.path().display().to_string();
-    let arguments = [
-        "build",
-        "--force-rm",
-        "--build-arg",
-        &base,
-        "-t",
-        &tag,
-        "-f",
-        &dockerfile,
-        &context,
-    ];
-    let mut classic = Command::new("docker");
-    let (code, said) = finished(classic.args(arguments).env("DOCKER_BUILDKIT", "0"));
-    assert!(code != 0 && said.contains("lockproof"), "{said}");
-    // A file that is no program for this base. What was made before the step that failed is gone.
-    let images = || asked(&["images", "--all", "--quiet", "--filter", "dangling=true"]);
-    let before = images();
-    std::fs::write(&nothing, "#!/nowhere/interpreter\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&nothing, mode).unwrap();
-    let (code, said) = build(&tag, &nothing);
-    assert!(
-        code == 1 && said.contains("/usr/local/bin/lockproof"),
-        "{said}"
-    );
-    assert!(said.ends_with("build: docker build failed\n"), "{said}");
-    assert_ne!(docker(&["image", "inspect", &tag]).0, 0);
-    assert_eq!(images(), before);
-}
-
-#[test]
-fn a_part_of_the_search_runs_in_its_pod_beside_its_server() {
-    let Some(stage) = stage() else { return };
-    let pod = search_pod();
-    let container = &pod.containers[0];
-    let network = format!("--network=container:{}", stage.server());
-    let security = container.security_context.as_ref().unwrap();
-    let user = security.run_as_user.unwrap().to_string();
-    let mounts: Vec<String> = container
-        .volume_mounts
-        .iter()
-        .flatten()
-        .map(|one| empty(&one.mount_path, &user))
-        .collect();
-    let entrypoint = format!("--entrypoint={}", container.command.as_ref().unwrap()[0]);
-    let arguments: Vec<String> = container
-        .args
-        .iter()
-        .flatten()
-        .map(|one| one.replace("$(JOB_COMPLETION_INDEX)", "3"))
-        .map(|one| one.replace("--schedules=1000", "--schedules=8"))
-        .collect();
-    let mut options = confined(container);
-    options.extend([
-        &*network,
-        &entrypoint,
-        "--user",
-        &user,
-        "--env=JOB_COMPLETION_INDEX=3",
-    ]);
-    options.extend(mounts.iter().map(|one| &**one));
-    options.push(&stage.image);
-    options.extend(arguments.iter().map(|one| &**one));
-    let part = Running::start("part", &options);
-    assert_eq!(part.ended(), 0, "{}", part.log());
-    let log = part.log();
-    let compact: String = log.split_whitespace().collect();
-    assert!(
-        compact.contains("\"shard\":[3,4]") && compact.contains("\"schedules\":2,"),
-        "{log}"
-    );
 }
