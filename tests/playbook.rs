@@ -2,8 +2,11 @@
 //!
 //! Owns the reading of their fenced blocks: `sh local` is run with the built binary in a directory
 //! of its own, `text expect` behind it lists what must be printed, and `text expect FILE exit=N`
-//! is what `check-log` must say of a stored log. The server is `LOCKPROOF_SERVER`'s, as for any test.
+//! is what `check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
+//! for the API server. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
+#[path = "playbook/cluster.rs"]
+mod cluster;
 #[path = "support/kept.rs"]
 mod kept;
 
@@ -34,6 +37,13 @@ impl Block {
         self.words.len() >= words.len() && self.words.iter().zip(words).all(|(a, b)| a == b)
     }
 
+    /// A program that the block needs besides.
+    fn needs(&self) -> Option<&str> {
+        self.words
+            .iter()
+            .find_map(|word| word.strip_prefix("needs="))
+    }
+
     /// The exit code that the block states.
     fn exit(&self) -> i32 {
         let stated = self
@@ -42,6 +52,12 @@ impl Block {
             .find_map(|word| word.strip_prefix("exit="));
         stated.map_or(0, |code| code.parse().expect("exit=N"))
     }
+}
+
+/// Whether a program is on PATH.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn project() -> &'static Path {
@@ -98,7 +114,7 @@ fn first_missing<'e>(output: &str, expected: &'e str) -> Option<&'e str> {
 /// A directory with what the commands name: scenarios, docs.
 fn workplace() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
-    for name in ["scenarios", "docs"] {
+    for name in ["scenarios", "docs", "deploy"] {
         std::os::unix::fs::symlink(project().join(name), dir.path().join(name)).expect("a link");
     }
     dir
@@ -155,6 +171,10 @@ fn run_local(name: &str) -> usize {
     let mut count = 0;
     for (index, block) in blocks.iter().enumerate() {
         if !block.begins(&["sh", "local"]) {
+            continue;
+        }
+        if let Some(program) = block.needs().filter(|program| !is_there(program)) {
+            println!("{name}:{}: NOT RUN: {program} is not on PATH", block.line);
             continue;
         }
         count += 1;
@@ -220,6 +240,87 @@ fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
         let missing = first_missing(&output, &sample.text);
         assert_eq!(missing, None, "{}\n{output}", log.display());
     }
+}
+
+/// Four parts of a search, as `explore --shard I/4 --format json` prints them: the first is real, the others are
+/// the same with another index.
+fn parts_of_a_search(dir: &Path) -> [String; 4] {
+    let line = "lockproof explore --all --strategy pct --schedules 4 --seeder session --no-shrink \
+                --shard 0/4 --format json --out part 2>/dev/null";
+    let (part, code) = run(line, dir, None);
+    assert_eq!(code, 0, "{part}");
+    let document: serde_json::Value = serde_json::from_str(&part).expect("a document");
+    [0, 1, 2, 3].map(|index| {
+        let mut document = document.clone();
+        document["shard"][0] = index.into();
+        let text = serde_json::to_string_pretty(&document).expect("JSON");
+        format!("a line of standard error\n{text}\n")
+    })
+}
+
+#[test]
+fn the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes() {
+    if !is_there("kubectl") {
+        println!("NOT RUN: kubectl is not on PATH (.ci/install)");
+        return;
+    }
+    kept::keep_server();
+    let dir = workplace();
+    let sample = std::fs::read_to_string(project().join("docs/samples/reset-demo-data.log"));
+    let sample = sample.expect("the sample of a log");
+    let parts = parts_of_a_search(dir.path());
+    let cluster = cluster::Cluster::start(Box::new(move |job, index| match job {
+        "lockproof-search" => (parts[index].clone(), 0),
+        "lockproof-merge" => ("means     every part held\n".to_owned(), 0),
+        _ => (sample.clone(), 0),
+    }));
+    cluster.write_config(&dir.path().join("kubeconfig"));
+    std::fs::write(
+        dir.path().join("reset-demo-data.env"),
+        "DATABASE_URL=postgres://reset@db.example/groombook_uat\n",
+    )
+    .expect("a file");
+
+    // One session of bash, as the playbook wants it: later blocks use variables of earlier ones.
+    let page = page("UAT_PLAYBOOK.md");
+    let blocks = blocks(&page);
+    let deployed: Vec<(usize, &Block)> = blocks
+        .iter()
+        .enumerate()
+        .filter(|(_, block)| block.begins(&["sh", "deployed"]))
+        .collect();
+    let mut script = "export KUBECONFIG=$PWD/kubeconfig\n".to_owned();
+    for (number, (_, block)) in deployed.iter().enumerate() {
+        script += &format!("echo '@@ {number}'\n{}\necho \"@@ exit $?\"\n", block.text);
+    }
+    std::fs::write(dir.path().join("session.sh"), script).expect("a file");
+    let (output, code) = run("bash session.sh", dir.path(), None);
+    assert_eq!(code, 0, "{output}");
+    for (number, (index, block)) in deployed.iter().enumerate() {
+        let place = format!("UAT_PLAYBOOK.md:{}", block.line);
+        let begin = format!("@@ {number}\n");
+        let said = output.split_once(&begin).map(|(_, rest)| rest);
+        let said = said.and_then(|rest| rest.split_once("@@ exit "));
+        let (said, rest) = said.unwrap_or_else(|| panic!("{place}: {output}"));
+        assert!(rest.starts_with("0\n"), "{place}: {said}exit {rest}");
+        assert!(!said.contains("rror"), "{place}: {said}");
+        let expected = blocks.get(index + 1);
+        if let Some(expected) = expected.filter(|next| next.words == ["text", "expect"]) {
+            let missing = first_missing(said, &expected.text);
+            assert_eq!(missing, None, "{place}: {said}");
+        }
+    }
+    // What was made by hand is gone, the CronJob and its Secret stay.
+    let left = cluster.objects();
+    assert_eq!(
+        left,
+        [
+            "/api/v1/namespaces/groombook-uat/secrets/reset-demo-data",
+            "/apis/batch/v1/namespaces/groombook-uat/cronjobs/reset-demo-data"
+        ],
+        "{:#?}",
+        cluster.requests()
+    );
 }
 
 #[test]

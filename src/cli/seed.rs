@@ -49,6 +49,11 @@ pub struct SeedOptions {
     #[arg(long)]
     pub allow_destructive: bool,
 
+    /// On SIGTERM finish the statement under way, release the lock and exit with 143. Without it SIGTERM
+    /// ends the process at once, and PID 1 of a container not at all.
+    #[arg(long, env = "SEED_STOP_ON_SIGTERM", value_parser = FalseyValueParser::new())]
+    pub stop_on_sigterm: bool,
+
     /// How long the process stays where its pool lives on (locks double and no-finally), in
     /// milliseconds.
     #[arg(long, default_value_t = 300, value_name = "MS")]
@@ -70,13 +75,14 @@ impl SeedOptions {
             migrate: self.migrate,
             known_users: self.known_users,
             allow_destructive: self.allow_destructive,
+            stop_on_sigterm: self.stop_on_sigterm,
             linger: Duration::from_millis(self.linger),
             pod: std::env::var("LOCKPROOF_POD").ok(),
         }
     }
 }
 
-/// Seeds, and gives the exit code: 0, or 1 after a failure.
+/// Seeds, and gives the exit code: 0, 1 after a failure, 143 when SIGTERM has stopped it.
 pub async fn run(options: &SeedOptions) -> u8 {
     run_seeder(&options.to_seeder(), &mut Console).await
 }
@@ -111,6 +117,7 @@ mod tests {
         assert_eq!(options.today, Options::default().today);
         assert_eq!(options.linger, Duration::from_millis(300));
         assert!(!options.known_users && !options.reset && !options.allow_destructive);
+        assert!(!options.stop_on_sigterm);
     }
 
     #[test]

@@ -54,6 +54,12 @@ pub enum SeedError {
     /// The lock's session did not answer.
     #[error("stopped: the lock's session did not say within {} s whether it still holds the lock", .0.as_secs())]
     LockSilent(Duration),
+    /// SIGTERM came, and the run stopped between two statements.
+    #[error("stopped by SIGTERM before it was complete")]
+    Stopped,
+    /// The handler of SIGTERM cannot be installed.
+    #[error("no handler for SIGTERM: {0}")]
+    NoHandler(#[source] io::Error),
     /// Standard output cannot be written.
     #[error("standard output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -67,11 +73,12 @@ impl SeedError {
         }
     }
 
-    /// The lines for standard error: what failed and, for a missing DATABASE_URL, just that.
+    /// The line for standard error: what failed or, for a missing DATABASE_URL, just that.
     #[must_use]
     pub fn complaint(&self) -> String {
         match self {
             Self::NoDatabaseUrl => self.to_string(),
+            Self::Stopped => format!("Seed {self}"),
             _ => format!("Seed failed: {self}").replace('\n', " "),
         }
     }

@@ -1,7 +1,7 @@
 //! One run from its first line to its exit code.
 //!
 //! Owns the order of things: refusal, lock, reset, seed, unlock, the pool's end. What is sent in
-//! between is the script's affair, how to lock the lock's.
+//! between is the script's affair, how to lock the lock's, and when to stop early `stop`'s.
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
@@ -15,15 +15,18 @@ use super::pool::Pool;
 use super::production::looks_like_production;
 use super::schema::{drop_statement, schema_statements};
 use super::script::{Act, Script};
+use super::stop::{self, Stop};
 
-/// Does what the options say, and gives the exit code: 0, or 1 after a failure.
+/// Does what the options say, and gives the exit code: 0, 1 after a failure, or 143 when SIGTERM has
+/// stopped it.
 ///
 /// Lines go to `output` as they come; a failure is one line on standard error. Opening a connection
 /// and ending the pool have time limits; a statement has none: a run waits for the lock as long as
 /// another holds it.
 pub async fn run(options: &Options, output: &mut dyn Output) -> u8 {
-    let config = match checked(options) {
-        Ok(config) => config,
+    let handler = Stop::new(options.stop_on_sigterm).map_err(SeedError::NoHandler);
+    let (config, stop) = match checked(options).and_then(|config| Ok((config, handler?))) {
+        Ok(both) => both,
         Err(error) => {
             output.complaint(&error.complaint());
             return 1;
@@ -38,6 +41,7 @@ pub async fn run(options: &Options, output: &mut dyn Output) -> u8 {
         script: Script::new(options),
         pool: Pool::new(config),
         lock: Lock::new(options.lock, &pod),
+        stop,
         output,
     };
     let result = job.work().await;
@@ -84,6 +88,7 @@ struct Job<'a> {
     script: Script,
     pool: Pool,
     lock: Lock,
+    stop: Stop,
     output: &'a mut dyn Output,
 }
 
@@ -98,8 +103,12 @@ impl Job<'_> {
             return result;
         }
         let released = self.release().await;
-        // The first error is the cause; one of the unlock after it is a consequence.
-        result.and(released)
+        match result {
+            // A run that was stopped failed in nothing, unless it could not release.
+            Err(SeedError::Stopped) => released.and(result),
+            // The first error is the cause; one of the unlock after it is a consequence.
+            _ => result.and(released),
+        }
     }
 
     async fn locked(&mut self) -> Result<(), SeedError> {
@@ -136,7 +145,8 @@ impl Job<'_> {
     }
 
     async fn take(&mut self) -> Result<(), SeedError> {
-        if self.lock.take(&mut self.pool).await? {
+        self.stop.check()?;
+        if self.lock.take(&mut self.pool, &mut self.stop).await? {
             self.output.line("✓ Acquired seed advisory lock")?;
         }
         Ok(())
@@ -152,6 +162,7 @@ impl Job<'_> {
     }
 
     async fn send(&mut self, sql: &str) -> Result<(), SeedError> {
+        self.stop.check()?;
         let sent = self.lock.send(&mut self.pool, sql).await;
         self.pass_on_warnings();
         sent
@@ -168,7 +179,11 @@ impl Job<'_> {
             Ok(()) => 0,
             Err(error) => {
                 self.output.complaint(&error.complaint());
-                1
+                if matches!(error, SeedError::Stopped) {
+                    stop::EXIT_CODE
+                } else {
+                    1
+                }
             }
         }
     }

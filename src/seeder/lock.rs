@@ -10,6 +10,7 @@ use super::error::SeedError;
 use super::guard::Guard;
 use super::lock_kind::LockKind;
 use super::pool::{self, Pool};
+use super::stop::Stop;
 
 /// The lock of one run.
 pub(super) struct Lock {
@@ -36,24 +37,33 @@ impl Lock {
         }
     }
 
-    /// Takes it; waits as long as another has it. Says whether there is anything to be said of.
+    /// Takes it; waits as long as another has it and nothing stops the run. Says whether there is
+    /// anything to be said of.
     ///
     /// # Errors
-    /// When there is no connection or a statement fails.
-    pub(super) async fn take(&mut self, pool: &mut Pool) -> Result<bool, SeedError> {
+    /// When there is no connection, a statement fails, or the run is stopped.
+    pub(super) async fn take(
+        &mut self,
+        pool: &mut Pool,
+        stop: &mut Stop,
+    ) -> Result<bool, SeedError> {
         if self.kind == LockKind::None {
             return Ok(false);
         }
         if self.kind == LockKind::Pooled {
             let object = pool.check_out().await?;
             self.taken_on = Some(Object::id(&object));
-            let answer = pool::send_on(&object, &self.call("pg_advisory_lock")).await;
+            let answer = stop
+                .or_cancel(&object, &self.call("pg_advisory_lock"))
+                .await;
             pool.give_back(object);
             answer?;
         } else {
-            self.reserve(pool).await?;
+            stop.or(self.reserve(pool)).await?;
             for statement in self.taking() {
-                self.send_reserved(&statement).await?;
+                if let Some(reserved) = &self.reserved {
+                    stop.or_cancel(reserved, &statement).await?;
+                }
             }
         }
         self.taken = true;

@@ -25,6 +25,7 @@ mod profile;
 mod rows;
 mod schema;
 mod script;
+mod stop;
 mod visits;
 
 pub use error::SeedError;

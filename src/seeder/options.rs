@@ -34,6 +34,9 @@ pub struct Options {
     pub known_users: bool,
     /// Seed also a database that looks like production.
     pub allow_destructive: bool,
+    /// Handle SIGTERM: stop between two statements, release the lock, end with 143. Without it SIGTERM
+    /// ends the process at once (but not PID 1 of a container, which ignores it).
+    pub stop_on_sigterm: bool,
     /// How long the process stays where its pool lives on.
     pub linger: Duration,
     /// The pod's name, from which `wrong-key` makes its key; without it the process id.
@@ -52,6 +55,7 @@ impl Default for Options {
             migrate: false,
             known_users: false,
             allow_destructive: false,
+            stop_on_sigterm: false,
             linger: Duration::from_millis(300),
             pod: None,
         }
@@ -69,6 +73,7 @@ impl std::fmt::Debug for Options {
             .field("migrate", &self.migrate)
             .field("known_users", &self.known_users)
             .field("allow_destructive", &self.allow_destructive)
+            .field("stop_on_sigterm", &self.stop_on_sigterm)
             .field("linger", &self.linger)
             .field("pod", &self.pod)
             .finish_non_exhaustive()

@@ -6,3 +6,4 @@ mod data;
 mod database;
 mod locks;
 mod server;
+mod stopping;
