@@ -340,9 +340,12 @@ fn owners_in<'a>(facts: &Facts<'a>, lock: &HeldLock, snapshot: &Snapshot<'a>) ->
 
 /// `it held no advisory lock, while a.0 held lock 7`.
 pub(super) fn held_words(pod: &PodName, locks: &[LockThen<'_>]) -> String {
-    let lock = |one: &LockThen<'_>| match one.mode {
-        LockMode::Exclusive => format!("lock {}", one.key),
-        LockMode::Share => format!("lock {} in share mode only", one.key),
+    let lock = |one: &LockThen<'_>| {
+        if one.mode.keeps_its_like_out() {
+            format!("lock {}", one.key)
+        } else {
+            format!("lock {} in {} mode only", one.key, one.mode)
+        }
     };
     let (own, others): (Vec<_>, Vec<_>) = locks
         .iter()
