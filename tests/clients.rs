@@ -99,6 +99,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         recovery: false,
         schedule,
         rules: Rules {
+            lock_mode: None,
             protect: Vec::new(),
             lock: LockRule::None,
             release: Release::Any,

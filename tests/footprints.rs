@@ -172,6 +172,7 @@ async fn independent_statements_commute_on_a_real_server() {
     a.batch_execute(SCHEMA).await.unwrap();
     let catalog = evidence::catalog(&a).await.unwrap();
     let rules = Rules {
+        lock_mode: None,
         protect: Vec::new(),
         lock: LockRule::None,
         release: Release::Unlock,

@@ -25,11 +25,11 @@ fn operations(events: &[LockEvent]) -> Vec<Operation> {
             LockEvent::Call(call) => operations.push(Operation {
                 owner: call.owner.to_string(),
                 lock: call.lock.to_string(),
-                function: match (call.action, call.mode) {
-                    (Action::Acquire, LockMode::Exclusive) => Function::Acquire,
-                    (Action::Release, LockMode::Exclusive) => Function::Release,
-                    (Action::Acquire, LockMode::Share) => Function::AcquireShare,
-                    (Action::Release, LockMode::Share) => Function::ReleaseShare,
+                function: match (call.action, call.mode.keeps_its_like_out()) {
+                    (Action::Acquire, true) => Function::Acquire,
+                    (Action::Release, true) => Function::Release,
+                    (Action::Acquire, false) => Function::AcquireShare,
+                    (Action::Release, false) => Function::ReleaseShare,
                 },
                 called: place,
                 returned: None,

@@ -379,6 +379,7 @@ fn run() -> RunFacts {
         rules: Rules {
             protect: vec![TABLE.to_owned()],
             lock: LockRule::Named(key()),
+            lock_mode: None,
             release: Release::Unlock,
             on_contention: OnContention::Wait,
             only_sqlstates: None,

@@ -1,16 +1,16 @@
-//! What the server shows of sessions and advisory locks right now.
+//! What the server shows of sessions and locks right now.
 //!
 //! Owns the questions to `pg_locks` and `pg_stat_activity`, prepared once, over one connection of
 //! the harness's own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tokio_postgres::{Client, Statement};
 
 use super::error::{EvidenceError, bounded};
 use super::witness::read_locks;
 use crate::history::HeldLock;
-use crate::name::Session;
+use crate::name::{LockMode, Session, TableName};
 
 /// What the server shows of one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct Activity {
 pub struct Observer {
     client: Client,
     locks: Statement,
+    locks_and_tables: Statement,
     activity: Statement,
     sessions_of_database: Statement,
     deadlock_timeout_us: u64,
@@ -46,11 +47,29 @@ pub struct Observer {
 const LOCKS: &str = "
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
   (select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, l.classid::bigint,
-            l.objid::bigint, l.objsubid, l.mode, l.granted)
+            l.objid::bigint, l.objsubid, l.mode, l.granted, null)
             order by l.pid, l.classid, l.objid, l.objsubid, l.mode, l.granted), '[]')::text
    from pg_catalog.pg_locks l
    where l.locktype = 'advisory'
      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))";
+
+/// The same, with the locks on tables of which $1 and $2 have a name, as a statement spelled it in lower
+/// case, and a mode.
+const LOCKS_AND_TABLES: &str = "
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+  (select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, coalesce(l.classid, 0)::bigint,
+            coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
+            n.nspname || '.' || c.relname)
+            order by l.pid, l.classid, l.objid, l.objsubid, n.nspname, c.relname, l.mode, l.granted),
+          '[]')::text
+   from pg_catalog.pg_locks l
+   left join pg_catalog.pg_class c on l.locktype = 'relation' and c.oid = l.relation
+   left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+     and (l.locktype = 'advisory'
+          or exists (select 1 from unnest($1::text[], $2::text[]) as asked (name, mode)
+                     where asked.mode = l.mode
+                       and asked.name in (lower(c.relname), lower(n.nspname || '.' || c.relname)))))";
 
 fn activity_query(condition: &str, waitstart: bool) -> String {
     let wait_start = if waitstart {
@@ -91,6 +110,7 @@ impl Observer {
         let waitstart = row.get::<_, i32>(0) >= 140_000;
         let deadlock_timeout_us = u64::try_from(row.get::<_, i64>(1)).unwrap_or(1_000_000);
         let locks = bounded(what, client.prepare(LOCKS)).await?;
+        let locks_and_tables = bounded(what, client.prepare(LOCKS_AND_TABLES)).await?;
         let activity = activity_query("a.pid = any($1::int[])", waitstart);
         let activity = bounded(what, client.prepare(&activity)).await?;
         let sessions = activity_query(
@@ -102,6 +122,7 @@ impl Observer {
         Ok(Self {
             client,
             locks,
+            locks_and_tables,
             activity,
             sessions_of_database,
             deadlock_timeout_us,
@@ -127,13 +148,24 @@ impl Observer {
         &self.client
     }
 
-    /// All advisory locks of this connection's database, and when it read them (microseconds since 1970).
+    /// All advisory locks of this connection's database, the locks on these tables in these modes, and
+    /// when it read them (microseconds since 1970). A table is named as a statement spells it.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn locks(&self) -> Result<(i64, Vec<HeldLock>), EvidenceError> {
-        let what = "which advisory locks there are";
-        let row = bounded(what, self.client.query_one(&self.locks, &[])).await?;
+    pub async fn locks(
+        &self,
+        tables: &BTreeSet<(TableName, LockMode)>,
+    ) -> Result<(i64, Vec<HeldLock>), EvidenceError> {
+        let what = "which locks there are";
+        let row = if tables.is_empty() {
+            bounded(what, self.client.query_one(&self.locks, &[])).await?
+        } else {
+            let names: Vec<&str> = tables.iter().map(|(table, _)| table.as_str()).collect();
+            let modes: Vec<&str> = tables.iter().map(|(_, mode)| mode.server_name()).collect();
+            let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&names, &modes];
+            bounded(what, self.client.query_one(&self.locks_and_tables, &asked)).await?
+        };
         let locks = read_locks(row.get(1)).map_err(|error| EvidenceError::Unreadable {
             what: "pg_locks",
             why: error.to_string(),

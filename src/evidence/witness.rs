@@ -1,5 +1,5 @@
-//! The witness: triggers in the run's database that log each write with the advisory locks held
-//! at that moment.
+//! The witness: triggers in the run's database that log each write with the locks held at that moment,
+//! advisory ones and those on tables in a mode that keeps its like out.
 //!
 //! Owns the triggers' SQL and the reading of their lines. A statement trigger sees writes in
 //! functions, DO blocks, CTEs, COPY and cascades, which no parser sees; what it logs survives a
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::log::LogRecord;
 use crate::history::{HeldLock, Operation, Write};
-use crate::name::{KeyForm, LockKey, LockMode, Session};
+use crate::name::{KeyForm, LockKey, LockMode, Session, TableName};
 
 const PREFIX: &str = "lockproof-witness ";
 
@@ -21,8 +21,12 @@ struct Line {
     at: i64,
     table: String,
     op: String,
-    locks: Vec<(i32, u32, u32, u32, u8, String, bool)>,
+    locks: Vec<Row>,
 }
+
+/// A row of `pg_locks`: process id, database, classid, objid, objsubid, mode, granted; and the table, of
+/// a lock on one.
+type Row = (i32, u32, u32, u32, u8, String, bool, Option<String>);
 
 /// The write that this record of the log tells of; `None` if it is another kind of record.
 #[must_use]
@@ -49,33 +53,29 @@ pub fn read_witness(record: &LogRecord) -> Option<Write> {
     })
 }
 
-fn lock(
-    (pid, database, high, low, form, mode, granted): (i32, u32, u32, u32, u8, String, bool),
-) -> HeldLock {
+fn lock((pid, database, high, low, form, mode, granted, table): Row) -> HeldLock {
+    let form = match (table, form) {
+        (Some(table), _) => KeyForm::Relation(TableName::new(&table)),
+        (None, 2) => KeyForm::TwoInts,
+        (None, _) => KeyForm::OneBigint,
+    };
     HeldLock {
         pid,
         key: LockKey {
             server: 0,
             database,
-            form: if form == 2 {
-                KeyForm::TwoInts
-            } else {
-                KeyForm::OneBigint
-            },
+            form,
             high,
             low,
         },
-        mode: if mode == "ShareLock" {
-            LockMode::Share
-        } else {
-            LockMode::Exclusive
-        },
+        // A mode that nobody knows keeps all others out, for all that is known.
+        mode: LockMode::of_server_name(&mode).unwrap_or(LockMode::AccessExclusive),
         granted,
     }
 }
 
 /// Reads a `pg_locks` array as both the witness and the observer write it.
 pub(super) fn read_locks(json: &str) -> Result<Vec<HeldLock>, serde_json::Error> {
-    let rows: Vec<(i32, u32, u32, u32, u8, String, bool)> = serde_json::from_str(json)?;
+    let rows: Vec<Row> = serde_json::from_str(json)?;
     Ok(rows.into_iter().map(lock).collect())
 }

@@ -1,15 +1,22 @@
 -- The witness. Everything it owns is in the schema `lockproof` or named `zz_lockproof_witness`.
 create schema lockproof;
 
--- Advisory locks of this database, as [pid, database, classid, objid, objsubid, mode, granted].
-create function lockproof.advisory_locks() returns json
+-- Locks of this database, as [pid, database, classid, objid, objsubid, mode, granted, table]: advisory ones,
+-- and those on tables in modes that insert, update and delete do not take.
+create function lockproof.locks() returns json
 language sql stable as $$
-  select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, l.classid::bigint,
-           l.objid::bigint, l.objsubid, l.mode, l.granted) order by l.pid, l.classid, l.objid), '[]')
+  select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, coalesce(l.classid, 0)::bigint,
+           coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
+           n.nspname || '.' || c.relname) order by l.pid, l.classid, l.objid, n.nspname, c.relname), '[]')
   from pg_catalog.pg_locks l
-  where l.locktype = 'advisory'
-    and l.database = (select d.oid from pg_catalog.pg_database d
+  left join pg_catalog.pg_class c on l.locktype = 'relation' and c.oid = l.relation
+  left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where l.database = (select d.oid from pg_catalog.pg_database d
                       where d.datname = pg_catalog.current_database())
+    and (l.locktype = 'advisory'
+         or (c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'lockproof')
+             and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+                            'ExclusiveLock', 'AccessExclusiveLock')))
 $$;
 
 -- log_min_error_statement: without it each line would carry the whole statement.
@@ -22,7 +29,7 @@ as $$
 begin
   raise log 'lockproof-witness %', json_build_object(
     'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-    'table', table_name, 'op', operation, 'locks', lockproof.advisory_locks());
+    'table', table_name, 'op', operation, 'locks', lockproof.locks());
 end
 $$;
 

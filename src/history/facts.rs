@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{GuardName, LockKey, PodName};
+use crate::name::{GuardName, LockKey, LockMode, PodName};
 
 /// What the verdict needs to know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,6 +121,9 @@ pub struct Rules {
     pub protect: Vec<String>,
     /// The lock that must guard them.
     pub lock: LockRule,
+    /// The weakest mode in which it guards, where the scenario says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_mode: Option<LockMode>,
     /// How a grant may end.
     pub release: Release,
     /// What a pod does that finds the lock taken.
@@ -187,6 +190,10 @@ pub struct Baseline {
     pub agreed_columns: BTreeMap<String, Vec<String>>,
     /// Steps that differed between two clean runs, as normal forms; empty: deterministic.
     pub unstable_steps: Vec<String>,
+    /// Tables that the clean run locked by name, but not around all that clean and serial runs wrote: no
+    /// lock that the job guards itself with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passing_locks: Vec<LockKey>,
 }
 
 /// The rows of a database at the end of a run.

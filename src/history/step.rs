@@ -11,7 +11,7 @@ pub struct Request {
     pub sql: Vec<String>,
     /// The normal form of each: white space folded, literals replaced.
     pub normal: Vec<String>,
-    /// Calls of advisory lock functions, in the order of the text.
+    /// Calls of advisory lock functions, and tables that LOCK TABLE names, in the order of the text.
     pub lock_calls: Vec<LockCall>,
     /// Tables that the text names as written, as the text spells them, lower case.
     pub writes: Vec<String>,
@@ -21,16 +21,17 @@ pub struct Request {
     pub look_up: bool,
 }
 
-/// A call of an advisory lock function in a statement's text.
+/// A call of an advisory lock function in a statement's text, or a table in a LOCK TABLE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockCall {
     /// What the function does.
     pub action: LockAction,
     /// Exclusive or share; of unlock: which it gives back.
     pub mode: LockMode,
-    /// Whether a transaction's end releases it (`…_xact_…`).
+    /// Whether a transaction's end releases it (`…_xact_…`, LOCK TABLE).
     pub xact: bool,
-    /// The key, where text and parameters tell it; the database is 0.
+    /// The key, where text and parameters tell it; the database is 0. A table is named as the text
+    /// spells it.
     pub key: Option<LockKey>,
     /// Whether the call is a whole item of its statement's select list, or all that it selects from:
     /// then it is made once for each row, and a boolean column is its own answer. Elsewhere (negated,
@@ -47,7 +48,7 @@ fn whole() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LockAction {
-    /// `pg_advisory_lock…`, waits.
+    /// `pg_advisory_lock…` or `LOCK TABLE`, waits.
     Lock,
     /// `pg_try_advisory_lock…`, answers whether it got the lock.
     TryLock,

@@ -68,11 +68,7 @@ fn witnessed<'f, 'a>(
     let mut but = None;
     let known = step.is_some_and(|step| step.released.is_some());
     for lock in &write.locks {
-        if lock.granted
-            && lock.guards()
-            && lock.pod() == write.pod()
-            && facts.is_rule_key(&lock.key)
-        {
+        if lock.granted && facts.guards(&lock.key, lock.mode) && lock.pod() == write.pod() {
             let without = begun_without(facts, write, step, lock)
                 .or_else(|| owned.committed_without(facts, step?, &lock.key));
             match without {
@@ -287,10 +283,7 @@ fn cover_of_step(
             .map_or_else(Vec::new, |one| locks_then(facts, one))
             .into_iter()
             .filter(|one| {
-                one.granted
-                    && one.guards()
-                    && one.pod() == step.pod()
-                    && facts.is_rule_key(&one.key)
+                one.granted && facts.guards(&one.key, one.mode) && one.pod() == step.pod()
             })
             .map(|one| (facts.one_lock(one.key), one.session))
             .collect()
@@ -340,12 +333,14 @@ fn owners_in<'a>(facts: &Facts<'a>, lock: &HeldLock, snapshot: &Snapshot<'a>) ->
 
 /// `it held no advisory lock, while a.0 held lock 7`.
 pub(super) fn held_words(pod: &PodName, locks: &[LockThen<'_>]) -> String {
-    let lock = |one: &LockThen<'_>| {
-        if one.guards() {
-            format!("lock {}", one.key)
-        } else {
-            format!("lock {} in {} mode only", one.key, one.mode)
-        }
+    let lock = |one: &LockThen<'_>| match (one.key.table(), one.guards()) {
+        (None, true) => format!("lock {}", one.key),
+        (None, false) => format!("lock {} in {} mode only", one.key, one.mode),
+        (Some(_), true) => format!("lock {} in {} mode", one.key, one.mode),
+        (Some(_), false) => format!(
+            "lock {} in {} mode, which two pods can hold at once",
+            one.key, one.mode
+        ),
     };
     let (own, others): (Vec<_>, Vec<_>) = locks
         .iter()

@@ -338,7 +338,11 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
         };
         for call in &step.request.lock_calls {
             let asks = matches!(call.action, LockAction::Lock | LockAction::TryLock);
-            let Some(key) = call.key.filter(|key| asks && facts.is_rule_key(key)) else {
+            let Some(key) = call
+                .key
+                .filter(|_| asks)
+                .and_then(|key| facts.rule_key(&key))
+            else {
                 continue;
             };
             let Some((spans, of_key)) = grants.get(&key.anywhere()) else {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::history::PoolMode;
-use crate::name::InvariantName;
+use crate::name::{InvariantName, LockKey};
 
 /// Something that a run did not test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,12 @@ pub enum Limit {
     NoLog,
     /// In free pacing, the locks at a write are those at its end.
     LocksAtTheEnd,
+    /// The clean run locked a table by name, but not around all that it wrote: that is no lock with which
+    /// it guards itself.
+    PassingLock {
+        /// The lock.
+        lock: LockKey,
+    },
     /// No pod asked for the lock while another held it.
     NoContention,
     /// No table is protected.

@@ -60,6 +60,10 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         invariant: one.name,
         why: one.why.clone(),
     }));
+    let passing = facts.run.baseline.iter();
+    let passing = passing.flat_map(|base| base.passing_locks.iter());
+    let passing = passing.filter(|lock| !facts.is_rule_key(lock));
+    limits.extend(passing.map(|lock| Limit::PassingLock { lock: *lock }));
     if !facts.run.witness {
         limits.push(Limit::NoWitness);
     }

@@ -50,6 +50,7 @@ impl Story {
             rules: Rules {
                 protect: vec![INVOICES.to_owned(), SPLITS.to_owned()],
                 lock: LockRule::FromCleanRun(vec![LockKey::bigint(5, KEY)]),
+                lock_mode: None,
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 only_sqlstates: None,

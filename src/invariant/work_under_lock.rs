@@ -128,6 +128,11 @@ fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet
 
 fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {
     let names: Vec<String> = wanted.iter().map(|key| format!("lock {key}")).collect();
+    let how = match (facts.run.rules.lock_mode, wanted) {
+        (Some(mode), _) => format!("in {mode} mode or a stronger one"),
+        (None, [key]) if key.table().is_some() => "in a mode that keeps its like out".to_owned(),
+        (None, _) => "exclusively".to_owned(),
+    };
     let wrong_key = work.locks.iter().any(|lock| {
         lock.granted && lock.pod() == work.pod && lock.guards() && !facts.is_rule_key(&lock.key)
     }) && !facts
@@ -135,7 +140,7 @@ fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Findin
         .iter()
         .any(|grant| grant.pod() == work.pod && facts.is_rule_key(&grant.key));
     let mut why = format!(
-        "{} without holding {} exclusively: {}",
+        "{} without holding {} {how}: {}",
         work.words,
         names.join(" or "),
         work.but

@@ -1,9 +1,9 @@
 //! The rules of a kind of lock.
 //!
-//! Owns what differs between kinds: which modes conflict, and what ends a hold that nobody gives back
-//! by name. Advisory locks are the only kind so far. Another kind is another arm in each `match`
-//! here; beside that it needs a key (`history::LockKey`), calls (`sql`), and rows of `pg_locks`
-//! (`evidence`). Nobody else compares modes to find out what they exclude.
+//! Owns what differs between kinds: which modes conflict, what shows that a lock is held, and what ends a
+//! hold that nobody gives back by name. Another kind is another arm in each `match` here; beside that it
+//! needs a key (`name::KeyForm`), calls (`sql`), and rows of `pg_locks` (`evidence`). Nobody else compares
+//! modes to find out what they exclude.
 
 use crate::name::{KeyForm, LockKey, LockMode};
 
@@ -12,6 +12,8 @@ use crate::name::{KeyForm, LockKey, LockMode};
 pub(crate) enum LockKind {
     /// `pg_advisory_lock` and its like.
     Advisory,
+    /// A table, by `LOCK TABLE`.
+    Relation,
 }
 
 /// What ends holds without naming them.
@@ -32,6 +34,7 @@ impl LockKind {
     pub fn of(key: &LockKey) -> Self {
         match key.form {
             KeyForm::OneBigint | KeyForm::TwoInts => Self::Advisory,
+            KeyForm::Relation(_) => Self::Relation,
         }
     }
 
@@ -39,6 +42,7 @@ impl LockKind {
     pub fn conflicts(self, one: LockMode, other: LockMode) -> bool {
         match self {
             Self::Advisory => one == LockMode::Exclusive || other == LockMode::Exclusive,
+            Self::Relation => one.conflicts_with(other),
         }
     }
 
@@ -54,6 +58,25 @@ impl LockKind {
             (Self::Advisory, LetGo::UnlockAll | LetGo::Discard) => xact != Some(true),
             (Self::Advisory, LetGo::Transaction) => xact == Some(true),
             (Self::Advisory, LetGo::Session) => true,
+            (Self::Relation, LetGo::UnlockAll | LetGo::Discard) => false,
+            (Self::Relation, LetGo::Transaction | LetGo::Session) => true,
+        }
+    }
+
+    /// Whether the answer to a call proves what is held. A LOCK TABLE names its table as a search path
+    /// reads it: only the server tells which one that is.
+    pub fn told_by_answers(self) -> bool {
+        match self {
+            Self::Advisory => true,
+            Self::Relation => false,
+        }
+    }
+
+    /// Whether the end of a transaction gives it back, where that needs no call to tell.
+    pub fn always_xact(self) -> Option<bool> {
+        match self {
+            Self::Advisory => None,
+            Self::Relation => Some(true),
         }
     }
 }
@@ -70,6 +93,18 @@ mod tests {
         assert!(kind.conflicts(Exclusive, Share) && kind.conflicts(Share, Exclusive));
         assert!(!kind.conflicts(Share, Share));
         assert!(kind.guards(Exclusive) && !kind.guards(Share));
+    }
+
+    #[test]
+    fn a_lock_on_a_table_guards_in_modes_that_keep_their_like_out_and_ends_with_its_transaction() {
+        use LockMode::{AccessShare, Exclusive, RowExclusive, Share, ShareRowExclusive};
+        let key = LockKey::relation(0, crate::name::TableName::new("public.report"));
+        let kind = LockKind::of(&key);
+        assert!(kind.guards(ShareRowExclusive) && kind.guards(Exclusive));
+        assert!(!kind.guards(AccessShare) && !kind.guards(RowExclusive) && !kind.guards(Share));
+        assert!(kind.conflicts(Share, RowExclusive) && !kind.conflicts(Exclusive, AccessShare));
+        assert!(kind.ends_by(LetGo::Transaction, None) && kind.ends_by(LetGo::Session, None));
+        assert!(!kind.ends_by(LetGo::UnlockAll, None));
     }
 
     #[test]

@@ -26,4 +26,4 @@ pub(crate) use grant::{Grant, How};
 pub(crate) use holders::{Holder, Holders, served};
 pub(crate) use kind::{LetGo, LockKind};
 pub(crate) use unlocks::{FailedUnlock, failed_unlocks};
-pub(crate) use used::used_keys;
+pub(crate) use used::{is_kept, used_keys};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{LedgerEvent, Said, ledger_events};
 use super::grant::{Grant, How, Slot};
-use super::kind::LetGo;
+use super::kind::{LetGo, LockKind};
 use super::work::{Work, by_session};
 use crate::history::{Ending, LockAction, LockCall};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session};
@@ -177,6 +177,9 @@ impl<'a> Reading<'_, 'a> {
             self.vague.insert(session);
             return;
         };
+        if !LockKind::of(&key).told_by_answers() {
+            return;
+        }
         let key = LockKey {
             database: self.timeline.database(),
             ..key
@@ -246,7 +249,8 @@ impl<'a> Reading<'_, 'a> {
                     continue;
                 }
                 let work = self.work.get(&session);
-                let xact = work.and_then(|work| work.asked_as(lock, snapshot.seq));
+                let asked = || work.and_then(|work| work.asked_as(lock, snapshot.seq));
+                let xact = LockKind::of(&lock.key).always_xact().or_else(asked);
                 self.begin(slot, connection, snapshot.seq, xact);
             }
             for place in self.places(slot).to_vec() {

@@ -8,6 +8,7 @@ mod named;
 mod pod;
 mod rule;
 mod session;
+mod table;
 
 pub(crate) use lock::is_first;
 pub use lock::{KeyForm, LockKey, LockMode};
@@ -15,3 +16,4 @@ pub(crate) use named::named;
 pub use pod::{ConnectionName, NotAConnectionName, PodName};
 pub use rule::{GuardName, InvariantName};
 pub use session::{Session, StepId};
+pub use table::TableName;

@@ -63,7 +63,9 @@ impl<'a> Reading<'a> {
                     LockAction::Unlock => Action::Release,
                     LockAction::UnlockAll => continue,
                 };
-                let Some(key) = call.key else { continue };
+                let Some(key) = call.key.filter(|key| key.table().is_none()) else {
+                    continue;
+                };
                 let slot = self.slot(connection, key, call.mode);
                 let operation =
                     self.operation(slot, action, By::Client, called, None, Outcome::Info);

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::terms::{Action, By, LockOperation, Outcome, Reason};
 use super::timeline::Timeline;
-use crate::name::{KeyForm, LockKey, LockMode};
+use crate::name::{KeyForm, LockKey};
 
 /// Writes the operations, one map a line.
 ///
@@ -48,11 +48,11 @@ pub fn write_edn(timeline: &Timeline<'_>, out: &mut impl Write) -> io::Result<()
 
 /// What was asked, in one word.
 pub(super) fn function(one: &LockOperation<'_>) -> &'static str {
-    match (one.action, one.mode) {
-        (Action::Acquire, LockMode::Exclusive) => "acquire",
-        (Action::Release, LockMode::Exclusive) => "release",
-        (Action::Acquire, LockMode::Share) => "acquire-share",
-        (Action::Release, LockMode::Share) => "release-share",
+    match (one.action, one.mode.keeps_its_like_out()) {
+        (Action::Acquire, true) => "acquire",
+        (Action::Release, true) => "release",
+        (Action::Acquire, false) => "acquire-share",
+        (Action::Release, false) => "release-share",
     }
 }
 
@@ -69,6 +69,7 @@ fn key(key: &LockKey) -> String {
     match key.form {
         KeyForm::OneBigint => key.to_string(),
         KeyForm::TwoInts => format!("[{} {}]", key.high.cast_signed(), key.low.cast_signed()),
+        KeyForm::Relation(table) => text(table.as_str()),
     }
 }
 

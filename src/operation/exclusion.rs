@@ -33,7 +33,6 @@ use std::collections::HashMap;
 
 use super::events::{Breach, LockEvent};
 use super::sections::Sections;
-use crate::name::LockMode;
 
 /// Events that are no history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +80,7 @@ fn survey(events: &[LockEvent], sections: &mut Sections) -> Result<(), Malformed
                 let holder = *slots
                     .entry((call.lock, call.owner))
                     .or_insert_with(|| sections.holder(call.lock));
-                sections.operation(holder, call.action, call.mode == LockMode::Share);
+                sections.operation(holder, call.action, !call.mode.keeps_its_like_out());
                 returned.push(false);
             }
             LockEvent::Return { call, outcome } => {

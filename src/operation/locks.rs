@@ -44,6 +44,10 @@ impl<'a> Reading<'a> {
     }
 
     fn shown(&mut self, connection: usize, lock: &HeldLock, reach: Place, here: Place) {
+        // Operations are those of advisory locks: the server itself keeps locks on tables apart.
+        if lock.key.table().is_some() {
+            return;
+        }
         let alive = &mut self.connections[connection].alive;
         *alive = (*alive).max(reach);
         let slot = self.slot(connection, lock.key, lock.mode);

@@ -164,6 +164,7 @@ impl Tale {
             rules: Rules {
                 protect: Vec::new(),
                 lock: LockRule::None,
+                lock_mode: None,
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 only_sqlstates: None,

@@ -57,6 +57,10 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "a pod was restless {}: the run went on without waiting for quiet",
             often(*times)
         ),
+        Limit::PassingLock { lock } => format!(
+            "the clean run took a lock {lock}, but not around all that it wrote: it was not judged \
+             (`lock = {{ relation = \"…\" }}` asks for it)"
+        ),
         Limit::NotJudged { invariant, why } => format!("{invariant} was not judged: {why}"),
         Limit::NoWitness => {
             "there was no witness: writes are those that the text of statements tells".to_owned()

@@ -11,7 +11,7 @@ use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
 use crate::history::{Baseline, Catalog, Event, Line, OutputStream, Writer};
-use crate::ledger::used_keys;
+use crate::ledger::{is_kept, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::schedule::Schedule;
 use crate::server::Database;
@@ -31,7 +31,7 @@ pub struct BaselineRuns {
     pub catalog: Catalog,
     /// The clean run's trace.
     pub trace: Vec<TraceEntry>,
-    /// The advisory locks that the clean run took, the database left aside.
+    /// The locks with which the clean run guards itself, the database left aside.
     pub locks: Vec<LockKey>,
 }
 
@@ -79,6 +79,10 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         });
     };
     let timeline = Timeline::of(&clean.lines);
+    let timelines: Vec<Timeline<'_>> = runs.iter().map(|run| Timeline::of(&run.lines)).collect();
+    let (locks, passing_locks) = used_keys(&timeline).into_iter().partition(|key| {
+        key.table().is_none() || timelines.iter().all(|timeline| is_kept(timeline, key))
+    });
     let baseline = Baseline {
         sqlstates: errors(&runs),
         later_check_lines: later_check_lines(&runs),
@@ -94,10 +98,11 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         serial,
         agreed_columns,
         unstable_steps: unstable(&runs),
+        passing_locks,
     };
     Ok(BaselineRuns {
         baseline,
-        locks: used_keys(&timeline),
+        locks,
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),

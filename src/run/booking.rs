@@ -139,6 +139,7 @@ impl Conductor<'_> {
         let held = at.saturating_duration_since(step.held_at);
         let connection = step.connection.clone();
         let look_up = step.request.look_up;
+        self.watchers.look_for(&step.request.lock_calls);
         let mut number = None;
         let mut session = None;
         let mut orphaned = false;

@@ -4,11 +4,12 @@
 //! servers of one run never coincide, so a session is known by its own. Nothing is asked of a server
 //! that is down or paused: it could not answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::error::RunError;
 use crate::evidence::{Activity, EvidenceError, LogReader, LogRecord, Observer};
-use crate::history::HeldLock;
+use crate::history::{HeldLock, LockCall};
+use crate::name::{LockMode, TableName};
 use crate::server::Server;
 use tokio_postgres::Client;
 
@@ -43,6 +44,8 @@ pub(super) struct Watchers {
     current: usize,
     /// The backends that serve, or served, the harness itself.
     own: Vec<i32>,
+    /// Tables and modes that a LOCK TABLE has named.
+    tables: BTreeSet<(TableName, LockMode)>,
 }
 
 impl Watchers {
@@ -52,6 +55,7 @@ impl Watchers {
             all: vec![first],
             current: 0,
             own,
+            tables: BTreeSet::new(),
         }
     }
 
@@ -137,13 +141,21 @@ impl Watchers {
         Ok(found)
     }
 
-    /// All advisory locks of the run's database on all servers, each with its server, and when the
-    /// last was asked (microseconds since 1970).
+    /// From now on locks that these calls ask for on tables are looked for, too.
+    pub fn look_for(&mut self, calls: &[LockCall]) {
+        let tables = calls
+            .iter()
+            .filter_map(|call| Some((call.key?.table()?, call.mode)));
+        self.tables.extend(tables);
+    }
+
+    /// All advisory locks of the run's database on all servers, and those on tables that were asked for
+    /// by LOCK TABLE, each with its server, and when the last was asked (microseconds since 1970).
     pub async fn locks(&self) -> Result<(i64, Vec<HeldLock>), EvidenceError> {
         let mut when = 0;
         let mut all = Vec::new();
         for (server, observer) in self.live() {
-            let (server_us, locks) = observer.locks().await?;
+            let (server_us, locks) = observer.locks(&self.tables).await?;
             when = server_us.max(when);
             all.extend(locks.into_iter().map(|lock| of_server(lock, server)));
         }

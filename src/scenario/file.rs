@@ -3,6 +3,7 @@
 //! Owns the keys and their descriptions, which become the JSON schema. A key that is not here is an
 //! error. Whether a value is possible is decided elsewhere.
 
+use crate::name::LockMode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -128,8 +129,9 @@ pub(super) enum PrepareFile {
     Command(Vec<String>),
 }
 
-/// An advisory lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+/// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
+/// table that the job locks by LOCK TABLE.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table such as { key = 0x47524f4f }"
@@ -139,7 +141,20 @@ pub(super) struct LockFile {
     pub(super) key: Option<i64>,
     /// Of `pg_advisory_lock(int, int)`.
     pub(super) keys: Option<[i32; 2]>,
+    /// Of LOCK TABLE: the table.
+    pub(super) relation: Option<String>,
+    /// Of LOCK TABLE: the weakest mode in which it guards, such as "share row exclusive".
+    #[schemars(with = "Option<String>", extend("enum" = GUARDING_MODES))]
+    pub(super) mode: Option<String>,
 }
+
+/// The modes of LOCK TABLE that keep their like out.
+pub(super) const GUARDING_MODES: [&str; 4] = [
+    LockMode::ShareUpdateExclusive.name(),
+    LockMode::ShareRowExclusive.name(),
+    LockMode::Exclusive.name(),
+    LockMode::AccessExclusive.name(),
+];
 
 /// How many copies of the subject.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::names::{DemandedGuard, ExpectedVerdict};
 use crate::cronjob::CronJob;
 use crate::history::{OnContention, PoolerSettings, Release};
-use crate::name::InvariantName;
 use crate::name::LockKey;
+use crate::name::{InvariantName, LockMode, TableName};
 use crate::schedule::{PermittedFaults, Schedule};
 
 /// What to test.
@@ -257,13 +257,20 @@ pub enum Prepare {
     Command(Vec<String>),
 }
 
-/// An advisory lock by its key, the database left aside.
+/// A lock by its key, or by its table; the database left aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockName {
     /// `pg_advisory_lock(bigint)`.
     Key(i64),
     /// `pg_advisory_lock(int, int)`.
     Keys([i32; 2]),
+    /// `LOCK TABLE`.
+    Relation {
+        /// The table.
+        table: TableName,
+        /// The weakest mode in which it guards; `None`: any that keeps its like out.
+        mode: Option<LockMode>,
+    },
 }
 
 impl LockName {
@@ -273,6 +280,16 @@ impl LockName {
         match self {
             Self::Key(key) => LockKey::bigint(database, key),
             Self::Keys([first, second]) => LockKey::two_ints(database, first, second),
+            Self::Relation { table, .. } => LockKey::relation(database, table),
+        }
+    }
+
+    /// The weakest mode in which it guards, where it is said.
+    #[must_use]
+    pub fn mode(self) -> Option<LockMode> {
+        match self {
+            Self::Key(_) | Self::Keys(_) => None,
+            Self::Relation { mode, .. } => mode,
         }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Owns which values are possible there.
 
+use crate::name::{LockMode, TableName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::file::{LockFile, PrepareFile, SeederFile, SubjectFile};
+use super::file::{GUARDING_MODES, LockFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
     LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
@@ -143,13 +144,39 @@ fn env(file: BTreeMap<Spanned<String>, String>) -> Result<BTreeMap<String, Strin
 }
 
 fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
-    match (file.get_ref().key, file.get_ref().keys) {
-        (Some(key), None) => Ok(LockName::Key(key)),
-        (None, Some(keys)) => Ok(LockName::Keys(keys)),
+    let span = file.span();
+    let file = file.into_inner();
+    match (file.key, file.keys, file.relation, file.mode) {
+        (Some(key), None, None, None) => Ok(LockName::Key(key)),
+        (None, Some(keys), None, None) => Ok(LockName::Keys(keys)),
+        (None, None, Some(table), mode) if !table.trim().is_empty() => Ok(LockName::Relation {
+            table: TableName::new(table.trim()),
+            mode: mode.map(|mode| guarding(&mode, &span)).transpose()?,
+        }),
         _ => {
-            let help =
-                "write `{ key = 0x47524f4f }`, or `{ keys = [1, 2] }` for the form with two ints";
-            Err(Wrong::new(file.span(), "a lock has either `key` or `keys`").help(help))
+            let help = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, or \
+                        `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE";
+            let message =
+                "a lock has one of `key`, `keys` and `relation`, and `mode` goes with `relation`";
+            Err(Wrong::new(span, message).help(help))
+        }
+    }
+}
+
+/// A mode of LOCK TABLE that keeps its like out.
+fn guarding(name: &str, span: &std::ops::Range<usize>) -> Result<LockMode, Wrong> {
+    let known = LockMode::ALL.into_iter().find(|mode| mode.name() == name);
+    match known {
+        Some(mode) if mode.keeps_its_like_out() => Ok(mode),
+        _ => {
+            let message = match known {
+                Some(_) => {
+                    format!("two pods can hold a table in {name} mode at once: it guards nothing")
+                }
+                None => format!("there is no lock mode {name:?}"),
+            };
+            let help = format!("modes that guard: {}", GUARDING_MODES.join(", "));
+            Err(Wrong::new(span.clone(), message).help(help))
         }
     }
 }

@@ -111,6 +111,11 @@ fn subject(page: &mut Page, subject: &Subject) {
             page.key("lock", &format!("{{ key = {key:#x} }}"))
         }
         Some(LockName::Key(key)) => page.key("lock", &format!("{{ key = {key} }}")),
+        Some(LockName::Relation { table, mode }) => {
+            let mut keys = vec![format!("relation = {}", text(table.as_str()))];
+            keys.extend(mode.map(|mode| format!("mode = {}", text(mode.name()))));
+            page.key("lock", &inline(&keys));
+        }
         Some(LockName::Keys([first, second])) => {
             page.key("lock", &format!("{{ keys = [{first}, {second}] }}"));
         }

@@ -13,10 +13,10 @@ use super::expectation::unexpected;
 use super::stage::{Job, Stage};
 use crate::history::{Ending, Event, HeldLock, Line, LockRule, Rules, Writer};
 use crate::invariant::{Finding, Judgement, Verdict, judge};
-use crate::name::LockKey;
 use crate::name::{GuardName, InvariantName};
+use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
-use crate::scenario::Scenario;
+use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::timeline::{Happening, Timeline};
 
@@ -96,6 +96,7 @@ impl<'a> Trial<'a> {
             rules: Rules {
                 protect: Vec::new(),
                 lock: LockRule::None,
+                lock_mode: subject.lock.and_then(LockName::mode),
                 release: subject.release,
                 on_contention: subject.on_contention,
                 only_sqlstates: scenario.expect.only_sqlstates.clone(),
@@ -401,6 +402,10 @@ fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {
 
 fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
     match scenario.subject.lock {
+        Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
+            0,
+            TableName::new(&qualified(table.as_str())),
+        )),
         Some(name) => LockRule::Named(name.in_database(0)),
         None if clean.is_empty() => LockRule::None,
         None => LockRule::FromCleanRun(clean.to_vec()),

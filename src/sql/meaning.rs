@@ -8,6 +8,7 @@ use super::key::Parameter;
 use super::kind::{Kind, explained, kind};
 use super::lexer::lex;
 use super::lock::{lock_call, unlock_all};
+use super::lock_table::lock_table;
 use super::look_up::{Reads, reads};
 use super::normal::normal;
 use super::split::views;
@@ -21,7 +22,8 @@ pub struct Meaning {
     /// The normal form of each statement: white space folded, comments dropped, constants and
     /// parameters replaced, lower case.
     pub normal: Vec<String>,
-    /// Calls of advisory lock functions, in the order of the text; DISCARD ALL is one too.
+    /// Calls of advisory lock functions and LOCK TABLE, in the order of the text; DISCARD ALL is one
+    /// too.
     pub lock_calls: Vec<LockCall>,
     /// Tables that the text names as written, as spelled there, lower case, each once.
     pub writes: Vec<String>,
@@ -79,7 +81,11 @@ fn one(view: View<'_>, kind: Kind, parameters: &[Parameter<'_>]) -> Found {
         Kind::Code | Kind::Unknown => opaque(),
         Kind::Prepared if view.is(0, "deallocate") => Found::default(),
         Kind::Prepared => opaque(),
-        Kind::Transaction | Kind::Notify | Kind::LockTable | Kind::Maintenance => Found::default(),
+        Kind::Transaction | Kind::Notify | Kind::Maintenance => Found::default(),
+        Kind::LockTable => lock_table(view).map_or_else(opaque, |lock_calls| Found {
+            lock_calls,
+            ..Found::default()
+        }),
         Kind::Setting => Found {
             lock_calls: if view.are(0, &["discard", "all"]) {
                 vec![unlock_all()]

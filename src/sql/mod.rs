@@ -12,6 +12,7 @@ mod key;
 mod kind;
 mod lexer;
 mod lock;
+mod lock_table;
 mod look_up;
 mod meaning;
 mod normal;

@@ -6,6 +6,7 @@
 //! traces, search. Owns the way from lines to these; it borrows from the lines. Pure. Knows nothing of
 //! who holds a lock (that is `ledger`) and of what must hold (`invariant`).
 
+mod explicit;
 mod moments;
 mod pods;
 mod reader;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use super::explicit::ExplicitLocks;
 use super::moments::Happening;
 use super::pods::{PodFacts, Pods};
 use super::sessions::Sessions;
 use super::snapshots::Snapshot;
 use super::steps::{Moment, StepFacts, Steps};
 use super::turns::{TurnFacts, Turns};
-use crate::history::{Event, Line, Pacing, RunFacts};
+use crate::history::{Event, HeldLock, Line, Pacing, RunFacts, Write};
 use crate::name::{PodName, Session, StepId};
 
 /// What happened in a run, step by step.
@@ -33,6 +34,8 @@ pub(crate) struct Timeline<'a> {
     pub pods: BTreeMap<&'a PodName, PodFacts<'a>>,
     /// What `pg_locks` showed of the run's database.
     pub snapshots: Vec<Snapshot<'a>>,
+    /// Which locks on tables the pods asked for by name.
+    pub explicit: ExplicitLocks,
     /// Whether the history has its last line.
     pub complete: bool,
 }
@@ -70,6 +73,10 @@ impl<'a> Timeline<'a> {
         for step in steps.values_mut() {
             step.session = session_of(step, &sessions);
         }
+        let explicit = ExplicitLocks::of(&steps, &sessions);
+        for snapshot in &mut snapshots {
+            explicit.keep_in(snapshot, &sessions);
+        }
         Self {
             lines,
             run,
@@ -79,6 +86,7 @@ impl<'a> Timeline<'a> {
             sessions,
             pods: pods.finish(),
             snapshots,
+            explicit,
             complete,
         }
     }
@@ -96,6 +104,21 @@ impl<'a> Timeline<'a> {
     /// The oid of the run's database.
     pub fn database(&self) -> u32 {
         self.run.map_or(0, |run| run.database)
+    }
+
+    /// The locks of the run's pods that the witness saw at a write: all but those on tables that nobody
+    /// asked for by name.
+    pub fn locks_at(&self, write: &'a Write, seq: u64) -> impl Iterator<Item = &'a HeldLock> {
+        // The line of the log says nothing of when it was: its step does.
+        let step = write.step.and_then(|step| self.steps.get(&step));
+        let since = step.and_then(|step| step.released).map_or(0, |at| at.seq);
+        let until = step.and_then(|step| step.last());
+        let until = until.map_or(u64::MAX, |end| end.at.seq);
+        write.locks.iter().filter(move |lock| {
+            let owner = self.sessions.at(lock.pid, write.server_us, until.min(seq));
+            let session = owner.map(|owner| owner.session);
+            self.explicit.has(lock, session, since, until)
+        })
     }
 
     /// What happened, line by line.

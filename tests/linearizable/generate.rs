@@ -246,9 +246,10 @@ pub fn changed(mut events: Vec<LockEvent>, numbers: &mut Numbers<'_>) -> Vec<Loc
             // Two owners; a release by another session.
             (LockEvent::Call(call), 0 | 1) => call.owner = new_owner,
             (LockEvent::Call(call), 2) => {
-                call.mode = match call.mode {
-                    LockMode::Exclusive => LockMode::Share,
-                    LockMode::Share => LockMode::Exclusive,
+                call.mode = if call.mode == LockMode::Exclusive {
+                    LockMode::Share
+                } else {
+                    LockMode::Exclusive
                 };
             }
             // A lost release; an acquire that was refused and goes on; one that nobody heard of.

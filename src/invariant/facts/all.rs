@@ -17,8 +17,8 @@ use super::writes::{PodWrite, protected, writes};
 use crate::history::{
     Ending, Event, FinalState, HeldLock, Line, LockRule, OnContention, Pacing, RunFacts,
 };
-use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, failed_unlocks};
-use crate::name::{ConnectionName, LockKey, PodName, StepId};
+use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, StepId};
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
@@ -152,7 +152,22 @@ impl<'a> Facts<'a> {
 
     /// Whether the lock rule means this lock.
     pub fn is_rule_key(&self, key: &LockKey) -> bool {
-        self.rule_keys.iter().any(|one| one.same_key(key))
+        self.rule_key(key).is_some()
+    }
+
+    /// The lock of the rule that is meant by this: a table may be named without its schema.
+    pub fn rule_key(&self, key: &LockKey) -> Option<LockKey> {
+        let means = |one: &&LockKey| match (one.table(), key.table()) {
+            (Some(one), Some(other)) => other.may_mean(one) || one.may_mean(other),
+            _ => one.same_key(key),
+        };
+        self.rule_keys.iter().find(means).copied()
+    }
+
+    /// Whether this lock, held in this mode, is the rule's and keeps others out as the rule wants it.
+    pub fn guards(&self, key: &LockKey, mode: LockMode) -> bool {
+        let strong = self.run.rules.lock_mode.is_none_or(|least| mode >= least);
+        strong && self.is_rule_key(key) && LockKind::of(key).guards(mode)
     }
 
     /// Who holds a lock, or waits for it, at this line.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, Line, Operation, RunFacts, Write};
+use crate::history::{Event, HeldLock, Line, Operation, RunFacts, Write};
 use crate::ledger::{Holders, LockKind};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::timeline::{Snapshot, StepFacts, sql_start};
@@ -118,9 +118,10 @@ pub(crate) fn writes<'a>(
         else {
             continue;
         };
-        let locks = write
-            .locks
-            .iter()
+        let seen: Vec<&HeldLock> = holders.timeline.locks_at(write, line.seq).collect();
+        let locks = seen
+            .into_iter()
+            .chain(weak(holders, step, owner.map(|owner| owner.session)))
             .flat_map(|lock| {
                 let since = since.unwrap_or(until);
                 let owners = holders.of(lock, write.server_us, since, until);
@@ -152,6 +153,27 @@ pub(crate) fn writes<'a>(
     }
     writes.sort_by_key(|write| (write.server_us, write.seq));
     writes
+}
+
+/// What a session held on tables when its step was released, in modes that guard nothing: the witness leaves
+/// them out, for every write takes such locks by itself.
+fn weak<'a>(
+    holders: &Holders<'_, 'a>,
+    step: Option<&StepFacts<'a>>,
+    session: Option<Session>,
+) -> Vec<&'a HeldLock> {
+    let released = step.and_then(|step| step.released).map(|at| at.seq);
+    let snapshot = released.and_then(|seq| holders.timeline.snapshot_before(seq));
+    let Some(snapshot) = snapshot else {
+        return Vec::new();
+    };
+    let locks = snapshot.locks.iter().copied();
+    let own = |lock: &&HeldLock| {
+        let owner = holders.timeline.sessions.shown(lock, snapshot);
+        let guards = LockKind::of(&lock.key).guards(lock.mode);
+        lock.key.table().is_some() && !guards && owner.map(|one| one.session) == session
+    };
+    locks.filter(own).collect()
 }
 
 /// The locks of pods on the run's other servers, of which the witness knows nothing: those of the last

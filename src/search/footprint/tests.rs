@@ -9,6 +9,7 @@ use crate::search::tale::{Tale, catalog, key_of};
 
 fn rules(lock: LockRule) -> Rules {
     Rules {
+        lock_mode: None,
         protect: Vec::new(),
         lock,
         release: Release::Unlock,

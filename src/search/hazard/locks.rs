@@ -9,7 +9,6 @@ use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{among, bare, part, window};
 use super::trace::{Ground, Trace};
-use crate::name::LockMode;
 use crate::search::footprint::{LockUse, LockUseKind};
 
 fn lock_name(one: &LockUse) -> String {
@@ -23,9 +22,10 @@ fn lock_name(one: &LockUse) -> String {
         (_, true) => ", to the end of the transaction",
         _ => "",
     };
-    let mode = match one.mode {
-        LockMode::Share => ", shared",
-        LockMode::Exclusive => "",
+    let mode = if one.mode.keeps_its_like_out() {
+        ""
+    } else {
+        ", shared"
     };
     format!("lock {key}{mode}{how}")
 }

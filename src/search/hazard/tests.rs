@@ -11,6 +11,7 @@ fn rules() -> Rules {
     Rules {
         protect: Vec::new(),
         lock: LockRule::None,
+        lock_mode: None,
         release: Release::Unlock,
         on_contention: OnContention::Wait,
         only_sqlstates: None,
