@@ -163,7 +163,7 @@ impl Story {
         self.event(Event::Locks { server_us, locks })
     }
 
-    fn holds(&mut self, connection: &str, call: &LockCall, granted: bool) {
+    pub fn holds(&mut self, connection: &str, call: &LockCall, granted: bool) {
         self.locks.push(HeldLock {
             pid: session(connection).pid,
             key: LockKey {
@@ -176,7 +176,7 @@ impl Story {
         });
     }
 
-    fn drops(&mut self, connection: &str) {
+    pub fn drops(&mut self, connection: &str) {
         let pid = session(connection).pid;
         self.locks.retain(|lock| lock.pid != pid);
     }

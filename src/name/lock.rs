@@ -87,6 +87,15 @@ impl LockKey {
         }
     }
 
+    /// `advisory lock 7`, `lock on table report`.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self.form {
+            KeyForm::OneBigint | KeyForm::TwoInts => format!("advisory lock {self}"),
+            KeyForm::Relation(_) => format!("lock {self}"),
+        }
+    }
+
     /// Whether both name the same key, server and database left aside (each run has its own).
     #[must_use]
     pub fn same_key(&self, other: &Self) -> bool {

@@ -79,6 +79,19 @@ fn subject() -> impl Strategy<Value = Subject> {
     let lock = prop_oneof![
         any::<i64>().prop_map(LockName::Key),
         any::<[i32; 2]>().prop_map(LockName::Keys),
+        (
+            words(),
+            of(proptest::sample::select(vec![
+                LockMode::ShareUpdateExclusive,
+                LockMode::ShareRowExclusive,
+                LockMode::Exclusive,
+                LockMode::AccessExclusive,
+            ])),
+        )
+            .prop_map(|(table, mode)| LockName::Relation {
+                table: TableName::new(table.trim()),
+                mode,
+            }),
     ];
     let env = vec(("[A-Z a-z.é\"]{1,6}", "\\PC{0,5}[\n\"]?"), 0..3);
     (

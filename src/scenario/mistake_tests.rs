@@ -464,3 +464,25 @@ fn an_impossible_move_of_a_cronjobs_clock_is_told_at_its_place() {
                 schedule.free = «{ stagger = [\"0s\", \"1s\"] }»\n";
     mistake(free, "in free pacing no CronJob is possible");
 }
+
+#[test]
+fn a_lock_is_named_in_one_way_and_a_mode_must_guard() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    mistake(
+        &with("«{ key = 1, relation = \"t\" }»"),
+        "a lock has one of `key`, `keys` and `relation`",
+    );
+    mistake(
+        &with("«{ key = 1, mode = \"exclusive\" }»"),
+        "`mode` goes with",
+    );
+    mistake(&with("«{}»"), "`{ relation = \"report\" }`");
+    mistake(
+        &with("«{ relation = \"t\", mode = \"row share\" }»"),
+        "two pods can hold a table in row share mode at once: it guards nothing",
+    );
+    mistake(
+        &with("«{ relation = \"t\", mode = \"full\" }»"),
+        "there is no lock mode \"full\"",
+    );
+}

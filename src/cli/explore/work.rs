@@ -16,7 +16,7 @@ use crate::cli::finding::{Finder, Kept};
 use crate::cli::subject::job;
 use crate::history::Line;
 use crate::invariant::Judgement;
-use crate::name::PodName;
+use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, why_words, wrap};
 use crate::scenario::Scenario;
 use crate::search::footprint::{Footprints, independent};
@@ -197,11 +197,10 @@ impl Work<'_> {
                  subject find work to do in a fresh database? (--schema, --prepare)",
             ));
         }
-        let locks: Vec<String> = measured.locks.iter().map(ToString::to_string).collect();
+        let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
             0 => "takes no advisory lock".to_owned(),
-            1 => format!("takes advisory lock {}", locks[0]),
-            _ => format!("takes advisory locks {}", locks.join(", ")),
+            _ => format!("takes {}", locks.join(", ")),
         };
         let written: Vec<&str> = baseline
             .written

@@ -15,6 +15,7 @@ mod pacing;
 mod planted;
 mod pooled;
 mod properties;
+mod relation;
 mod servers;
 mod strangers;
 

@@ -117,10 +117,11 @@ fn what_it_waited_for(timeline: &Timeline<'_>, seq: u64, pod: &PodName) -> Strin
         let mut held = shown().filter(|(lock, _)| lock.granted);
         return match held.find(|(lock, _)| lock.key.same_key(&awaited.key)) {
             Some((_, holder)) => format!(
-                "it waited for advisory lock {}, held by {}",
-                awaited.key, holder.connection.pod
+                "it waited for {}, held by {}",
+                awaited.key.in_full(),
+                holder.connection.pod
             ),
-            None => format!("it waited for advisory lock {}", awaited.key),
+            None => format!("it waited for {}", awaited.key.in_full()),
         };
     }
     let owner = |pid: i32| {
