@@ -73,12 +73,7 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
     if facts.run.witness && !facts.controlled() && !facts.rule_keys.is_empty() {
         limits.push(Limit::LocksAtTheEnd);
     }
-    let demanded = facts
-        .run
-        .rules
-        .guards
-        .iter()
-        .any(|one| *one == GuardName::Contention);
+    let demanded = facts.run.rules.guards.contains(&GuardName::Contention);
     if !facts.rule_keys.is_empty()
         && facts.started().count() > 1
         && !demanded

@@ -1,6 +1,6 @@
 //! Any scenario, for tests: every value that a file can hold, and no other.
 
-use crate::name::InvariantName;
+use crate::name::{InvariantName, LockMode, TableName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -144,7 +144,7 @@ catalogue! {
                 swept: &[
                     Draw::at(&STEP_POINTS, || FaultKind::TerminateBackend),
                     Draw::of(SessionChoice::HoldingLock, &[Point::Before], || FaultKind::TerminateBackend)
-                        .from_the_second_step(),
+                        .since_second_step(),
                 ],
                 random: &[
                     Draw::at(&EVERY_POINT, || FaultKind::TerminateBackend),
@@ -165,7 +165,7 @@ catalogue! {
             search: InSearch {
                 // It needs a statement under way.
                 swept: &[Draw::at(&[Point::Waiting], || FaultKind::CancelBackend)
-                    .from_the_second_step().to_the_waiter()],
+                    .since_second_step().at_waiter()],
                 random: &[Draw::at(&[Point::Waiting, Point::InDoubt], || FaultKind::CancelBackend)],
                 by_name: None,
             },

@@ -220,14 +220,14 @@ impl<K> Draw<K> {
 
     /// The same from the second step on: at the first, nothing is there that it could hit.
     #[must_use]
-    pub const fn from_the_second_step(mut self) -> Self {
+    pub const fn since_second_step(mut self) -> Self {
         self.from = 2;
         self
     }
 
     /// The same, done by a sweep to the pod that waits.
     #[must_use]
-    pub const fn to_the_waiter(mut self) -> Self {
+    pub const fn at_waiter(mut self) -> Self {
         self.to_waiter = true;
         self
     }
