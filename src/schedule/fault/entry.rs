@@ -299,7 +299,7 @@ impl<K> Entry<K> {
     }
 }
 
-/// Declares [`FaultKind`] with one row for each fault: its doc comment, its variant with its
+/// Declares the enum of faults with one row for each fault: its doc comment, its variant with its
 /// parameters (each with its doc comment, its type, and what the catalogue says of it), its name, and
 /// the other fields of its [`Entry`]. There is no default for any of them.
 macro_rules! catalogue {
