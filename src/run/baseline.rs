@@ -319,11 +319,11 @@ pub(crate) fn qualified(table: &str) -> String {
 
 /// Steps of the first pod that differ between the serial runs.
 fn unstable(runs: &[Finished]) -> Vec<String> {
-    let first = PodName::of_index(0).to_string();
+    let first = PodName::of_index(0);
     let steps = |run: &Finished| -> Vec<String> {
         run.trace
             .iter()
-            .filter(|entry| entry.connection.starts_with(&format!("{first}.")))
+            .filter(|entry| entry.connection.pod == first)
             .map(|entry| format!("{} {}", entry.connection, entry.normal))
             .collect()
     };

@@ -8,15 +8,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Ending, Line};
+use crate::name::ConnectionName;
 use crate::timeline::{Happening, Timeline};
 
 /// One ending of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEntry {
     /// The connection.
-    pub connection: String,
-    /// How the step ended: `done`, `blocked`, `needs-pod`, `gone`, `dropped`.
-    pub ending: String,
+    pub connection: ConnectionName,
+    /// How the step ended; `None`: it never reached the server.
+    pub ending: Option<Ending>,
     /// Normal forms of its statements.
     pub normal: String,
     /// SQLSTATE of its error, or its command tags.
@@ -28,8 +29,24 @@ impl fmt::Display for TraceEntry {
         write!(
             f,
             "{} {} {} {}",
-            self.connection, self.ending, self.outcome, self.normal
+            self.connection,
+            self.ending_word(),
+            self.outcome,
+            self.normal
         )
+    }
+}
+
+impl TraceEntry {
+    /// How the step ended, in a word.
+    pub(crate) fn ending_word(&self) -> &'static str {
+        match self.ending {
+            Some(Ending::Done) => "done",
+            Some(Ending::Blocked) => "blocked",
+            Some(Ending::NeedsPod) => "needs-pod",
+            Some(Ending::Gone) => "gone",
+            None => "dropped",
+        }
     }
 }
 
@@ -40,24 +57,18 @@ pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
     let happened = timeline.happenings().filter_map(|(_, one)| {
         let (step, ending, outcome) = match one {
             Happening::Ended(step, end) => {
-                let ending = match end.ending {
-                    Ending::Done => "done",
-                    Ending::Blocked => "blocked",
-                    Ending::NeedsPod => "needs-pod",
-                    Ending::Gone => "gone",
-                };
                 let outcome = match &end.answer.error {
                     Some(error) => error.sqlstate.clone(),
                     None => end.answer.tags.join(", "),
                 };
-                (step, ending, outcome)
+                (step, Some(end.ending), outcome)
             }
-            Happening::Dropped(step) => (step, "dropped", String::new()),
+            Happening::Dropped(step) => (step, None, String::new()),
             _ => return None,
         };
         (!step.request.look_up).then(|| TraceEntry {
-            connection: step.connection.to_string(),
-            ending: ending.to_owned(),
+            connection: step.connection.clone(),
+            ending,
             normal: step.request.normal.join("; "),
             outcome,
         })

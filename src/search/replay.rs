@@ -5,6 +5,7 @@
 use super::error::TrialError;
 use super::failure::same_verdict;
 use super::trial::{Outcome, Trial};
+use crate::history::Ending;
 use crate::history::Writer;
 use crate::run::{TraceEntry, trace_of};
 use crate::schedule::Schedule;
@@ -80,13 +81,12 @@ fn told(trace: &[TraceEntry], index: usize) -> String {
     let Some(entry) = trace.get(index) else {
         return "nothing more".to_owned();
     };
-    let pod = |entry: &TraceEntry| entry.connection.split('.').next().map(str::to_owned);
     // A step that waits has further endings; the last one counts.
     let before = trace
         .iter()
         .take(index)
-        .filter(|one| pod(one) == pod(entry))
-        .filter(|one| !["blocked", "needs-pod"].contains(&one.ending.as_str()))
+        .filter(|one| one.connection.pod == entry.connection.pod)
+        .filter(|one| !matches!(one.ending, Some(Ending::Blocked | Ending::NeedsPod)))
         .count();
     let mut sql: String = entry.normal.chars().take(SHOWN).collect();
     if sql.len() < entry.normal.len() {
@@ -99,9 +99,9 @@ fn told(trace: &[TraceEntry], index: usize) -> String {
     format!(
         "step {} of pod {} ({}), \"{sql}\", {}{outcome}",
         before + 1,
-        pod(entry).unwrap_or_default(),
+        entry.connection.pod,
         entry.connection,
-        entry.ending
+        entry.ending_word()
     )
 }
 
@@ -109,10 +109,10 @@ fn told(trace: &[TraceEntry], index: usize) -> String {
 mod tests {
     use super::*;
 
-    fn entry(connection: &str, ending: &str, normal: &str, outcome: &str) -> TraceEntry {
+    fn entry(connection: &str, ending: Ending, normal: &str, outcome: &str) -> TraceEntry {
         TraceEntry {
-            connection: connection.to_owned(),
-            ending: ending.to_owned(),
+            connection: connection.parse().unwrap(),
+            ending: Some(ending),
             normal: normal.to_owned(),
             outcome: outcome.to_owned(),
         }
@@ -121,10 +121,15 @@ mod tests {
     #[test]
     fn the_first_difference_names_pod_step_and_both_sides() {
         let expected = [
-            entry("b.0", "done", "begin", "BEGIN"),
-            entry("a.0", "blocked", "select pg_advisory_lock(?)", ""),
-            entry("a.0", "done", "select pg_advisory_lock(?)", "SELECT 1"),
-            entry("a.1", "done", "insert into t", "INSERT 0 1"),
+            entry("b.0", Ending::Done, "begin", "BEGIN"),
+            entry("a.0", Ending::Blocked, "select pg_advisory_lock(?)", ""),
+            entry(
+                "a.0",
+                Ending::Done,
+                "select pg_advisory_lock(?)",
+                "SELECT 1",
+            ),
+            entry("a.1", Ending::Done, "insert into t", "INSERT 0 1"),
         ];
         let mut came = expected.clone();
         came[3].outcome = "23505".to_owned();
