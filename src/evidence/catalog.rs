@@ -115,7 +115,9 @@ fn action(letter: &str) -> ReferentialAction {
 /// When the server does not answer.
 pub async fn catalog(client: &Client) -> Result<Catalog, EvidenceError> {
     let what = "what its catalog has";
-    let isolation = "select current_setting('default_transaction_isolation') not like 'read %'";
+    // What a session of the job begins with; this one has set its own.
+    let isolation = "select reset_val not like 'read %' from pg_settings
+                     where name = 'default_transaction_isolation'";
     let mut catalog = Catalog {
         long_snapshots: bounded(what, client.query_one(isolation, &[]))
             .await?

@@ -7,10 +7,18 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::address::Address;
 use super::error::{ServerError, explain};
 
 /// How long a server that listens may take to let us in.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// What the harness sets on each connection to a database of a subject, where the subject, or its
+/// role, may have made other settings the default: a look at what happens must neither take part in
+/// it (serializable), nor be refused or cut off.
+const OWN_SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
+     SET default_transaction_read_only = off; SET default_transaction_deferrable = off; \
+     SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 /// Why a connection was not had.
 #[derive(Debug)]
@@ -43,6 +51,23 @@ pub(super) async fn on_this_runtime(
 ) -> Result<Client, ConnectFailure> {
     let (client, connection) = connect(config, limit).await?;
     tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Like `on_this_runtime`, within the usual limit and with the harness's own settings.
+///
+/// # Errors
+/// When the server refuses or does not answer in time.
+pub(super) async fn with_own_settings(
+    config: &Config,
+    database: &str,
+    address: &Address,
+) -> Result<Client, ServerError> {
+    let client = on_this_runtime(config, CONNECT_LIMIT)
+        .await
+        .map_err(|failure| failure.into_error(database, &address.to_string()))?;
+    let what = format!("let database {database} be looked at");
+    ask(&client, &what, OWN_SETTINGS, CONNECT_LIMIT).await?;
     Ok(client)
 }
 

@@ -1,7 +1,7 @@
 //! Databases that lockproof makes, and their names.
 //!
 //! Owns the rule by which a database is known as lockproof's, and whose: its name is
-//! `lockproof_<run id>_<purpose>_<number>`.
+//! `lockproof_<run id>_<purpose>_<number>`; and what a copy has from its template.
 
 /// A database that lockproof made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +67,55 @@ pub(super) fn create_sql(
         }
     }
     sql
+}
+
+/// How to look up a database: its oid, and on the lines behind it the statements that give it the
+/// settings of its template. `CREATE DATABASE` copies none, and a job whose schema has made some
+/// would be run without them. What says how much the server's log tells is left out: the log is
+/// evidence, and lockproof's own databases have it as evidence needs it.
+pub(super) fn look_up_sql(name: &str, template: Option<&str>) -> String {
+    let name = literal(name);
+    let Some(template) = template else {
+        return format!("SELECT oid FROM pg_catalog.pg_database WHERE datname = {name}");
+    };
+    let template = literal(template);
+    // The value of a list is split as pg_dump does it: quoted as a whole it would be one name.
+    format!(
+        r#"SELECT pg_catalog.concat_ws(E'\n', d.oid, (
+  SELECT pg_catalog.string_agg(
+    CASE WHEN s.setrole = 0 THEN pg_catalog.format('ALTER DATABASE %I', d.datname)
+    ELSE pg_catalog.format('ALTER ROLE %I IN DATABASE %I', r.rolname, d.datname) END
+    || ' SET "' || pg_catalog.replace(one.name, '.', '"."') || '" TO '
+    || CASE WHEN one.name IN ({LISTS}) THEN (
+      SELECT coalesce(pg_catalog.string_agg(pg_catalog.quote_literal(
+        coalesce(pg_catalog.replace(item[1], '""', '"'), item[2])), ', ' ORDER BY place), '''''')
+      FROM pg_catalog.regexp_matches(one.value, '"((?:[^"]|"")*)"|([^,[:space:]"]+)', 'g')
+        WITH ORDINALITY AS items (item, place))
+    ELSE pg_catalog.quote_literal(one.value) END, ';' || E'\n')
+  FROM pg_catalog.pg_db_role_setting s
+  JOIN pg_catalog.pg_database t ON t.oid = s.setdatabase
+  LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+  CROSS JOIN LATERAL (
+    SELECT pg_catalog.split_part(entry, '=', 1) AS name,
+      pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value
+    FROM pg_catalog.unnest(s.setconfig) AS entry) AS one
+  WHERE t.datname = {template} AND (s.setrole = 0 OR r.rolname IS NOT NULL)
+    AND one.name NOT IN ({EVIDENCE})
+)) FROM pg_catalog.pg_database d WHERE d.datname = {name}"#
+    )
+}
+
+/// Settings whose value is a list of names.
+const LISTS: &str = "'search_path', 'temp_tablespaces', 'local_preload_libraries', \
+                     'session_preload_libraries'";
+/// Settings by which a database could silence the server's log.
+const EVIDENCE: &str = "'lc_messages', 'deadlock_timeout', 'log_lock_waits', 'log_min_messages', \
+                        'log_min_error_statement', 'log_statement', 'log_error_verbosity', \
+                        'log_min_duration_statement', 'log_duration'";
+
+/// A text in quotes.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// An identifier in quotes.

@@ -199,13 +199,11 @@ impl Server {
     /// When the server refuses or does not answer in time.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
         let config = self.inner.address.config(database);
-        client::on_this_runtime(&config, CONNECT_LIMIT)
-            .await
-            .map_err(|failure| failure.into_error(database, &self.inner.address.to_string()))
+        client::with_own_settings(&config, database, &self.inner.address).await
     }
 
     /// Makes a database: empty (UTF8, C locale), or a copy of a template that nobody is
-    /// connected to. Within 60 s.
+    /// connected to, its settings (`ALTER DATABASE … SET`) included. Within 60 s.
     ///
     /// # Errors
     /// When the server refuses or does not answer in time.
@@ -240,19 +238,23 @@ impl Server {
             self.forget(&name, true);
             return Err(error);
         }
-        let oid = self
+        let answer = self
             .with_maintenance(
                 "look up the new database",
-                vec![format!(
-                    "SELECT oid FROM pg_catalog.pg_database WHERE datname = '{name}'"
-                )],
+                vec![database::look_up_sql(&name, template)],
             )
             .await?
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| ServerError::Refused {
-                what: format!("find database {name}"),
-                why: "it was made and is not there".to_owned(),
-            })?;
+            .unwrap_or_default();
+        let (oid, settings) = answer.split_once('\n').unwrap_or((&answer, ""));
+        let oid = oid.parse().map_err(|_| ServerError::Refused {
+            what: format!("find database {name}"),
+            why: "it was made and is not there".to_owned(),
+        })?;
+        if !settings.is_empty() {
+            let what = format!("copy the settings of its template to database {name}");
+            self.with_maintenance(&what, vec![settings.to_owned()])
+                .await?;
+        }
         Ok(Database { name, oid })
     }
 

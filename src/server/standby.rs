@@ -148,9 +148,7 @@ impl Standby {
     /// When it refuses or does not answer in time.
     pub async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, ServerError> {
         let config = self.address().config(database);
-        client::on_this_runtime(&config, client::CONNECT_LIMIT)
-            .await
-            .map_err(|failure| failure.into_error(database, &self.address().to_string()))
+        client::with_own_settings(&config, database, self.address()).await
     }
 
     /// Where it listens and as whom to log in; the password is the primary's.

@@ -123,6 +123,64 @@ fn a_database_is_a_copy_of_its_template() {
 }
 
 #[test]
+fn the_settings_of_a_template_reach_its_copies_but_not_the_harness() {
+    runtime().block_on(async {
+        let server = Server::acquire(&options("local")).await.unwrap();
+        let template = server.create_database("template", None).await.unwrap();
+        let client = server.connect(&template.name).await.unwrap();
+        let settings = [
+            "DATABASE {} SET default_transaction_isolation = 'serializable'",
+            "DATABASE {} SET search_path = \"My, \"\"own\"\"\", \"$user\", public",
+            "DATABASE {} SET app.tenant = 'it''s \\ 7; DROP'",
+            "DATABASE {} SET log_min_messages = 'panic'",
+            "DATABASE {} SET statement_timeout = '1h'",
+            "ROLE {user} IN DATABASE {} SET work_mem = '7MB'",
+        ];
+        for setting in settings {
+            let sql = setting
+                .replace("{user}", &server.address().user)
+                .replace("{}", &template.name);
+            client.batch_execute(&format!("ALTER {sql}")).await.unwrap();
+        }
+        drop(client);
+        let middle = server.create_database("middle", Some(&template)).await;
+        let copy = server
+            .create_database("copy", Some(&middle.unwrap()))
+            .await
+            .unwrap();
+        let ours = server.connect(&copy.name).await.unwrap();
+        let plain = server.address().config(&copy.name);
+        let (jobs, connection) = plain.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for (name, job, harness) in [
+            (
+                "default_transaction_isolation",
+                "serializable",
+                "read committed",
+            ),
+            ("search_path", "\"My, \"\"own\"\"\", \"$user\", public", ""),
+            ("app.tenant", "it's \\ 7; DROP", ""),
+            ("log_min_messages", "warning", ""),
+            ("statement_timeout", "1h", "0"),
+            ("work_mem", "7MB", ""),
+        ] {
+            for (client, wanted) in [(&jobs, job), (&ours, harness)] {
+                let shown = client
+                    .query_one(&format!("SHOW {name}"), &[])
+                    .await
+                    .unwrap();
+                assert!(
+                    wanted.is_empty() || shown.get::<_, &str>(0) == wanted,
+                    "{name}: {shown:?}"
+                );
+            }
+        }
+        drop((ours, jobs));
+        server.release().await.unwrap();
+    });
+}
+
+#[test]
 fn a_client_of_maintenance_outlives_the_runtime_it_was_made_on() {
     let server = runtime()
         .block_on(Server::acquire(&options("local")))
