@@ -27,6 +27,7 @@ use super::program::Program;
 use super::pump::{self, PodEvent};
 use super::shared::Shared;
 use crate::name::PodName;
+use crate::server::withheld;
 
 /// One running copy of the subject with all its processes. Dropping it kills them all.
 #[derive(Debug)]
@@ -55,8 +56,9 @@ pub struct KillReport {
 
 impl Pod {
     /// Starts the program in a process group of its own, with no input and with stdout and stderr
-    /// read line by line into `events`. It inherits lockproof's environment, then the program's,
-    /// then `extra_env`, then the mark of [`Pod::id`].
+    /// read line by line into `events`. It inherits lockproof's environment (but what
+    /// leads to a server, and what is lockproof's own), then the program's, then `extra_env`, then
+    /// the mark of [`Pod::id`].
     ///
     /// # Errors
     /// If there is no such program, it may not be run, its directory cannot be used, the system
@@ -74,9 +76,11 @@ impl Pod {
         let _ = inherited();
         let id = uuid::Uuid::new_v4().to_string();
         let mut command = Command::new(&file);
+        command.arg0(&program.argv[0]).args(&program.argv[1..]);
+        for name in withheld() {
+            command.env_remove(name);
+        }
         command
-            .arg0(&program.argv[0])
-            .args(&program.argv[1..])
             .envs(program.env.iter().chain(extra_env).map(|(k, v)| (k, v)))
             .env(MARKER, &id)
             .process_group(0)

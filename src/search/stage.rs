@@ -16,7 +16,7 @@ use super::printed::Printed;
 use crate::evidence::WITNESS_SQL;
 use crate::pod::Program;
 use crate::run::Place;
-use crate::server::{Database, Server};
+use crate::server::{Database, Server, withheld};
 use crate::sql::beginnings;
 
 /// The longest that a prepare command may take.
@@ -191,6 +191,9 @@ async fn prepare(
         return Ok(());
     };
     let mut child = Command::new(first);
+    for name in withheld() {
+        child.env_remove(name);
+    }
     child
         .args(rest)
         .envs(program.env.iter().cloned())

@@ -17,6 +17,7 @@ use super::error::GuardianError;
 use super::machine::ProcessName;
 use super::own_binary::lockproof_binary;
 use super::state::{self, RUN_VARIABLE};
+use super::withheld::withheld_from_helpers;
 
 /// Something that must not outlive its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,11 +138,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn spawn() -> Result<Child, GuardianError> {
     let binary = lockproof_binary()?;
     // First told, then made: a SIGKILL before the first word is said leaves no run file.
-    let mut child = Command::new(&binary)
+    let mut command = Command::new(&binary);
+    for name in withheld_from_helpers() {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["guardian", "--owner"])
         .arg(state::run_path())
         .current_dir("/")
-        .env_remove(RUN_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -50,6 +50,7 @@ mod standby_start;
 mod state;
 mod stored;
 mod survey;
+mod withheld;
 
 pub use address::{Address, Secret};
 pub use choice::{ServerChoice, ServerOptions};
@@ -65,3 +66,4 @@ pub use own_binary::lockproof_binary;
 pub use pooler::Pooler;
 pub use standby::Standby;
 pub use survey::{Survey, survey};
+pub(crate) use withheld::withheld;

@@ -16,6 +16,7 @@ use super::error::{GuardianError, ServerError};
 use super::home;
 use super::own_binary::lockproof_binary;
 use super::stored::{self, KeepRequest, KeeperSays, StoredServer};
+use super::withheld::withheld_from_helpers;
 
 /// How long the Docker engine may take to make a container that it was asked for.
 const LATE_LIMIT: Duration = Duration::from_secs(5);
@@ -28,12 +29,15 @@ pub(super) async fn spawn_keeper(
     let binary = lockproof_binary()?;
     let log_path = request.instance.join("keeper.log");
     let log = File::create(&log_path).map_err(ServerError::file("create", &log_path))?;
-    let mut child = Command::new(&binary)
+    let mut command = Command::new(&binary);
+    // A keeper that a pod starts is still nobody's pod.
+    for name in withheld_from_helpers() {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["guardian", "--keep"])
         .arg(&request.instance)
         .current_dir("/")
-        // A keeper that a pod starts is still nobody's pod.
-        .env_remove(super::state::RUN_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)

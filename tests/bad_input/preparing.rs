@@ -82,3 +82,67 @@ fn a_prepare_command_that_fails_is_told_with_its_code_and_its_words() {
         &["exit status: 5"],
     );
 }
+
+#[test]
+fn neither_a_pod_nor_prepare_inherits_another_server_or_what_is_lockproofs_own() {
+    let sandbox = Sandbox::new();
+    let noted = |file: &str, sql: &str| format!("env | cut -d= -f1 > {file}; psql -Xqc '{sql}'");
+    sandbox.write(
+        "it.toml",
+        scenario(
+            &["sh", "-c", &noted("pod.txt", "insert into t values (7)")],
+            &format!(
+                "prepare = {:?}",
+                noted("prepare.txt", "create table t (i int)")
+            ),
+        ),
+    );
+    let done = sandbox.run_with(
+        &["run", "it.toml", "--server", "local"],
+        &[
+            ("LOCKPROOF_SERVER", "postgres://me:hunter2@10.0.0.1/mine"),
+            ("LOCKPROOF_SECRET", "hunter2"),
+            ("PGHOSTADDR", "10.0.0.1"),
+            ("PGSERVICE", "mine"),
+            ("PGPASSFILE", "/nowhere"),
+            ("PGOPTIONS", "-c work_mem=7MB"),
+            ("OF_THE_JOB", "7"),
+        ],
+    );
+    assert_eq!(done.code, Some(0), "{done}");
+    for file in ["pod.txt", "prepare.txt"] {
+        let text = sandbox.read(file);
+        let names: Vec<&str> = text.lines().collect();
+        for name in [
+            "LOCKPROOF_SERVER",
+            "LOCKPROOF_SECRET",
+            "PGHOSTADDR",
+            "PGSERVICE",
+            "PGPASSFILE",
+        ] {
+            assert!(!names.contains(&name), "{file} has {name}");
+        }
+        for name in ["PATH", "OF_THE_JOB", "PGOPTIONS", "LOCKPROOF_POD", "PGHOST"] {
+            assert!(names.contains(&name), "{file} lacks {name}");
+        }
+    }
+    sandbox.is_clear("after the run");
+}
+
+#[test]
+fn a_setting_that_schema_or_prepare_gives_the_database_is_there_in_a_run() {
+    let set = "create table t (i int); do $$ begin execute format('alter database %I set default_transaction_isolation \
+               = ''serializable''', current_database()); end $$;";
+    let job = "psql -XAtqc 'show default_transaction_isolation' | grep -x serializable && \
+               psql -Xqc 'insert into t values (7)'";
+    for by_schema in [true, false] {
+        let sandbox = Sandbox::new();
+        sandbox.write("set.sql", set);
+        let more = match by_schema {
+            true => "schema = \"set.sql\"",
+            false => "prepare = \"psql -Xqf set.sql\"",
+        };
+        let done = run(&sandbox, &scenario(&["sh", "-c", job], more));
+        assert_eq!(done.code, Some(0), "{more}: {done}");
+    }
+}
