@@ -16,6 +16,7 @@ mod lock_table;
 mod look_up;
 mod meaning;
 mod normal;
+mod parsed;
 mod reads;
 mod rows;
 mod split;

@@ -11,8 +11,6 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     ObjectName, OnConflictAction, OnInsert, Query, SetExpr, Statement, TableObject, Visit, Visitor,
 };
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 
 use super::builtins::{Builtin, builtin};
 use super::call::calls;
@@ -20,13 +18,11 @@ use super::kind::{Kind, explained, kind};
 use super::lexer::lex;
 use super::lock::lock_call;
 use super::look_up::relations;
+use super::parsed::with_tree;
 use super::split::views;
 use super::token::TokenKind;
 use super::view::View;
 use super::writes::writes;
-
-/// A longer text is not parsed: it would be a deep tree, and cost more than it tells.
-const LONGEST: usize = 20_000;
 
 /// Functions whose answers differ from call to call and that still touch nothing that two sessions
 /// share. All other volatile ones (locks shown, backends ended, notifications) may.
@@ -196,15 +192,19 @@ fn parsed(view: View<'_>, text: &str, normal: &str) -> TablesRead {
         bare.replace('?', "1"),
         bare.replace('?', "'x'"),
     ];
-    let tree = candidates
+    let reader = candidates
         .iter()
-        .filter(|text| !text.trim().is_empty() && text.len() <= LONGEST && !text.contains('…'))
-        .find_map(|text| Parser::parse_sql(&PostgreSqlDialect {}, text).ok());
-    let Some(tree) = tree else {
+        .filter(|text| !text.contains('…'))
+        .find_map(|text| {
+            with_tree(text, |tree| {
+                let mut reader = Reader::default();
+                let _ = tree.iter().try_for_each(|one| one.visit(&mut reader));
+                reader
+            })
+        });
+    let Some(mut reader) = reader else {
         return unknown("the parser does not understand it");
     };
-    let mut reader = Reader::default();
-    let _: ControlFlow<()> = tree.visit(&mut reader);
     // Two readers see more than one: the parser takes ONLY for a name, say.
     let missed = relations(view)
         .into_iter()
@@ -320,14 +320,14 @@ pub struct Inserted {
 /// What this statement, in its normal form, inserts; `None` if it is no INSERT that is understood.
 #[must_use]
 pub fn inserted(normal: &str) -> Option<Inserted> {
-    if normal.len() > LONGEST {
-        return None;
-    }
     let bare = normal.replace(", …", "");
-    let tree = [bare.replace('?', "1"), bare.replace('?', "'x'")]
+    [bare.replace('?', "1"), bare.replace('?', "'x'")]
         .iter()
-        .find_map(|text| Parser::parse_sql(&PostgreSqlDialect {}, text).ok())?;
-    let [Statement::Insert(insert)] = tree.as_slice() else {
+        .find_map(|text| with_tree(text, insert_of))?
+}
+
+fn insert_of(tree: &[Statement]) -> Option<Inserted> {
+    let [Statement::Insert(insert)] = tree else {
         return None;
     };
     let TableObject::TableName(table) = &insert.table else {

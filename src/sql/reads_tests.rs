@@ -133,3 +133,62 @@ fn an_insert_tells_its_columns_and_whether_equal_keys_hurt() {
     assert!(inserted(upsert).unwrap().tolerates_equal_keys);
     assert_eq!(inserted("update t set a = ?"), None);
 }
+
+#[test]
+fn a_deep_text_is_read_or_refused_on_the_smallest_stack() {
+    let repeated = |start: &str, one: &str, times: usize, end: &str| {
+        let times = times.min(19_000 / one.len());
+        format!("{start}{}{end}", one.repeat(times))
+    };
+    let deep = [
+        repeated("select 1 from t where ", "not ", 1_000, "true"),
+        repeated("select 1 from t where ", "not ", 10_000, "true"),
+        repeated("select ", "-", 10_000, "1"),
+        repeated("select ", "- ", 10_000, "1"),
+        repeated("select ", "(", 5_000, "1"),
+        repeated("select 1 from t where a = 1", " and a = 1", 10_000, ""),
+        repeated("select 1", "+1", 10_000, ""),
+        repeated("select 1", "||'x'", 10_000, ""),
+        repeated("select 1", "::int", 10_000, ""),
+        repeated("select a", "[1]", 10_000, " from t"),
+        repeated("select 1", " union select 1", 10_000, ""),
+        repeated("select 1 from t", ", t", 10_000, ""),
+        repeated("select 1 from t", " join t using (a)", 10_000, ""),
+        repeated("select ", "case when ", 5_000, "1"),
+        repeated("", "select (", 5_000, ""),
+        repeated("select * from ", "(select * from ", 5_000, "t"),
+        repeated("select a", " is null", 5_000, ""),
+        repeated("", "explain ", 5_000, "select 1"),
+        repeated("", "with a as (", 5_000, "select 1"),
+        repeated(
+            "select 1 from t where a in ",
+            "(select a from t where a in ",
+            500,
+            "(1)",
+        ),
+        repeated("select ", "array[", 5_000, "1"),
+        repeated("insert into t values ", "(1), ", 5_000, "(1)"),
+        repeated("create table t as ", "(", 5_000, "select 1"),
+        repeated(
+            "select 1 from t where ",
+            "exists (select 1 where ",
+            500,
+            "true",
+        ),
+    ];
+    for text in deep {
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let looked_at = small.spawn(move || {
+            let _ = inserted(&text);
+            (read(&text), text)
+        });
+        let (found, text) = looked_at.unwrap().join().unwrap();
+        let brackets = text.matches('(').count();
+        if text.contains(" and a = 1 and ") || text.contains(" join t ") && brackets > 0 {
+            assert_eq!(found.as_deref(), Some("t"), "{}", &text[..40]);
+        }
+        if text.contains("not not") {
+            assert_eq!(found, None);
+        }
+    }
+}
