@@ -73,6 +73,13 @@ fn external(url: &str) -> Result<Address, ServerError> {
         given: without_password(url),
         why,
     };
+    // The parser would take what is behind the first @ for a host, and that is printed.
+    let before_query = url.split('?').next().unwrap_or(url);
+    if url.matches('@').count() > before_query.matches('@').count().min(1) {
+        return Err(wrong(
+            "an @ or a ? of a name or a password is written as %40 and %3F".to_owned(),
+        ));
+    }
     // The driver's own parser knows the percent signs and the parameters after the question
     // mark. Its message may quote a value, so only its kind is passed on.
     let config: tokio_postgres::Config = url
@@ -111,23 +118,35 @@ fn external(url: &str) -> Result<Address, ServerError> {
     })
 }
 
-/// The text with whatever could be a password taken out.
+/// The text with whatever could be part of a password taken out. Where a password is not written
+/// as a URL needs it, nobody can say where it ends: then it is taken to be long.
 fn without_password(text: &str) -> String {
     let scheme_end = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(scheme_end);
-    let (rest, query) = match rest.split_once('?') {
-        Some((rest, query)) if query.to_ascii_lowercase().contains("pass") => (rest, "?***"),
-        Some((rest, _)) => (rest, "?…"),
-        None => (rest, ""),
+    if scheme.is_empty() && rest.contains('=') {
+        // Keywords and values, as libpq takes them.
+        return "…=…".to_owned();
+    }
+    let asks = |rest: &str| match rest.split_once('?') {
+        Some((_, query)) => query.to_ascii_lowercase().contains("pass"),
+        None => false,
     };
-    let rest = match rest.rsplit_once('@') {
-        Some((who, place)) => {
-            let user = who.split_once(':').map_or(who, |(user, _)| user);
-            format!("{user}:***@{place}")
-        }
-        None => rest.to_owned(),
+    if asks(rest) {
+        return format!("{scheme}…?…");
+    }
+    let Some((who, place)) = rest.rsplit_once('@') else {
+        // What stands behind a colon may be a password to which no host was written.
+        return match rest.split_once([':', '?']) {
+            Some((host, _)) => format!("{scheme}{host}…"),
+            None => text.to_owned(),
+        };
     };
-    format!("{scheme}{rest}{query}")
+    let user = who.split([':', '/', '?', '@']).next().unwrap_or_default();
+    let place = match place.split_once('?') {
+        Some((place, _)) => format!("{place}?…"),
+        None => place.to_owned(),
+    };
+    format!("{scheme}{user}:***@{place}")
 }
 
 /// What the user said about the server.
@@ -191,9 +210,21 @@ mod tests {
             "postgres://h/x?password=s3cret&bad=1",
             "mysql://ann:s3cret@h/x",
             "ann:s3cret@h",
+            "postgres://ann:s3cret",
+            "postgres://h/x?password=a@s3cret",
+            "postgres://h:1/x?password=a@s3cret",
+            "postgres://ann:a?b@s3cret@h/x",
+            "postgres://ann:a@s3cret@h/x",
+            "postgres://ann:a@s3cret/s3cret@h/x",
+            "postgres://ann:s3cret/s3cret@h:port/x",
+            "postgres://ann:s3cret?s3cret@h:port/x",
+            "postgres://ann:a@b?s3cret@h/x",
+            "host=h user=ann password=s3cret",
+            "host=h password = 's3cret'",
+            "jdbc:postgresql://h/x?user=ann&password=s3cret",
         ] {
             let error = url.parse::<ServerChoice>().unwrap_err().to_string();
-            assert!(!error.contains("s3cret"), "{error}");
+            assert!(!error.contains("s3cret"), "{url}: {error}");
             assert!(error.contains("auto, container, local"), "{error}");
         }
     }
