@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::exit::Exit;
+use crate::report::{visible, visible_json};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::search::TrialError;
 use crate::server::{Pooler, Server, ServerChoice, ServerError, ServerOptions};
@@ -176,9 +177,9 @@ impl Talk {
         }
         // A closed pipe is no reason to leave anything behind.
         if self.json {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(std::io::stderr(), "{}", visible(line));
         } else {
-            let _ = writeln!(std::io::stdout(), "{line}");
+            let _ = writeln!(std::io::stdout(), "{}", visible(line));
         }
     }
 
@@ -187,7 +188,7 @@ impl Talk {
         if self.json
             && let Ok(text) = serde_json::to_string_pretty(value)
         {
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = writeln!(std::io::stdout(), "{}", visible_json(&text));
         }
     }
 }
@@ -223,6 +224,11 @@ impl Failure {
     /// Scenario files that cannot be used, each with the line that is wrong.
     #[must_use]
     pub fn scenarios(errors: Vec<ScenarioError>) -> Self {
+        // Without colours: what tells them could not be told from what a file holds. It is set once.
+        let _ = miette::set_hook(Box::new(|_| {
+            let plain = miette::MietteHandlerOpts::new().color(false);
+            Box::new(plain.terminal_links(false).build())
+        }));
         let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let shown: String = errors
             .into_iter()
@@ -242,13 +248,13 @@ impl Failure {
     /// output.
     pub fn tell(&self, json: bool) {
         let message = self.shown.as_ref().unwrap_or(&self.message);
-        let _ = writeln!(std::io::stderr(), "lockproof: {message}");
+        let _ = writeln!(std::io::stderr(), "lockproof: {}", visible(message));
         let document = FailureJson {
             error: &self.message,
             exit_code: self.exit as u8,
         };
         if json && let Ok(text) = serde_json::to_string_pretty(&document) {
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = writeln!(std::io::stdout(), "{}", visible_json(&text));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::history::ServerFacts;
 use crate::invariant::{Judgement, Limit};
 use crate::report::{
     Caught, RunJson, ScenarioJson, ScenarioSource, VerdictJson, catches, limit_sentence,
-    scenario_json, verdict_block, wrap, wrap_lines,
+    scenario_json, verdict_block, visible, wrap, wrap_lines,
 };
 use crate::scenario::{self, Scenario};
 use crate::search::{Confirmation, save};
@@ -123,7 +123,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             return Err(failure);
         }
         // One document, with what there is and why there is no more.
-        eprintln!("lockproof: {}", failure.message);
+        eprintln!("lockproof: {}", visible(&failure.message));
         talk.document(&document);
         return Ok(failure.exit);
     }
@@ -243,7 +243,7 @@ pub async fn run_one(
 ) -> Result<ScenarioResult, Failure> {
     let begun = Instant::now();
     let dir = directory(out, file);
-    std::fs::create_dir_all(&dir).map_err(|error| {
+    crate::history::private::make_directory(&dir).map_err(|error| {
         Failure::new(
             Exit::Environment,
             format!("cannot write to {}: {error}", dir.display()),

@@ -12,6 +12,7 @@ mod play;
 mod scene;
 mod sweep;
 mod terminal;
+mod visible;
 
 pub use catches::{Caught, catches};
 pub use explore::{
@@ -31,3 +32,4 @@ pub use play::play;
 pub use scene::Scene;
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};
+pub use visible::{visible, visible_json};

@@ -92,3 +92,27 @@ fn two_at_once_do_not_meet() {
     assert_ne!(places[0], places[1]);
     sandbox.is_clear("after both");
 }
+
+#[test]
+fn no_control_character_of_a_job_reaches_the_terminal() {
+    let job = r"printf '\033]0;x\a\302\2332J\342\200\256gnp\r\n'; exit 1";
+    let text = super::scenario(&["sh", "-c", job], "")
+        .replace("title = \"bad input\"", "title = \"bad \\u001b[2J input\"");
+    for format in ["human", "json"] {
+        let sandbox = Sandbox::new();
+        sandbox.write("it.toml", &text);
+        let done = sandbox.run(&["run", "it.toml", "--server", "local", "--format", format]);
+        assert_eq!(done.code, Some(3), "{done}");
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        let printed = format!("{}{}", done.stdout, done.stderr);
+        assert!(!printed.contains(raw), "{printed:?}");
+        assert!(printed.contains("]0;x"), "{printed:?}");
+        if format == "human" {
+            assert!(
+                done.stdout.contains("␛]0;x␇<U+009B>2J<U+202E>gnp"),
+                "{done}"
+            );
+            assert!(done.stdout.contains("bad ␛[2J input"), "{done}");
+        }
+    }
+}
