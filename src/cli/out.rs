@@ -6,10 +6,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::common::Failure;
 use super::exit::Exit;
+use crate::history::private;
 
 /// Marks a directory as made by lockproof; its user has a lock on it.
 const MARK: &str = ".lockproof";
@@ -40,7 +42,7 @@ impl OutputDirectory {
                 ),
             )
         };
-        fs::create_dir_all(parent).map_err(|cause| failed(parent, cause))?;
+        private::make_directory(parent).map_err(|cause| failed(parent, cause))?;
         // One at a time looks and moves. Where a directory cannot be locked, two that start in the
         // same instant may meet; nothing worse.
         let turn = File::open(parent).map_err(|cause| failed(parent, cause))?;
@@ -75,7 +77,7 @@ impl OutputDirectory {
 pub(super) fn write_json(path: &Path, document: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(io::Error::from)
-        .and_then(|text| fs::write(path, text + "\n"));
+        .and_then(|text| private::write(path, &(text + "\n")));
     text.map_err(|cause| {
         Failure::new(
             Exit::Environment,
@@ -101,7 +103,7 @@ fn claim(path: &Path) -> io::Result<Option<OutputDirectory>> {
             fs::rename(path, &old)?;
         }
     }
-    fs::create_dir_all(path)?;
+    private::make_directory(path)?;
     let mark = mark(path)?;
     mark.lock()?;
     // A full disk or a read-only place is found before anything is run.
@@ -153,6 +155,7 @@ fn mark(directory: &Path) -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(0o600)
         .open(directory.join(MARK))
 }
 
@@ -186,6 +189,29 @@ mod tests {
             (read("run/file"), read("run.old/file")),
             ("3".to_owned(), "2".to_owned())
         );
+    }
+
+    #[test]
+    fn only_its_user_can_read_what_a_command_writes() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let out = OutputDirectory::make(parent.path(), "run").unwrap();
+        let inner = out.path().join("a/b");
+        private::make_directory(&inner).unwrap();
+        let verdict = inner.join("verdict.json");
+        write_json(&verdict, &7).unwrap();
+        let history = inner.join("history.jsonl");
+        crate::history::Writer::create(&history).unwrap();
+        for (path, wanted) in [
+            (out.path(), 0o700),
+            (&inner, 0o700),
+            (&verdict, 0o600),
+            (&history, 0o600),
+            (&out.path().join(MARK), 0o600),
+        ] {
+            let mode = fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, wanted, "{}", path.display());
+        }
     }
 
     #[test]

@@ -318,7 +318,7 @@ impl Work<'_> {
         let job = job(&scenario.subject)?;
         let trial = Trial::prepare(stage, &scenario, &job, None).await?;
         let dir = self.out.join("with-lock");
-        std::fs::create_dir_all(&dir).map_err(|error| {
+        crate::history::private::make_directory(&dir).map_err(|error| {
             Failure::new(
                 Exit::Environment,
                 format!("cannot write to {}: {error}", dir.display()),

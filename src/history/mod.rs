@@ -10,6 +10,7 @@ mod event;
 mod facts;
 mod fault;
 mod not_there;
+pub(crate) mod private;
 mod reader;
 mod step;
 mod writer;

@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::event::{Event, Line};
+use super::private;
 use super::reader::HistoryError;
 
 /// Takes events, numbers them, keeps them in memory and, unless told otherwise, in a file.
@@ -28,7 +29,7 @@ impl Writer {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: &Path) -> Result<Self, HistoryError> {
-        let file = File::create_new(path).map_err(|cause| HistoryError::Write {
+        let file = private::create_new(path).map_err(|cause| HistoryError::Write {
             path: path.to_owned(),
             cause,
         })?;

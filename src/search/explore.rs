@@ -17,7 +17,7 @@ use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
 use super::trial::{Confirmation, HISTORY, Outcome, Trial};
 use super::unclear::{Reason, Unclear, unclear};
 use super::workers::{Probed, Workers, becomes_true};
-use crate::history::Line;
+use crate::history::{Line, private};
 use crate::invariant::Judgement;
 use crate::name::StepId;
 use crate::schedule::Schedule;
@@ -354,7 +354,7 @@ const MEETINGS: u32 = 10;
 /// A run that could not be repeated, written to its directory.
 fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
     let path = dir.join(HISTORY);
-    let written = std::fs::File::create(&path).and_then(|file| {
+    let written = private::create(&path).and_then(|file| {
         let mut file = BufWriter::new(file);
         for line in &seen.lines {
             serde_json::to_writer(&mut file, line)?;
@@ -371,7 +371,7 @@ fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
 
 /// Makes a directory, and those above it.
 pub(super) fn make(dir: &Path) -> Result<(), TrialError> {
-    std::fs::create_dir_all(dir).map_err(|cause| TrialError::Write {
+    private::make_directory(dir).map_err(|cause| TrialError::Write {
         path: dir.to_owned(),
         cause,
     })

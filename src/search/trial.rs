@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::stage::{Job, Stage};
-use crate::history::{Ending, Event, HeldLock, Line, LockRule, Rules, Writer};
+use crate::history::{Ending, Event, HeldLock, Line, LockRule, Rules, Writer, private};
 use crate::invariant::{Finding, Judgement, Verdict, judge};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
@@ -426,5 +426,5 @@ pub fn save(scenario: &Scenario, verdict: &impl Serialize, dir: &Path) -> Result
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {
-    std::fs::write(&path, text).map_err(|cause| TrialError::Write { path, cause })
+    private::write(&path, text).map_err(|cause| TrialError::Write { path, cause })
 }
