@@ -343,6 +343,7 @@ impl<'a> Conductor<'a> {
             name.as_str(),
             "127.0.0.1",
             member.proxy.port(),
+            &self.plan.program.env,
         )?;
         let guardian = Guardian::start()?;
         let pod = Pod::spawn(

@@ -5,8 +5,9 @@
 use super::error::RunError;
 use crate::server::{Address, Guardian};
 
-/// What a pod finds in its environment: DATABASE_URL, libpq's variables, its own name, and the
-/// mark by which the guardian knows it.
+/// What a pod finds in its environment: DATABASE_URL, libpq's variables, its own name, a host name of
+/// its own, and the mark by which the guardian knows it. `scenario` is what the scenario sets, its host
+/// name before ours.
 ///
 /// # Errors
 /// When the guardian's mark cannot be had.
@@ -16,6 +17,7 @@ pub(crate) fn environment(
     pod: &str,
     host: &str,
     port: u16,
+    scenario: &[(String, String)],
 ) -> Result<Vec<(String, String)>, RunError> {
     let mut variables = vec![
         ("DATABASE_URL", address.url(database, host, port)),
@@ -29,6 +31,10 @@ pub(crate) fn environment(
     ];
     if !address.password.expose().is_empty() {
         variables.push(("PGPASSWORD", address.password.expose().to_owned()));
+    }
+    // In a cluster each pod has one, and jobs make keys of it. It is the same in every run.
+    if !scenario.iter().any(|(name, _)| name == "HOSTNAME") {
+        variables.push(("HOSTNAME", format!("job-{pod}")));
     }
     variables.push(Guardian::start()?.mark()?);
     Ok(variables

@@ -203,6 +203,7 @@ async fn prepare(
             "prepare",
             &address.host,
             address.port,
+            &program.env,
         )?)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

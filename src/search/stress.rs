@@ -112,6 +112,7 @@ async fn uncontrolled(
                 name.as_str(),
                 &address.host,
                 address.port,
+                &job.program.env,
             )?;
             if index > 0 {
                 tokio::time::sleep(stagger).await;

@@ -130,6 +130,24 @@ fn neither_a_pod_nor_prepare_inherits_another_server_or_what_is_lockproofs_own()
 }
 
 #[test]
+fn each_pod_has_a_host_name_of_its_own_unless_the_scenario_sets_it() {
+    for (more, names) in [
+        ("", "job-a job-b"),
+        ("env = { HOSTNAME = \"mine\" }", "mine mine"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("t.sql", "create table t (host text)");
+        let job = "echo $HOSTNAME > $LOCKPROOF_POD.txt; psql -Xqc \"insert into t values ('x')\"";
+        let more = format!("schema = \"t.sql\"\n{more}");
+        let two = scenario(&["sh", "-c", job], &more).replace("count = 1", "count = 2");
+        let done = run(&sandbox, &two);
+        assert_eq!(done.code, Some(0), "{done}");
+        let seen = sandbox.read("a.txt") + &sandbox.read("b.txt");
+        assert_eq!(seen.split_whitespace().collect::<Vec<_>>().join(" "), names);
+    }
+}
+
+#[test]
 fn a_setting_that_schema_or_prepare_gives_the_database_is_there_in_a_run() {
     let set = "create table t (i int); do $$ begin execute format('alter database %I set default_transaction_isolation \
                = ''serializable''', current_database()); end $$;";
