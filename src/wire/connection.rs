@@ -268,6 +268,9 @@ impl Task {
                 && self.from_client.len() < HIGH_WATER
                 && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end());
             let server_may_read = server.reading && self.kept_for_client() < HIGH_WATER;
+            if !client.reading && self.cycle.lacks_an_end() {
+                self.cycle.drop_unfinished();
+            }
             if !client.reading
                 && self.out.to_server.is_empty()
                 && self.cycle.pending_bytes() == 0

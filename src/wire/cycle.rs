@@ -236,6 +236,15 @@ impl Cycle {
         }
     }
 
+    /// Forgets a burst whose end will never come, because the client has left. The server never
+    /// sees it, as if the client had died before it sent it: without its Sync nothing of it would
+    /// be committed.
+    pub fn drop_unfinished(&mut self) {
+        if self.lacks_an_end() {
+            self.drop_held();
+        }
+    }
+
     /// A message of the server, start-up aside.
     pub fn server_message(&mut self, message: &Message, out: &mut Output) {
         let State::Running(running) = &mut self.state else {
