@@ -263,6 +263,29 @@ time.sleep(60)";
 }
 
 #[tokio::test]
+async fn a_daemon_with_an_emptied_environment_is_known_by_the_pipe_that_it_prints_to() {
+    let daemon = sh("env -i setsid sh -c 'echo $$; exec sleep 60' &");
+    // Each pod has its own, though both lose their parents at the same time.
+    let ((one, mut from_one), (two, mut from_two)) = (start(&daemon), start(&daemon));
+    for (pod, heard) in [(&one, &mut from_one), (&two, &mut from_two)] {
+        let (lines, code, _) = to_exit(heard).await;
+        assert_eq!(code, Some(0));
+        let daemon: i32 = match lines.first() {
+            Some((_, line)) => line.parse().unwrap(),
+            None => line(heard).await.parse().unwrap(),
+        };
+        let begun = Instant::now();
+        while pod.processes() != [daemon] {
+            assert!(begun.elapsed() < LIMIT, "{:?}", pod.processes());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(pod.kill().signalled, [daemon]);
+        pod.gone(LIMIT).await.unwrap();
+        ended(daemon).await;
+    }
+}
+
+#[tokio::test]
 async fn a_daemon_that_loses_its_parent_while_it_begins_its_program_belongs_to_the_pod() {
     // The parent leaves as soon as it hears that exec(2) succeeded: at that moment the new program
     // may not have its environment, and with it the mark, yet.

@@ -3,6 +3,8 @@
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
 
+#[path = "wire/bounds.rs"]
+mod bounds;
 #[path = "wire/passing.rs"]
 mod passing;
 #[path = "wire/programs.rs"]

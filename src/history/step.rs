@@ -94,13 +94,20 @@ pub struct Answer {
     pub tags: Vec<String>,
     /// The error, if one came.
     pub error: Option<ServerError>,
-    /// Warnings and notices: SQLSTATE and message.
+    /// Warnings and notices: SQLSTATE and message. The first 100 of each severity.
     pub notices: Vec<ServerError>,
+    /// How many warnings and notices more there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub notices_left_out: u64,
     /// Results of the step's lock calls in order; `None` where it answers nothing (void) or the
     /// call was never answered.
     pub lock_results: Vec<Option<bool>>,
     /// Transaction status after it: `I`, `T` or `E`; absent while the step is not done.
     pub transaction: Option<char>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Answer {

@@ -3,9 +3,9 @@
 //! Owns the list and the reaping of those that lost their parent. The first process and all that
 //! descend from it belong to the pod, whatever group or session they moved to. lockproof is a
 //! subreaper: a process whose parent ended becomes lockproof's child. It is known already if it
-//! was seen before; if not, it is the pod's when it is in the pod's process group or carries the
-//! pod's mark. One that emptied its environment, left the group and lost its parent between two
-//! looks is not found.
+//! was seen before; if not, it is the pod's when it is in the pod's process group, carries the
+//! pod's mark or holds one of the pipes that the pod prints to. One that emptied its environment,
+//! left the group, prints elsewhere and lost its parent between two looks is not found.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Once;
@@ -36,6 +36,8 @@ pub struct Family {
     first_start: u64,
     /// `LOCKPROOF_POD_ID=<id>`.
     mark: String,
+    /// The pipes that it prints to, as `/proc/PID/fd` names them.
+    pipes: Vec<String>,
     /// Every process that was seen to belong to the pod and has not been seen to go.
     known: HashMap<i32, u64>,
     /// Children of lockproof that were seen to belong to somebody else.
@@ -43,13 +45,17 @@ pub struct Family {
 }
 
 impl Family {
-    /// A pod's processes, as yet its first only.
-    pub fn new(first: i32, id: &str) -> Self {
+    /// A pod's processes, as yet its first only; with the inodes of the pipes that it prints to.
+    pub fn new(first: i32, id: &str, pipes: &[u64]) -> Self {
         let first_start = proc::stat(first).map_or(0, |stat| stat.start);
         Self {
             first,
             first_start,
             mark: format!("{MARKER}={id}"),
+            pipes: pipes
+                .iter()
+                .map(|inode| format!("pipe:[{inode}]"))
+                .collect(),
             known: HashMap::from([(first, first_start)]),
             strangers: HashSet::new(),
         }
@@ -135,7 +141,8 @@ impl Family {
             let ours = !self.strangers.contains(&key)
                 && stat.start >= self.first_start
                 && ((group_holds && stat.group == self.first)
-                    || proc::environ_has(pid, &self.mark));
+                    || proc::environ_has(pid, &self.mark)
+                    || proc::holds(pid, &self.pipes));
             if ours {
                 seen.insert(pid);
                 found.push(pid);

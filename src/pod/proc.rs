@@ -187,6 +187,16 @@ pub fn lists_children() -> bool {
 /// How long a process may take from giving up its old program to having the new one's environment.
 const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
 
+/// Whether the process has one of these files open, as `/proc/PID/fd` names them.
+pub fn holds(pid: i32, files: &[String]) -> bool {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    open.flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|link| files.iter().any(|file| link.as_os_str() == file.as_str()))
+}
+
 /// Whether the environment that the process was started with has this `NAME=value`. In the middle
 /// of exec(2) it has none; that moment is waited out, for nothing tells of its end.
 pub fn environ_has(pid: i32, entry: &str) -> bool {

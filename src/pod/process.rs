@@ -108,8 +108,11 @@ impl Pod {
         };
         let mut child = command.spawn().map_err(refused)?;
         let pid = child.id().unwrap_or(0);
-        let family = Family::new(i32::try_from(pid).unwrap_or(0), &id);
         let (stdout, stderr) = pipes(&mut child).map_err(refused)?;
+        // No other pod can have them: our ends are not inherited, and the pod has its own alone.
+        let inodes = [inode(&stdout), inode(&stderr)].into_iter().flatten();
+        let inodes: Vec<u64> = inodes.collect();
+        let family = Family::new(i32::try_from(pid).unwrap_or(0), &id, &inodes);
         let start = family.first().1;
         let shared = Arc::new(Shared {
             name: name.clone(),
@@ -316,6 +319,10 @@ fn pipes(child: &mut Child) -> io::Result<(Receiver, Receiver)> {
         Receiver::from_owned_fd(stdout)?,
         Receiver::from_owned_fd(stderr)?,
     ))
+}
+
+fn inode(pipe: &Receiver) -> Option<u64> {
+    nix::sys::stat::fstat(pipe).ok().map(|file| file.st_ino)
 }
 
 /// `4711 (node, S), 4712 (sh, Z)`.

@@ -28,6 +28,7 @@ pub(super) fn read_answer(
         tags: answer.tags.clone(),
         error: answer.error.as_ref().map(read_error),
         notices: answer.notices.iter().map(read_error).collect(),
+        notices_left_out: answer.notices_left_out,
         lock_results: results,
         transaction: Some(char::from(answer.status)),
     }

@@ -267,6 +267,7 @@ impl Server {
     }
 
     async fn drop_by_name(&self, name: &str) -> Result<(), ServerError> {
+        self.emptied(name).await;
         self.with_maintenance(
             &format!("drop database {name}"),
             vec![database::drop_sql(name)],

@@ -55,6 +55,8 @@ pub(super) struct Postmaster {
     child: Option<Child>,
     /// How long its log was before.
     log_from: u64,
+    /// What stood in its lock file before.
+    lock_before: Option<String>,
 }
 
 /// Makes a data directory and starts a server in it.
@@ -174,14 +176,22 @@ impl Launch {
         self,
         password: &Secret,
     ) -> Result<(Self, Started), String> {
+        let choose = if self.alone {
+            port::lasting
+        } else {
+            port::free
+        };
+        self.start_on(choose, password).await
+    }
+
+    async fn start_on(
+        self,
+        mut choose: impl FnMut() -> io::Result<u16>,
+        password: &Secret,
+    ) -> Result<(Self, Started), String> {
         let mut last = String::new();
         for _ in 0..5 {
-            let port = if self.alone {
-                port::lasting()
-            } else {
-                port::free()
-            };
-            let port = port.map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
+            let port = choose().map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
             let launch = Self {
                 port,
                 ..self.clone()
@@ -234,6 +244,7 @@ impl Launch {
             File::create(&output).map_err(|error| format!("{}: {error}", output.display()))?;
         let log_again = log.try_clone().map_err(|error| error.to_string())?;
         let log_from = fs::metadata(self.data.join(LOG)).map_or(0, |file| file.len());
+        let lock_before = self.lock_file();
         let user = run_as()?;
         let mut postgres = command(&self.folder, "postgres", &self.home, user.as_ref());
         postgres.arg("-D").arg(&self.data);
@@ -257,6 +268,7 @@ impl Launch {
         Ok(Postmaster {
             child: Some(child),
             log_from,
+            lock_before,
         })
     }
 
@@ -271,7 +283,12 @@ impl Launch {
         loop {
             // The collector takes the log away from standard error, so readiness is a
             // connection, never a message.
-            let saw = match client::on_this_runtime(&config, Duration::from_secs(5)).await {
+            let answer = client::on_this_runtime(&config, Duration::from_secs(5)).await;
+            let saw = match answer {
+                // Whoever has taken the port may answer, too; our own server ends then.
+                Ok(_) | Err(ConnectFailure::Refused(..)) if !self.is_up(postmaster) => {
+                    format!("port {} answers, and it is not this server", self.port)
+                }
                 Ok(_) => return Ok(()),
                 Err(ConnectFailure::Refused(why, state)) if state != "57P03" => {
                     return Err(format!("the server refused its first connection: {why}"));
@@ -291,6 +308,20 @@ impl Launch {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Whether the server that was started has its port and lets clients in: it says so in its lock
+    /// file.
+    fn is_up(&self, postmaster: &Postmaster) -> bool {
+        const STATUS: usize = 7;
+        self.lock_file().is_some_and(|lock| {
+            let status = lock.lines().nth(STATUS).map(str::trim);
+            postmaster.lock_before.as_ref() != Some(&lock) && status == Some("ready")
+        })
+    }
+
+    fn lock_file(&self) -> Option<String> {
+        fs::read_to_string(self.data.join("postmaster.pid")).ok()
     }
 
     /// Where it prints what it says before its collector takes over.
@@ -343,3 +374,6 @@ pub(super) fn last_of(text: &str) -> String {
         .unwrap_or(0);
     text[from..].to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ mod container;
 mod container_outage;
 mod database;
 mod docker;
+mod emptied;
 mod error;
 mod external;
 mod guard;

@@ -11,6 +11,7 @@ mod files;
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,7 +21,7 @@ use nix::unistd::User;
 use tokio_postgres::Client;
 
 use super::address::{Address, Secret};
-use super::client::{self, ConnectFailure, ask};
+use super::client::{self, ask};
 use super::error::ServerError;
 use super::guardian::{Guardian, Registration, Ward};
 use super::local::run_as;
@@ -79,6 +80,15 @@ impl Pooler {
         upstream: u16,
         settings: PoolerSettings,
     ) -> Result<Self, ServerError> {
+        Self::start_on(port::free, server, upstream, settings).await
+    }
+
+    async fn start_on(
+        mut choose: impl FnMut() -> io::Result<u16>,
+        server: &Address,
+        upstream: u16,
+        settings: PoolerSettings,
+    ) -> Result<Self, ServerError> {
         let program = Self::program()?;
         let user = run_as().map_err(|why| refused(why, String::new()))?;
         let guardian = Guardian::start()?;
@@ -90,8 +100,7 @@ impl Pooler {
             let mut last = None;
             // The port is free when it is chosen; somebody else may take it before PgBouncer does.
             for _ in 0..5 {
-                let port =
-                    port::free().map_err(|error| refused(error.to_string(), String::new()))?;
+                let port = choose().map_err(|error| refused(error.to_string(), String::new()))?;
                 let lines = configuration(&directory, server, port, upstream, settings);
                 write(&directory.join("pgbouncer.ini"), user.as_ref(), &lines)?;
                 match launch(
@@ -302,9 +311,7 @@ async fn ready(child: &mut Child, address: &Address) -> Result<String, String> {
                     .map(|version| version.unwrap_or_else(|| "PgBouncer".to_owned()))
                     .map_err(|error| error.to_string());
             }
-            Err(ConnectFailure::Refused(why, _)) => {
-                return Err(format!("it refused the first connection: {why}"));
-            }
+            // If somebody else has its port and says no, it ends, and says why.
             Err(failure) => failure.why().to_owned(),
         };
         if let Ok(Some(status)) = child.try_wait() {
@@ -343,6 +350,41 @@ mod tests {
             error.to_string().contains("apt-get install pgbouncer"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_port_that_was_taken_after_the_choice_is_left_for_another() {
+        if Pooler::program().is_err() {
+            return;
+        }
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut ports = vec![taken.local_addr().unwrap().port()];
+        let choose = || ports.pop().map_or_else(port::free, Ok);
+        // It says Postgres's no to whoever comes.
+        let listening = taken.try_clone().unwrap();
+        std::thread::spawn(move || {
+            for mut client in listening.incoming().flatten() {
+                let mut start = [0_u8; 8];
+                let _ = io::Read::read(&mut client, &mut start);
+                let no = b"E\0\0\0\x1eSFATAL\0VFATAL\0C28P01\0Mno\0\0";
+                let _ = io::Write::write_all(&mut client, no);
+            }
+        });
+        let server = Address {
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+            user: "somebody".to_owned(),
+            password: Secret::new("secret".to_owned()),
+            maintenance: "postgres".to_owned(),
+        };
+        let settings = PoolerSettings {
+            mode: crate::history::PoolMode::Transaction,
+            size: 1,
+        };
+        let pooler = Pooler::start_on(choose, &server, 1, settings)
+            .await
+            .unwrap();
+        assert_ne!(pooler.port(), taken.local_addr().unwrap().port());
     }
 
     #[test]

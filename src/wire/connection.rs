@@ -29,6 +29,8 @@ pub(super) use start::forward_cancel;
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
 /// would stop it.
 const HIGH_WATER: usize = 4 << 20;
+/// At most this many errors outside any step are told of one connection: the first ends most.
+const ERRORS_OUTSIDE: usize = 100;
 /// The longest wait for the server to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,9 @@ struct Task {
     goodbye_told: bool,
     /// Requests that the client sent before the server was ready for any.
     early: Vec<Message>,
+    early_bytes: usize,
+    /// How many errors the server has sent outside any step.
+    errors_told: usize,
     cycle: Cycle,
     out: Output,
     /// Bytes that have gone to the server.
@@ -119,6 +124,8 @@ pub async fn run(setup: Setup) {
         pid: None,
         goodbye_told: false,
         early: Vec::new(),
+        early_bytes: 0,
+        errors_told: 0,
         cycle: Cycle::new(open),
         out: Output::default(),
         sent: 0,
@@ -173,6 +180,12 @@ impl Task {
 
     fn tell_all(&mut self) {
         for event in std::mem::take(&mut self.out.events) {
+            if let ConnectionEvent::ErrorOutsideStep(_) = event {
+                self.errors_told += 1;
+                if self.errors_told > ERRORS_OUTSIDE {
+                    continue;
+                }
+            }
             self.tell(event);
         }
         // Told when it is passed on: the server may close its side before the pod does, and that
@@ -266,8 +279,13 @@ impl Task {
                 && !shape.cut
                 && self.out.to_server.len() < HIGH_WATER
                 && self.from_client.len() < HIGH_WATER
-                && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end());
+                && (self.cycle.pending_bytes() < HIGH_WATER || self.cycle.lacks_an_end())
+                && (self.phase == Phase::Ready
+                    || self.early_bytes + client.input.len() < HIGH_WATER);
             let server_may_read = server.reading && self.kept_for_client() < HIGH_WATER;
+            if !client.reading && self.cycle.lacks_an_end() {
+                self.cycle.drop_unfinished();
+            }
             if !client.reading
                 && self.out.to_server.is_empty()
                 && self.cycle.pending_bytes() == 0

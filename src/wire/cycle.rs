@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::burst::Statements;
-use super::decode;
+use super::decode::{self, RawError};
 use super::frame::Message;
 use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
 use super::need::Need;
@@ -22,6 +22,14 @@ const ROWS: usize = 4;
 const COLUMNS: usize = 16;
 const VALUE: usize = 64;
 
+/// A client may send no more than this without an end, its longest message aside.
+const UNFINISHED: usize = 64 << 20;
+/// What keeping a message takes beside its bytes.
+const OVERHEAD: usize = 64;
+/// At most this many notices of a step are kept of each severity; the others are counted. (Each
+/// severity for itself: a chatty function hides no warning.)
+const NOTICES: usize = 100;
+
 /// The request cycles of one connection.
 #[derive(Debug, Default)]
 pub struct Cycle {
@@ -29,6 +37,8 @@ pub struct Cycle {
     pending: VecDeque<Message>,
     /// Bytes of what is pending.
     pending_bytes: usize,
+    /// The longest message since nothing was pending.
+    longest: usize,
     /// How many bursts of what is pending have their end.
     whole_bursts: usize,
     statements: Statements,
@@ -114,6 +124,12 @@ impl Cycle {
         matches!(self.state, State::Idle) && self.whole_bursts == 0
     }
 
+    /// Whether a burst whose end has not come is longer than any that is kept.
+    pub fn overflows(&self) -> bool {
+        let kept = self.pending_bytes + self.pending.len() * OVERHEAD;
+        self.lacks_an_end() && kept.saturating_sub(self.longest) > UNFINISHED
+    }
+
     /// What the running step needs of the client, when all that was for the server has been sent:
     /// so many bytes.
     pub fn need(&self, sent: u64) -> Need {
@@ -124,6 +140,10 @@ impl Cycle {
     }
 
     fn queue(&mut self, message: Message) {
+        self.longest = match self.pending.is_empty() {
+            true => message.raw.len(),
+            false => self.longest.max(message.raw.len()),
+        };
         self.pending_bytes += message.raw.len();
         self.whole_bursts += usize::from(ends_burst(&message));
         self.pending.push_back(message);
@@ -233,6 +253,15 @@ impl Cycle {
         self.whole_bursts = 0;
         if matches!(self.state, State::Held { .. }) {
             self.state = State::Idle;
+        }
+    }
+
+    /// Forgets a burst whose end will never come, because the client has left. The server never
+    /// sees it, as if the client had died before it sent it: without its Sync nothing of it would
+    /// be committed.
+    pub fn drop_unfinished(&mut self) {
+        if self.lacks_an_end() {
+            self.drop_held();
         }
     }
 
@@ -459,7 +488,16 @@ impl Running {
                 let error = decode::error(message.body());
                 self.answer.error.get_or_insert(error);
             }
-            b'N' => self.answer.notices.push(decode::error(message.body())),
+            b'N' => {
+                let notice = decode::error(message.body());
+                let kept = &mut self.answer.notices;
+                let same = |one: &&RawError| one.severity == notice.severity;
+                if kept.iter().filter(same).count() < NOTICES {
+                    kept.push(notice);
+                } else {
+                    self.answer.notices_left_out += 1;
+                }
+            }
             b'C' => {
                 self.copy = false;
                 self.answer

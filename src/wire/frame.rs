@@ -10,6 +10,11 @@ use bytes::{Buf, Bytes, BytesMut};
 const LONGEST_MESSAGE: usize = 0x4000_0000 + 64 * 1024;
 /// Postgres's own limit on the start-up packet is 10,000 bytes.
 const LONGEST_STARTUP: usize = 10_000;
+/// Postgres's own limit on a password or a token (PG_MAX_AUTH_TOKEN_LENGTH).
+const LONGEST_PASSWORD: usize = 65_535;
+/// What a server may say in one message before a session has started. libpq takes no error longer
+/// than 30,000 bytes there; a notice of a login trigger may be longer.
+const LONGEST_GREETING: usize = 1 << 20;
 
 /// Bytes that break the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +50,33 @@ impl Message {
 
 /// Takes the next tagged message off the buffer, if it is complete.
 pub fn take_message(buffer: &mut BytesMut) -> Result<Option<Message>, FrameError> {
+    take_within(buffer, |_| LONGEST_MESSAGE)
+}
+
+/// As `take_message`, for what a client sends before its session has started: a password is short.
+pub fn take_early_message(buffer: &mut BytesMut) -> Result<Option<Message>, FrameError> {
+    take_within(buffer, |tag| match tag {
+        b'p' => LONGEST_PASSWORD + 5,
+        _ => LONGEST_MESSAGE,
+    })
+}
+
+/// As `take_message`, for what a server sends before a session has started.
+pub fn take_greeting(buffer: &mut BytesMut) -> Result<Option<Message>, FrameError> {
+    take_within(buffer, |_| LONGEST_GREETING)
+}
+
+fn take_within(
+    buffer: &mut BytesMut,
+    longest: impl Fn(u8) -> usize,
+) -> Result<Option<Message>, FrameError> {
     if buffer.len() < 5 {
         return Ok(None);
     }
     let tag = buffer[0];
     let length = (&buffer[1..5]).get_i32();
     let total = usize::try_from(length).unwrap_or(0).saturating_add(1);
-    if length < 4 || total > LONGEST_MESSAGE {
+    if length < 4 || total > longest(tag) {
         return Err(FrameError::Length {
             tag: Some(char::from(tag)),
             length: i64::from(length),
@@ -138,6 +163,22 @@ mod tests {
         assert!(take_message(&mut negative).is_err());
         let mut startup = BytesMut::from(&b"\x00\x01\x00\x00\0\0\0\0"[..]);
         assert!(take_startup(&mut startup).is_err());
+    }
+
+    #[test]
+    fn before_a_session_passwords_and_greetings_are_short() {
+        let said = |tag: u8, length: u32| {
+            let mut bytes = BytesMut::from(&[tag][..]);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes
+        };
+        assert_eq!(take_early_message(&mut said(b'p', 65_539)), Ok(None));
+        assert!(take_early_message(&mut said(b'p', 65_540)).is_err());
+        // Requests that come early are kept; the session that follows has no such limit.
+        assert_eq!(take_early_message(&mut said(b'Q', 1 << 29)), Ok(None));
+        assert_eq!(take_greeting(&mut said(b'R', 1_000_000)), Ok(None));
+        assert!(take_greeting(&mut said(b'R', 1 << 20)).is_err());
+        assert_eq!(take_message(&mut said(b'D', 1 << 29)), Ok(None));
     }
 
     #[test]

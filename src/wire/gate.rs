@@ -127,7 +127,7 @@ pub enum CloseCause {
     Error(String),
     /// By a command to the gate.
     Commanded,
-    /// The peer broke the protocol.
+    /// The peer broke the protocol, or sent more than is kept.
     Protocol(String),
 }
 
@@ -156,8 +156,10 @@ pub struct Answer {
     pub tags: Vec<String>,
     /// The first error.
     pub error: Option<RawError>,
-    /// Notices and warnings.
+    /// Notices and warnings: the first of each severity.
     pub notices: Vec<RawError>,
+    /// How many notices and warnings more there were.
+    pub notices_left_out: u64,
     /// The first rows of each result, as far as they are short.
     pub rows: Vec<ResultRow>,
     /// Transaction status of ReadyForQuery.

@@ -63,6 +63,40 @@ async fn a_kill_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kno
 }
 
 #[tokio::test]
+async fn a_kill_of_a_pod_with_more_in_its_pipeline_does_not_keep_the_run() {
+    if !Client::Psycopg.wanted() {
+        return;
+    }
+    let scenario = |point: &str, more: &str| {
+        format!(
+            "[subject]
+             command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"piped\", \"{more}\"]
+             [schedule]
+             turns = [
+               {{ run = \"a\", until = {{ before = \"insert\" }} }},
+               {{ fault = {{ kill = {{ pod = \"a\", point = \"{point}\" }} }} }},
+               {{ run = \"b\" }},
+             ]"
+        )
+    };
+    for more in ["unfinished", "whole"] {
+        let scenarios = POINTS.map(|point| scenario(point, more));
+        for (outcome, point) in play_all(TABLE, &scenarios).await.iter().zip(POINTS) {
+            the_fault_fired(outcome);
+            assert_eq!(exit_of(&outcome.lines, "a"), -9);
+            let limited = |event: &Event| matches!(event, Event::LimitHit { .. });
+            assert!(
+                !outcome.lines.iter().any(|line| limited(&line.event)),
+                "{point}, {more}: {:#?}",
+                trace(outcome)
+            );
+            let done = if point == "before" { 0 } else { 1 };
+            assert_eq!(rows(outcome, "t"), 3 + done, "{point}, {more}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_reset_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known() {
     if !Client::Psycopg.wanted() {
         return;

@@ -97,6 +97,18 @@ def writer():
     conn.close()
 
 
+def piped():
+    """Has more in its pipeline than the step it is at: whole, or without the Sync behind it."""
+    with connect() as conn, connect() as other:
+        with conn.pipeline() as pipeline:
+            conn.execute("insert into t (x) values ('first')")
+            pipeline.sync()
+            conn.execute("insert into t (x) values ('second')")
+            if "whole" in sys.argv:
+                pipeline.sync()
+            other.execute("insert into t (x) values ('other')")
+
+
 def parallel():
     """Opens connections from several threads at once."""
     ready = threading.Barrier(6)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 use lockproof::name::PodName;
 use lockproof::wire::{CloseCause, ConnectionEvent, Handover};
+use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -100,6 +101,88 @@ async fn each_way_of_a_client_to_close_ends_its_session_and_is_told_apart() {
         .unwrap();
     drop(client);
     assert!(matches!(closed_by(&mut place).await, CloseCause::Error(_)));
+    place.gone(pid).await;
+    place.close().await;
+}
+
+/// Parse, Bind and Execute, without the Sync behind them.
+fn unfinished(sql: &str) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    frontend::parse("", sql, [], &mut bytes).unwrap();
+    let bound = frontend::bind(
+        "",
+        "",
+        [],
+        [0_u8; 0],
+        |_, _| Ok(postgres_protocol::IsNull::Yes),
+        [],
+        &mut bytes,
+    );
+    assert!(bound.is_ok());
+    frontend::execute("", 0, &mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_without_its_sync_ends_its_session() {
+    for open in [true, false] {
+        let mut place = Place::new(open).await;
+        // Half closed, closed with FIN, reset.
+        for way in 0..3 {
+            let mut client = place.login(V3_0).await;
+            let pid = client.pid();
+            client.send(&unfinished("select 1")).await;
+            if way == 2 {
+                socket2::SockRef::from(&client.stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+            }
+            let mut half_closed = None;
+            if way == 0 {
+                client.stream.shutdown().await.unwrap();
+                half_closed = Some(client);
+            } else {
+                drop(client);
+            }
+            let cause = closed_by(&mut place).await;
+            assert_eq!(matches!(cause, CloseCause::Error(_)), way == 2, "{cause:?}");
+            place
+                .event(|event| matches!(event, ConnectionEvent::Finished).then_some(()))
+                .await;
+            place.gone(pid).await;
+            if let Some(mut client) = half_closed {
+                assert_eq!(client.next().await, None, "the client sees the end as well");
+            }
+        }
+        place.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session() {
+    let mut place = Place::new(false).await;
+    let mut client = place.login(V3_0).await;
+    let pid = client.pid();
+    let mut bytes = unfinished("select 1");
+    frontend::sync(&mut bytes);
+    bytes.extend_from_slice(&unfinished("select 2"));
+    client.send(&bytes).await;
+    place
+        .event(|event| matches!(event, ConnectionEvent::Held { .. }).then_some(()))
+        .await;
+    drop(client);
+    closed_by(&mut place).await;
+    let id = lockproof::name::ConnectionName {
+        pod: PodName::of_index(0),
+        index: 0,
+    };
+    place.proxy.release(&id, Handover::DropAnswer).unwrap();
+    place
+        .event(|event| matches!(event, ConnectionEvent::Ended { .. }).then_some(()))
+        .await;
+    place
+        .event(|event| matches!(event, ConnectionEvent::Finished).then_some(()))
+        .await;
     place.gone(pid).await;
     place.close().await;
 }

@@ -6,41 +6,64 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use super::{Phase, Side, Task};
 use crate::wire::decode;
-use crate::wire::frame::{FrameError, take_message};
+use crate::wire::frame::{FrameError, take_early_message, take_greeting, take_message};
 use crate::wire::gate::{CloseCause, ConnectionEvent};
+
+/// What a client is told that goes on and on without an end.
+const TOO_MUCH: &str = "lockproof keeps what a client sends until its Sync, Flush or Query, and \
+                        this client has sent more than 64 MiB without one";
 
 impl Task {
     /// Takes in what the client has sent.
     pub(super) fn pump_client(&mut self, client: &mut Side<OwnedReadHalf>) {
         loop {
-            match take_message(&mut client.input) {
+            let taken = match self.phase {
+                Phase::Ready => take_message(&mut client.input),
+                _ => take_early_message(&mut client.input),
+            };
+            match taken {
                 Ok(Some(message)) if self.phase == Phase::Ready => {
                     self.cycle.client_message(message, &mut self.out);
+                    if self.cycle.overflows() {
+                        self.refuse(client, "54000", TOO_MUCH.to_owned());
+                        return;
+                    }
                 }
                 // The server reads them only when it has started the session; so does the gate.
                 Ok(Some(message))
                     if !matches!(message.tag, b'p' | b'X') || !self.early.is_empty() =>
                 {
+                    self.early_bytes += message.raw.len();
                     self.early.push(message);
                 }
                 Ok(Some(message)) => self.out.to_server.extend_from_slice(&message.raw),
                 Ok(None) => return,
                 Err(error) => {
-                    let text = error.to_string();
-                    self.out
-                        .to_client
-                        .extend_from_slice(&decode::error_response("FATAL", "08P01", &text));
-                    client.reading = false;
-                    self.tell(ConnectionEvent::ClientClosed(CloseCause::Protocol(text)));
+                    self.refuse(client, "08P01", error.to_string());
                     return;
                 }
             }
         }
     }
 
+    /// Reads no more from the client, and tells it why.
+    fn refuse(&mut self, client: &mut Side<OwnedReadHalf>, sqlstate: &str, why: String) {
+        self.out
+            .to_client
+            .extend_from_slice(&decode::error_response("FATAL", sqlstate, &why));
+        client.reading = false;
+        client.input = BytesMut::new();
+        self.tell(ConnectionEvent::ClientClosed(CloseCause::Protocol(why)));
+    }
+
     /// Takes in what the server has sent.
     pub(super) fn pump_server(&mut self, input: &mut BytesMut) -> Result<(), FrameError> {
-        while let Some(message) = take_message(input)? {
+        loop {
+            let taken = match self.phase {
+                Phase::Ready => take_message(input)?,
+                _ => take_greeting(input)?,
+            };
+            let Some(message) = taken else { break };
             if self.phase == Phase::Ready {
                 self.cycle.server_message(&message, &mut self.out);
                 continue;
@@ -67,6 +90,7 @@ impl Task {
                         pid: self.pid,
                         server: self.server,
                     });
+                    self.early_bytes = 0;
                     for message in std::mem::take(&mut self.early) {
                         self.cycle.client_message(message, &mut self.out);
                     }

@@ -252,6 +252,43 @@ fn an_error_outside_any_step_is_told_and_passed_on() {
     assert!(!out.to_client.is_empty());
 }
 
+#[test]
+fn a_flood_of_notices_is_counted_and_hides_no_warning() {
+    let mut cycle = Cycle::new(true);
+    feed(&mut cycle, &query("do 'loop'"));
+    for _ in 0..300 {
+        let out = serve(&mut cycle, b'N', b"SNOTICE\0VNOTICE\0C00000\0Mmore\0\0");
+        assert!(!out.to_client.is_empty(), "the client gets them all");
+    }
+    serve(&mut cycle, b'N', b"SWARNING\0VWARNING\0C01000\0Mlast\0\0");
+    serve(&mut cycle, b'C', b"DO\0");
+    let out = serve(&mut cycle, b'Z', b"I");
+    let [ConnectionEvent::Ended { answer, .. }] = &out.events[..] else {
+        panic!("{:?}", out.events);
+    };
+    assert_eq!((answer.notices.len(), answer.notices_left_out), (101, 200));
+    assert_eq!(answer.notices[100].message, "last");
+}
+
+#[test]
+fn a_burst_without_an_end_may_be_long_in_one_message_and_not_in_many() {
+    let part = |length: usize| {
+        let mut bytes = BytesMut::new();
+        frontend::parse("", &"x".repeat(length), [], &mut bytes).unwrap();
+        bytes
+    };
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &part(UNFINISHED));
+    feed(&mut cycle, &part(UNFINISHED - 1000));
+    assert!(!cycle.overflows());
+    feed(&mut cycle, &part(1000));
+    assert!(cycle.overflows());
+    let mut sync = BytesMut::new();
+    frontend::sync(&mut sync);
+    feed(&mut cycle, &sync);
+    assert!(!cycle.overflows(), "it has an end");
+}
+
 fn executed(sql: &str) -> BytesMut {
     let mut bytes = BytesMut::new();
     frontend::parse("", sql, [], &mut bytes).unwrap();
