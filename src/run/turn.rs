@@ -240,12 +240,14 @@ impl Conductor<'_> {
         }
     }
 
-    /// Whether the pod makes way: it repeats itself, and another could still do something.
+    /// Whether the pod makes way: it repeats itself, and another is under way that could change what it
+    /// sees. Where no other is, as in clean and serial runs, a pod runs to its exit whatever it
+    /// repeats. (After a fault the pod may wait for what the schedule's end undoes.)
     fn yields(&mut self, name: &PodName) -> bool {
-        let others = self
-            .members
-            .values()
-            .any(|member| member.name != *name && !member.ended);
+        let faults = self.plan.schedule.has_faults();
+        let others = self.members.values().any(|member| {
+            member.name != *name && !member.ended && (faults || member.pod.is_some())
+        });
         let Some(member) = self.members.get_mut(name) else {
             return false;
         };

@@ -11,7 +11,8 @@ use crate::schedule::{Fault, FaultKind, Move, Point, Stop, Turn};
 
 impl Simulator {
     fn makes_way(&mut self, pod: usize) -> bool {
-        let others = (0..self.pods.len()).any(|other| other != pod && !self.pods[other].ended);
+        let under_way = |one: usize| self.pods[one].started && !self.pods[one].ended;
+        let others = (0..self.pods.len()).any(|one| one != pod && under_way(one));
         let recent = &self.pods[pod].recent;
         let polling = (1..=4).any(|period| {
             recent.len() >= 3 * period && {
