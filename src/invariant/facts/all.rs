@@ -244,14 +244,15 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, did
-    /// nothing, was not alone, and never had the lock.
+    /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, was
+    /// told that it is, did nothing, was not alone, and never had the lock.
     pub fn skipped(&self, pod: &PodName) -> bool {
         let mut grants = self.grants.iter();
         self.run.rules.on_contention == OnContention::Skip
             && !self.wrote(pod)
             && self.started().count() > 1
             && !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
+            && self.refused(pod)
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.

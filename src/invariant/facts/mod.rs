@@ -11,6 +11,7 @@ mod explained;
 mod faults;
 mod limit;
 mod reach;
+mod refused;
 mod strangers;
 mod timers;
 mod words;

@@ -15,6 +15,7 @@ mod pacing;
 mod planted;
 mod pooled;
 mod properties;
+mod refused;
 mod relation;
 mod servers;
 mod strangers;
