@@ -33,6 +33,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use facts::{answered, known_errors};
 pub use judge::judge;
 pub use limit::Limit;
 pub use verdict::*;

@@ -15,7 +15,7 @@ use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Ending, Event, FinalState, HeldLock, Line, LockRule, OnContention, Pacing, RunFacts,
+    Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention, Pacing, RunFacts,
 };
 use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, StepId};
@@ -287,12 +287,16 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// SQLSTATEs that clean runs show.
-    pub fn in_clean_run(&self, sqlstate: &str) -> bool {
-        self.run
-            .baseline
-            .as_ref()
-            .is_some_and(|base| base.sqlstates.iter().any(|one| one == sqlstate))
+    /// Whether clean or serial runs show this error.
+    pub fn in_clean_run(&self, error: &KnownError) -> bool {
+        let baseline = self.run.baseline.as_ref();
+        baseline.is_some_and(|base| base.shows(error))
+    }
+
+    /// Whether clean or serial runs show what this pod met.
+    pub fn met_in_clean_run(&self, error: &PodError<'_>) -> bool {
+        let step = error.step.and_then(|step| self.steps.get(&step));
+        self.in_clean_run(&error.known(step))
     }
 
     /// The final rows.
