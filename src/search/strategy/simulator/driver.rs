@@ -136,14 +136,11 @@ impl Simulator {
                 self.limit = true;
                 return TurnEnd::Limit;
             }
-            let failures = self.failures.len();
             self.step(pod);
             steps += 1;
             match &turn.until {
                 Stop::After { sql, nth }
-                    if self.pods[pod].waiting != Some(id)
-                        && self.failures.len() == failures
-                        && sql.matches(&text) =>
+                    if self.pods[pod].waiting != Some(id) && sql.matches(&text) =>
                 {
                     matches += 1;
                     if matches == *nth {
