@@ -19,6 +19,7 @@ mod refused;
 mod relation;
 mod servers;
 mod strangers;
+mod whole;
 
 use super::samples::*;
 use super::story::*;
