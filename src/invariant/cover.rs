@@ -72,8 +72,7 @@ fn witnessed<'f, 'a>(
     let mut but = None;
     let known = step.is_some_and(|step| step.released.is_some());
     let released = step.and_then(|step| step.released);
-    let unseen = facts.controlled()
-        && released.is_some_and(|released| facts.in_force(released.seq).is_none());
+    let unseen = facts.controlled() && released.is_some_and(|at| is_unseen(facts, at.seq));
     for lock in &write.locks {
         if lock.granted && facts.guards(&lock.key, lock.mode) && lock.pod() == write.pod() {
             let without = begun_without(facts, write, step, lock)
@@ -108,6 +107,13 @@ fn witnessed<'f, 'a>(
         },
         but,
     }
+}
+
+/// Whether nobody knows which locks were held at this line: none were shown before it, though a step had
+/// ended. Before the first step of a run has ended, nobody holds any.
+fn is_unseen(facts: &Facts<'_>, seq: u64) -> bool {
+    let ended = |step: &StepFacts<'_>| step.last().is_some_and(|end| end.at.seq < seq);
+    facts.in_force(seq).is_none() && facts.steps.values().any(ended)
 }
 
 /// Why a lock that was held at a write's end was not held, under the same grant, from its start.
@@ -287,7 +293,7 @@ fn cover_of_step(
         Some(end) if end.ending == Ending::Done => end.at.seq,
         _ => return Err("it was never answered".to_owned()),
     };
-    if facts.in_force(released).is_none() {
+    if is_unseen(facts, released) {
         return Err(NO_SNAPSHOT.to_owned());
     }
     let held = |snapshot: Option<&Snapshot<'_>>| -> Vec<(LockKey, Session)> {
