@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::common::{Failure, Format, Talk};
 use super::exit::{Exit, exit_of};
 use crate::history;
-use crate::invariant::{Verdict, judge};
+use crate::invariant::{Verdict, judge, whole};
 use crate::report::{VerdictJson, verdict_block, wrap};
 use crate::scenario;
 use crate::search::{CONFIRMATION, HISTORY, unexpected, weigh};
@@ -24,7 +24,7 @@ pub struct CheckArguments {
 /// Judges; 0 if the verdict is as the stored scenario expects, 3 if it is inconclusive instead, else 1.
 ///
 /// # Errors
-/// When there is no history, or it cannot be judged.
+/// When there is no history, it cannot be judged, or it lacks lines that its run must have written.
 pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let talk = Talk::of(arguments.format, false);
     let dir = &arguments.dir;
@@ -52,7 +52,9 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
 fn verdict_of(path: &Path) -> Result<Verdict, Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, text);
     let lines = history::read(path).map_err(|error| usage(error.to_string()))?;
-    judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))
+    whole(&lines)
+        .and_then(|()| judge(&lines))
+        .map_err(|error| usage(format!("{}: {error}", path.display())))
 }
 
 /// Says where a history could be instead.

@@ -169,8 +169,8 @@ pub enum OnContention {
 /// What clean and serial runs showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Baseline {
-    /// SQLSTATEs of errors that statements of the clean run met, and of the serial runs.
-    pub sqlstates: Vec<String>,
+    /// Errors that statements of the clean run met, and of the serial runs, each once.
+    pub errors: Vec<KnownError>,
     /// The lines of the clean run's standard output that begin with `✓`.
     pub check_lines: Vec<String>,
     /// The same lines of each later pod of the serial runs, where they are others.
@@ -194,6 +194,46 @@ pub struct Baseline {
     /// lock that the job guards itself with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passing_locks: Vec<LockKey>,
+}
+
+impl Baseline {
+    /// Whether a clean or serial run shows this error.
+    #[must_use]
+    pub fn shows(&self, error: &KnownError) -> bool {
+        self.errors.iter().any(|one| one.is_same(error))
+    }
+}
+
+/// An error of a clean or serial run, as far as another run can meet the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KnownError {
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The normal form of the statement, of several in one request all; none: outside any statement, a
+    /// connection refused or a session ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
+    /// The table that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The constraint that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+}
+
+impl KnownError {
+    /// Whether both are one error. Where one says no table or constraint, it is not compared: the wire may
+    /// leave out what the server's log tells.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let agree = |one: &Option<String>, other: &Option<String>| {
+            one.is_none() || other.is_none() || one == other
+        };
+        self.sqlstate == other.sqlstate
+            && self.statement == other.statement
+            && agree(&self.table, &other.table)
+            && agree(&self.constraint, &other.constraint)
+    }
 }
 
 /// The rows of a database at the end of a run.

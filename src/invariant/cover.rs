@@ -12,6 +12,10 @@ use super::facts::{
 use crate::history::{ClosedBy, Ending, Event, HeldLock};
 use crate::name::{ConnectionName, LockKey, PodName, Session};
 
+/// Why nobody knows what a write held at its start.
+const NO_SNAPSHOT: &str =
+    "the history shows no locks before it, so that what it held at its start cannot be told";
+
 /// A write of a protected table, as far as the evidence tells.
 pub(super) struct Work<'f, 'a> {
     pub pod: &'f PodName,
@@ -67,6 +71,8 @@ fn witnessed<'f, 'a>(
     let mut cover = Vec::new();
     let mut but = None;
     let known = step.is_some_and(|step| step.released.is_some());
+    let released = step.and_then(|step| step.released);
+    let unseen = facts.controlled() && released.is_some_and(|at| is_unseen(facts, at.seq));
     for lock in &write.locks {
         if lock.granted && facts.guards(&lock.key, lock.mode) && lock.pod() == write.pod() {
             let without = begun_without(facts, write, step, lock)
@@ -89,7 +95,9 @@ fn witnessed<'f, 'a>(
             .collect(),
         step,
         locks: write.locks.clone(),
-        cover: if cover.is_empty() || known || !facts.controlled() {
+        cover: if unseen && !cover.is_empty() {
+            Err(NO_SNAPSHOT.to_owned())
+        } else if cover.is_empty() || known || !facts.controlled() {
             Ok(cover)
         } else {
             Err(
@@ -99,6 +107,13 @@ fn witnessed<'f, 'a>(
         },
         but,
     }
+}
+
+/// Whether nobody knows which locks were held at this line: none were shown before it, though a step had
+/// ended. Before the first step of a run has ended, nobody holds any.
+fn is_unseen(facts: &Facts<'_>, seq: u64) -> bool {
+    let ended = |step: &StepFacts<'_>| step.last().is_some_and(|end| end.at.seq < seq);
+    facts.in_force(seq).is_none() && facts.steps.values().any(ended)
 }
 
 /// Why a lock that was held at a write's end was not held, under the same grant, from its start.
@@ -278,6 +293,9 @@ fn cover_of_step(
         Some(end) if end.ending == Ending::Done => end.at.seq,
         _ => return Err("it was never answered".to_owned()),
     };
+    if is_unseen(facts, released) {
+        return Err(NO_SNAPSHOT.to_owned());
+    }
     let held = |snapshot: Option<&Snapshot<'_>>| -> Vec<(LockKey, Session)> {
         snapshot
             .map_or_else(Vec::new, |one| locks_then(facts, one))

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, Grant, How, PodError, PodFacts, StepFacts, count, list, step_words};
+use super::facts::{
+    Facts, Grant, How, PodError, PodFacts, StepFacts, answered, count, list, step_words,
+};
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantVerdict};
-use crate::history::{ClosedBy, Delivery, Ending};
+use crate::history::{ClosedBy, Delivery, Ending, ServerError};
 use crate::name::InvariantName;
 use crate::name::{ConnectionName, PodName};
 
@@ -74,7 +76,7 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
         let late = |seq| !pod.lived_at(seq) || is_no_loss(facts, error.connection, seq);
         error.pod() == name
             && error.heard
-            && !facts.in_clean_run(error.sqlstate)
+            && !facts.met_in_clean_run(error)
             && !(error.is_outside_steps() && error.wire.is_some_and(late))
     };
     if let Some(error) = facts.errors.iter().find(heard) {
@@ -158,7 +160,15 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
     facts.steps.values().filter(replaced).find_map(|step| {
         let fault = &facts.faults[facts.reach.at_step(step.id)?];
         let states = &fault.event.sqlstates;
-        let usual = !states.is_empty() && states.iter().all(|one| facts.in_clean_run(one));
+        let told = |sqlstate: &String| {
+            let sqlstate = sqlstate.clone();
+            let error = ServerError {
+                sqlstate,
+                ..ServerError::default()
+            };
+            facts.in_clean_run(&answered(step.request, &error))
+        };
+        let usual = !states.is_empty() && states.iter().all(told);
         let seqs = step.last().map(|end| end.at.seq).into_iter().collect();
         let what = format!(
             "{} was answered {} by the fault {}",

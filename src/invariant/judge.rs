@@ -55,7 +55,7 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     })
 }
 
-fn run_of(history: &[Line]) -> Result<&RunFacts, MalformedHistory> {
+pub(super) fn run_of(history: &[Line]) -> Result<&RunFacts, MalformedHistory> {
     let (first, rest) = history.split_first().ok_or(MalformedHistory::Empty)?;
     let Event::Run(run) = &first.event else {
         return Err(MalformedHistory::NoRun);

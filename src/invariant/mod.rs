@@ -24,6 +24,7 @@ mod reports;
 mod ruling;
 mod same_session;
 mod verdict;
+mod whole;
 mod work_under_lock;
 
 #[cfg(test)]
@@ -33,6 +34,8 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use facts::{answered, known_errors};
 pub use judge::judge;
 pub use limit::Limit;
 pub use verdict::*;
+pub use whole::whole;

@@ -1,11 +1,11 @@
-//! no-errors: no statement, a dead pod's included, failed with an SQLSTATE that no clean or
-//! serial run shows and no injected fault explains; a scenario may narrow it.
+//! no-errors: no statement, a dead pod's included, failed with an error that no clean or serial
+//! run shows and no injected fault explains; a scenario may narrow it.
 //!
 //! Owns that rule. Evidence: answers on the wire and, for what nobody heard, the server's log.
 
 use std::collections::HashMap;
 
-use super::facts::{Facts, PodError, is_loss, step_words};
+use super::facts::{Facts, PodError, is_loss, logged, step_words};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::name::ConnectionName;
@@ -23,9 +23,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let mut found = Found::default();
     let timers = TimersBehind::of(facts);
     for (index, error) in facts.errors.iter().enumerate() {
-        if !wanted(facts, error.sqlstate)
-            || facts.in_clean_run(error.sqlstate)
-            || facts.explained[index]
+        if !wanted(facts, error.sqlstate) || facts.met_in_clean_run(error) || facts.explained[index]
         {
             continue;
         }
@@ -59,7 +57,7 @@ fn strangers(facts: &Facts<'_>, found: &mut Found) {
     for error in &facts.strangers.errors {
         let sqlstate = error.log.sqlstate.as_str();
         let of_taken = taken && matches!(sqlstate, "57P01" | "08006");
-        if wanted(facts, sqlstate) && !facts.in_clean_run(sqlstate) && !of_taken {
+        if wanted(facts, sqlstate) && !facts.in_clean_run(&logged(error.log)) && !of_taken {
             found.unclear.push(Finding {
                 why: error.words(),
                 seqs: vec![error.seq],

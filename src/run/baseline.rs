@@ -11,6 +11,7 @@ use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
 use crate::history::{Baseline, Catalog, Event, Line, OutputStream, Writer};
+use crate::invariant::known_errors;
 use crate::ledger::{is_kept, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::schedule::Schedule;
@@ -84,7 +85,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         key.table().is_none() || timelines.iter().all(|timeline| is_kept(timeline, key))
     });
     let baseline = Baseline {
-        sqlstates: errors(&runs),
+        errors: known_errors(timelines.iter()),
         later_check_lines: later_check_lines(&runs),
         check_lines: check_lines(&clean.lines, None),
         written: written(&timeline),
@@ -232,27 +233,6 @@ fn last_words(lines: &[Line]) -> String {
     }
     words.reverse();
     format!("; it printed last:\n{}", words.join("\n"))
-}
-
-/// The SQLSTATEs that pods met, on the wire and in the server's log.
-fn errors(runs: &[Finished]) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for run in runs {
-        let timeline = Timeline::of(&run.lines);
-        let endings = timeline.steps.values().flat_map(|step| &step.endings);
-        let told = endings.filter_map(|end| end.answer.error.as_ref());
-        found.extend(told.map(|error| error.sqlstate.clone()));
-        found.extend(run.lines.iter().filter_map(|line| match &line.event {
-            Event::ServerLog(log)
-                if log.connection.is_some()
-                    && matches!(log.severity.as_str(), "ERROR" | "FATAL" | "PANIC") =>
-            {
-                Some(log.sqlstate.clone())
-            }
-            _ => None,
-        }));
-    }
-    found.into_iter().collect()
 }
 
 /// The ✓ lines of one pod, or of all.

@@ -11,6 +11,7 @@ use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
 use crate::history::{self, Awaited, Delivery, Ending, Event};
+use crate::invariant::answered;
 use crate::name::StepId;
 use crate::wire::Handover;
 
@@ -319,7 +320,11 @@ impl Conductor<'_> {
             .map(|answer| read_answer(answer, &step.request))
             .unwrap_or_default();
         self.at_boundary |= !self.plan.sparse_locks || !is_plain(&step.request, &answer);
-        let failed = self.is_failure(&answer);
+        // As none of the clean run does. (A look-up fails only as a consequence.)
+        let failed = answer.error.as_ref().is_some_and(|error| {
+            let baseline = self.plan.baseline.as_ref();
+            baseline.is_none_or(|base| !base.shows(&answered(&step.request, error)))
+        });
         self.note(Event::StepEnded {
             step: id,
             ending: Ending::Done,
@@ -333,15 +338,6 @@ impl Conductor<'_> {
         }
         self.meet_pending_stops(id);
         self.settle_debt(id, true);
-    }
-
-    /// Whether a step failed as none of the clean run does. (A look-up fails only as a consequence.)
-    fn is_failure(&self, answer: &history::Answer) -> bool {
-        let known = self.plan.baseline.as_ref().map(|one| &one.sqlstates);
-        answer
-            .error
-            .as_ref()
-            .is_some_and(|error| known.is_none_or(|known| !known.contains(&error.sqlstate)))
     }
 
     /// A step's ending is in the history: what its pod asked after it can follow.

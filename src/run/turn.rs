@@ -96,9 +96,7 @@ impl Conductor<'_> {
             steps += 1;
             match &turn.until {
                 Stop::After { sql, nth }
-                    if ending == Some(Ending::Done)
-                        && self.succeeded(id)
-                        && self.matches(id, sql) =>
+                    if ending == Some(Ending::Done) && self.matches(id, sql) =>
                 {
                     matches += 1;
                     if matches == *nth {
@@ -141,14 +139,6 @@ impl Conductor<'_> {
 
     pub(super) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {
         self.steps.get(&id).is_some_and(|step| meets(step, sql))
-    }
-
-    /// Whether a step was answered without an error.
-    fn succeeded(&self, id: StepId) -> bool {
-        self.steps
-            .get(&id)
-            .and_then(|step| step.answer.as_ref())
-            .is_some_and(|answer| answer.error.is_none())
     }
 
     /// Whether a step of the pod waits on the server.
@@ -240,12 +230,14 @@ impl Conductor<'_> {
         }
     }
 
-    /// Whether the pod makes way: it repeats itself, and another could still do something.
+    /// Whether the pod makes way: it repeats itself, and another is under way that could change what it
+    /// sees. Where no other is, as in clean and serial runs, a pod runs to its exit whatever it
+    /// repeats. (After a fault the pod may wait for what the schedule's end undoes.)
     fn yields(&mut self, name: &PodName) -> bool {
-        let others = self
-            .members
-            .values()
-            .any(|member| member.name != *name && !member.ended);
+        let faults = self.plan.schedule.has_faults();
+        let others = self.members.values().any(|member| {
+            member.name != *name && !member.ended && (faults || member.pod.is_some())
+        });
         let Some(member) = self.members.get_mut(name) else {
             return false;
         };

@@ -70,7 +70,8 @@ pub struct Found {
 pub struct Exploration {
     /// How many schedules were run; those that only taught what to try next are not counted.
     pub schedules: u64,
-    /// How many of them failed.
+    /// How many of them failed: those that were found and confirmed, those that failed in the same way, and
+    /// the one that an interrupt kept from being confirmed.
     pub violations: u64,
     /// How many of them could not be judged.
     pub inconclusive: u64,
@@ -249,14 +250,23 @@ impl Search<'_, '_> {
             .iter()
             .any(|one| one.failure.is_same_as(&failure));
         if !known && !self.confirm(candidate, &failure, outcome)? {
+            if self.told.interrupted {
+                // It did fail; that nobody saw it fail again says nothing.
+                self.failed();
+            }
             return Ok(!self.told.interrupted);
         }
+        self.failed();
+        self.told.stopped = !self.options.all;
+        Ok(self.options.all)
+    }
+
+    /// Counts a schedule that failed.
+    fn failed(&mut self) {
         self.told.violations += 1;
         self.told
             .first_violation_at
             .get_or_insert(self.told.schedules);
-        self.told.stopped = !self.options.all;
-        Ok(self.options.all)
     }
 
     /// Takes into account that the schedule could not be judged.
@@ -308,9 +318,11 @@ impl Search<'_, '_> {
         }
         self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
-            if !self.told.interrupted {
+            let why = failure.words(&seen.verdict);
+            if self.told.interrupted {
+                self.note(Reason::NotConfirmed, why);
+            } else {
                 self.told.unconfirmed += 1;
-                let why = failure.words(&seen.verdict);
                 self.note(Reason::FailedOnce, why);
             }
             return Ok(false);

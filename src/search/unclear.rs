@@ -22,6 +22,8 @@ pub enum Reason {
     Invariant(InvariantName),
     /// It failed once, and not when it was run again.
     FailedOnce,
+    /// It failed, and an interrupt came before it was run again. It counts as failed.
+    NotConfirmed,
 }
 
 impl Reason {
@@ -38,6 +40,7 @@ impl fmt::Display for Reason {
             Self::Guard(name) => write!(f, "guard {name}"),
             Self::Invariant(name) => write!(f, "{name}"),
             Self::FailedOnce => f.write_str("failed once, not when run again"),
+            Self::NotConfirmed => f.write_str("failed, not confirmed before the interrupt"),
         }
     }
 }

@@ -87,6 +87,17 @@ fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_hist
         .map(|line| format!("{line}\n"))
         .collect();
     broken("gap", &gap).fails(2, &["gap/history.jsonl:1:", "a line is missing"]);
+    // Taken apart with care: the numbers have no gap.
+    let mut lines: Vec<serde_json::Value> = history
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    lines.retain(|line| line["event"] != "locks");
+    let lines = (1..).zip(lines).map(|(seq, mut line)| {
+        line["seq"] = serde_json::json!(seq);
+        format!("{line}\n")
+    });
+    broken("unlocked", &lines.collect::<String>()).fails(2, &["no line `locks`"]);
     broken("no-history", "hello\n").fails(2, &["no-history/history.jsonl:1: not a line"]);
     broken("nothing", "").fails(2, &["nothing/history.jsonl is empty"]);
 

@@ -340,6 +340,53 @@ async fn a_polling_try_lock_makes_way_and_the_run_ends() {
 }
 
 #[tokio::test]
+async fn a_pod_that_repeats_itself_while_no_other_is_under_way_runs_to_its_exit() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let asks = "select count(*) from t where id > 5";
+    let subject = psql(&[("*", &[asks, asks, asks, asks, "insert into t values (7)"])]);
+    let scenario =
+        format!("[subject]\n{subject}\n[schedule]\nturns = [{{ run = \"a\" }}, {{ run = \"b\" }}]");
+    let outcome = play("create table t (id int)", &scenario).await;
+    assert_eq!(
+        turn_ends(&outcome.lines),
+        [TurnEnd::Reached, TurnEnd::Reached]
+    );
+    let trace = trace(&outcome);
+    let inserted = place(&trace, "a.0 done INSERT");
+    assert!(
+        inserted < place(&trace, "b.0 done SELECT"),
+        "pod b saw what pod a wrote: {trace:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_fails_ends_a_turn_that_runs_until_after_it() {
+    if !Client::Psql.wanted() {
+        return;
+    }
+    let outcome = play(
+        "create table t (id int)",
+        "[subject]
+         command = [\"sh\", \"-c\", \"psql -Xqc 'select 1/0'; exec psql -Xqc 'insert into t values (7)'\"]
+         [schedule]
+         turns = [{ run = \"a\", until = { after = \"select 1/0\" } }, { run = \"b\" }]",
+    )
+    .await;
+    assert_eq!(
+        turn_ends(&outcome.lines)[..2],
+        [TurnEnd::Reached, TurnEnd::Reached]
+    );
+    let trace = trace(&outcome);
+    let inserted = place(&trace, "b.1 done INSERT");
+    assert!(
+        inserted < place(&trace, "a.1 done INSERT"),
+        "pod a was held right after its failed step: {trace:#?}"
+    );
+}
+
+#[tokio::test]
 async fn transactions_that_wait_for_row_locks_are_blocked_until_the_other_commits() {
     if !Client::Psql.wanted() {
         return;

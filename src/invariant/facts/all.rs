@@ -15,7 +15,7 @@ use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Ending, Event, FinalState, HeldLock, Line, LockRule, OnContention, Pacing, RunFacts,
+    Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention, Pacing, RunFacts,
 };
 use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, StepId};
@@ -244,14 +244,15 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, did
-    /// nothing, was not alone, and never had the lock.
+    /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, was
+    /// told that it is, did nothing, was not alone, and never had the lock.
     pub fn skipped(&self, pod: &PodName) -> bool {
         let mut grants = self.grants.iter();
         self.run.rules.on_contention == OnContention::Skip
             && !self.wrote(pod)
             && self.started().count() > 1
             && !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
+            && self.refused(pod)
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.
@@ -286,12 +287,16 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// SQLSTATEs that clean runs show.
-    pub fn in_clean_run(&self, sqlstate: &str) -> bool {
-        self.run
-            .baseline
-            .as_ref()
-            .is_some_and(|base| base.sqlstates.iter().any(|one| one == sqlstate))
+    /// Whether clean or serial runs show this error.
+    pub fn in_clean_run(&self, error: &KnownError) -> bool {
+        let baseline = self.run.baseline.as_ref();
+        baseline.is_some_and(|base| base.shows(error))
+    }
+
+    /// Whether clean or serial runs show what this pod met.
+    pub fn met_in_clean_run(&self, error: &PodError<'_>) -> bool {
+        let step = error.step.and_then(|step| self.steps.get(&step));
+        self.in_clean_run(&error.known(step))
     }
 
     /// The final rows.

@@ -223,13 +223,13 @@ fn quoted<'t>(text: &'t str, words: &str) -> Option<&'t str> {
 }
 
 /// The constraint that a message names. The csv log has no field for it.
-fn constraint_of(log: &LogLine) -> Option<String> {
+pub(super) fn constraint_of(log: &LogLine) -> Option<String> {
     quoted(&log.message, " constraint \"").map(str::to_owned)
 }
 
 /// The table that a message names. Where a parent's deletion fails, the message names the parent
 /// first and the table with the constraint last; the wire names the latter.
-fn table_of(log: &LogLine) -> Option<String> {
+pub(super) fn table_of(log: &LogLine) -> Option<String> {
     let after_constraint = log
         .message
         .split_once(" constraint \"")

@@ -9,8 +9,10 @@ mod commits;
 mod errors;
 mod explained;
 mod faults;
+mod known;
 mod limit;
 mod reach;
+mod refused;
 mod strangers;
 mod timers;
 mod words;
@@ -21,6 +23,7 @@ pub(super) use crate::timeline::{PodFacts, Snapshot, Spans, StepFacts, sql_start
 pub(super) use all::*;
 pub(super) use errors::*;
 pub(super) use explained::is_loss;
+pub(crate) use known::*;
 pub(super) use timers::Timer;
 pub(super) use words::*;
 pub(super) use writes::*;

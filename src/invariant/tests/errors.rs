@@ -50,11 +50,79 @@ fn two_equal_errors_in_the_log_and_one_on_the_wire_are_two() {
 #[test]
 fn an_error_of_the_clean_run_is_no_finding() {
     let mut story = failing("23505");
-    story.run.baseline.as_mut().unwrap().sqlstates = vec!["23505".to_owned()];
+    story.run.baseline.as_mut().unwrap().errors = vec![KnownError {
+        sqlstate: "23505".to_owned(),
+        statement: None,
+        table: None,
+        constraint: None,
+    }];
     // The run's facts are written with the first event.
     let mut lines = story.end();
     lines[0].event = Event::Run(Box::new(story.run.clone()));
     assert_eq!(said(&lines, NoErrors).judgement, Judgement::Holds);
+}
+
+#[test]
+fn an_error_of_the_clean_run_excuses_only_the_same_statement_table_and_constraint() {
+    let of = |normal: &str, constraint: Option<&str>| {
+        let mut story = Story::of(&["a"]);
+        story.run.baseline.as_mut().unwrap().errors = vec![KnownError {
+            sqlstate: "23505".to_owned(),
+            statement: Some("insert into job values (?)".to_owned()),
+            table: Some("job".to_owned()),
+            constraint: Some("job_pkey".to_owned()),
+        }];
+        story.start("a", 1);
+        let request = Request {
+            normal: vec![normal.to_owned()],
+            ..Request::default()
+        };
+        let step = story.held("a.0", request);
+        let answer = Answer {
+            error: Some(ServerError {
+                constraint: constraint.map(str::to_owned),
+                ..error("23505", "no")
+            }),
+            transaction: Some('I'),
+            ..Answer::default()
+        };
+        story.release("a.0", step).ended(step, Ending::Done, answer);
+        story.succeeds("a");
+        let lines = story.end();
+        let (errors, exit) = (said(&lines, NoErrors), said(&lines, HonestExit));
+        assert_eq!(errors.judgement, exit.judgement);
+        errors.judgement
+    };
+    let job = "insert into job values (?)";
+    assert_eq!(of(job, Some("job_pkey")), Judgement::Holds);
+    assert_eq!(of(job, None), Judgement::Holds);
+    assert_eq!(of(job, Some("job_name_key")), Judgement::Violated);
+    let other = "insert into invoices values (?)";
+    assert_eq!(of(other, Some("job_pkey")), Judgement::Violated);
+}
+
+#[test]
+fn an_error_that_only_the_log_tells_is_compared_by_its_statement_in_normal_form() {
+    let of = |statement: &str| {
+        let mut story = Story::of(&["a"]);
+        story.run.baseline.as_mut().unwrap().errors = vec![KnownError {
+            sqlstate: "42P07".to_owned(),
+            statement: Some("create table job (id int)".to_owned()),
+            table: None,
+            constraint: None,
+        }];
+        story.works("a");
+        let Event::ServerLog(line) = log("42P07", "relation \"job\" already exists", None) else {
+            unreachable!()
+        };
+        story.late(Event::ServerLog(LogLine {
+            statement: Some(statement.to_owned()),
+            ..line
+        }));
+        said(&story.end(), NoErrors).judgement
+    };
+    assert_eq!(of("CREATE TABLE  job (id int)"), Judgement::Holds);
+    assert_eq!(of("create table other (id int)"), Judgement::Violated);
 }
 
 #[test]

@@ -15,9 +15,11 @@ mod pacing;
 mod planted;
 mod pooled;
 mod properties;
+mod refused;
 mod relation;
 mod servers;
 mod strangers;
+mod whole;
 
 use super::samples::*;
 use super::story::*;

@@ -67,7 +67,12 @@ fn a_strangers_write_to_a_protected_table_makes_the_lock_invariants_unclear() {
 fn a_strangers_error_is_unclear_unless_a_taken_pod_or_the_clean_run_tells_of_it() {
     let story = |sqlstate: &str, killed: bool| {
         let mut story = Story::of(&["a"]);
-        story.run.baseline.as_mut().unwrap().sqlstates = vec!["42P07".to_owned()];
+        story.run.baseline.as_mut().unwrap().errors = vec![KnownError {
+            sqlstate: "42P07".to_owned(),
+            statement: None,
+            table: None,
+            constraint: None,
+        }];
         story.start("a", 2).lock("a.0").write("a.1", INVOICES);
         if killed {
             story.killed("a", 2);

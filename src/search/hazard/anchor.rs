@@ -37,7 +37,7 @@ pub(super) fn after(pod: &PodName, trace: &Trace, place: usize, from: usize) -> 
         .steps
         .get(from..=place)?
         .iter()
-        .filter(|step| step.error.is_none() && meets(step, &sql))
+        .filter(|step| meets(step, &sql))
         .count();
     turn(
         pod,

@@ -11,7 +11,8 @@ use crate::schedule::{Fault, FaultKind, Move, Point, Stop, Turn};
 
 impl Simulator {
     fn makes_way(&mut self, pod: usize) -> bool {
-        let others = (0..self.pods.len()).any(|other| other != pod && !self.pods[other].ended);
+        let under_way = |one: usize| self.pods[one].started && !self.pods[one].ended;
+        let others = (0..self.pods.len()).any(|one| one != pod && under_way(one));
         let recent = &self.pods[pod].recent;
         let polling = (1..=4).any(|period| {
             recent.len() >= 3 * period && {
@@ -135,14 +136,11 @@ impl Simulator {
                 self.limit = true;
                 return TurnEnd::Limit;
             }
-            let failures = self.failures.len();
             self.step(pod);
             steps += 1;
             match &turn.until {
                 Stop::After { sql, nth }
-                    if self.pods[pod].waiting != Some(id)
-                        && self.failures.len() == failures
-                        && sql.matches(&text) =>
+                    if self.pods[pod].waiting != Some(id) && sql.matches(&text) =>
                 {
                     matches += 1;
                     if matches == *nth {

@@ -1,0 +1,95 @@
+//! Stored histories that were taken apart.
+
+use super::*;
+use crate::history::HeldLock;
+use crate::invariant::{MalformedHistory, whole};
+use crate::name::InvariantName::WorkUnderLock;
+
+fn lacking(is: fn(&Event) -> bool) -> Vec<Line> {
+    let mut lines = good();
+    lines.retain(|line| !is(&line.event));
+    lines
+}
+
+#[test]
+fn a_whole_history_is_accepted_and_so_is_one_that_was_cut() {
+    let lines = good();
+    assert_eq!(whole(&lines), Ok(()));
+    for end in 1..lines.len() {
+        assert_eq!(whole(&lines[..end]), Ok(()), "cut after {end} lines");
+    }
+}
+
+#[test]
+fn a_complete_history_without_a_kind_of_line_that_its_run_has_is_refused() {
+    let refused = |is| whole(&lacking(is)).unwrap_err().to_string();
+    let told = refused(|event| matches!(event, Event::Locks { .. }));
+    assert!(told.contains("no line `locks`"), "{told}");
+    let told = refused(|event| matches!(event, Event::LogComplete { .. }));
+    assert!(told.contains("no line `log-complete`"), "{told}");
+    let told = refused(|event| matches!(event, Event::Remains { .. }));
+    assert!(told.contains("no line `remains`"), "{told}");
+    let told = refused(|event| matches!(event, Event::FinalState(_)));
+    assert!(told.contains("no line `final-state`"), "{told}");
+    let ends = |event: &Event| {
+        matches!(
+            event,
+            Event::ConnectionClosed { .. } | Event::SessionGone { .. }
+        )
+    };
+    let told = refused(ends);
+    assert!(told.contains("how the session of a.0 ended"), "{told}");
+}
+
+#[test]
+fn snapshots_that_contradict_each_other_are_refused() {
+    let mut lines = good();
+    let place = lines
+        .iter()
+        .position(|line| matches!(&line.event, Event::Locks { locks, .. } if !locks.is_empty()))
+        .unwrap();
+    let Event::Locks { server_us, locks } = &lines[place].event else {
+        unreachable!()
+    };
+    let (server_us, first) = (*server_us, locks[0].clone());
+    let second = HeldLock {
+        pid: first.pid + 1,
+        ..first.clone()
+    };
+    let seq = lines[place].seq;
+    let shows = |server_us, locks| Event::Locks { server_us, locks };
+    lines[place].event = shows(server_us, vec![first.clone(), second.clone()]);
+    assert_eq!(
+        whole(&lines),
+        Err(MalformedHistory::HeldTwice(seq, first.key))
+    );
+    // On another server it is another lock.
+    let mut elsewhere = second;
+    elsewhere.key.server = 1;
+    lines[place].event = shows(server_us, vec![first.clone(), elsewhere]);
+    assert_eq!(whole(&lines), Ok(()));
+    lines[place].event = shows(server_us + 1_000_000, vec![first]);
+    let later = lines[place + 1..].iter();
+    let mut later = later.filter(|line| matches!(line.event, Event::Locks { .. }));
+    let next = later.next().unwrap().seq;
+    assert_eq!(whole(&lines), Err(MalformedHistory::ClockBackwards(next)));
+}
+
+#[test]
+fn a_write_before_which_the_history_shows_no_locks_is_neither_covered_nor_a_violation() {
+    for witness in [true, false] {
+        let mut story = Story::of(&["a"]);
+        story.witness = witness;
+        story.run.witness = witness;
+        let mut lines = story.works("a").end();
+        assert_eq!(said(&lines, WorkUnderLock).judgement, Judgement::Holds);
+        lines.retain(|line| !matches!(line.event, Event::Locks { .. }));
+        let said = said(&lines, WorkUnderLock);
+        assert_eq!(said.judgement, Judgement::Inconclusive, "{witness}");
+        assert!(
+            said.why.contains("the history shows no locks before it"),
+            "{}",
+            said.why
+        );
+    }
+}
