@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::history::{OnContention, PoolMode, PoolerSettings, Release};
-use crate::name::{ConnectionName, LockMode, PodName, TableName};
+use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
     EVERY_POINT, Fault, FaultKind, FaultTarget, FreeSchedule, Move, Parameter, ParameterValue,
     PermittedFaults, Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern, Stop, Turn,
