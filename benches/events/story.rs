@@ -2,8 +2,8 @@
 
 use lockproof::history::{
     Answer, Baseline, ClosedBy, Delivery, Ending, Event, FORMAT, FaultBy, FaultEvent, FinalState,
-    HeldLock, Line, LockAction, LockCall, LockRule, LogLine, OnContention, Operation, Pacing,
-    Release, Request, Rules, RunFacts, ServerError, ServerFacts, Write, Writer,
+    HeldLock, KnownError, Line, LockAction, LockCall, LockRule, LogLine, OnContention, Operation,
+    Pacing, Release, Request, Rules, RunFacts, ServerError, ServerFacts, Write, Writer,
 };
 use lockproof::invariant::Judgement;
 use lockproof::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
@@ -252,6 +252,7 @@ impl Story {
     fn writes(&mut self, place: usize, on: &(ConnectionName, Session), fails: bool) {
         let request = Request {
             sql: vec!["insert into invoices values (1)".to_owned()],
+            normal: vec!["insert into invoices values (?)".to_owned()],
             writes: vec![TABLE.to_owned()],
             ..Request::default()
         };
@@ -386,7 +387,12 @@ fn run() -> RunFacts {
             guards: Vec::new(),
         },
         baseline: Some(Baseline {
-            sqlstates: vec![CANCELLED.to_owned()],
+            errors: vec![KnownError {
+                sqlstate: CANCELLED.to_owned(),
+                statement: Some("insert into invoices values (?)".to_owned()),
+                table: None,
+                constraint: None,
+            }],
             max_gap_us: 1_000_000,
             ..Baseline::default()
         }),
