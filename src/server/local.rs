@@ -198,7 +198,8 @@ impl Launch {
             };
             match launch.start(password, READY_LIMIT).await {
                 Ok(started) => return Ok((launch, started)),
-                Err(why) if is_taken(&why) => last = why,
+                // The server's collector may still be about to write why it ended: the port itself tells.
+                Err(why) if is_taken(&why) || port::is_taken(launch.port) => last = why,
                 Err(why) => return Err(why),
             }
         }

@@ -14,6 +14,7 @@ use super::home;
 use super::local::{self, Launch};
 use super::machine::{self, ProcessName};
 use super::own::{START_LIMIT, Shutdown};
+use super::port;
 
 /// How long the children of a killed postmaster may take to notice that it is gone.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(3);
@@ -105,7 +106,10 @@ pub(super) async fn start(launch: &Launch, password: &Secret) -> Result<(), Serv
         match launch.start(password, START_LIMIT).await {
             Ok(_) => return Ok(()),
             // Nobody is given this port by chance, but somebody may have asked for it.
-            Err(why) if local::is_taken(&why) && begun.elapsed() < PORT_LIMIT => {
+            Err(why)
+                if (local::is_taken(&why) || port::is_taken(launch.port))
+                    && begun.elapsed() < PORT_LIMIT =>
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(why) => return Err(ServerError::failed(WHAT, why)),

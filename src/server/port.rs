@@ -11,6 +11,12 @@ pub(super) fn free() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
+/// Whether somebody listens at this port at the moment.
+pub(super) fn is_taken(port: u16) -> bool {
+    let tried = TcpListener::bind(("127.0.0.1", port));
+    tried.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
 /// A port to which a server can come back after it was away for a while: one that the system does
 /// not give to outgoing connections by itself.
 pub(super) fn lasting() -> io::Result<u16> {

@@ -115,6 +115,9 @@ impl<'a> Timeline<'a> {
         let until = step.and_then(|step| step.last());
         let until = until.map_or(u64::MAX, |end| end.at.seq);
         write.locks.iter().filter(move |lock| {
+            if lock.key.table().is_none() {
+                return true;
+            }
             let owner = self.sessions.at(lock.pid, write.server_us, until.min(seq));
             let session = owner.map(|owner| owner.session);
             self.explicit.has(lock, session, since, until)
