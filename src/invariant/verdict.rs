@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limit::Limit;
 use crate::history::Begun;
-use crate::name::{ConnectionName, GuardName, InvariantName, LockKey, PodName};
+use crate::name::{ConnectionName, GuardName, InvariantName, PodName};
 
 /// What is said of an invariant, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -151,11 +151,6 @@ pub enum MalformedHistory {
         "the history has its last line but does not tell how the session of {0} ended          (`connection-closed` or `session-gone`): lines were removed"
     )]
     NoEnd(ConnectionName),
-    /// One snapshot shows what no server grants.
-    #[error(
-        "line {0} shows lock {1} granted exclusively to two backends of one server: no server does that"
-    )]
-    HeldTwice(u64, LockKey),
     /// Snapshots are not in the order of the server's clock.
     #[error(
         "line {0} has locks that the server read before those of an earlier line: lines were changed"

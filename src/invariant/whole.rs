@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::run_of;
 use super::verdict::MalformedHistory;
-use crate::history::{Delivery, Event, HeldLock, Line, Pacing, RunFacts};
-use crate::name::{ConnectionName, LockKey, LockMode};
+use crate::history::{Delivery, Event, Line, Pacing, RunFacts};
+use crate::name::ConnectionName;
 use crate::schedule::FaultTarget;
 
 /// Refuses a complete history that lacks a kind of line that its run must have, or whose snapshots of
@@ -96,8 +96,8 @@ fn sessions_ended(run: &RunFacts, history: &[Line]) -> Result<(), MalformedHisto
     }
 }
 
-/// The first snapshot that cannot be: two backends of one server have the same advisory lock alone, or the
-/// server's clock went backwards.
+/// The first snapshot that cannot be: the server's clock went backwards. (That two hold one lock at once is for
+/// mutual-exclusion to say.)
 fn contradiction(history: &[Line]) -> Result<(), MalformedHistory> {
     // Two servers have two clocks.
     let two_clocks = history.iter().any(|line| match &line.event {
@@ -107,7 +107,7 @@ fn contradiction(history: &[Line]) -> Result<(), MalformedHistory> {
     });
     let mut last = i64::MIN;
     for line in history {
-        let Event::Locks { server_us, locks } = &line.event else {
+        let Event::Locks { server_us, .. } = &line.event else {
             continue;
         };
         // 0: the server could not be asked.
@@ -117,21 +117,6 @@ fn contradiction(history: &[Line]) -> Result<(), MalformedHistory> {
             }
             last = *server_us;
         }
-        if let Some(key) = held_twice(locks) {
-            return Err(MalformedHistory::HeldTwice(line.seq, key));
-        }
     }
     Ok(())
-}
-
-/// An advisory lock that two backends hold, both exclusively.
-fn held_twice(locks: &[HeldLock]) -> Option<LockKey> {
-    let mut holders: BTreeMap<LockKey, i32> = BTreeMap::new();
-    let alone = |lock: &&HeldLock| {
-        lock.granted && lock.mode == LockMode::Exclusive && lock.key.table().is_none()
-    };
-    locks.iter().filter(alone).find_map(|lock| {
-        let holder = *holders.entry(lock.key).or_insert(lock.pid);
-        (holder != lock.pid).then_some(lock.key)
-    })
 }

@@ -1,7 +1,6 @@
 //! Stored histories that were taken apart.
 
 use super::*;
-use crate::history::HeldLock;
 use crate::invariant::{MalformedHistory, whole};
 use crate::name::InvariantName::WorkUnderLock;
 
@@ -42,7 +41,7 @@ fn a_complete_history_without_a_kind_of_line_that_its_run_has_is_refused() {
 }
 
 #[test]
-fn snapshots_that_contradict_each_other_are_refused() {
+fn looks_at_the_locks_that_go_back_in_time_are_refused() {
     let mut lines = good();
     let place = lines
         .iter()
@@ -52,21 +51,7 @@ fn snapshots_that_contradict_each_other_are_refused() {
         unreachable!()
     };
     let (server_us, first) = (*server_us, locks[0].clone());
-    let second = HeldLock {
-        pid: first.pid + 1,
-        ..first.clone()
-    };
-    let seq = lines[place].seq;
     let shows = |server_us, locks| Event::Locks { server_us, locks };
-    lines[place].event = shows(server_us, vec![first.clone(), second.clone()]);
-    assert_eq!(
-        whole(&lines),
-        Err(MalformedHistory::HeldTwice(seq, first.key))
-    );
-    // On another server it is another lock.
-    let mut elsewhere = second;
-    elsewhere.key.server = 1;
-    lines[place].event = shows(server_us, vec![first.clone(), elsewhere]);
     assert_eq!(whole(&lines), Ok(()));
     lines[place].event = shows(server_us + 1_000_000, vec![first]);
     let later = lines[place + 1..].iter();
