@@ -304,6 +304,35 @@ os._exit(0)";
     }
 }
 
+/// A pod that begins has, between fork(2) and exec(2), every descriptor of lockproof's, the read
+/// ends of all pods' pipes among them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pod_that_is_killed_takes_none_along_that_is_just_beginning() {
+    let killed = async {
+        for _ in 0..150 {
+            let (pod, mut heard) = start(&sh("sleep 60"));
+            pod.kill();
+            pod.gone(LIMIT).await.unwrap();
+            to_exit(&mut heard).await;
+        }
+    };
+    let begun = || async {
+        for _ in 0..300 {
+            let (_pod, mut heard) = start(&program(&["true"]));
+            let (_, code, signal) = to_exit(&mut heard).await;
+            assert_eq!((code, signal), (Some(0), None));
+        }
+    };
+    let tasks = [
+        tokio::spawn(killed),
+        tokio::spawn(begun()),
+        tokio::spawn(begun()),
+    ];
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit() {
     let begun = Instant::now();

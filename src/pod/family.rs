@@ -4,7 +4,7 @@
 //! descend from it belong to the pod, whatever group or session they moved to. lockproof is a
 //! subreaper: a process whose parent ended becomes lockproof's child. It is known already if it
 //! was seen before; if not, it is the pod's when it is in the pod's process group, carries the
-//! pod's mark or holds one of the pipes that the pod prints to. One that emptied its environment,
+//! pod's mark or prints to one of the pod's pipes. One that emptied its environment,
 //! left the group, prints elsewhere and lost its parent between two looks is not found.
 
 use std::collections::{HashMap, HashSet};
@@ -142,7 +142,7 @@ impl Family {
                 && stat.start >= self.first_start
                 && ((group_holds && stat.group == self.first)
                     || proc::environ_has(pid, &self.mark)
-                    || proc::holds(pid, &self.pipes));
+                    || proc::prints_to(pid, &self.pipes));
             if ours {
                 seen.insert(pid);
                 found.push(pid);

@@ -4,8 +4,11 @@
 //! /proc or the process has gone meanwhile: a process can end between any two reads.
 
 use std::fs;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
 
 /// The facts of a process's stat line that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,14 +190,37 @@ pub fn lists_children() -> bool {
 /// How long a process may take from giving up its old program to having the new one's environment.
 const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
 
-/// Whether the process has one of these files open, as `/proc/PID/fd` names them.
-pub fn holds(pid: i32, files: &[String]) -> bool {
+/// Whether the process can write to one of these pipes, as `/proc/PID/fd` names them, and so can
+/// what it executes. A child of lockproof that has not executed its program yet has every
+/// descriptor of lockproof's, but those are closed by exec(2).
+pub fn prints_to(pid: i32, pipes: &[String]) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return false;
     };
     open.flatten()
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .any(|link| files.iter().any(|file| link.as_os_str() == file.as_str()))
+        .filter(|entry| {
+            fs::read_link(entry.path())
+                .is_ok_and(|link| pipes.iter().any(|pipe| link.as_os_str() == pipe.as_str()))
+        })
+        .any(|entry| {
+            let info = Path::new("/proc")
+                .join(pid.to_string())
+                .join("fdinfo")
+                .join(entry.file_name());
+            fs::read_to_string(info).is_ok_and(|info| is_inherited_writer(&info))
+        })
+}
+
+/// Whether a `/proc/PID/fdinfo/FD` tells of a descriptor that writes and that exec(2) leaves open.
+fn is_inherited_writer(info: &str) -> bool {
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| {
+        let flags = OFlag::from_bits_retain(flags);
+        flags.intersects(OFlag::O_WRONLY | OFlag::O_RDWR) && !flags.contains(OFlag::O_CLOEXEC)
+    })
 }
 
 /// Whether the environment that the process was started with has this `NAME=value`. In the middle
