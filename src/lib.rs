@@ -105,8 +105,6 @@
 //!
 //! # The rooms
 //!
-
-//!
 //! | room | question |
 //! |---|---|
 //! | [`cli`] | what each command prints, and its exit code |
@@ -125,11 +123,15 @@
 //! | [`scenario`] | what to test |
 //! | [`cronjob`] | who starts whom, where a CronJob does |
 //! | [`sql`] | what a statement means |
-
+//! | [`history`] | what happened, line by line |
+//! | [`schedule`] | in what order |
+//! | [`name`] | what things are called |
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;
 pub mod cronjob;
+#[cfg(test)]
+mod edits;
 pub mod evidence;
 pub mod fault;
 pub mod history;

@@ -293,4 +293,31 @@ mod tests {
             time("2026-11-23 08:01:02.123 UTC").unwrap()
         );
     }
+
+    /// A fuzz target: whatever stands in the log, it is read or refused, and no line of another
+    /// database is taken.
+    #[test]
+    fn any_log_is_read_or_refused() {
+        let line = "2026-11-23 08:01:02.123 UTC,\"u\",\"db\",77,\"127.0.0.1:1\",6741f00e.4d,1,\"UPDATE\",\
+            2026-11-23 08:01:02 UTC,3/4,0,ERROR,23503,\"insert or update on \"\"t\"\"\nsays\",\"Key\",,,,,\
+            \"insert into t values ('a,b')\",,,\"a.0\",\"client backend\",,0\n";
+        let other = line.replace("\"db\"", "\"elsewhere\"");
+        let check = "2026-11-23 08:01:02.123 UTC,\"u\",\"db\",77,\"127.0.0.1:1\",6741f00e.4d,1,\"S\",\
+            2026-11-23 08:01:02 UTC,3/4,0,LOG,00000,\"process 77 still waiting for ShareLock\",,,,,,,,,\"\",\"client backend\",,0\n";
+        let seeds: Vec<Vec<u8>> = [line.to_owned(), format!("{other}{line}{check}")]
+            .map(String::into_bytes)
+            .into();
+        bolero::check!()
+            .with_type::<crate::edits::Drawn>()
+            .for_each(|drawn| {
+                let log = crate::edits::edited(&seeds, drawn);
+                for line in log.split(|byte| *byte == b'\n') {
+                    check_in(line);
+                }
+                if let Ok(records) = parse(&log, "db", 0) {
+                    assert!(records.iter().all(|record| record.database == "db"));
+                    assert!(records.len() <= log.iter().filter(|byte| **byte == b'\n').count() + 1);
+                }
+            });
+    }
 }

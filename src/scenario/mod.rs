@@ -11,6 +11,8 @@ mod error;
 mod fault_file;
 mod file;
 mod find;
+#[cfg(test)]
+mod fuzz;
 mod model;
 mod names;
 mod read;

@@ -28,6 +28,8 @@ mod writes;
 mod driver_queries;
 #[cfg(test)]
 mod driver_tests;
+#[cfg(test)]
+mod fuzz;
 
 pub use key::Parameter;
 pub use kind::Kind;

@@ -11,6 +11,8 @@ mod connection;
 mod cycle;
 mod decode;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod need;
 mod pooled;

@@ -5,6 +5,7 @@
 mod cronjob;
 mod errors;
 mod faults;
+mod fuzz;
 mod ghosts;
 mod guards;
 mod limit;
