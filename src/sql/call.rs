@@ -28,6 +28,21 @@ const NO_FUNCTIONS: &[&str] = &[
     "where", "window", "with", "within", "without", "zone",
 ];
 
+/// Those of them that PostgreSQL does not reserve: a function may be called so.
+#[rustfmt::skip]
+const MAY_BE_FUNCTIONS: &[&str] = &[
+    "cycle", "delete", "escape", "exclude", "explain", "filter", "first", "if", "insert", "key", "last",
+    "matched", "materialized", "over", "partition", "recursive", "rows", "set", "update", "within",
+    "without", "zone",
+];
+
+/// Words after which an expression begins, and nothing else can stand, sorted.
+#[rustfmt::skip]
+const ONLY_BEFORE_EXPRESSION: &[&str] = &[
+    "and", "case", "distinct", "else", "having", "not", "or", "returning", "select", "then", "when",
+    "where",
+];
+
 /// Words after which an expression, a function among them, may begin, sorted. A name after any other
 /// word is an alias.
 #[rustfmt::skip]
@@ -66,7 +81,8 @@ pub(super) fn calls(view: View<'_>) -> Vec<Call> {
 fn is_call(view: View<'_>, at: usize, name: &Name, open: usize) -> bool {
     let plain_word = view.kind(at) == Some(TokenKind::Word) && name.schema.is_none();
     if plain_word && takes_parenthesis(&name.name) {
-        return false;
+        return MAY_BE_FUNCTIONS.binary_search(&name.name.as_str()).is_ok()
+            && begins_expression(view, at);
     }
     let Some(before) = at.checked_sub(1) else {
         return true;
@@ -88,6 +104,15 @@ fn is_call(view: View<'_>, at: usize, name: &Name, open: usize) -> bool {
         Some(TokenKind::Mark) => view.text(before) != "]",
         _ => true,
     }
+}
+
+/// Whether nothing but an expression can begin here.
+fn begins_expression(view: View<'_>, at: usize) -> bool {
+    at.checked_sub(1).is_some_and(|before| {
+        let word = view.text(before).to_ascii_lowercase();
+        view.is_kind(before, TokenKind::Word)
+            && ONLY_BEFORE_EXPRESSION.binary_search(&word.as_str()).is_ok()
+    })
 }
 
 /// Whether the parenthesis here lists the columns of a `WITH` query: `name (a, b) as (select …)`.
@@ -132,6 +157,28 @@ mod tests {
     fn the_word_lists_are_sorted() {
         assert!(NO_FUNCTIONS.is_sorted());
         assert!(BEFORE_EXPRESSION.is_sorted());
+        assert!(ONLY_BEFORE_EXPRESSION.is_sorted());
+        assert!(MAY_BE_FUNCTIONS.is_sorted());
+        assert!(MAY_BE_FUNCTIONS.iter().all(|word| takes_parenthesis(word)));
+    }
+
+    #[test]
+    fn a_function_may_have_the_name_of_a_word_that_is_not_reserved() {
+        assert_eq!(
+            names("select set('t'), last(a) from t where not first(a)"),
+            ["set", "first"]
+        );
+        for sql in [
+            "update t set (a, b) = (1, 2)",
+            "select count(*) filter (where a), sum(b) over (partition by c) from t group by a",
+            "insert into t values (1) on conflict (key) do update set (a) = row(1)",
+        ] {
+            let found = names(sql);
+            assert!(
+                found.iter().all(|name| name == "count" || name == "sum"),
+                "{sql}: {found:?}"
+            );
+        }
     }
 
     #[test]

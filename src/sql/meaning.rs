@@ -12,6 +12,7 @@ use super::lock_table::lock_table;
 use super::look_up::{Reads, reads};
 use super::normal::normal;
 use super::split::views;
+use super::token::TokenKind;
 use super::view::View;
 use super::writes::writes;
 use crate::history::LockCall;
@@ -122,7 +123,7 @@ fn one(view: View<'_>, kind: Kind, parameters: &[Parameter<'_>]) -> Found {
             let found = found.unwrap_or_default();
             Found {
                 writes: written.tables,
-                opaque: written.opaque || found.opaque,
+                opaque: written.opaque || found.opaque || computes(view),
                 lock_calls: found.lock_calls,
                 ..Found::default()
             }
@@ -143,6 +144,28 @@ fn opaque() -> Found {
         opaque: true,
         ..Found::default()
     }
+}
+
+/// Whether it computes rows by a function of the database's own: the expressions of an index, of a new
+/// column's default, of a column's new type. (What a view, a policy or a function says is kept, not done.)
+fn computes(view: View<'_>) -> bool {
+    const METHODS: [&str; 6] = ["brin", "btree", "gin", "gist", "hash", "spgist"];
+    let is_index = view.is(0, "create") && (1..4).any(|at| view.is(at, "index"));
+    let is_table = view.is(0, "alter") && (1..4).any(|at| view.is(at, "table"));
+    let expressions = if is_index {
+        // ON name USING method (…): what stands in the parenthesis, and after it.
+        let open = (1..view.len()).find(|at| view.is_kind(*at, TokenKind::Open));
+        open.map(|open| view.from(open + 1))
+    } else {
+        is_table.then_some(view)
+    };
+    expressions.is_some_and(|expressions| {
+        calls(expressions).iter().any(|call| {
+            let is_of_server = matches!(call.name.schema.as_deref(), None | Some("pg_catalog"));
+            let is_known = builtin(&call.name.name).is_some();
+            !METHODS.contains(&call.name.name.as_str()) && !(is_of_server && is_known)
+        })
+    })
 }
 
 /// The query that CREATE TABLE … AS and CREATE MATERIALIZED VIEW … AS execute at once.
@@ -201,4 +224,33 @@ fn executed(view: View<'_>, kind: Kind, parameters: &[Parameter<'_>]) -> Found {
 fn locks_rows(view: View<'_>) -> bool {
     (0..view.len())
         .any(|at| view.is(at, "for") && view.is_any(at + 1, &["update", "share", "no", "key"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ddl_that_computes_rows_by_a_function_of_the_database_cannot_be_told_by_its_text() {
+        for sql in [
+            "create index on t (f(a))",
+            "create unique index concurrently i on t using btree (lower(a)) where s.f(b) > 0",
+            "alter table t alter column a type int using f(a)",
+            "alter table t add column b int default f()",
+        ] {
+            assert!(meaning(sql, &[]).opaque, "{sql}");
+        }
+        for sql in [
+            "create index on t (a)",
+            "create index on only s.t using gin (a gin_trgm_ops(siglen = 32), b) include (c) with (fillfactor = 70)",
+            "create index i on t (lower(a), (b || c)) where b is not null",
+            "alter table t add column c varchar(10) default now()",
+            "alter table t add constraint x foreign key (a, b) references u (a, b), add check (a > 0)",
+            "alter table t add constraint y exclude using gist (r with &&)",
+            "alter table t attach partition p for values from (1) to (2)",
+            "create view v as select f(a) from t",
+        ] {
+            assert!(!meaning(sql, &[]).opaque, "{sql}");
+        }
+    }
 }
