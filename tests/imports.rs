@@ -228,6 +228,75 @@ fn no_files_import_each_other_in_a_circle() {
     assert!(said.is_empty(), "{said}");
 }
 
+/// The files under `src` that no module names: the compiler never sees them.
+fn unnamed(checkout: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![checkout.join("src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let is_root = folder == checkout.join("src")
+                && ["lib.rs", "main.rs"]
+                    .iter()
+                    .any(|root| path.ends_with(root));
+            if path.extension().is_none_or(|ends| ends != "rs") || is_root {
+                continue;
+            }
+            // What a module's own folder is called by, and the files that may name it there.
+            let (module, parent) = if path.ends_with("mod.rs") {
+                (folder.as_path(), folder.parent().unwrap())
+            } else {
+                (path.as_path(), folder.as_path())
+            };
+            let name = module.file_stem().unwrap().to_string_lossy().into_owned();
+            let named_by = [
+                parent.join("lib.rs"),
+                parent.join("mod.rs"),
+                parent.with_extension("rs"),
+            ];
+            let names = |file: &PathBuf| {
+                std::fs::read_to_string(file).is_ok_and(|text| {
+                    text.lines()
+                        .any(|line| line.trim_end().ends_with(&format!("mod {name};")))
+                })
+            };
+            // A file of tests that the file beside it names by its path.
+            let by_path = || {
+                let beside = std::fs::read_dir(&folder).unwrap().flatten();
+                let line = format!("#[path = \"{name}.rs\"]");
+                beside
+                    .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+                    .any(|text| text.lines().any(|one| one == line))
+            };
+            if !named_by.iter().any(names) && !by_path() {
+                found.push(path.strip_prefix(checkout).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_file_is_named_by_a_module() {
+    assert_eq!(unnamed(checkout()), Vec::<PathBuf>::new());
+    let checkout = sources(&[
+        ("lib.rs", "pub mod room;\nmod alone;\n"),
+        ("alone.rs", "mod inside;\n"),
+        ("alone/inside.rs", ""),
+        ("alone/left.rs", ""),
+        ("room/mod.rs", "pub(crate) mod part;\n"),
+        ("room/part/mod.rs", ""),
+        ("left.rs", ""),
+    ]);
+    let left = ["src/alone/left.rs", "src/left.rs"].map(PathBuf::from);
+    assert_eq!(unnamed(checkout.path()), left);
+}
+
 /// A checkout with these sources.
 fn sources(files: &[(&str, &str)]) -> tempfile::TempDir {
     let checkout = tempfile::tempdir().unwrap();
