@@ -8,6 +8,7 @@
 
 mod builtins;
 mod call;
+mod created;
 mod key;
 mod kind;
 mod lexer;
@@ -19,6 +20,7 @@ mod normal;
 mod parsed;
 mod reads;
 mod rows;
+mod session_names;
 mod split;
 mod token;
 mod view;
@@ -29,10 +31,12 @@ mod driver_queries;
 #[cfg(test)]
 mod driver_tests;
 
+pub use created::created;
 pub use key::Parameter;
 pub use kind::Kind;
 pub use look_up::describes_database;
 pub use meaning::{Meaning, meaning};
 pub use reads::{Inserted, Looks, TablesRead, inserted, tables_read};
+pub use session_names::SessionNames;
 pub use split::{beginnings, statements};
 pub use writes::TEMPORARY;
