@@ -104,6 +104,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
             lock: LockRule::None,
             release: Release::Any,
             on_contention: OnContention::Wait,
+            answers: Vec::new(),
             only_sqlstates: None,
             guards: Vec::new(),
         },
@@ -112,6 +113,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         // Its triggers would show in what psql says of a table.
         witness: false,
         stop_at_error: false,
+        stop_only_at: None,
         sparse_locks: false,
         pooler: None,
         standby: false,

@@ -177,6 +177,7 @@ async fn independent_statements_commute_on_a_real_server() {
         lock: LockRule::None,
         release: Release::Unlock,
         on_contention: OnContention::Wait,
+        answers: Vec::new(),
         only_sqlstates: None,
         guards: Vec::new(),
     };

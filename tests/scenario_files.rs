@@ -151,6 +151,7 @@ env = { SEED_PROFILE = "dev" }
 lock = { key = 0x47524f4f }
 release = "any"
 on_contention = "skip"
+answers = [{ sqlstate = "23505", constraint = "job_lock_pkey" }, { sqlstate = "55P03", table = "t" }]
 time_limit = "2m"
 witness = false
 [pods]
@@ -188,6 +189,12 @@ guards = ["contention", "faults-fired", "stops-reached", "overlap", "recovery-co
         (subject.release, subject.on_contention),
         (Release::Any, OnContention::Skip)
     );
+    let answers = subject.answers.iter();
+    let answers: Vec<_> = answers
+        .map(|one| (&*one.sqlstate, one.constraint.as_deref()))
+        .collect();
+    assert_eq!(answers, [("23505", Some("job_lock_pkey")), ("55P03", None)]);
+    assert_eq!(subject.answers[1].table.as_deref(), Some("t"));
     assert_eq!(
         (subject.time_limit, subject.witness),
         (Some(Duration::from_secs(120)), false)

@@ -383,6 +383,7 @@ fn run() -> RunFacts {
             lock_mode: None,
             release: Release::Unlock,
             on_contention: OnContention::Wait,
+            answers: Vec::new(),
             only_sqlstates: None,
             guards: Vec::new(),
         },

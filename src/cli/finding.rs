@@ -11,12 +11,14 @@ use super::exit::Exit;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
 use crate::name::PodName;
 use crate::report::{
-    FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, count, move_words, play, why_words, wrap,
+    FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, answer_sentence, count, move_words, play,
+    why_words, wrap,
 };
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::{
-    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Shrunk, Trial, minimise, save,
+    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Rate, Shrunk, Trial, minimise,
+    save,
 };
 
 /// How findings are kept.
@@ -53,6 +55,7 @@ impl Kept {
             why: why_words(&found.why, &found.schedule),
             failure: found.failure.key().clone(),
             what: self.what.clone(),
+            rate: found.rate,
             schedule_file: Some(self.file.clone()),
             artifacts: found.dir.clone(),
         }
@@ -68,6 +71,10 @@ impl Finder<'_> {
         let talk = self.talk;
         let what = found.failure.words(&found.outcome.verdict);
         talk.result(&format!("\n{}", wrap("found", &what)));
+        if let Some(Rate { hits, of }) = found.rate {
+            let told = format!("in {hits} of {of} runs of its schedule");
+            talk.result(&wrap("it came", &told));
+        }
         if !self.shrink {
             return self.as_found(found, what);
         }
@@ -174,7 +181,11 @@ impl Finder<'_> {
     fn as_found(&self, found: &Found, what: String) -> Result<Kept, Failure> {
         let mut scenario = self.scenario_of(found, &found.outcome);
         scenario.schedule = match &found.schedule {
-            Schedule::Controlled(moves) => Schedule::Controlled(moves.clone()),
+            Schedule::Controlled(moves) => {
+                let outcome = &found.outcome;
+                let taken = search::shrink::settled(moves, &outcome.lines, &outcome.verdict);
+                Schedule::Controlled(taken.unwrap_or_else(|| moves.clone()))
+            }
             Schedule::Priorities { .. } | Schedule::Free(_) => Schedule::Controlled(
                 search::shrink::recorded(&found.outcome.lines, &found.schedule),
             ),
@@ -209,8 +220,16 @@ impl Finder<'_> {
         for report in &outcome.verdict.reports {
             talk.say(&wrap("reported", report));
         }
-        if let Confirmation::NotPossible(why) = &outcome.confirmation {
-            talk.say(&wrap("not confirmed", why));
+        match &outcome.confirmation {
+            Confirmation::NotPossible(why) => talk.say(&wrap("not confirmed", why)),
+            Confirmation::SeenOnce(_) => talk.say(&wrap(
+                "seen once",
+                "in 1 of 2 runs, the other without the witness; its own lines show it",
+            )),
+            _ => {}
+        }
+        for answered in &outcome.verdict.answers {
+            talk.say(&wrap("answered", &answer_sentence(answered)));
         }
     }
 

@@ -239,7 +239,9 @@ impl Work<'_> {
         }
         let first = trial.run(Some(&self.out)).await?;
         save(scenario, &VerdictJson::of(&first.verdict), &self.out)?;
-        let failure = Failed::expected(&first.verdict, &scenario.expect);
+        // What `run` calls as expected, and nothing less.
+        let expected = Failed::expected(&first.verdict, &scenario.expect);
+        let failure = expected.filter(|_| first.unexpected.is_empty());
         let finding = failure
             .as_ref()
             .and_then(|failure| failure.findings(&first.verdict).next());
@@ -265,7 +267,7 @@ impl Work<'_> {
             self.arguments.times,
             |outcome| {
                 let again = |failure: &Failed| failure.is_in(&outcome.verdict);
-                failure.as_ref().is_some_and(again)
+                outcome.unexpected.is_empty() && failure.as_ref().is_some_and(again)
             },
             |_, _| {},
         )

@@ -289,6 +289,16 @@ pub async fn run_one(
                 &format!("without the witness: {}", names.join(", ")),
             ) + "\n"
         }
+        Confirmation::SeenOnce(names) => {
+            let names: Vec<&str> = names.iter().map(|name| name.name()).collect();
+            wrap(
+                "seen once",
+                &format!(
+                    "in 1 of 2 runs, the other without the witness: {}",
+                    names.join(", ")
+                ),
+            ) + "\n"
+        }
         Confirmation::Refuted(names) => {
             let names: Vec<&str> = names.iter().map(|name| name.name()).collect();
             wrap(

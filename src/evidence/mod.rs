@@ -6,6 +6,7 @@
 mod catalog;
 mod error;
 mod log;
+mod objects;
 mod observer;
 mod pooler;
 mod rows;
@@ -15,6 +16,7 @@ pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
 pub use log::{LogReader, LogRecord};
+pub use objects::there;
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
 pub use rows::{ColumnDigests, column_digests, final_state};

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Object;
 use super::course::{Awaited, Begun, DropReason, TurnEnd};
 use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts};
@@ -232,6 +233,11 @@ pub enum Event {
         sessions: Vec<RemainingSession>,
         /// How long was waited for them to go, in microseconds.
         waited_us: u64,
+    },
+    /// Which of the objects are there at the end that a CREATE was to make which failed.
+    Created {
+        /// Those that are there.
+        there: Vec<Object>,
     },
     /// The final rows.
     FinalState(FinalState),

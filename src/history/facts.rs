@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::NamedError;
 use crate::name::{GuardName, LockKey, LockMode, PodName};
 
 /// What the verdict needs to know of a run.
@@ -128,6 +129,9 @@ pub struct Rules {
     pub release: Release,
     /// What a pod does that finds the lock taken.
     pub on_contention: OnContention,
+    /// Errors that are the lock's answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<NamedError>,
     /// If set, the only SQLSTATEs that `no-errors` looks for.
     pub only_sqlstates: Option<Vec<String>>,
     /// Guards that the scenario demands; the ones that always apply need not be listed.

@@ -3,6 +3,7 @@
 //! Owns the history's words and its file. Pure but for the writer's and the reader's plain files;
 //! knows nothing of Postgres, of sockets or of the verdict.
 
+mod answer;
 mod catalog;
 mod course;
 mod cronjob;
@@ -15,6 +16,7 @@ mod reader;
 mod step;
 mod writer;
 
+pub use answer::*;
 pub use catalog::*;
 pub use course::*;
 pub use cronjob::*;

@@ -6,18 +6,19 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::{Answers, Standing};
 use super::facts::{
     Facts, Grant, How, PodError, PodFacts, StepFacts, answered, count, list, step_words,
 };
 use super::ruling::Found;
 use super::verdict::{Finding, InvariantVerdict};
-use crate::history::{ClosedBy, Delivery, Ending, ServerError};
+use crate::history::{ClosedBy, Delivery, Ending, Event, ServerError};
 use crate::name::InvariantName;
 use crate::name::{ConnectionName, PodName};
 
 const NAME: InvariantName = InvariantName::HonestExit;
 
-pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+pub(super) fn judge(facts: &Facts<'_>, answers: &Answers) -> InvariantVerdict {
     let mut found = Found::default();
     let mut succeeded = 0;
     for (name, pod) in facts.started() {
@@ -38,7 +39,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
                 found.violation(finding);
             }
         };
-        if let Some((what, seqs)) = error_met(facts, name, pod) {
+        if let Some((what, seqs)) = error_met((facts, answers), name, pod) {
             let seqs = seqs.into_iter().chain([exit.seq]).collect();
             dishonest(finding(
                 format!("pod {name} exited with code 0 though {what}"),
@@ -71,15 +72,24 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
 }
 
 /// The first error that a pod met: one that it was told, or a session that it lost.
-fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(String, Vec<u64>)> {
+fn error_met(
+    (facts, answers): (&Facts<'_>, &Answers),
+    name: &PodName,
+    pod: &PodFacts<'_>,
+) -> Option<(String, Vec<u64>)> {
     let heard = |error: &&PodError<'_>| {
         let late = |seq| !pod.lived_at(seq) || is_no_loss(facts, error.connection, seq);
         error.pod() == name
             && error.heard
             && !facts.met_in_clean_run(error)
             && !(error.is_outside_steps() && error.wire.is_some_and(late))
+            && !came_in_later(facts, error)
+            && looked_for(facts, error.sqlstate)
     };
-    if let Some(error) = facts.errors.iter().find(heard) {
+    let judged = |(index, _): &(usize, &PodError<'_>)| answers.standing(*index) == Standing::Judged;
+    let mut errors = facts.errors.iter().enumerate().filter(judged);
+    let met = errors.find(|(_, error)| heard(error));
+    if let Some((_, error)) = met {
         if error.is_outside_steps() {
             let what = format!(
                 "{} was ended or refused with {}: {}",
@@ -111,6 +121,38 @@ fn error_met(facts: &Facts<'_>, name: &PodName, pod: &PodFacts<'_>) -> Option<(S
             let what = session.map_or_else(String::new, |session| format!(" ({session})"));
             (format!("it had lost {connection}{what}"), vec![seq])
         })
+}
+
+/// Whether an error refused a connection before it had a session, and the pod got another one after it: it tried
+/// again, and nothing was lost.
+fn came_in_later(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
+    let Some(refused) = error.wire.filter(|_| error.is_outside_steps()) else {
+        return false;
+    };
+    let mut lines = facts.lines.iter();
+    let started = |connection: &ConnectionName, after: u64| {
+        let session = facts.sessions.of_connection(connection, u64::MAX);
+        session.is_some_and(|session| {
+            let known = facts.sessions.of(session);
+            known.is_some_and(|known| known.started > after)
+        })
+    };
+    facts
+        .sessions
+        .of_connection(error.connection, u64::MAX)
+        .is_none()
+        && lines.any(|line| match &line.event {
+            Event::ConnectionOpened { connection } => {
+                line.seq > refused && connection.pod == *error.pod() && started(connection, refused)
+            }
+            _ => false,
+        })
+}
+
+/// Whether the scenario looks for errors of this SQLSTATE.
+pub(super) fn looked_for(facts: &Facts<'_>, sqlstate: &str) -> bool {
+    let only = facts.run.rules.only_sqlstates.as_ref();
+    only.is_none_or(|only| only.iter().any(|one| one == sqlstate))
 }
 
 /// Whether there was nothing in the session that could be lost with it at this line: no statement

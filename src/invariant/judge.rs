@@ -2,6 +2,7 @@
 //!
 //! Owns what a history must be to be judged, and how the parts of a verdict come together.
 
+use super::answers::Answers;
 use super::facts::Facts;
 use super::guards::guards;
 use super::limits::not_tested;
@@ -25,15 +26,16 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     let timeline = Timeline::of(history);
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
+    let answers = Answers::of(&facts);
     let invariants = vec![
-        no_errors::judge(&facts),
+        no_errors::judge(&facts, &answers),
         same_session::judge(&facts),
         work_under_lock::judge(&facts),
         mutual_exclusion::judge(&facts),
         no_leak::judge(&facts),
         clean_state::judge(&facts),
         progress::judge(&facts),
-        honest_exit::judge(&facts),
+        honest_exit::judge(&facts, &answers),
     ];
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
@@ -52,6 +54,7 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
         guards,
         not_tested,
         reports,
+        answers: answers.told(&facts),
     })
 }
 

@@ -4,7 +4,9 @@
 //! history was made, or of how a verdict is shown.
 
 mod absent;
+mod again;
 pub mod another_course;
+mod answers;
 mod belief;
 mod clean_state;
 mod cover;
@@ -34,7 +36,8 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::{answered, known_errors};
+pub(crate) use answers::{may_be_answer, may_exist_already};
+pub(crate) use facts::{answered, known_errors, named_constraint, named_table};
 pub use judge::judge;
 pub use limit::Limit;
 pub use verdict::*;

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
+use super::answers::{Answers, Standing, cause};
 use super::facts::{Facts, PodError, is_loss, logged, step_words};
+use super::honest_exit::looked_for;
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::name::ConnectionName;
@@ -13,7 +15,7 @@ use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::NoErrors;
 
-pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+pub(super) fn judge(facts: &Facts<'_>, answers: &Answers) -> InvariantVerdict {
     if facts.run.baseline.is_none() {
         return not_judged(
             NAME,
@@ -22,19 +24,40 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     }
     let mut found = Found::default();
     let timers = TimersBehind::of(facts);
+    // Where the violation of each error stands.
+    let mut places: HashMap<usize, usize> = HashMap::new();
     for (index, error) in facts.errors.iter().enumerate() {
-        if !wanted(facts, error.sqlstate) || facts.met_in_clean_run(error) || facts.explained[index]
+        if !looked_for(facts, error.sqlstate)
+            || facts.met_in_clean_run(error)
+            || facts.explained[index]
         {
             continue;
         }
         let mut finding = finding(facts, error);
+        match answers.standing(index) {
+            Standing::Judged => {}
+            Standing::Answer(_) => continue,
+            Standing::Open => {
+                found.stopped(finding);
+                continue;
+            }
+        }
+        // What an aborted transaction refuses says nothing that its error did not say.
+        let first = cause(facts, index).and_then(|cause| places.get(&cause));
+        if let Some(first) = first.and_then(|place| found.violations.get_mut(*place)) {
+            first.seqs.extend(finding.seqs);
+            continue;
+        }
         match timers.behind(facts, index) {
             _ if lost_at_limit(facts, error) => found.stopped(finding),
             Some(why) => {
                 finding.why = format!("{}; but {why}", finding.why);
                 found.unclear.push(finding);
             }
-            None => found.violation(finding),
+            None => {
+                places.insert(index, found.violations.len());
+                found.violation(finding);
+            }
         }
     }
     strangers(facts, &mut found);
@@ -45,19 +68,13 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     found.plain(NAME, holds)
 }
 
-/// Whether the scenario looks for this SQLSTATE.
-fn wanted(facts: &Facts<'_>, sqlstate: &str) -> bool {
-    let only = facts.run.rules.only_sqlstates.as_ref();
-    only.is_none_or(|only| only.iter().any(|one| one == sqlstate))
-}
-
 /// Errors of sessions that did not come through lockproof: whose they are cannot be told.
 fn strangers(facts: &Facts<'_>, found: &mut Found) {
     let taken = facts.faults.iter().any(|fault| fault.event.takes_pod);
     for error in &facts.strangers.errors {
         let sqlstate = error.log.sqlstate.as_str();
         let of_taken = taken && matches!(sqlstate, "57P01" | "08006");
-        if wanted(facts, sqlstate) && !facts.in_clean_run(&logged(error.log)) && !of_taken {
+        if looked_for(facts, sqlstate) && !facts.in_clean_run(&logged(error.log)) && !of_taken {
             found.unclear.push(Finding {
                 why: error.words(),
                 seqs: vec![error.seq],

@@ -53,6 +53,7 @@ impl Story {
                 lock_mode: None,
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
+                answers: Vec::new(),
                 only_sqlstates: None,
                 guards: Vec::new(),
             },

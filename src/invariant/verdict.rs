@@ -91,6 +91,41 @@ pub struct Guard {
     pub moves: Vec<PlacedMove>,
 }
 
+/// Why an error counts as an answer of the server and not as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerReason {
+    /// The scenario says so.
+    Declared,
+    /// The pod sent the same statement or transaction again, and that committed.
+    CameAgain,
+    /// Under `on_contention = "skip"`, the pod wrote no protected table after it.
+    Left,
+    /// A CREATE whose object is there at the end.
+    Exists,
+    /// A fault took the pod before it did anything after it.
+    CutShort,
+}
+
+/// An error that is the answer to a pod that another one is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The pod.
+    pub pod: PodName,
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The table that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The constraint that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+    /// Why it is no failure.
+    pub reason: AnswerReason,
+    /// The lines of the history that show it.
+    pub seqs: Vec<u64>,
+}
+
 /// What is said of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -105,6 +140,9 @@ pub struct Verdict {
     pub not_tested: Vec<Limit>,
     /// What is reported, not judged, a sentence each.
     pub reports: Vec<String>,
+    /// Errors that are no failures, because they are answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answered>,
 }
 
 impl Verdict {

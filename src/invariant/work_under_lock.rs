@@ -126,6 +126,14 @@ fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet
     by_turns
 }
 
+/// The locks of the rule under which a write was made, in words; none, if it was made under none.
+fn own_locks(facts: &Facts<'_>, work: &Work<'_, '_>) -> Option<String> {
+    let keys = work.cover.as_ref().ok()?;
+    let own = keys.iter().filter(|key| facts.is_rule_key(key));
+    let own: Vec<String> = own.map(|key| format!("lock {key}")).collect();
+    (!own.is_empty()).then(|| own.join(" and "))
+}
+
 fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Finding {
     let names: Vec<String> = wanted.iter().map(|key| format!("lock {key}")).collect();
     let how = match (facts.run.rules.lock_mode, wanted) {
@@ -133,6 +141,22 @@ fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Findin
         (None, [key]) if key.table().is_some() => "in a mode that keeps its like out".to_owned(),
         (None, _) => "exclusively".to_owned(),
     };
+    if let Some(under) = own_locks(facts, work) {
+        let why = format!(
+            "{} under {under}, and other writes of {} were made under {}: one lock for each part of a table \
+             guards no table as a whole",
+            work.words,
+            work.table,
+            names.join(" or ")
+        );
+        return Finding {
+            why,
+            seqs: work.seqs.clone(),
+            pod: Some(work.pod.clone()),
+            table: Some(work.table.to_owned()),
+            ..Finding::default()
+        };
+    }
     let wrong_key = work.locks.iter().any(|lock| {
         lock.granted && lock.pod() == work.pod && lock.guards() && !facts.is_rule_key(&lock.key)
     }) && !facts

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
 use crate::search::strategy::Settings;
-use crate::search::{FindingKey, Unclear};
+use crate::search::{FindingKey, Rate, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub struct FoundJson {
     pub failure: FindingKey,
     /// What was found, in a sentence.
     pub what: String,
+    /// In how many of its runs it came, where not each showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
     /// Its scenario file.
     pub schedule_file: Option<PathBuf>,
     /// Its run directory.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::limit_sentence;
 use crate::history::ServerFacts;
-use crate::invariant::{Guard, InvariantVerdict, Judgement, Limit, Verdict};
+use crate::invariant::{Answered, Guard, InvariantVerdict, Judgement, Limit, Verdict};
 
 /// What `run --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct ScenarioJson {
     pub not_tested: Vec<String>,
     /// What is reported, not judged.
     pub reports: Vec<String>,
+    /// Errors that are no failures, because they are answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answered>,
     /// The command that runs it again.
     pub replay: String,
     /// The run directory.
@@ -127,6 +130,9 @@ pub struct VerdictJson<'v> {
     pub not_tested: Vec<String>,
     /// What is reported, not judged, a sentence each.
     pub reports: &'v [String],
+    /// Errors that are no failures, because they are answers.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub answers: &'v [Answered],
 }
 
 impl<'v> VerdictJson<'v> {
@@ -139,6 +145,7 @@ impl<'v> VerdictJson<'v> {
             guards: &verdict.guards,
             not_tested: sentences(&verdict.not_tested),
             reports: &verdict.reports,
+            answers: &verdict.answers,
         }
     }
 }
@@ -198,6 +205,9 @@ pub fn scenario_json(
             .unwrap_or_default(),
         reports: verdict
             .map(|verdict| verdict.reports.clone())
+            .unwrap_or_default(),
+        answers: verdict
+            .map(|verdict| verdict.answers.clone())
             .unwrap_or_default(),
         replay: source.replay,
         artifacts: source.artifacts,

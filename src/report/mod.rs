@@ -2,6 +2,7 @@
 //!
 //! Owns every word that a verdict is told in. Judges nothing and runs nothing.
 
+mod answers;
 mod catches;
 mod explore;
 mod false_alarms;
@@ -14,6 +15,7 @@ mod sweep;
 mod terminal;
 mod visible;
 
+pub use answers::answer_sentence;
 pub use catches::{Caught, catches};
 pub use explore::{
     ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,

@@ -5,6 +5,7 @@
 use super::moves::begun_words;
 use std::fmt::Write;
 
+use super::answers::answer_sentence;
 use super::limits::limit_sentence;
 use crate::invariant::{Judgement, Limit, Verdict};
 
@@ -80,6 +81,9 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
             );
             let _ = writeln!(out, "{}", wrap("", &text));
         }
+    }
+    for answered in &verdict.answers {
+        let _ = writeln!(out, "{}", wrap("answered", &answer_sentence(answered)));
     }
     for report in &verdict.reports {
         let _ = writeln!(out, "{}", wrap("reported", report));

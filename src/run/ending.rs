@@ -10,8 +10,8 @@ use super::chain::Chain;
 use super::conductor::Conductor;
 use super::error::RunError;
 use super::links::Waiting;
-use crate::history::{self, Awaited, Delivery, Ending, Event};
-use crate::invariant::answered;
+use crate::history::{self, Awaited, Delivery, Ending, Event, NamedError};
+use crate::invariant::{answered, may_be_answer, named_constraint, named_table};
 use crate::name::StepId;
 use crate::wire::Handover;
 
@@ -321,9 +321,16 @@ impl Conductor<'_> {
             .unwrap_or_default();
         self.at_boundary |= !self.plan.sparse_locks || !is_plain(&step.request, &answer);
         // As none of the clean run does. (A look-up fails only as a consequence.)
+        let only = self.plan.stop_only_at.as_ref();
         let failed = answer.error.as_ref().is_some_and(|error| {
+            let (table, constraint) = (named_table(error), named_constraint(error));
+            let named = |only: &NamedError| {
+                only.means(&error.sqlstate, constraint.as_deref(), table.as_deref())
+            };
             let baseline = self.plan.baseline.as_ref();
             baseline.is_none_or(|base| !base.shows(&answered(&step.request, error)))
+                && !may_be_answer(&self.plan.rules, &step.request, error)
+                && only.is_none_or(named)
         });
         self.note(Event::StepEnded {
             step: id,

@@ -96,6 +96,7 @@ impl Conductor<'_> {
             .as_ref()
             .map(|baseline| baseline.agreed_columns.clone())
             .unwrap_or_default();
+        self.note_created().await?;
         let state = final_state(self.watchers.client()?, &agreed).await?;
         self.note(Event::FinalState(state));
         Ok(self.close())

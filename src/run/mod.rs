@@ -15,6 +15,7 @@ mod choosing;
 mod conductor;
 mod controller;
 mod course;
+mod created;
 mod cutting;
 mod ending;
 mod environment;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::cronjob::CronJob;
-use crate::history::{Baseline, PoolerSettings, Rules};
+use crate::history::{Baseline, NamedError, PoolerSettings, Rules};
 use crate::name::PodName;
 use crate::pod::Program;
 use crate::schedule::Schedule;
@@ -50,6 +50,8 @@ pub struct Plan {
     /// Whether the run stops at the first error of a statement that no clean run shows: that it
     /// failed is known then, and the rest would only take time.
     pub stop_at_error: bool,
+    /// If set, the only error at which it is.
+    pub stop_only_at: Option<NamedError>,
     /// Whether advisory locks are read only where they can have changed (see [`is_plain`]), not at
     /// every boundary. For subjects of which that is known to be enough.
     ///

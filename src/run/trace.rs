@@ -1,14 +1,16 @@
 //! The trace: what is compared between two runs of the same schedule.
 //!
 //! Owns what is in it (each ending of each step, in order, with connection, normal form and
-//! outcome; driver look-ups and literals left out) and its hash. A function of the history alone.
+//! outcome; driver look-ups, literals and names that a session gives to its own left out) and its hash. A function of the history alone.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Ending, Line};
-use crate::name::ConnectionName;
+use crate::name::{ConnectionName, StepId};
+use crate::sql::SessionNames;
 use crate::timeline::{Happening, Timeline};
 
 /// One ending of a step.
@@ -54,6 +56,15 @@ impl TraceEntry {
 #[must_use]
 pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
     let timeline = Timeline::of(lines);
+    // Names that only their own session knows may be random.
+    let mut names: HashMap<&ConnectionName, SessionNames> = HashMap::new();
+    let mut normals: HashMap<StepId, String> = HashMap::new();
+    for step in timeline.steps.values() {
+        let own = names.entry(step.connection).or_default();
+        let numbered = step.request.normal.iter();
+        let numbered: Vec<String> = numbered.map(|one| own.numbered(one)).collect();
+        normals.insert(step.id, numbered.join("; "));
+    }
     let happened = timeline.happenings().filter_map(|(_, one)| {
         let (step, ending, outcome) = match one {
             Happening::Ended(step, end) => {
@@ -69,7 +80,7 @@ pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
         (!step.request.look_up).then(|| TraceEntry {
             connection: step.connection.clone(),
             ending,
-            normal: step.request.normal.join("; "),
+            normal: normals.get(&step.id).cloned().unwrap_or_default(),
             outcome,
         })
     });

@@ -12,7 +12,7 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
-use crate::history::{OnContention, PoolMode, PoolerSettings, Release};
+use crate::history::{NamedError, OnContention, PoolMode, PoolerSettings, Release};
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
     EVERY_POINT, Fault, FaultKind, FaultTarget, FreeSchedule, Move, Parameter, ParameterValue,
@@ -103,9 +103,10 @@ fn subject() -> impl Strategy<Value = Subject> {
         of(lock),
         any::<(bool, bool, bool)>(),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
+        vec(answer(), 0..3),
     )
         .prop_map(
-            |(program, schema, prepare, env, protect, lock, flags, time_limit)| Subject {
+            |(program, schema, prepare, env, protect, lock, flags, time_limit, answers)| Subject {
                 program,
                 schema,
                 prepare,
@@ -122,10 +123,19 @@ fn subject() -> impl Strategy<Value = Subject> {
                 } else {
                     OnContention::Wait
                 },
+                answers,
                 witness: flags.2,
                 time_limit,
             },
         )
+}
+
+fn answer() -> impl Strategy<Value = NamedError> {
+    (sqlstate(), of(words()), of(words())).prop_map(|(sqlstate, constraint, table)| NamedError {
+        sqlstate,
+        constraint,
+        table,
+    })
 }
 
 /// One of the pods `a`, `b`, `c`.

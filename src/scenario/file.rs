@@ -83,6 +83,10 @@ pub(super) struct SubjectFile {
     pub(super) release: Option<Release>,
     /// What a pod does that finds the lock taken.
     pub(super) on_contention: Option<OnContention>,
+    /// Errors that are the lock's answer: no failure of the pod that meets one. Left out, those that the
+    /// wire shows to be one.
+    #[schemars(with = "Option<Vec<AnswerFile>>", length(min = 1))]
+    pub(super) answers: Option<Spanned<Vec<AnswerFile>>>,
     /// How long a run may take, such as "2m".
     #[schemars(with = "Option<String>")]
     pub(super) time_limit: Option<Spanned<String>>,
@@ -146,6 +150,24 @@ pub(super) struct LockFile {
     /// Of LOCK TABLE: the weakest mode in which it guards, such as "share row exclusive".
     #[schemars(with = "Option<String>", extend("enum" = GUARDING_MODES))]
     pub(super) mode: Option<String>,
+}
+
+/// An error that is the lock's answer, such as `{ sqlstate = "23505", constraint = "job_lock_pkey" }`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { sqlstate = \"23505\", constraint = \"job_lock_pkey\" }"
+)]
+pub(super) struct AnswerFile {
+    /// Its SQLSTATE.
+    #[schemars(with = "String")]
+    pub(super) sqlstate: Spanned<String>,
+    /// The constraint that it names; left out, any.
+    #[schemars(with = "Option<String>")]
+    pub(super) constraint: Option<Spanned<String>>,
+    /// The table that it names; left out, any.
+    #[schemars(with = "Option<String>")]
+    pub(super) table: Option<Spanned<String>>,
 }
 
 /// The modes of LOCK TABLE that keep their like out.

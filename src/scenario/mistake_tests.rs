@@ -128,6 +128,15 @@ fn an_impossible_subject_is_told_at_its_place() {
         &subject("seeder = {}\nprotect = «[]»"),
         "no table is protected",
     );
+    mistake(&subject("seeder = {}\nanswers = «[]»"), "no error is named");
+    mistake(
+        &subject("seeder = {}\nanswers = [{ sqlstate = «\"2350\"» }]"),
+        "is no SQLSTATE",
+    );
+    mistake(
+        &subject("seeder = {}\nanswers = [{ sqlstate = \"23505\", table = «\" \"» }]"),
+        "this name is empty",
+    );
     mistake(
         &subject("seeder = {}\nenv = { «DATABASE_URL» = \"x\" }"),
         "set by lockproof",

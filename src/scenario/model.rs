@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::names::{DemandedGuard, ExpectedVerdict};
 use crate::cronjob::CronJob;
-use crate::history::{OnContention, PoolerSettings, Release};
+use crate::history::{NamedError, OnContention, PoolerSettings, Release};
 use crate::name::LockKey;
 use crate::name::{InvariantName, LockMode, TableName};
 use crate::schedule::{PermittedFaults, Schedule};
@@ -109,6 +109,8 @@ pub struct Subject {
     pub release: Release,
     /// What a pod does that finds the lock taken.
     pub on_contention: OnContention,
+    /// Errors that are the lock's answer.
+    pub answers: Vec<NamedError>,
     /// How long a run may take; `None`: as the harness thinks fit.
     pub time_limit: Option<Duration>,
     /// Whether the witness is in the run's database.
@@ -128,6 +130,7 @@ impl Subject {
             lock: None,
             release: Release::Unlock,
             on_contention: OnContention::Wait,
+            answers: Vec::new(),
             time_limit: None,
             witness: true,
         }

@@ -2,6 +2,7 @@
 //!
 //! Owns which values are possible there.
 
+use crate::history::NamedError;
 use crate::name::{LockMode, TableName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,11 +10,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::file::{GUARDING_MODES, LockFile, PrepareFile, SeederFile, SubjectFile};
+use super::file::{AnswerFile, GUARDING_MODES, LockFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
     LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
-use super::read_values::duration;
+use super::read_values::{duration, sqlstate};
 use super::suggest::suggestion;
 
 /// What the harness itself tells every pod.
@@ -54,6 +55,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
     subject.lock = file.lock.map(lock).transpose()?;
     subject.release = file.release.unwrap_or(subject.release);
     subject.on_contention = file.on_contention.unwrap_or(subject.on_contention);
+    subject.answers = file.answers.map(answers).transpose()?.unwrap_or_default();
     subject.witness = file.witness.unwrap_or(subject.witness);
     if let Some(limit) = file.time_limit {
         let time = duration(&limit)?;
@@ -195,4 +197,25 @@ fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
             Ok(table.into_inner())
         })
         .collect()
+}
+
+fn answers(file: Spanned<Vec<AnswerFile>>) -> Result<Vec<NamedError>, Wrong> {
+    if file.get_ref().is_empty() {
+        let help = "leave `answers` out where no error is the lock's answer";
+        return Err(Wrong::new(file.span(), "no error is named").help(help));
+    }
+    let name = |given: Option<Spanned<String>>| match given {
+        Some(name) if name.get_ref().trim().is_empty() => {
+            Err(Wrong::new(name.span(), "this name is empty"))
+        }
+        given => Ok(given.map(Spanned::into_inner)),
+    };
+    let one = |file: AnswerFile| {
+        Ok(NamedError {
+            sqlstate: sqlstate(&file.sqlstate)?,
+            constraint: name(file.constraint)?,
+            table: name(file.table)?,
+        })
+    };
+    file.into_inner().into_iter().map(one).collect()
 }

@@ -51,6 +51,7 @@ mod tests {
         let text = schema.to_string();
         for key in [
             "on_contention",
+            "answers",
             "starting_deadline",
             "advance",
             "terminate-backend",

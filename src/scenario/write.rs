@@ -10,7 +10,7 @@ use super::model::{
 };
 use super::names::ExpectedVerdict;
 use crate::cronjob::{CronJob, Policy};
-use crate::history::{OnContention, PoolerSettings, Release};
+use crate::history::{NamedError, OnContention, PoolerSettings, Release};
 use crate::name::PodName;
 use crate::schedule::{
     Fault, FreeSchedule, Move, ParameterValue, Point, Schedule, SessionChoice, Sessions, Stop,
@@ -127,6 +127,10 @@ fn subject(page: &mut Page, subject: &Subject) {
     if subject.on_contention == OnContention::Skip {
         page.key("on_contention", "\"skip\"");
     }
+    if !subject.answers.is_empty() {
+        let answers: Vec<String> = subject.answers.iter().map(answer).collect();
+        page.key("answers", &format!("[{}]", answers.join(", ")));
+    }
     if let Some(limit) = subject.time_limit {
         page.key("time_limit", &text(&write_duration(limit)));
     }
@@ -190,6 +194,22 @@ fn schedule(page: &mut Page, schedule: &Schedule) {
             ));
         }
     }
+}
+
+fn answer(answer: &NamedError) -> String {
+    let named = |key: &str, name: &Option<String>| {
+        let name = name.as_deref()?;
+        Some(format!("{key} = {}", text(name)))
+    };
+    let sqlstate = format!("sqlstate = {}", text(&answer.sqlstate));
+    let names = [
+        named("constraint", &answer.constraint),
+        named("table", &answer.table),
+    ];
+    let keys: Vec<String> = std::iter::once(sqlstate)
+        .chain(names.into_iter().flatten())
+        .collect();
+    inline(&keys)
 }
 
 fn free_schedule(page: &mut Page, free: &FreeSchedule) {

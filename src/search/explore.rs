@@ -9,12 +9,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::error::TrialError;
 use super::failure::Failure;
 use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
-use super::trial::{Confirmation, HISTORY, Outcome, Trial};
+use super::trial::{Confirmation, HISTORY, Outcome, Trial, is_in_own_lines};
 use super::unclear::{Reason, Unclear, unclear};
 use super::workers::{Probed, Workers, becomes_true};
 use crate::history::{Line, private};
@@ -63,6 +64,17 @@ pub struct Found {
     pub outcome: Outcome,
     /// Where its history is.
     pub dir: PathBuf,
+    /// How often it came, where not each run of its schedule showed it.
+    pub rate: Option<Rate>,
+}
+
+/// In how many runs of a schedule a failure came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// In so many,
+    pub hits: u32,
+    /// of so many.
+    pub of: u32,
 }
 
 /// What a search came to.
@@ -121,8 +133,13 @@ pub fn explore(
     options: &SearchOptions,
     mut progress: impl FnMut(&Progress<'_>) + Send,
 ) -> Result<Exploration, TrialError> {
+    // Behind the first error of a run there may be another failure.
+    let trial = match options.all {
+        true => trial.clone().to_the_end(),
+        false => trial.clone(),
+    };
     let workers = Workers {
-        trial,
+        trial: &trial,
         jobs: options.jobs.max(1),
         cancel: options.cancel.clone(),
     };
@@ -203,8 +220,11 @@ impl Search<'_, '_> {
                     (Judgement::Inconclusive, None) => Judgement::Holds,
                     (judgement, _) => judgement,
                 };
+                let failure = Failure::of(&outcome.verdict);
+                let seen = failure.map(|failure| failure.key().to_string());
                 let explored = Explored {
                     candidate,
+                    seen: seen.as_deref(),
                     lines: &outcome.lines,
                     violated: judgement == Judgement::Violated,
                     conclusive: judgement != Judgement::Inconclusive,
@@ -241,15 +261,13 @@ impl Search<'_, '_> {
 
     /// Takes a result into account; whether the search goes on.
     fn count(&mut self, candidate: &Candidate, outcome: Outcome) -> Result<bool, TrialError> {
-        let Some(failure) = Failure::of(&outcome.verdict) else {
+        if outcome.verdict.violated().next().is_none() {
             return Ok(true);
-        };
-        let known = self
-            .told
-            .found
-            .iter()
-            .any(|one| one.failure.is_same_as(&failure));
-        if !known && !self.confirm(candidate, &failure, outcome)? {
+        }
+        let new = Failure::new_in(&outcome.verdict, &self.known());
+        if let Some(failure) = new
+            && !self.confirm(candidate, &failure, outcome)?
+        {
             if self.told.interrupted {
                 // It did fail; that nobody saw it fail again says nothing.
                 self.failed();
@@ -259,6 +277,11 @@ impl Search<'_, '_> {
         self.failed();
         self.told.stopped = !self.options.all;
         Ok(self.options.all)
+    }
+
+    /// The failures that were found so far.
+    fn known(&self) -> Vec<&Failure> {
+        self.told.found.iter().map(|one| &one.failure).collect()
     }
 
     /// Counts a schedule that failed.
@@ -298,23 +321,51 @@ impl Search<'_, '_> {
         let number = self.told.found.len() + 1;
         let dir = self.options.dir.join(format!("failure-{number}"));
         let together = candidate.schedule.has_together();
+        // What the lines of the run that was seen prove counts, with its rate.
+        let proved = is_in_own_lines(failure.key().invariant);
+        let most = match (together, proved) {
+            (true, _) => MEETINGS,
+            (false, true) => CHANCES,
+            (false, false) => 1,
+        };
         let mut confirmed = None;
-        for _ in 0..if together { MEETINGS } else { 1 } {
+        let mut runs = 1;
+        for _ in 0..most {
             let Some(outcome) = self.whole(&candidate.schedule, &dir)? else {
                 self.told.interrupted = true;
                 break;
             };
+            runs += 1;
             // The run may be stopped at its first error and the whole of it show more, or it may end
             // in another failure: the one that is told is the whole run's own.
-            let same = failure.is_in(&outcome.verdict);
-            let whole = Failure::of(&outcome.verdict);
-            if let Some(failure) = if same { Some(failure.clone()) } else { whole } {
+            let whole = match failure.is_in(&outcome.verdict) {
+                true => Some(failure.clone().with_all_of(&outcome.verdict)),
+                false if proved || outcome.verdict.violated().next().is_none() => None,
+                false => match Failure::new_in(&outcome.verdict, &self.known()) {
+                    // It fails as others did that were found.
+                    None => {
+                        let _ = std::fs::remove_dir_all(&dir);
+                        self.confirming += begun.elapsed();
+                        return Ok(true);
+                    }
+                    new => new,
+                },
+            };
+            if let Some(failure) = whole {
                 confirmed = Some((failure, outcome));
                 break;
             }
         }
-        if confirmed.is_none() && together {
-            confirmed = Some((failure.clone(), alone(seen.clone(), &dir)?));
+        let mut rate = None;
+        if confirmed.is_none() && (together || proved) && !self.told.interrupted {
+            let why = match together {
+                true => format!(
+                    "the two steps were let go together {MEETINGS} more times, and did not meet so again"
+                ),
+                false => format!("it came in 1 of {runs} runs of the same schedule"),
+            };
+            rate = Some(Rate { hits: 1, of: runs });
+            confirmed = Some((failure.clone(), alone(seen.clone(), &dir, why)?));
         }
         self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
@@ -334,6 +385,7 @@ impl Search<'_, '_> {
             failure,
             outcome,
             dir,
+            rate,
         });
         Ok(true)
     }
@@ -363,8 +415,11 @@ impl Search<'_, '_> {
 /// How often steps that are let go together get the chance to meet again.
 const MEETINGS: u32 = 10;
 
-/// A run that could not be repeated, written to its directory.
-fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
+/// How often a schedule is run again of which one run's own lines prove a violation.
+const CHANCES: u32 = 3;
+
+/// A run that could not be repeated, and why, written to its directory.
+fn alone(mut seen: Outcome, dir: &Path, why: String) -> Result<Outcome, TrialError> {
     let path = dir.join(HISTORY);
     let written = private::create(&path).and_then(|file| {
         let mut file = BufWriter::new(file);
@@ -375,9 +430,7 @@ fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
         file.flush()
     });
     written.map_err(|cause| TrialError::Write { path, cause })?;
-    seen.confirmation = Confirmation::NotPossible(format!(
-        "the two steps were let go together {MEETINGS} more times, and did not meet so again"
-    ));
+    seen.confirmation = Confirmation::NotPossible(why);
     Ok(seen)
 }
 

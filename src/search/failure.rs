@@ -4,6 +4,9 @@
 //! `reproduce` of what a scenario expects, `explore` of what it has found already, shrinking of what it
 //! must keep, `merge` of what two parts have found. Knows nothing of how a failure is looked for.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::invariant::{Finding, Judgement, Verdict};
@@ -36,29 +39,52 @@ impl FindingKey {
     }
 }
 
-/// A failure: what a run's verdict found first. An error counts before anything else, as the verdict has
-/// its invariants in that order. What else the run shows may depend on what comes after the failure.
+impl fmt::Display for FindingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.invariant)?;
+        if let Some(sqlstate) = &self.sqlstate {
+            write!(f, " {sqlstate}")?;
+        }
+        match (&self.constraint, &self.table) {
+            (Some(constraint), _) => write!(f, " on constraint {constraint}"),
+            (None, Some(table)) => write!(f, " on {table}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A failure: the set of what a run's verdict found, and the one of them that it is known by. An error counts
+/// before anything else, as the verdict has its invariants in that order. Which others come with it may depend on
+/// what comes after it, so it is the one that another run must show to fail alike.
 #[derive(Debug, Clone)]
 pub struct Failure {
     first: FindingKey,
+    all: BTreeSet<FindingKey>,
 }
 
 impl From<FindingKey> for Failure {
     fn from(first: FindingKey) -> Self {
-        Self { first }
+        let all = BTreeSet::from([first.clone()]);
+        Self { first, all }
     }
 }
 
 impl Failure {
-    /// What a verdict's first finding says; `None` where nothing is violated.
+    /// What a verdict's findings say; `None` where nothing is violated.
     #[must_use]
     pub fn of(verdict: &Verdict) -> Option<Self> {
-        let violated = verdict
-            .invariants
-            .iter()
-            .find(|one| one.judgement == Judgement::Violated)?;
-        let finding = violated.findings.first().cloned().unwrap_or_default();
-        Some(FindingKey::of(violated.name, &finding).into())
+        Self::new_in(verdict, &[])
+    }
+
+    /// What a verdict's findings say that none of these failures has: a failure that is known by the first
+    /// finding that is new. `None` where nothing is.
+    #[must_use]
+    pub fn new_in(verdict: &Verdict, known: &[&Self]) -> Option<Self> {
+        let all = keys(verdict);
+        let is_new = |key: &&FindingKey| !known.iter().any(|one| one.all.contains(*key));
+        let first = all.iter().find(is_new)?.clone();
+        let all = all.into_iter().collect();
+        Some(Self { first, all })
     }
 
     /// What a scenario expects, as this verdict has it: the first finding that names the SQLSTATE, the
@@ -84,10 +110,17 @@ impl Failure {
         &self.first
     }
 
-    /// Whether both are one failure.
+    /// Whether both are known by one finding.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.first == other.first
+    }
+
+    /// The same failure with all that this verdict found, its own run's or that of one like it.
+    #[must_use]
+    pub fn with_all_of(mut self, verdict: &Verdict) -> Self {
+        self.all.extend(keys(verdict));
+        self
     }
 
     /// Whether this verdict has the failure among its findings.
@@ -114,6 +147,21 @@ impl Failure {
         let why = self.findings(verdict).next().map_or("", |one| &one.why);
         format!("{}: {why}", self.first.invariant)
     }
+}
+
+/// What two findings have in common that count as one, of all that violates, in the verdict's order. An invariant
+/// that is violated and names no finding counts as one.
+fn keys(verdict: &Verdict) -> Vec<FindingKey> {
+    let violated = verdict.invariants.iter();
+    let violated = violated.filter(|one| one.judgement == Judgement::Violated);
+    violated
+        .flat_map(|one| {
+            let bare = one.findings.is_empty().then(Finding::default);
+            let of = |finding: &Finding| FindingKey::of(one.name, finding);
+            let found = one.findings.iter().map(of);
+            found.chain(bare.as_ref().map(of)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// What violates, in the verdict's order.
@@ -170,6 +218,7 @@ mod tests {
             guards: Vec::new(),
             not_tested: Vec::new(),
             reports: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -183,6 +232,24 @@ mod tests {
         assert!(!failure.is_same_as(&other));
         assert!(!other.is_in(&one));
         assert_eq!(failure.words(&both), "no-errors: 23503 on public.t");
+    }
+
+    #[test]
+    fn what_another_run_adds_to_known_failures_is_new() {
+        let (fk, unique) = (finding("23503", "public.t"), finding("23505", "public.u"));
+        let harmless = verdict(&[
+            (InvariantName::NoErrors, vec![unique.clone()]),
+            (InvariantName::Progress, vec![Finding::default()]),
+        ]);
+        let known = Failure::of(&harmless).unwrap();
+        assert!(Failure::new_in(&harmless, &[&known]).is_none());
+        // It comes second in its run, and is what the failure is known by.
+        let both = verdict(&[(InvariantName::NoErrors, vec![unique, fk])]);
+        let new = Failure::new_in(&both, &[&known]).unwrap();
+        assert_eq!(new.key().sqlstate.as_deref(), Some("23503"));
+        assert!(!new.is_in(&harmless));
+        assert!(new.is_in(&both));
+        assert!(Failure::new_in(&both, &[&known, &new]).is_none());
     }
 
     #[test]

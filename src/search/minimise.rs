@@ -11,7 +11,7 @@ use super::error::TrialError;
 use super::explore::{Found, make};
 use super::failure::Failure;
 use super::replay::{Replays, replay};
-use super::shrink::{Failed, Progress, Shrink, recorded};
+use super::shrink::{Failed, Progress, Shrink, recorded, settled};
 use super::trial::{Outcome, Trial};
 use super::workers::{Workers, becomes_true};
 use crate::history::{Event, Writer};
@@ -101,6 +101,7 @@ async fn small(
     options: &MinimiseOptions<'_>,
     progress: &mut (impl FnMut(&Progress) + Send),
 ) -> Result<Shrunk, TrialError> {
+    let trial = &trial.clone().looking_for(found.failure.key());
     let written = match &found.schedule {
         Schedule::Controlled(moves) => moves.clone(),
         // What a run did that was not led by a list of turns can be led by one.
@@ -146,7 +147,19 @@ async fn small(
     let trial = trial.clone().with_pods(best.pods);
     let schedule = Schedule::Controlled(best.moves.clone());
     make(options.dir)?;
-    let outcome = trial.run_confirmed(&schedule, Some(options.dir)).await?;
+    let mut outcome = trial.run_confirmed(&schedule, Some(options.dir)).await?;
+    // The whole run may end a turn otherwise than the one that was stopped at its error.
+    let taken = settled(&best.moves, &outcome.lines, &outcome.verdict);
+    let (mut moves, mut schedule) = (best.moves, schedule);
+    if let Some(taken) = taken.filter(|_| !interrupted) {
+        let other = Schedule::Controlled(taken.clone());
+        let whole = trial.run_confirmed(&other, Some(options.dir)).await?;
+        if found.failure.is_in(&whole.verdict) {
+            (outcome, moves, schedule) = (whole, taken, other);
+        } else {
+            outcome = trial.run_confirmed(&schedule, Some(options.dir)).await?;
+        }
+    }
     let replays = if interrupted {
         None
     } else {
@@ -162,7 +175,7 @@ async fn small(
     };
     Ok(Shrunk::Small(Box::new(Minimised {
         pods: best.pods,
-        moves: best.moves,
+        moves,
         from_turns: told.from_moves,
         runs: u64::from(told.tried),
         outcome,

@@ -23,13 +23,16 @@ pub mod survey;
 mod tale;
 mod trial;
 mod unclear;
+#[cfg(test)]
+mod weighing_tests;
 mod workers;
 
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
 pub use explore::{
-    Commute, Exploration, Found, Independence, Progress, SearchOptions, explore, never_independent,
+    Commute, Exploration, Found, Independence, Progress, Rate, SearchOptions, explore,
+    never_independent,
 };
 pub use failure::{Failure, FindingKey};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};

@@ -22,6 +22,7 @@ mod anchor;
 mod attempt;
 mod changes;
 mod recorded;
+mod settled;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use crate::search::executed::Executed;
 pub(super) use anchor::pattern;
 pub use attempt::Attempt;
 pub use recorded::recorded;
+pub use settled::settled;
 
 /// A run that showed the failure.
 #[derive(Debug, Clone, Copy)]

@@ -112,6 +112,7 @@ impl Tale {
                     lock_mode: None,
                     release: Release::Unlock,
                     on_contention: OnContention::Wait,
+                    answers: Vec::new(),
                     only_sqlstates: None,
                     guards: Vec::new(),
                 },

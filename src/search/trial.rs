@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::error::TrialError;
 use super::expectation::unexpected;
+use super::failure::FindingKey;
 use super::stage::{Job, Stage};
-use crate::history::{Ending, Event, HeldLock, Line, LockRule, Rules, Writer, private};
+use crate::history::{Ending, Event, HeldLock, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Finding, Judgement, Verdict, judge};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
@@ -38,6 +39,16 @@ pub struct Trial<'a> {
     plain_keeps_locks: bool,
     /// Whether probes go without the witness where no lock is judged.
     lean: bool,
+    /// At which errors probes stop.
+    stops: Stops,
+}
+
+/// At which errors that no clean run shows a probe stops.
+#[derive(Debug, Clone)]
+enum Stops {
+    AtAny,
+    AtOne(NamedError),
+    Never,
 }
 
 /// What came of a scenario.
@@ -70,6 +81,8 @@ pub enum Confirmation {
     Confirmed(Vec<InvariantName>),
     /// These were not, so they are inconclusive.
     Refuted(Vec<InvariantName>),
+    /// These were not, and count all the same: the lines of the run that was judged show them.
+    SeenOnce(Vec<InvariantName>),
 }
 
 impl<'a> Trial<'a> {
@@ -99,6 +112,7 @@ impl<'a> Trial<'a> {
                 lock_mode: subject.lock.and_then(LockName::mode),
                 release: subject.release,
                 on_contention: subject.on_contention,
+                answers: subject.answers.clone(),
                 only_sqlstates: scenario.expect.only_sqlstates.clone(),
                 guards: scenario
                     .expect
@@ -111,6 +125,7 @@ impl<'a> Trial<'a> {
             one_request: false,
             witness: subject.witness && stage.witnessed(),
             stop_at_error: false,
+            stop_only_at: None,
             sparse_locks: false,
             pooler: scenario.server.pooler,
             standby: false,
@@ -136,6 +151,7 @@ impl<'a> Trial<'a> {
             plan,
             measured,
             lean: false,
+            stops: Stops::AtAny,
         })
     }
 
@@ -151,6 +167,29 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn lean(mut self) -> Self {
         self.lean = true;
+        self
+    }
+
+    /// The same trial, whose probes run to their end: what comes behind an error counts, too.
+    #[must_use]
+    pub fn to_the_end(mut self) -> Self {
+        self.stops = Stops::Never;
+        self
+    }
+
+    /// The same trial, whose probes stop at this failure, if it is an error, and at no other.
+    #[must_use]
+    pub fn looking_for(mut self, key: &FindingKey) -> Self {
+        self.stops = match &key.sqlstate {
+            Some(sqlstate) if key.invariant == InvariantName::NoErrors => {
+                Stops::AtOne(NamedError {
+                    sqlstate: sqlstate.clone(),
+                    constraint: key.constraint.clone(),
+                    table: key.table.clone(),
+                })
+            }
+            _ => Stops::Never,
+        };
         self
     }
 
@@ -218,9 +257,14 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// When the harness cannot do its work.
     pub async fn probe(&self, schedule: &Schedule) -> Result<Outcome, TrialError> {
-        if !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
+        let stops = !matches!(self.stops, Stops::Never);
+        if stops && !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
             let plan = Plan {
                 stop_at_error: true,
+                stop_only_at: match &self.stops {
+                    Stops::AtOne(error) => Some(error.clone()),
+                    Stops::AtAny | Stops::Never => None,
+                },
                 // Without the witness the locks at a write are those at its step's two boundaries.
                 sparse_locks: self.plain_keeps_locks
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
@@ -328,8 +372,7 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
             guard.name, guard.why
         ));
     }
-    let mut confirmed = Vec::new();
-    let mut refuted = Vec::new();
+    let (mut confirmed, mut refuted, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for one in &mut verdict.invariants {
         if one.judgement != Judgement::Violated {
             continue;
@@ -343,6 +386,7 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
             !by_table(one.name) || table.is_none_or(|table| bare.tables.contains(table))
         };
         match bare.judgement {
+            Judgement::Holds if is_in_own_lines(one.name) => once.push(one.name),
             Judgement::Holds if one.findings.iter().all(looked) => {
                 one.judgement = Judgement::Inconclusive;
                 one.why = format!("seen only with the witness in the database: {}", one.why);
@@ -355,11 +399,20 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
     if verdict.judgement == Judgement::Violated && verdict.violated().next().is_none() {
         verdict.judgement = Judgement::Inconclusive;
     }
-    if refuted.is_empty() {
-        Confirmation::Confirmed(confirmed)
-    } else {
-        Confirmation::Refuted(refuted)
+    match (refuted.is_empty(), once.is_empty()) {
+        (false, _) => Confirmation::Refuted(refuted),
+        (true, false) => Confirmation::SeenOnce(once),
+        (true, true) => Confirmation::Confirmed(confirmed),
     }
+}
+
+/// Whether the lines of one run prove a violation of this invariant, however the next one goes: an unlock that
+/// was answered false, two holders in one snapshot, a write without the lock.
+pub(super) fn is_in_own_lines(name: InvariantName) -> bool {
+    matches!(
+        name,
+        InvariantName::SameSession | InvariantName::WorkUnderLock | InvariantName::MutualExclusion
+    )
 }
 
 /// Whether an invariant's findings are each of the writes of one table.

@@ -8,6 +8,7 @@
 
 mod builtins;
 mod call;
+mod created;
 mod key;
 mod kind;
 mod lexer;
@@ -19,6 +20,7 @@ mod normal;
 mod parsed;
 mod reads;
 mod rows;
+mod session_names;
 mod split;
 mod token;
 mod view;
@@ -31,10 +33,12 @@ mod driver_tests;
 #[cfg(test)]
 mod fuzz;
 
+pub use created::created;
 pub use key::Parameter;
 pub use kind::Kind;
 pub use look_up::describes_database;
 pub use meaning::{Meaning, meaning};
 pub use reads::{Inserted, Looks, TablesRead, inserted, tables_read};
+pub use session_names::SessionNames;
 pub use split::{beginnings, statements};
 pub use writes::TEMPORARY;

@@ -274,17 +274,32 @@ impl<'a> Facts<'a> {
         if self.run.witness {
             return self.writes.iter().any(|write| write.pod() == pod);
         }
-        self.steps.values().any(|step| {
-            step.pod() == pod
-                && step.ran()
-                && !step.request.look_up
-                && (step.request.opaque
-                    || step
-                        .request
-                        .writes
-                        .iter()
-                        .any(|table| protected(self.run, table).is_some()))
-        })
+        self.steps.values().any(|step| self.may_write(step, pod))
+    }
+
+    /// Whether this pod wrote a protected table, or ran what does not tell, in a step that was released after
+    /// this line.
+    pub fn wrote_after(&self, pod: &PodName, seq: u64) -> bool {
+        let later = |step: &StepFacts<'_>| step.released.is_none_or(|at| at.seq > seq);
+        if self.run.witness {
+            let mut writes = self.writes.iter().filter(|write| write.pod() == pod);
+            return writes.any(|write| {
+                let step = write.step.and_then(|step| self.steps.get(&step));
+                step.is_none_or(later)
+            });
+        }
+        let mut steps = self.steps.values();
+        steps.any(|step| later(step) && self.may_write(step, pod))
+    }
+
+    /// Whether this is a step of the pod that writes a protected table, as far as its text tells.
+    fn may_write(&self, step: &StepFacts<'_>, pod: &PodName) -> bool {
+        let request = step.request;
+        let mut writes = request.writes.iter();
+        step.pod() == pod
+            && step.ran()
+            && !request.look_up
+            && (request.opaque || writes.any(|table| protected(self.run, table).is_some()))
     }
 
     /// Whether clean or serial runs show this error.

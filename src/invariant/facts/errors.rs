@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::strangers::StrangerError;
-use crate::history::{Delivery, Event, Line, LogLine};
+use crate::history::{Delivery, Event, Line, LogLine, ServerError};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::timeline::{Sessions, StepFacts};
 
@@ -123,8 +123,8 @@ pub(crate) fn errors<'a>(
             severity: &error.severity,
             sqlstate: &error.sqlstate,
             message: &error.message,
-            table: error.table.clone(),
-            constraint: error.constraint.clone(),
+            table: named_table(error),
+            constraint: named_constraint(error),
             statement: None,
             wire: Some(end.at.seq),
             server_us: None,
@@ -204,8 +204,8 @@ fn outside_steps<'a>(
             severity: &error.severity,
             sqlstate: &error.sqlstate,
             message: &error.message,
-            table: error.table.clone(),
-            constraint: error.constraint.clone(),
+            table: named_table(error),
+            constraint: named_constraint(error),
             statement: None,
             wire: Some(line.seq),
             server_us: None,
@@ -222,20 +222,46 @@ fn quoted<'t>(text: &'t str, words: &str) -> Option<&'t str> {
     rest.split_once('"').map(|(name, _)| name)
 }
 
-/// The constraint that a message names. The csv log has no field for it.
+/// The first name that a message has in quotes.
+pub(crate) fn quoted_name(message: &str) -> Option<&str> {
+    message.split('"').nth(1)
+}
+
+/// The constraint that an error names: in its field, else in its message.
+pub(crate) fn named_constraint(error: &ServerError) -> Option<String> {
+    let field = error.constraint.clone();
+    field.or_else(|| constraint_in(&error.message))
+}
+
+/// The table that an error names: in its field, else in its message. So an error is told alike whether
+/// the server's log was read or not.
+pub(crate) fn named_table(error: &ServerError) -> Option<String> {
+    error.table.clone().or_else(|| table_in(&error.message))
+}
+
+/// The constraint that the log tells. It has no field for it.
 pub(super) fn constraint_of(log: &LogLine) -> Option<String> {
-    quoted(&log.message, " constraint \"").map(str::to_owned)
+    constraint_in(&log.message)
+}
+
+/// The table that the log tells.
+pub(super) fn table_of(log: &LogLine) -> Option<String> {
+    table_in(&log.message)
+}
+
+/// The constraint that a message names.
+fn constraint_in(message: &str) -> Option<String> {
+    quoted(message, " constraint \"").map(str::to_owned)
 }
 
 /// The table that a message names. Where a parent's deletion fails, the message names the parent
 /// first and the table with the constraint last; the wire names the latter.
-pub(super) fn table_of(log: &LogLine) -> Option<String> {
-    let after_constraint = log
-        .message
+fn table_in(message: &str) -> Option<String> {
+    let after_constraint = message
         .split_once(" constraint \"")
         .and_then(|(_, rest)| quoted(rest, " on table \""));
     after_constraint
-        .or_else(|| quoted(&log.message, " on table \""))
-        .or_else(|| quoted(&log.message, "relation \""))
+        .or_else(|| quoted(message, " on table \""))
+        .or_else(|| quoted(message, "relation \""))
         .map(str::to_owned)
 }

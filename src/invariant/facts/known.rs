@@ -11,7 +11,7 @@ use crate::sql;
 use crate::timeline::{StepFacts, Timeline};
 
 /// What the normal form of a statement that is only prepared begins with.
-const PREPARE: &str = "/* prepare */ ";
+pub(crate) const PREPARE: &str = "/* prepare */ ";
 
 /// Normal forms of the statements of one request in one text; preparing one is not told from executing it.
 fn joined(normal: &[String]) -> Option<String> {

@@ -4,7 +4,8 @@
 //! taken, rows that `SKIP LOCKED` passed over. Knows nothing of what a pod may do then.
 
 use super::Facts;
-use crate::history::{Ending, LockAction, LockCall};
+use super::writes::protects;
+use crate::history::{Ending, LockAction, LockCall, Request, Rules};
 use crate::name::PodName;
 use crate::timeline::{EndingFacts, StepFacts};
 
@@ -58,13 +59,29 @@ impl Facts<'_> {
         })
     }
 
-    /// Whether a statement that asks for the lock failed because it is taken.
+    /// Whether a statement that asks for the lock failed because it is taken: the scenario says that this
+    /// error is its answer, it is a row that can be there once and is there, or the lock was not available.
     fn gave_up(&self, step: &StepFacts<'_>, end: &EndingFacts<'_>) -> bool {
-        let error = end.answer.error.as_ref();
-        error.is_some_and(|error| error.sqlstate == NOT_AVAILABLE)
+        let Some(error) = end.answer.error.as_ref() else {
+            return false;
+        };
+        let (table, constraint) = (error.table.as_deref(), error.constraint.as_deref());
+        let mut declared = self.run.rules.answers.iter();
+        if declared.any(|one| one.means(&error.sqlstate, constraint, table)) {
+            return true;
+        }
+        if error.sqlstate == "23505" && self.writes_nothing_protected(step, table) {
+            return true;
+        }
+        error.sqlstate == NOT_AVAILABLE
             && (self.rule_keys.is_empty()
                 || step.request.opaque
                 || step.request.lock_calls.iter().any(|call| self.asks(call)))
+    }
+
+    /// Whether a step writes none of the protected tables, as far as its text and its error tell.
+    pub fn writes_nothing_protected(&self, step: &StepFacts<'_>, table: Option<&str>) -> bool {
+        writes_nothing_protected(&self.run.rules, step.request, table)
     }
 
     /// Whether a statement of which the text does not tell what it calls, a function of the job's own,
@@ -104,4 +121,16 @@ impl Facts<'_> {
                 })
         })
     }
+}
+
+/// Whether a request writes none of the protected tables, as far as its text and its error tell.
+pub(crate) fn writes_nothing_protected(
+    rules: &Rules,
+    request: &Request,
+    table: Option<&str>,
+) -> bool {
+    let is_protected = |name: &str| protects(&rules.protect, name).is_some();
+    !request.opaque
+        && !request.writes.iter().any(|name| is_protected(name))
+        && !table.is_some_and(is_protected)
 }

@@ -68,10 +68,14 @@ pub(crate) fn operation_words(operation: &Operation) -> &str {
 /// The protected table that this name means: qualified it must be equal, alone the table's own
 /// name is enough. Quotes and case do not count.
 pub(crate) fn protected<'a>(run: &'a RunFacts, name: &str) -> Option<&'a str> {
+    protects(&run.rules.protect, name)
+}
+
+/// The one of these tables that this name means.
+pub(crate) fn protects<'a>(tables: &'a [String], name: &str) -> Option<&'a str> {
     let plain = |text: &str| text.replace('"', "").to_lowercase();
     let wanted = plain(name);
-    run.rules
-        .protect
+    tables
         .iter()
         .find(|table| {
             let table = plain(table);

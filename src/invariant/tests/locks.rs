@@ -161,7 +161,14 @@ fn with_several_locks_one_must_cover_each_table_and_exclusion_is_not_judged() {
         .unlock("a.0")
         .leaves("a.0")
         .succeeds("a");
-    assert_violated(&story.end(), &[WorkUnderLock]);
+    let lines = story.end();
+    assert_violated(&lines, &[WorkUnderLock]);
+    let said = crate::invariant::tests::said(&lines, WorkUnderLock);
+    let why = &said.why;
+    assert!(
+        why.contains("one lock for each part of a table guards no table"),
+        "{why}"
+    );
 }
 
 #[test]

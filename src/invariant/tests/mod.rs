@@ -2,6 +2,7 @@
 //!
 //! Owns the helpers by which a test changes one event of a good history and asks what is said.
 
+mod answers;
 mod cronjob;
 mod errors;
 mod faults;

@@ -120,3 +120,54 @@ fn no_row_of_skip_locked_is_a_refusal_while_another_pod_has_that_row_in_hand() {
     assert_violated(&lines(true), &[]);
     assert_violated(&lines(false), &[Progress]);
 }
+
+#[test]
+fn a_pod_that_was_turned_away_and_came_in_later_met_no_error() {
+    let said = |later: bool| {
+        let mut story = Story::of(&["a"]);
+        story.start("a", 2).event(Event::ConnectionOpened {
+            connection: name("a.2"),
+        });
+        story.event(Event::SessionError {
+            connection: name("a.2"),
+            error: error("53200", "out of memory"),
+        });
+        if later {
+            story.connect("a.3");
+        }
+        story
+            .lock("a.0")
+            .write("a.1", INVOICES)
+            .write("a.1", SPLITS)
+            .unlock("a.0")
+            .leaves("a.0")
+            .leaves("a.1");
+        if later {
+            story.leaves("a.3");
+        }
+        story.succeeds("a");
+        said(&story.end(), HonestExit).judgement
+    };
+    assert_eq!(said(true), Judgement::Holds);
+    assert_eq!(said(false), Judgement::Violated);
+}
+
+#[test]
+fn a_row_that_can_be_there_once_is_a_refusal_where_its_table_is_not_protected() {
+    let said = |table: &str| {
+        let row = Request {
+            sql: vec![format!("insert into {table} values (1)")],
+            writes: vec![table.to_owned()],
+            ..Request::default()
+        };
+        let answer = Answer {
+            error: Some(error("23505", "duplicate key value")),
+            transaction: Some('I'),
+            ..Answer::default()
+        };
+        let lines = b_leaves(1, |story| asks(story, row, answer));
+        said(&lines, Progress).judgement
+    };
+    assert_eq!(said("job_lock"), Judgement::Holds);
+    assert_eq!(said("invoices"), Judgement::Violated);
+}

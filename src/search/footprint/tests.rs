@@ -14,6 +14,7 @@ fn rules(lock: LockRule) -> Rules {
         lock,
         release: Release::Unlock,
         on_contention: OnContention::Wait,
+        answers: Vec::new(),
         only_sqlstates: None,
         guards: Vec::new(),
     }

@@ -14,6 +14,7 @@ fn rules() -> Rules {
         lock_mode: None,
         release: Release::Unlock,
         on_contention: OnContention::Wait,
+        answers: Vec::new(),
         only_sqlstates: None,
         guards: Vec::new(),
     }

@@ -176,7 +176,8 @@ impl Strategy for Hazards {
         let place = explored.candidate.index.checked_sub(self.first)?;
         let hazard = self.current.get(usize::try_from(place).ok()?)?.as_ref()?;
         Some(if explored.violated {
-            format!("confirmed: {}", hazard.expected.words)
+            // What happened, which need not be what was predicted.
+            format!("seen: {}", explored.seen.unwrap_or("a failure"))
         } else if explored.conclusive {
             format!("refuted: {}", refuted(hazard, explored.lines))
         } else {

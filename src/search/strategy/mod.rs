@@ -66,6 +66,8 @@ pub struct Explored<'a> {
     pub lines: &'a [Line],
     /// Whether the run was violated. It may have been stopped there.
     pub violated: bool,
+    /// What was seen in it that violates, in a few words.
+    pub seen: Option<&'a str>,
     /// Whether the run could be judged.
     pub conclusive: bool,
     /// Whether two executed steps of different pods of this run commute: in either order, from any

@@ -194,6 +194,7 @@ pub async fn example(
         failure,
         outcome,
         dir: dir.to_owned(),
+        rate: None,
     }))
 }
 

@@ -57,6 +57,7 @@ fn explore_with(
             .zip(&outcomes)
             .zip(&independents)
             .map(|((candidate, outcome), independent)| Explored {
+                seen: None,
                 candidate,
                 lines: &outcome.lines,
                 violated: !outcome.failures.is_empty(),

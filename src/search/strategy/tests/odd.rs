@@ -15,6 +15,7 @@ fn explore(mut program: impl FnMut(usize) -> Vec<Op>, reduced: bool) -> (u64, Pr
             let outcome = run(&[program(runs), program(runs)], &candidate.schedule, false);
             runs += 1;
             strategy.learn(&[Explored {
+                seen: None,
                 candidate,
                 lines: &outcome.lines,
                 violated: false,

@@ -1,0 +1,201 @@
+//! Errors with which the server answers a pod that another one is there: no failure of the job.
+//!
+//! Owns the conditions under which an error is such an answer: the scenario declares it, or the wire shows that
+//! the pod took it for one. A good end alone excuses nothing. How a repeated transaction is recognised is in
+//! `again`. Knows nothing of what else is judged.
+
+use super::again::{came_again, nothing_after, was_undone_alone};
+use super::facts::{Facts, PodError, quoted_name, writes_nothing_protected};
+use super::verdict::{AnswerReason, Answered};
+use crate::history::{Event, Object, OnContention, Request, Rules, ServerError};
+use crate::sql;
+use crate::timeline::StepFacts;
+
+/// unique_violation.
+const UNIQUE: &str = "23505";
+/// lock_not_available: NOWAIT, or the end of `lock_timeout`.
+pub(super) const NOT_AVAILABLE: &str = "55P03";
+/// serialization_failure and deadlock_detected: the server asks for the transaction again.
+const TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
+/// duplicate_schema, duplicate_table, duplicate_object.
+const DUPLICATE: [&str; 3] = ["42P06", "42P07", "42710"];
+/// in_failed_sql_transaction: says nothing that the error before it did not say.
+pub(super) const ABORTED: &str = "25P02";
+
+/// How an error stands that no clean run shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is judged.
+    Judged,
+    /// It is an answer.
+    Answer(AnswerReason),
+    /// It may be an answer: the run was stopped before the pod did anything after it.
+    Open,
+}
+
+/// How each error of the facts stands, by its place.
+#[derive(Debug)]
+pub(super) struct Answers {
+    standing: Vec<Standing>,
+}
+
+impl Answers {
+    /// Of this run.
+    pub fn of(facts: &Facts<'_>) -> Self {
+        let mut standing: Vec<Standing> = Vec::with_capacity(facts.errors.len());
+        for (index, error) in facts.errors.iter().enumerate() {
+            let known = facts.explained[index] || facts.met_in_clean_run(error);
+            let one = match cause(facts, index) {
+                _ if known => Standing::Judged,
+                Some(cause) => standing[cause],
+                None => stands(facts, error),
+            };
+            standing.push(one);
+        }
+        Self { standing }
+    }
+
+    /// How the error at this place stands.
+    pub fn standing(&self, index: usize) -> Standing {
+        self.standing
+            .get(index)
+            .copied()
+            .unwrap_or(Standing::Judged)
+    }
+
+    /// What is told of the answers: nothing of what clean runs show, or a fault explains.
+    pub fn told(&self, facts: &Facts<'_>) -> Vec<Answered> {
+        let answers = facts.errors.iter().zip(&self.standing);
+        let answers = answers.filter_map(|(error, standing)| {
+            let Standing::Answer(reason) = *standing else {
+                return None;
+            };
+            (error.sqlstate != ABORTED).then(|| Answered {
+                pod: error.pod().clone(),
+                sqlstate: error.sqlstate.to_owned(),
+                table: error.table.clone(),
+                constraint: error.constraint.clone(),
+                reason,
+                seqs: error.seqs.clone(),
+            })
+        });
+        answers.collect()
+    }
+}
+
+/// The error before this one that made all further statements of its transaction fail.
+pub(super) fn cause(facts: &Facts<'_>, index: usize) -> Option<usize> {
+    let error = &facts.errors[index];
+    if error.sqlstate != ABORTED {
+        return None;
+    }
+    let here = error.wire?;
+    let mut before = facts.errors[..index].iter().enumerate().rev();
+    let (place, cause) = before.find(|(_, one)| {
+        one.connection == error.connection && one.sqlstate != ABORTED && one.wire.is_some()
+    })?;
+    let there = cause.wire?;
+    let by = &facts.by_connection;
+    (!by.idle_between(error.connection, there, here)).then_some(place)
+}
+
+fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
+    let rules = &facts.run.rules;
+    let (constraint, table) = (error.constraint.as_deref(), error.table.as_deref());
+    let mut declared = rules.answers.iter();
+    if declared.any(|one| one.means(error.sqlstate, constraint, table)) {
+        return Standing::Answer(AnswerReason::Declared);
+    }
+    let step = error.step.and_then(|step| facts.steps.get(&step));
+    let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {
+        return Standing::Judged;
+    };
+    if exists(facts, error, step) {
+        return Standing::Answer(AnswerReason::Exists);
+    }
+    let tells_of_lock = error.sqlstate == NOT_AVAILABLE
+        || error.sqlstate == UNIQUE && writes_nothing_protected(rules, step.request, table);
+    if !tells_of_lock && !TRY_AGAIN.contains(&error.sqlstate) {
+        return Standing::Judged;
+    }
+    if came_again(facts, step, error.sqlstate != UNIQUE) {
+        return Standing::Answer(AnswerReason::CameAgain);
+    }
+    let skip = rules.on_contention == OnContention::Skip;
+    if skip && tells_of_lock && !facts.wrote_after(error.pod(), wire) {
+        return Standing::Answer(AnswerReason::Left);
+    }
+    let pod = error.pod();
+    let mut faults = facts.faults.iter();
+    let hit = faults.any(|fault| fault.may_fail(pod) && fault.event.takes_pod && fault.from > wire);
+    let stopped = facts.stopped_at_limit(pod);
+    match (hit || stopped) && nothing_after(facts, step) {
+        true if hit => Standing::Answer(AnswerReason::CutShort),
+        true => Standing::Open,
+        false => Standing::Judged,
+    }
+}
+
+/// Whether a CREATE failed because its object is there, it is there at the end, nothing else was lost by the
+/// failure, and the pod went on to a good end.
+fn exists(facts: &Facts<'_>, error: &PodError<'_>, step: &StepFacts<'_>) -> bool {
+    let (table, constraint) = (error.table.as_deref(), error.constraint.as_deref());
+    if !tells_of_object(error.sqlstate, table, constraint) || !was_undone_alone(facts, step) {
+        return false;
+    }
+    let [sql] = step.request.sql.as_slice() else {
+        return false;
+    };
+    let objects = sql::created(sql);
+    let [object] = objects.as_slice() else {
+        return false;
+    };
+    let is_it = || match error.sqlstate {
+        "42P07" | "42P06" => {
+            let name = quoted_name(error.message);
+            name.is_none_or(|name| object.name.rsplit('.').next() == Some(&name.to_lowercase()))
+        }
+        _ => true,
+    };
+    let pod = facts.pods.get(error.pod());
+    let well = pod.is_some_and(|pod| pod.succeeded()) || facts.hit(error.pod()).is_some();
+    well && is_it() && is_there(facts, object)
+}
+
+fn is_there(facts: &Facts<'_>, object: &Object) -> bool {
+    facts.lines.iter().rev().any(|line| match &line.event {
+        Event::Created { there } => there.contains(object),
+        _ => false,
+    })
+}
+
+/// Whether an error says that an object is there already: by its SQLSTATE, or as a violation of an index of the
+/// catalog, which is how two CREATE at one moment meet.
+fn tells_of_object(sqlstate: &str, table: Option<&str>, constraint: Option<&str>) -> bool {
+    let of_catalog = |name: Option<&str>| {
+        let name = name.map(|name| name.strip_prefix("pg_catalog.").unwrap_or(name));
+        name.is_some_and(|name| name.starts_with("pg_"))
+    };
+    DUPLICATE.contains(&sqlstate)
+        || sqlstate == UNIQUE && of_catalog(table) && of_catalog(constraint)
+}
+
+/// Whether an error of this SQLSTATE may tell of a CREATE that its object is there already.
+pub(crate) fn may_exist_already(sqlstate: &str) -> bool {
+    DUPLICATE.contains(&sqlstate) || sqlstate == UNIQUE
+}
+
+/// Whether this error may turn out to be an answer by what comes after it: then a run that looks for failures
+/// goes on.
+pub(crate) fn may_be_answer(rules: &Rules, request: &Request, error: &ServerError) -> bool {
+    let (table, constraint) = (error.table.as_deref(), error.constraint.as_deref());
+    let sqlstate = error.sqlstate.as_str();
+    let mut declared = rules.answers.iter();
+    declared.any(|one| one.means(sqlstate, constraint, table))
+        || TRY_AGAIN.contains(&sqlstate)
+        || sqlstate == NOT_AVAILABLE
+        || sqlstate == ABORTED
+        || sqlstate == UNIQUE && writes_nothing_protected(rules, request, table)
+        || tells_of_object(sqlstate, table, constraint)
+            && request.sql.iter().any(|sql| !sql::created(sql).is_empty())
+}
