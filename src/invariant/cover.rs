@@ -90,7 +90,9 @@ fn witnessed<'f, 'a>(
             }
         }
     }
-    let own = |lock: &&LockThen<'_>| lock.granted && lock.session == write.session;
+    let own = |lock: &&LockThen<'_>| {
+        lock.granted && lock.session == write.session && facts.guards(&lock.key, lock.mode)
+    };
     // What the statement's own session held when it began needs no look from elsewhere; DDL takes no lock of
     // the job's itself.
     let told = write.extent.begun.is_some() || matches!(write.operation, Operation::Ddl(_));

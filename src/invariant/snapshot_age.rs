@@ -5,9 +5,11 @@
 //! is true of a whole transaction. (In READ COMMITTED each statement of a function has a snapshot of its own.
 //! In SERIALIZABLE the server itself refuses what an older snapshot would break.)
 
+use std::slice::from_ref;
+
 use super::facts::{Facts, LockThen, PodWrite, StepFacts};
 use crate::history::{Fate, Isolation};
-use crate::sql::{TablesRead, meaning, tables_read};
+use crate::sql::{Kind, TablesRead, meaning, tables_read};
 
 /// What is known of a lock and a snapshot.
 pub(super) enum Age {
@@ -43,12 +45,12 @@ fn of_statement(write: &PodWrite<'_>, step: Option<&StepFacts<'_>>, lock: &LockT
         return Age::Older;
     }
     let key = &lock.key;
-    match step.map_or(Some(Reading::Unknown), locking_write) {
-        Some(Reading::Nothing) => Age::Older,
-        Some(Reading::Tables) => Age::Younger(format!(
+    match step.map_or(Reading::Unknown, reading) {
+        Reading::Nothing => Age::Older,
+        Reading::Tables => Age::Younger(format!(
             "it took lock {key} inside the statement that wrote, whose snapshot is older than the lock"
         )),
-        Some(Reading::Unknown) | None => Age::Unknown(format!(
+        Reading::Unknown => Age::Unknown(format!(
             "it took lock {key} inside the statement that wrote, and whether that read anything, as of \
              before the lock, cannot be told"
         )),
@@ -56,42 +58,59 @@ fn of_statement(write: &PodWrite<'_>, step: Option<&StepFacts<'_>>, lock: &LockT
 }
 
 /// What a statement reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Nothing,
     Tables,
     Unknown,
 }
 
-/// What the statement of a step reads that both takes a lock and writes; `None` if the text has none.
-fn locking_write(step: &StepFacts<'_>) -> Option<Reading> {
+/// What the statement of a step reads that writes, and takes a lock. Where no text does both, a function or a
+/// trigger took it: then all that is certain is that a text without a table reads nothing.
+fn reading(step: &StepFacts<'_>) -> Reading {
     let request = step.request;
-    let mut found = None;
+    let mut found = Vec::new();
     for (place, normal) in request.normal.iter().enumerate() {
         let whole = request.sql.len() == request.normal.len();
         let text = request.sql.get(place).filter(|_| whole).unwrap_or(normal);
         let means = meaning(text, &[]);
-        if means.lock_calls.is_empty() || means.writes.is_empty() {
-            continue;
+        if !means.writes.is_empty() {
+            let kind = means.kinds.first().copied();
+            let (text, normal) = (from_ref(text), from_ref(normal));
+            found.push((!means.lock_calls.is_empty(), read_by(kind, text, normal)));
         }
-        let inserts = normal.starts_with("insert ");
-        let reads = match tables_read(std::slice::from_ref(text), std::slice::from_ref(normal)) {
-            TablesRead::Known(looks) => {
-                let mut tables = looks.tables.iter();
-                let real = tables.any(|table| !looks.with_queries.contains(table));
-                match real || !(inserts || normal.starts_with("with ")) {
-                    true => Reading::Tables,
-                    false => Reading::Nothing,
-                }
-            }
-            TablesRead::Unknown(_) => Reading::Unknown,
-        };
-        found = Some(match (found, reads) {
-            (Some(Reading::Tables), _) | (_, Reading::Tables) => Reading::Tables,
-            (Some(Reading::Unknown), _) | (_, Reading::Unknown) => Reading::Unknown,
-            _ => Reading::Nothing,
-        });
     }
-    found
+    let locks = found.iter().any(|(locks, _)| *locks);
+    found.retain(|(one, _)| *one || !locks);
+    let all = |wanted: Reading| found.iter().all(|(_, one)| *one == wanted);
+    let any = |wanted: Reading| found.iter().any(|(_, one)| *one == wanted);
+    if !found.is_empty() && !request.opaque && all(Reading::Nothing) {
+        Reading::Nothing
+    } else if locks && any(Reading::Tables) {
+        Reading::Tables
+    } else {
+        Reading::Unknown
+    }
+}
+
+/// What a statement that writes reads. An UPDATE, a DELETE and a MERGE look for their rows.
+fn read_by(kind: Option<Kind>, text: &[String], normal: &[String]) -> Reading {
+    if matches!(kind, Some(Kind::Update | Kind::Delete | Kind::Merge)) {
+        return Reading::Tables;
+    }
+    match tables_read(text, normal) {
+        TablesRead::Known(looks) => {
+            let mut tables = looks.tables.iter();
+            if tables.any(|table| !looks.with_queries.contains(table)) {
+                Reading::Tables
+            } else if kind == Some(Kind::Insert) {
+                Reading::Nothing
+            } else {
+                Reading::Unknown
+            }
+        }
+        TablesRead::Unknown(_) => Reading::Unknown,
+    }
 }
 
 /// Statements that take no snapshot: a transaction can lock a table before it looks at anything.

@@ -42,7 +42,7 @@ impl Named {
             return Self { tables: None };
         };
         let ddl = |normal: &String| {
-            ["create ", "drop ", "alter "]
+            ["create ", "drop ", "alter ", "refresh "]
                 .iter()
                 .any(|word| normal.starts_with(word))
         };
