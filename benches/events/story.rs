@@ -281,6 +281,7 @@ impl Story {
                 table: TABLE.to_owned(),
                 operation: Operation::Insert,
                 locks: self.held.clone(),
+                extent: lockproof::history::Extent::default(),
             }));
         }
     }

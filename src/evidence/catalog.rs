@@ -22,7 +22,7 @@ fn tables_query() -> String {
         "select n.nspname || '.' || c.relname,
            c.relrowsecurity
              or exists (select 1 from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal
-                        and t.tgname <> 'zz_lockproof_witness')
+                        and t.tgname not in ('zz_lockproof_witness', '!lockproof_begun'))
              or exists (select 1 from pg_rewrite r where r.ev_class = c.oid and c.relkind <> 'm')
              or exists (select 1 from pg_depend d
                         join pg_proc p on d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid

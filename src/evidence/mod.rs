@@ -20,4 +20,4 @@ pub use objects::there;
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
 pub use rows::{ColumnDigests, column_digests, final_state};
-pub use witness::{WITNESS_SQL, read_witness};
+pub use witness::{WITNESS_SQL, Witnessed, fates, lost_of_witness, read_witness};

@@ -44,9 +44,21 @@ pub struct Observer {
     pid: i32,
 }
 
+/// The process id of a lock's session. A prepared transaction has none: its id, negative; 0 where two could
+/// be meant.
+const PID: &str = "coalesce(l.pid, (
+     select case when count(*) = 1 then -(min(t.transactionid::text::bigint) % 2147483648)::int else 0 end
+     from pg_catalog.pg_locks t
+     where t.pid is null and t.locktype = 'transactionid' and t.virtualtransaction = l.virtualtransaction))";
+
+/// The transactions of this database that have been prepared and not ended, and what each is called.
+const PREPARED: &str = "
+select (p.transaction::text::bigint % 2147483648)::bigint, p.gid from pg_catalog.pg_prepared_xacts p
+where p.database = current_database() order by p.prepared, p.gid";
+
 const LOCKS: &str = "
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-  (select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, l.classid::bigint,
+  (select coalesce(json_agg(json_build_array({PID}, l.database::bigint, l.classid::bigint,
             l.objid::bigint, l.objsubid, l.mode, l.granted, null)
             order by l.pid, l.classid, l.objid, l.objsubid, l.mode, l.granted), '[]')::text
    from pg_catalog.pg_locks l
@@ -57,7 +69,7 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
 /// case, and a mode.
 const LOCKS_AND_TABLES: &str = "
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-  (select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, coalesce(l.classid, 0)::bigint,
+  (select coalesce(json_agg(json_build_array({PID}, l.database::bigint, coalesce(l.classid, 0)::bigint,
             coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
             n.nspname || '.' || c.relname)
             order by l.pid, l.classid, l.objid, l.objsubid, n.nspname, c.relname, l.mode, l.granted),
@@ -109,8 +121,9 @@ impl Observer {
         .await?;
         let waitstart = row.get::<_, i32>(0) >= 140_000;
         let deadlock_timeout_us = u64::try_from(row.get::<_, i64>(1)).unwrap_or(1_000_000);
-        let locks = bounded(what, client.prepare(LOCKS)).await?;
-        let locks_and_tables = bounded(what, client.prepare(LOCKS_AND_TABLES)).await?;
+        let locks = bounded(what, client.prepare(&LOCKS.replace("{PID}", PID))).await?;
+        let locks_and_tables = LOCKS_AND_TABLES.replace("{PID}", PID);
+        let locks_and_tables = bounded(what, client.prepare(&locks_and_tables)).await?;
         let activity = activity_query("a.pid = any($1::int[])", waitstart);
         let activity = bounded(what, client.prepare(&activity)).await?;
         let sessions = activity_query(
@@ -171,6 +184,37 @@ impl Observer {
             why: error.to_string(),
         })?;
         Ok((row.get(0), locks))
+    }
+
+    /// The transactions of this connection's database that have been prepared and not ended: each one's
+    /// number, as locks show it, and its name.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn prepared(&self) -> Result<Vec<(u32, String)>, EvidenceError> {
+        let what = "which transactions are prepared";
+        let rows = bounded(what, self.client.query(PREPARED, &[])).await?;
+        let number = |id: i64| u32::try_from(id).unwrap_or(0);
+        Ok(rows
+            .iter()
+            .map(|row| (number(row.get(0)), row.get(1)))
+            .collect())
+    }
+
+    /// Rolls all of these back.
+    ///
+    /// # Errors
+    /// When the server does not do it.
+    pub async fn roll_back_prepared(&self) -> Result<(), EvidenceError> {
+        for (_, gid) in self.prepared().await? {
+            let sql = format!("rollback prepared '{}'", gid.replace('\'', "''"));
+            bounded(
+                "that it rolled back a prepared transaction",
+                self.client.batch_execute(&sql),
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     /// What these backends do; those that are gone are missing.

@@ -3,24 +3,70 @@
 //!
 //! Owns the triggers' SQL and the reading of their lines. A statement trigger sees writes in
 //! functions, DO blocks, CTEs, COPY and cascades, which no parser sees; what it logs survives a
-//! rollback. It fires after the statement, so that a lock that the statement itself takes is seen.
+//! rollback. It fires after the statement, so that a lock that the statement itself takes is seen, and
+//! before it, so that one is known that is younger than the statement's snapshot. How many rows were
+//! changed, and in which partition, the server's own counters tell.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tokio_postgres::Client;
 
+use super::error::{EvidenceError, bounded};
 use super::log::LogRecord;
-use crate::history::{HeldLock, Operation, Write};
+use crate::history::{Changed, Committing, Extent, Fate, HeldLock, Isolation, Operation, Write};
 use crate::name::{KeyForm, LockKey, LockMode, Session, TableName};
 
-const PREFIX: &str = "lockproof-witness ";
+const WROTE: &str = "lockproof-witness ";
+const COMMITS: &str = "lockproof-commit ";
 
 /// Makes the witness in a database; run once in the template. Needs a superuser (event triggers).
 pub const WITNESS_SQL: &str = include_str!("witness.sql");
 
+/// What the witness has lost since it was made: tables without its triggers, and what else it needs.
+const LOST: &str = "
+select n.nspname || '.' || c.relname
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
+  and n.nspname not like 'pg\\_%' and c.relpersistence <> 't'
+  and (select count(*) from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled = 'A'
+       and t.tgname in ('zz_lockproof_witness', '!lockproof_begun')) < 2
+union all select name from unnest(array['lockproof_ddl', 'lockproof_dropped']) name
+where not exists (select 1 from pg_catalog.pg_event_trigger e where e.evtname = name and e.evtenabled = 'A')
+union all select 'pg_catalog.lockproof_commits'
+where not exists (select 1 from pg_catalog.pg_trigger t
+                  where t.tgrelid = to_regclass('pg_catalog.lockproof_commits') and t.tgenabled = 'A')
+order by 1";
+
+/// What became of transactions, each by the 32 bits of its id that `pg_locks` shows.
+const FATES: &str = "
+select x.id, pg_catalog.txid_status(x.id + (next.id - x.id) / 4294967296 * 4294967296)
+from unnest($1::bigint[]) as x (id),
+  (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())) as next (id)
+where x.id + (next.id - x.id) / 4294967296 * 4294967296 < next.id";
+
 #[derive(Deserialize)]
-struct Line {
+struct Wrote {
     at: i64,
     table: String,
     op: String,
+    locks: Vec<Row>,
+    begun: Option<Vec<Row>>,
+    rows: Option<Vec<(String, u64, Vec<String>)>>,
+    #[serde(default)]
+    above: Vec<String>,
+    xact: Option<u64>,
+    sub: Option<u32>,
+    #[serde(default)]
+    isolation: String,
+    #[serde(default)]
+    quiet: bool,
+}
+
+#[derive(Deserialize)]
+struct Commits {
+    at: i64,
+    xact: Option<u64>,
     locks: Vec<Row>,
 }
 
@@ -28,17 +74,47 @@ struct Line {
 /// a lock on one.
 type Row = (i32, u32, u32, u32, u8, String, bool, Option<String>);
 
-/// The write that this record of the log tells of; `None` if it is another kind of record.
+/// What a line of the witness tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Witnessed {
+    /// Somebody wrote.
+    Wrote {
+        /// The write. What became of it is not known yet.
+        write: Write,
+        /// The innermost subtransaction that it was made in, by 32 bits: what becomes of that becomes of
+        /// the write.
+        inside: Option<u32>,
+        /// Whether the session had silenced the log for whatever else it does.
+        silenced: bool,
+    },
+    /// A transaction that had written under a lock of its own session is about to commit.
+    Commits(Committing),
+}
+
+/// What the witness tells in this record of the log; `None` if it is another kind of record.
 #[must_use]
-pub fn read_witness(record: &LogRecord) -> Option<Write> {
-    let text = record.message.strip_prefix(PREFIX)?;
-    let line: Line = serde_json::from_str(text).ok()?;
-    Some(Write {
+pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
+    let session = Session {
+        pid: record.pid,
+        started_us: record.started_s * 1_000_000,
+    };
+    if let Some(text) = record.message.strip_prefix(COMMITS) {
+        let line: Commits = serde_json::from_str(text).ok()?;
+        return Some(Witnessed::Commits(Committing {
+            server_us: line.at,
+            session,
+            connection: None,
+            step: None,
+            transaction: line.xact,
+            locks: line.locks.into_iter().map(lock).collect(),
+        }));
+    }
+    let text = record.message.strip_prefix(WROTE)?;
+    let line: Wrote = serde_json::from_str(text).ok()?;
+    let changed = |(table, rows, above)| Changed { table, rows, above };
+    let write = Write {
         server_us: line.at,
-        session: Session {
-            pid: record.pid,
-            started_us: record.started_s * 1_000_000,
-        },
+        session,
         connection: None,
         step: None,
         table: line.table,
@@ -50,7 +126,66 @@ pub fn read_witness(record: &LogRecord) -> Option<Write> {
             other => Operation::Ddl(other.to_owned()),
         },
         locks: line.locks.into_iter().map(lock).collect(),
+        extent: Extent {
+            begun: line
+                .begun
+                .map(|begun| begun.into_iter().map(lock).collect()),
+            changed: line
+                .rows
+                .map(|rows| rows.into_iter().map(changed).collect()),
+            above: line.above,
+            transaction: line.xact,
+            fate: None,
+            isolation: match line.isolation.as_str() {
+                "repeatable read" => Some(Isolation::RepeatableRead),
+                "serializable" => Some(Isolation::Serializable),
+                _ => None,
+            },
+        },
+    };
+    Some(Witnessed::Wrote {
+        write,
+        inside: line.sub,
+        silenced: line.quiet,
     })
+}
+
+/// What the witness of this connection's database has lost: tables that it does not watch, and parts of
+/// its own, by their names.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn lost_of_witness(client: &Client) -> Result<Vec<String>, EvidenceError> {
+    let what = "whether the witness is whole";
+    let rows = bounded(what, client.query(LOST, &[])).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What became of these transactions, by 32 bits of their ids. One that the server does not know any
+/// more is missing.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn fates(
+    client: &Client,
+    transactions: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, Fate>, EvidenceError> {
+    let ids: Vec<i64> = transactions.into_iter().map(i64::from).collect();
+    let what = "what became of transactions";
+    let rows = bounded(what, client.query(FATES, &[&ids])).await?;
+    let mut found = BTreeMap::new();
+    for row in rows {
+        let fate = match row.get::<_, Option<&str>>(1) {
+            Some("committed") => Fate::Committed,
+            Some("aborted") => Fate::RolledBack,
+            Some(_) => Fate::Open,
+            None => continue,
+        };
+        if let Ok(id) = u32::try_from(row.get::<_, i64>(0)) {
+            found.insert(id, fate);
+        }
+    }
+    Ok(found)
 }
 
 fn lock((pid, database, high, low, form, mode, granted, table): Row) -> HeldLock {

@@ -1,55 +1,252 @@
--- The witness. Everything it owns is in the schema `lockproof` or named `zz_lockproof_witness`.
+-- The witness. Everything it owns is in the schema `lockproof`, or named `zz_lockproof_witness`,
+-- `!lockproof_begun` or `lockproof_commits`.
 create schema lockproof;
 
--- Locks of this database, as [pid, database, classid, objid, objsubid, mode, granted, table]: advisory ones,
--- and those on tables in modes that insert, update and delete do not take.
-create function lockproof.locks() returns json
+-- In the place of a process id: the id of a prepared transaction, negative; 0 where two could be meant.
+create function lockproof.prepared(virtual text) returns int
 language sql stable as $$
-  select coalesce(json_agg(json_build_array(l.pid, l.database::bigint, coalesce(l.classid, 0)::bigint,
-           coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
-           n.nspname || '.' || c.relname) order by l.pid, l.classid, l.objid, n.nspname, c.relname), '[]')
-  from pg_catalog.pg_locks l
-  left join pg_catalog.pg_class c on l.locktype = 'relation' and c.oid = l.relation
-  left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where l.database = (select d.oid from pg_catalog.pg_database d
-                      where d.datname = pg_catalog.current_database())
-    and (l.locktype = 'advisory'
-         or (c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'lockproof')
-             and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
-                            'ExclusiveLock', 'AccessExclusiveLock')))
+  select case when count(*) = 1 then -(min(t.transactionid::text::bigint) % 2147483648)::int else 0 end
+  from pg_catalog.pg_locks t
+  where t.pid is null and t.locktype = 'transactionid' and t.virtualtransaction = virtual
 $$;
 
--- log_min_error_statement: without it each line would carry the whole statement.
-create function lockproof.note(table_name text, operation text) returns void
+-- Locks of this database, as [pid, database, classid, objid, objsubid, mode, granted, table]: advisory ones,
+-- and those on tables in modes that insert, update and delete do not take; of all sessions, or of one.
+-- With it what is known of this session: the innermost subtransaction that has written (only its own fate
+-- says whether a write stayed), and whether it holds advisory locks. (plpgsql keeps its plans; sql does not.)
+create function lockproof.locks(session int, out locks jsonb, out sub bigint, out advisory boolean)
+language plpgsql stable set search_path = pg_catalog as $$
+begin
+  select coalesce(jsonb_agg(jsonb_build_array(
+           coalesce(l.pid, lockproof.prepared(l.virtualtransaction)),
+           l.database::bigint, coalesce(l.classid, 0)::bigint,
+           coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
+           n.nspname || '.' || c.relname) order by l.pid, l.classid, l.objid, n.nspname, c.relname)
+         filter (where l.locktype = 'advisory' or n.oid is not null), '[]'),
+    max(l.transactionid::text::bigint),
+    coalesce(bool_or(l.locktype = 'advisory' and l.granted and l.pid = pg_backend_pid()), false)
+  into locks.locks, locks.sub, locks.advisory
+  from pg_locks l
+  left join pg_class c on l.locktype = 'relation' and c.oid = l.relation and c.relkind in ('r', 'p')
+    and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+                   'ExclusiveLock', 'AccessExclusiveLock')
+  left join pg_namespace n on n.oid = c.relnamespace
+    and n.nspname not in ('pg_catalog', 'information_schema', 'lockproof')
+  where (session is null or l.pid = session)
+    and (l.locktype in ('advisory', 'relation') and l.database = (
+           select d.oid from pg_database d where d.datname = current_database())
+         or l.locktype = 'transactionid' and l.pid = pg_backend_pid() and l.granted
+            and l.mode = 'ExclusiveLock');
+end
+$$;
+
+-- log_min_messages: a subject may have silenced the log. log_min_error_statement: without it each line
+-- would carry the whole statement.
+create function lockproof.say(line text) returns void
 language plpgsql security definer
 set search_path = pg_catalog
+set log_min_messages = log
 set log_min_error_statement = panic
 set client_min_messages = notice
 as $$
 begin
-  raise log 'lockproof-witness %', json_build_object(
-    'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-    'table', table_name, 'op', operation, 'locks', lockproof.locks());
+  raise log '%', line;
 end
 $$;
 
--- security definer: the subject may have changed its role to one that sees nothing of this schema.
-create function lockproof.witness() returns trigger
+create function lockproof.note(table_name text, operation text, more jsonb default '{}') returns boolean
 language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  seen record;
+  line text;
 begin
-  perform lockproof.note(tg_table_schema || '.' || tg_table_name, tg_op);
+  seen := lockproof.locks(null);
+  line := 'lockproof-witness ' || (more || jsonb_build_object(
+    'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    'table', table_name, 'op', operation, 'locks', seen.locks,
+    'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', seen.sub,
+    'isolation', current_setting('transaction_isolation'),
+    'quiet', current_setting('log_min_messages') in ('log', 'fatal', 'panic')))::text;
+  perform lockproof.say(line);
+  return seen.advisory;
+end
+$$;
+
+-- Where a row of it belongs, too: the tables that it is a partition of or inherits from.
+create function lockproof.above(relation oid) returns jsonb
+language plpgsql stable set search_path = pg_catalog as $$
+begin
+  if not exists (select 1 from pg_inherits i where i.inhrelid = relation) then
+    return '[]';
+  end if;
+  return (
+    with recursive up (parent) as (
+      select i.inhparent from pg_inherits i where i.inhrelid = above.relation
+      union select i.inhparent from pg_inherits i join up on i.inhrelid = up.parent)
+    select jsonb_agg(n.nspname || '.' || c.relname order by n.nspname, c.relname)
+    from up join pg_class c on c.oid = up.parent join pg_namespace n on n.oid = c.relnamespace);
+end
+$$;
+
+-- How many rows this transaction has written so far: of a table, and of those below it.
+create function lockproof.counts(relation oid) returns jsonb
+language plpgsql volatile set search_path = pg_catalog as $$
+begin
+  if not current_setting('track_counts')::boolean then
+    return null;
+  elsif not (select c.relhassubclass from pg_class c where c.oid = relation) then
+    return jsonb_build_object(relation::text, jsonb_build_array(
+      pg_stat_get_xact_tuples_inserted(relation), pg_stat_get_xact_tuples_updated(relation),
+      pg_stat_get_xact_tuples_deleted(relation)));
+  end if;
+  return (
+    with recursive tree (part) as (
+      select counts.relation
+      union select i.inhrelid from pg_inherits i join tree on i.inhparent = tree.part)
+    select jsonb_object_agg(part::text, jsonb_build_array(pg_stat_get_xact_tuples_inserted(part),
+      pg_stat_get_xact_tuples_updated(part), pg_stat_get_xact_tuples_deleted(part)))
+    from tree);
+end
+$$;
+
+-- The tables in which rows have been written since then, as [table, rows, tables above it].
+create function lockproof.changed(before jsonb, relation oid, name text, operation text) returns jsonb
+language plpgsql volatile set search_path = pg_catalog as $$
+declare
+  now jsonb := lockproof.counts(relation);
+  own text := relation::text;
+  written bigint;
+begin
+  if before is null or now is null then
+    return null;
+  elsif now - own = '{}' then
+    written := case operation
+      when 'INSERT' then abs((now -> own ->> 0)::bigint - (before -> own ->> 0)::bigint)
+      when 'UPDATE' then abs((now -> own ->> 1)::bigint - (before -> own ->> 1)::bigint)
+      else abs((now -> own ->> 2)::bigint - (before -> own ->> 2)::bigint) end;
+    if written = 0 then
+      return '[]';
+    end if;
+    return jsonb_build_array(jsonb_build_array(name, written, lockproof.above(relation)));
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_array(n.nspname || '.' || c.relname, d.rows,
+                                                lockproof.above(c.oid)) order by n.nspname, c.relname), '[]')
+    from (select e.key::oid as part,
+            -- An update can move a row to another partition.
+            case when operation in ('INSERT', 'UPDATE') then
+              abs((e.value ->> 0)::bigint - coalesce((before -> e.key ->> 0)::bigint, 0)) else 0 end
+            + case when operation = 'UPDATE' then
+              abs((e.value ->> 1)::bigint - coalesce((before -> e.key ->> 1)::bigint, 0)) else 0 end
+            + case when operation in ('UPDATE', 'DELETE') then
+              abs((e.value ->> 2)::bigint - coalesce((before -> e.key ->> 2)::bigint, 0)) else 0 end as rows
+          from jsonb_each(now) e) d
+    join pg_class c on c.oid = d.part join pg_namespace n on n.oid = c.relnamespace
+    where d.rows > 0);
+end
+$$;
+
+-- What there was when a statement began, behind what is still under way. It goes with a rolled-back
+-- savepoint, as the statement does.
+create function lockproof.begun() returns trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  seen record;
+begin
+  seen := lockproof.locks(pg_backend_pid());
+  perform set_config('lockproof.begun',
+    (coalesce(nullif(current_setting('lockproof.begun', true), ''), '[]')::jsonb || jsonb_build_object(
+      'of', tg_relid::text || tg_op, 'locks', seen.locks, 'counts', lockproof.counts(tg_relid)))::text, true);
   return null;
 end
 $$;
 
+-- A row for each transaction that writes under a lock of its own session: its trigger waits for the commit.
+-- In pg_catalog, where no loop over all tables finds it.
+set allow_system_table_mods = on;
+create unlogged table pg_catalog.lockproof_commits (marked boolean);
+reset allow_system_table_mods;
+
+-- security definer: the subject may have changed its role to one that sees nothing of this schema.
+create function lockproof.witness() returns trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  name text := tg_table_schema || '.' || tg_table_name;
+  key text := tg_relid::text || tg_op;
+  under_way jsonb;
+  first int;
+  last int;
+  more jsonb := jsonb_build_object('above', lockproof.above(tg_relid));
+begin
+  if tg_op <> 'TRUNCATE' then
+    under_way := coalesce(nullif(current_setting('lockproof.begun', true), ''), '[]')::jsonb;
+    for place in 0 .. jsonb_array_length(under_way) - 1 loop
+      if under_way -> place ->> 'of' = key then
+        first := coalesce(first, place);
+        last := place;
+      end if;
+    end loop;
+    if first is not null then
+      -- Of nested statements the rows since the first began: rather too many than none.
+      more := more || jsonb_build_object('begun', under_way -> last -> 'locks', 'rows',
+        lockproof.changed(nullif(under_way -> first -> 'counts', 'null'), tg_relid, name, tg_op));
+      perform set_config('lockproof.begun', (under_way - last)::text, true);
+    end if;
+  end if;
+  -- Under a lock of its own session: whether that is held until the commit.
+  if lockproof.note(name, tg_op, more) and current_setting('lockproof.marked', true) is distinct from 'on' then
+    insert into lockproof_commits values (true);
+    perform set_config('lockproof.marked', 'on', true);
+  end if;
+  return null;
+end
+$$;
+
+-- What the session holds when its transaction commits.
+create function lockproof.committing() returns trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  seen record;
+  line text;
+begin
+  seen := lockproof.locks(pg_backend_pid());
+  line := 'lockproof-commit ' || jsonb_build_object(
+    'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    'xact', pg_current_xact_id_if_assigned()::text::bigint, 'locks', seen.locks)::text;
+  perform lockproof.say(line);
+  -- `set constraints all immediate` comes before the end.
+  perform set_config('lockproof.marked', 'off', true);
+  return null;
+end
+$$;
+
+create constraint trigger zz_lockproof_witness after insert on pg_catalog.lockproof_commits
+  deferrable initially deferred for each row execute function lockproof.committing();
+alter table pg_catalog.lockproof_commits enable always trigger zz_lockproof_witness;
+
+-- `!`: before the triggers of the subject, which may take the lock themselves.
 create function lockproof.arm(relation regclass) returns void
 language plpgsql as $$
 begin
   execute format('create trigger zz_lockproof_witness after insert or update or delete or truncate
     on %s for each statement execute function lockproof.witness()', relation);
-  execute format('alter table %s enable always trigger zz_lockproof_witness', relation);
+  execute format('create trigger "!lockproof_begun" before insert or update or delete
+    on %s for each statement execute function lockproof.begun()', relation);
+  perform lockproof.rearm(relation);
 end
 $$;
+
+-- DISABLE TRIGGER ALL, as restores and fixtures do it, must not blind the witness.
+create function lockproof.rearm(relation regclass) returns void
+language plpgsql as $$
+begin
+  execute format('alter table %s enable always trigger zz_lockproof_witness,
+    enable always trigger "!lockproof_begun"', relation);
+end
+$$;
+
+-- What a table was called when it was last looked at.
+create table lockproof.names (relation oid primary key, name text not null);
 
 -- Which table an index is of: when it has been dropped nothing tells any more.
 create table lockproof.indexes (index oid primary key, relation oid not null);
@@ -58,10 +255,16 @@ create function lockproof.remember(relation oid) returns void
 language sql as $$
   insert into lockproof.indexes
   select i.indexrelid, i.indrelid from pg_catalog.pg_index i where i.indrelid = $1
-  on conflict do nothing
+  on conflict do nothing;
+  insert into lockproof.names
+  select c.oid, n.nspname || '.' || c.relname
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1
+  on conflict on constraint names_pkey do update set name = excluded.name
+    where names.name <> excluded.name;
 $$;
 
--- What arm() itself does is no write of the subject.
+-- What arm() itself does is no write of the subject. A change of a type is one of the tables that have a
+-- column of it, and a schema's new name one of its tables; a table that has a new name is told by both.
 create function lockproof.ddl() returns event_trigger
 language plpgsql security definer as $$
 declare
@@ -73,12 +276,17 @@ begin
   end if;
   for command in select * from pg_event_trigger_ddl_commands()
                  where classid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_trigger'::regclass,
-                                   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_rewrite'::regclass)
+                                   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_rewrite'::regclass,
+                                   'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_namespace'::regclass)
   loop
     for target in
-      select n.nspname, c.relname, c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
+      select n.nspname || '.' || c.relname as name, known.name as before, c.oid, c.relkind
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      left join lockproof.names known on known.relation = c.oid
+      where c.relkind in ('r', 'p', 'm') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
         and n.nspname not like 'pg\_%'
+        and (command.classid <> 'pg_catalog.pg_namespace'::regclass
+             or known.name <> n.nspname || '.' || c.relname)
         and c.oid in (
           select command.objid where command.classid = 'pg_catalog.pg_class'::regclass
           union all select i.indrelid from pg_index i
@@ -88,21 +296,36 @@ begin
           union all select p.polrelid from pg_policy p
             where p.oid = command.objid and command.classid = 'pg_catalog.pg_policy'::regclass
           union all select r.ev_class from pg_rewrite r
-            where r.oid = command.objid and command.classid = 'pg_catalog.pg_rewrite'::regclass)
+            where r.oid = command.objid and command.classid = 'pg_catalog.pg_rewrite'::regclass
+          union all select s.oid from pg_class s
+            where s.relnamespace = command.objid and command.classid = 'pg_catalog.pg_namespace'::regclass
+          union all select a.attrelid from pg_attribute a join pg_type t on t.oid = a.atttypid
+            where not a.attisdropped and command.objid in (t.oid, t.typelem, t.typbasetype)
+              and command.classid = 'pg_catalog.pg_type'::regclass
+          -- A composite type is altered as the relation that it is.
+          union all select a.attrelid from pg_attribute a join pg_type t on t.oid = a.atttypid
+            where not a.attisdropped and command.objid = t.typrelid
+              and command.classid = 'pg_catalog.pg_class'::regclass)
     loop
       perform lockproof.remember(target.oid);
-      perform set_config('lockproof.arming', 'on', true);
-      if not exists (select 1 from pg_trigger t
-                     where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness') then
-        perform lockproof.arm(target.oid::regclass);
-      elsif exists (select 1 from pg_trigger t
-                    where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness'
-                      and t.tgenabled <> 'A') then
-        -- DISABLE TRIGGER ALL, as restores and fixtures do it, must not blind the witness.
-        execute format('alter table %s enable always trigger zz_lockproof_witness', target.oid::regclass);
+      if target.relkind <> 'm' then
+        perform set_config('lockproof.arming', 'on', true);
+        if not exists (select 1 from pg_trigger t
+                       where t.tgrelid = target.oid and t.tgname = 'zz_lockproof_witness') then
+          perform lockproof.arm(target.oid::regclass);
+        elsif exists (select 1 from pg_trigger t
+                      where t.tgrelid = target.oid and t.tgname in ('zz_lockproof_witness', '!lockproof_begun')
+                        and t.tgenabled <> 'A') then
+          perform lockproof.rearm(target.oid::regclass);
+        end if;
+        perform set_config('lockproof.arming', 'off', true);
       end if;
-      perform set_config('lockproof.arming', 'off', true);
-      perform lockproof.note(target.nspname || '.' || target.relname, command.command_tag);
+      if target.before <> target.name then
+        perform lockproof.note(target.before, command.command_tag,
+                               jsonb_build_object('above', lockproof.above(target.oid)));
+      end if;
+      perform lockproof.note(target.name, command.command_tag,
+                             jsonb_build_object('above', lockproof.above(target.oid)));
     end loop;
   end loop;
 end
@@ -116,16 +339,16 @@ begin
   -- What goes with its table is one write of it.
   for relation in
     select distinct coalesce(n.nspname || '.' || c.relname,
-                             case when o.object_type = 'table' then o.schema_name || '.' || o.object_name
+                             case when o.object_type in ('table', 'materialized view') then o.schema_name || '.' || o.object_name
                                   else o.address_names[1] || '.' || o.address_names[2] end)
     from pg_event_trigger_dropped_objects() o
     left join lockproof.indexes i on o.object_type = 'index' and i.index = o.objid
     left join pg_class c on c.oid = i.relation
     left join pg_namespace n on n.oid = c.relnamespace
     where not o.is_temporary
-      and (o.object_type in ('table', 'trigger', 'policy', 'rule')
+      and (o.object_type in ('table', 'materialized view', 'trigger', 'policy', 'rule')
            or (o.object_type = 'index' and c.oid is not null))
-      and (o.original or o.object_type = 'table')
+      and (o.original or o.object_type in ('table', 'materialized view'))
   loop
     perform lockproof.note(relation, tg_tag);
   end loop;
@@ -137,12 +360,13 @@ declare
   relation record;
 begin
   for relation in
-    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
+    select c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'm') and n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
       and n.nspname not like 'pg\_%'
   loop
-    perform lockproof.arm(relation.oid::regclass);
     perform lockproof.remember(relation.oid);
+    continue when relation.relkind = 'm';
+    perform lockproof.arm(relation.oid::regclass);
   end loop;
 end
 $$;

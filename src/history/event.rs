@@ -11,6 +11,7 @@ use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts};
 use super::fault::FaultEvent;
 use super::step::{Answer, Delivery, Ending, Request, ServerError};
+use super::write::{Committing, Write};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 
 /// The version of the format. A reader refuses a history of another version.
@@ -218,6 +219,25 @@ pub enum Event {
     /// A write that the witness saw. Read from the log after the run; ordered among the `locks`
     /// events by `server_us`.
     Write(Write),
+    /// What a session held when a transaction of its own, that had written under a lock of the session's,
+    /// was about to commit. Read from the log, as writes are.
+    Committing(Committing),
+    /// Whether the witness was whole when the run had ended. What a subject takes of it, it blinds.
+    Witness {
+        /// The tables (`schema.table`), event triggers and tables of its own that it had lost.
+        lost: Vec<String>,
+        /// The connections whose sessions had silenced the server's log when they wrote.
+        silenced: Vec<ConnectionName>,
+    },
+    /// A transaction was prepared: from here on it holds its locks, and no session does.
+    Prepared {
+        /// Its id. `pg_locks` shows what it holds under this number, negative, for a process id.
+        transaction: u32,
+        /// The step that prepared it, where known.
+        step: Option<StepId>,
+        /// The session that prepared it, where known.
+        session: Option<Session>,
+    },
     /// A line of the server's structured log that belongs to the run (not the witness's).
     ServerLog(LogLine),
     /// The sentinel line was seen in the server's log: everything before it has been read.
@@ -292,7 +312,8 @@ pub enum ClosedBy {
 /// An advisory lock of `pg_locks`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldLock {
-    /// Process id of the session.
+    /// Process id of the session. Of a prepared transaction, which no session has, its id, negative (see
+    /// [`Event::Prepared`]); 0 where nobody can tell which one it is.
     pub pid: i32,
     /// The lock.
     pub key: LockKey,
@@ -300,41 +321,6 @@ pub struct HeldLock {
     pub mode: LockMode,
     /// Held, or still awaited.
     pub granted: bool,
-}
-
-/// A write that the witness saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Write {
-    /// When, in microseconds since 1970 on the server's clock.
-    pub server_us: i64,
-    /// The backend that wrote.
-    pub session: Session,
-    /// The connection that the backend served, where known.
-    pub connection: Option<ConnectionName>,
-    /// The step in which it happened, where known.
-    pub step: Option<StepId>,
-    /// The table, as `schema.table`.
-    pub table: String,
-    /// What was done.
-    pub operation: Operation,
-    /// Advisory locks of this database at that moment, of all sessions.
-    pub locks: Vec<HeldLock>,
-}
-
-/// What was done to a table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// INSERT, or COPY FROM.
-    Insert,
-    /// UPDATE.
-    Update,
-    /// DELETE.
-    Delete,
-    /// TRUNCATE.
-    Truncate,
-    /// DDL, with the command's tag, such as `CREATE TABLE` or `DROP TABLE`.
-    Ddl(String),
 }
 
 /// A line of the server's structured log.

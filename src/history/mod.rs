@@ -14,6 +14,7 @@ mod not_there;
 pub(crate) mod private;
 mod reader;
 mod step;
+mod write;
 mod writer;
 
 pub use answer::*;
@@ -26,4 +27,5 @@ pub use fault::*;
 pub use not_there::*;
 pub use reader::*;
 pub use step::*;
+pub use write::*;
 pub use writer::*;

@@ -3,13 +3,15 @@
 //! Owns the way from evidence to that answer, with and without a witness. Knows nothing of what
 //! ought to have covered it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::facts::{
-    Facts, Grant, Holder, How, LockThen, PodWrite, Snapshot, StepFacts, list, protected,
-    write_words,
+    Facts, Holder, LockThen, PodWrite, Snapshot, StepFacts, list, protected, write_words,
 };
-use crate::history::{ClosedBy, Ending, Event, HeldLock};
+use super::snapshot_age::{Age, age};
+use super::text::{Named, changed_nothing};
+use super::until_commit::{Owned, committing_without};
+use crate::history::{Ending, Event, HeldLock, Operation};
 use crate::name::{ConnectionName, LockKey, PodName, Session};
 
 /// Why nobody knows what a write held at its start.
@@ -30,6 +32,8 @@ pub(super) struct Work<'f, 'a> {
     pub cover: Result<Vec<LockKey>, String>,
     /// Why a lock that was held at its end did not cover it.
     pub but: Option<String>,
+    /// Whether a run without the witness shows it, too.
+    pub in_text: bool,
 }
 
 impl Work<'_, '_> {
@@ -70,19 +74,29 @@ fn witnessed<'f, 'a>(
     let step = write.step.and_then(|step| facts.steps.get(&step));
     let mut cover = Vec::new();
     let mut but = None;
+    let mut unsure = None;
     let known = step.is_some_and(|step| step.released.is_some());
     let released = step.and_then(|step| step.released);
     let unseen = facts.controlled() && released.is_some_and(|at| is_unseen(facts, at.seq));
     for lock in &write.locks {
         if lock.granted && facts.guards(&lock.key, lock.mode) && lock.pod() == write.pod() {
             let without = begun_without(facts, write, step, lock)
+                .or_else(|| committing_without(facts, write, lock))
                 .or_else(|| owned.committed_without(facts, step?, &lock.key));
-            match without {
-                None => cover.push(facts.one_lock(lock.key)),
-                Some(why) => but = Some(why),
+            match without.map_or_else(|| age(facts, write, step, lock), Age::Younger) {
+                Age::Older => cover.push(facts.one_lock(lock.key)),
+                Age::Younger(why) => but = Some(why),
+                Age::Unknown(why) => unsure = Some(why),
             }
         }
     }
+    let own = |lock: &&LockThen<'_>| {
+        lock.granted && lock.session == write.session && facts.guards(&lock.key, lock.mode)
+    };
+    // What the statement's own session held when it began needs no look from elsewhere; DDL takes no lock of
+    // the job's itself.
+    let told = write.extent.begun.is_some() || matches!(write.operation, Operation::Ddl(_));
+    let begun = told && write.locks.iter().any(|lock| own(&lock));
     Work {
         pod: write.pod(),
         table: write.table,
@@ -95,18 +109,25 @@ fn witnessed<'f, 'a>(
             .collect(),
         step,
         locks: write.locks.clone(),
-        cover: if unseen && !cover.is_empty() {
-            Err(NO_SNAPSHOT.to_owned())
-        } else if cover.is_empty() || known || !facts.controlled() {
-            Ok(cover)
-        } else {
-            Err(
+        cover: match unsure {
+            _ if unseen && !cover.is_empty() && !begun => Err(NO_SNAPSHOT.to_owned()),
+            Some(why) if cover.is_empty() => Err(why),
+            _ if cover.is_empty() || known || begun || !facts.controlled() => Ok(cover),
+            _ => Err(
                 "its step is not known, so that what it held at its start cannot be told"
                     .to_owned(),
-            )
+            ),
         },
         but,
+        in_text: write.extent.isolation.is_none()
+            && step.is_some_and(|step| names(facts, step, write.table)),
     }
+}
+
+/// Whether the text of a step names this table as written: that is all that shows it without a witness.
+fn names(facts: &Facts<'_>, step: &StepFacts<'_>, table: &str) -> bool {
+    let mut written = step.request.writes.iter();
+    step.request.opaque || written.any(|name| protected(facts.run, name) == Some(table))
 }
 
 /// Whether nobody knows which locks were held at this line: none were shown before it, though a step had
@@ -164,62 +185,11 @@ fn begun_without(
     }
 }
 
-/// The exclusive grants of a lock to a pod, in their order.
-struct Owned<'f, 'a> {
-    grants: HashMap<(&'f PodName, LockKey), Vec<&'f Grant<'a>>>,
-}
-
-impl<'f, 'a> Owned<'f, 'a> {
-    fn of(facts: &'f Facts<'a>) -> Self {
-        let mut grants: HashMap<_, Vec<&Grant<'a>>> = HashMap::new();
-        for grant in facts.grants {
-            if grant.guards() {
-                let own = grants.entry((grant.pod(), grant.key.anywhere()));
-                own.or_default().push(grant);
-            }
-        }
-        for own in grants.values_mut() {
-            own.sort_by_key(|grant| grant.from);
-        }
-        Self { grants }
-    }
-
-    /// Why a lock that was held while a step wrote did not cover the write: the pod gave it up before it
-    /// committed, and only then could others see what was written.
-    fn committed_without(
-        &self,
-        facts: &Facts<'_>,
-        step: &StepFacts<'_>,
-        key: &LockKey,
-    ) -> Option<String> {
-        let commit = facts.commit_of(step)?;
-        let at = commit.released?.seq;
-        let own = self.grants.get(&(step.pod(), key.anywhere()))?;
-        let before = &own[..own.partition_point(|grant| grant.from < at)];
-        let grant = before.iter().rfind(|grant| grant.key.same_key(key))?;
-        let (end, how) = grant.end.filter(|(end, _)| *end <= at)?;
-        let own_doing = match how {
-            How::Unlocked | How::Discarded | How::Transaction => grant.given_back_by.is_none(),
-            How::Session | How::Returned => {
-                let closed = facts.sessions.closed(grant.connection);
-                closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
-                    && !facts.fault_ended(grant, end)
-            }
-            How::Unanswered => false,
-        };
-        (own_doing && step.held.seq < end).then(|| {
-            format!(
-                "it gave lock {key} back before it committed, in {}",
-                commit.words()
-            )
-        })
-    }
-}
-
 /// Without a witness the text of steps tells what is written, and snapshots before and after
 /// tell what was held. What neither tells is inconclusive.
 fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>, owned: &Owned<'_, '_>) -> Vec<Work<'f, 'a>> {
     let mut all = Vec::new();
+    let named = Named::of(facts);
     for step in facts.steps.values() {
         let Some(released) = step
             .released
@@ -227,26 +197,23 @@ fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>, owned: &Owned<'_, '_>) -> Vec<Work<
         else {
             continue;
         };
-        let failed = step
-            .last()
-            .is_some_and(|end| end.ending == Ending::Done && end.answer.error.is_some());
-        if failed {
+        if changed_nothing(step) || facts.rolled_back.contains(&step.id) {
             continue;
         }
-        let named: Vec<&'a str> = step
-            .request
-            .writes
-            .iter()
-            .filter_map(|table| protected(facts.run, table))
-            .collect();
-        let tables = if step.request.opaque {
+        let unknown = named.unknown_in(step);
+        let tables = if step.request.opaque || unknown.is_some() {
             facts.run.rules.protect.iter().map(String::as_str).collect()
         } else {
-            named
+            named.protected_in(facts, step)
         };
         let before = facts.in_force(released.seq);
         let locks = before.map_or_else(Vec::new, |one| locks_then(facts, one));
         let mut cover = cover_of_step(facts, step, released.seq);
+        if let Some(name) = unknown.filter(|_| cover.is_ok()) {
+            cover = Err(format!(
+                "its text writes {name}, which is no table, and what is written through it cannot be told"
+            ));
+        }
         let mut but = None;
         if let Ok(keys) = &mut cover {
             keys.retain(|key| {
@@ -268,6 +235,7 @@ fn unwitnessed<'f, 'a>(facts: &'f Facts<'a>, owned: &Owned<'_, '_>) -> Vec<Work<
                 locks: locks.clone(),
                 cover: cover.clone(),
                 but: but.clone(),
+                in_text: true,
             });
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! Owns what each guard asks for. Knows nothing of the invariants.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::absent::not_there;
-use super::facts::{Facts, Grant, Spans, StepFacts, count, list};
+use super::contention::contention;
+use super::facts::{Facts, StepFacts, count, list};
 use super::verdict::{Guard, PlacedMove};
-use crate::history::{Begun, Event, FaultBy, LockAction, TurnEnd};
-use crate::name::{GuardName, LockKey, PodName};
+use crate::history::{Begun, Event, FaultBy, TurnEnd};
+use crate::name::{GuardName, PodName};
 use crate::schedule::{Fault, Move, Stop};
 
 /// What shows that a guard is met, or what is missing, and the moves that are spoken of.
@@ -294,85 +295,6 @@ fn stops_reached(facts: &Facts<'_>) -> Outcome {
     } else {
         Err((list(&missed), moves))
     }
-}
-
-/// A second pod asked for the lock while another held it.
-pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
-    for snapshot in facts.snapshots {
-        for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
-            let holders = facts.holders();
-            let owners = |lock| holders.of(lock, snapshot.server_us, snapshot.seq, snapshot.seq);
-            let (Some(waiter), true) = (
-                owners(waits).first().copied(),
-                facts.is_rule_key(&waits.key),
-            ) else {
-                continue;
-            };
-            let holder = snapshot
-                .locks
-                .iter()
-                .filter(|lock| lock.granted && lock.key == waits.key)
-                .flat_map(|lock| owners(lock))
-                .find(|holder| holder.connection.pod != waiter.connection.pod);
-            if let Some(holder) = holder {
-                return Ok(format!(
-                    "{} waited for lock {} while {} held it",
-                    waiter.connection, waits.key, holder.connection
-                ));
-            }
-        }
-    }
-    let mut grants: HashMap<LockKey, (Spans, Vec<&Grant<'_>>)> = HashMap::new();
-    for grant in facts
-        .grants
-        .iter()
-        .filter(|one| facts.is_rule_key(&one.key))
-    {
-        let (spans, of_key) = grants.entry(grant.key.anywhere()).or_default();
-        spans.push(grant.from, grant.end.map_or(u64::MAX, |(end, _)| end));
-        of_key.push(grant);
-    }
-    for step in facts.steps.values().filter(|step| step.ran()) {
-        let Some(released) = step.released else {
-            continue;
-        };
-        for call in &step.request.lock_calls {
-            let asks = matches!(call.action, LockAction::Lock | LockAction::TryLock);
-            let Some(key) = call
-                .key
-                .filter(|_| asks)
-                .and_then(|key| facts.rule_key(&key))
-            else {
-                continue;
-            };
-            let Some((spans, of_key)) = grants.get(&key.anywhere()) else {
-                continue;
-            };
-            let near = &of_key[spans.around(released.seq, released.seq)];
-            let holder = near
-                .iter()
-                .find(|grant| grant.pod() != step.pod() && grant.held_at(released.seq));
-            if let Some(holder) = holder {
-                return Ok(format!(
-                    "{} asked for lock {key} while {} held it",
-                    step.connection, holder.connection
-                ));
-            }
-        }
-    }
-    for write in &facts.writes {
-        let waits = write
-            .locks
-            .iter()
-            .find(|lock| !lock.granted && facts.is_rule_key(&lock.key));
-        if let Some(waits) = waits {
-            return Ok(format!(
-                "{} waited for lock {} while it was held",
-                waits.connection, waits.key
-            ));
-        }
-    }
-    Err("no pod asked for the lock while another held it".to_owned())
 }
 
 /// Two pods had steps on the server in turn: neither had its last before the other's first.

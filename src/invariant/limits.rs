@@ -2,8 +2,8 @@
 //!
 //! Owns which limits a run has, which every `holds` must tell. Knows nothing of findings.
 
+use super::contention::contention;
 use super::facts::Facts;
-use super::guards::contention;
 use super::limit::Limit;
 use super::verdict::{InvariantVerdict, Judgement};
 use crate::history::{Event, PoolMode};

@@ -43,6 +43,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let lost = lost(facts);
     let spans = spans(facts, &all, key);
     let mut found = Found::default();
+    let mut judged = 0;
     // The first write of a pod inside a section of another, and how many more there were.
     let mut intrusions: BTreeMap<(&PodName, &PodName), (usize, String, usize)> = BTreeMap::new();
     for (i, one) in all.iter().enumerate() {
@@ -52,6 +53,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         {
             continue;
         }
+        judged += 1;
         let mut inside: Vec<(&PodName, String)> = Vec::new();
         match peers(facts, one, key) {
             Ok(peers) => inside.extend(peers),
@@ -83,6 +85,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             seqs: one.seqs.clone(),
             pod: Some(pod.clone()),
             table: Some(one.table.to_owned()),
+            witness_only: !one.in_text,
             ..Finding::default()
         };
         if one.outlived_limit(facts) {
@@ -99,10 +102,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         ),
     }
     found.strangers(facts);
+    found.blinded(facts);
     found.unplaced(facts);
     let mut holds = format!(
         "none of {} was made inside another pod's section",
-        count(all.len(), "protected write")
+        count(judged, "protected write")
     );
     if took(facts, &all, key).is_empty() && !all.is_empty() {
         holds.push_str(&format!(

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::answers::{Answers, Standing, cause};
-use super::facts::{Facts, PodError, is_loss, logged, step_words};
+use super::facts::{Facts, PodError, is_loss, list, logged, step_words};
 use super::honest_exit::looked_for;
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
@@ -61,11 +61,24 @@ pub(super) fn judge(facts: &Facts<'_>, answers: &Answers) -> InvariantVerdict {
         }
     }
     strangers(facts, &mut found);
+    silenced(facts, &mut found);
     let holds = match &facts.run.rules.only_sqlstates {
         Some(only) => format!("no statement failed with SQLSTATE {}", only.join(" or ")),
         None => "no statement failed but as the clean run or an injected fault explains".to_owned(),
     };
     found.plain(NAME, holds)
+}
+
+/// A session that silences the server's log takes away the witness of errors whose client is gone.
+fn silenced(facts: &Facts<'_>, found: &mut Found) {
+    if !facts.silenced.is_empty() {
+        let names: Vec<String> = facts.silenced.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "{} had silenced the server's log (log_min_messages): what failed there unheard cannot be told",
+            list(&names)
+        );
+        found.unclear(why, Vec::new());
+    }
 }
 
 /// Errors of sessions that did not come through lockproof: whose they are cannot be told.
@@ -159,5 +172,6 @@ fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {
         sqlstate: Some(error.sqlstate.to_owned()),
         table: error.table.clone(),
         constraint: error.constraint.clone(),
+        witness_only: false,
     }
 }

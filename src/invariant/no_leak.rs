@@ -52,10 +52,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         let what = if lock.granted { "held" } else { "waited for" };
         let finding = Finding {
             why: format!(
-                "the {} lock {} was still {what} by session {}{whose} {} after the last pod ended",
+                "the {} lock {} was still {what} by {}{whose} {} after the last pod ended",
                 lock.mode,
                 lock.key,
-                lock.pid,
+                holder_words(lock.pid),
                 millis(waited)
             ),
             seqs: vec![seq],
@@ -93,6 +93,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         facts,
         "after the last pod ended no lock and no session of a pod was left",
     )
+}
+
+/// `session 812`; `prepared transaction 788`.
+fn holder_words(pid: i32) -> String {
+    match pid {
+        ..0 => format!("prepared transaction {}", -i64::from(pid)),
+        0 => "a prepared transaction".to_owned(),
+        _ => format!("session {pid}"),
+    }
 }
 
 /// What a pod left that the harness stopped at a limit, or that belongs to nobody known then, is

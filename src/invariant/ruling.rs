@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, Timer};
+use super::facts::{Facts, Timer, list};
 use super::verdict::{Finding, InvariantVerdict, Judgement};
 use crate::history::Event;
 use crate::name::InvariantName;
@@ -55,6 +55,18 @@ impl Found {
                 table: Some(write.table.to_owned()),
                 ..Finding::default()
             });
+        }
+    }
+
+    /// What the witness did not see because it was not whole when the run had ended.
+    pub fn blinded(&mut self, facts: &Facts<'_>) {
+        let lost = facts.lost;
+        if !lost.is_empty() {
+            let why = format!(
+                "it cannot be told what the witness did not see: of it {} had been dropped or switched off",
+                list(lost)
+            );
+            self.unclear(why, Vec::new());
         }
     }
 

@@ -309,6 +309,7 @@ impl Story {
                 table: table.to_owned(),
                 operation,
                 locks: self.locks.clone(),
+                extent: crate::history::Extent::default(),
             }));
         }
         self
@@ -414,16 +415,22 @@ impl Story {
         for event in std::mem::take(&mut self.late) {
             self.event(event);
         }
-        self.event(Event::LogComplete { lines: 3 })
-            .event(Event::Remains {
-                locks: Vec::new(),
-                sessions: Vec::new(),
-                waited_us: 1_000,
-            })
-            .event(Event::FinalState(rows(24)))
-            .event(Event::RunEnded {
-                trace_hash: "0".repeat(64),
+        self.event(Event::LogComplete { lines: 3 });
+        if self.run.witness {
+            self.event(Event::Witness {
+                lost: Vec::new(),
+                silenced: Vec::new(),
             });
+        }
+        self.event(Event::Remains {
+            locks: Vec::new(),
+            sessions: Vec::new(),
+            waited_us: 1_000,
+        })
+        .event(Event::FinalState(rows(24)))
+        .event(Event::RunEnded {
+            trace_hash: "0".repeat(64),
+        });
         self.writer.lines().to_vec()
     }
 }

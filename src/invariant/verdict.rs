@@ -50,6 +50,13 @@ pub struct Finding {
     pub table: Option<String>,
     /// The constraint that an error names.
     pub constraint: Option<String>,
+    /// Whether only a witness shows it: a run without one refutes nothing of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub witness_only: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What is said of one invariant.

@@ -43,6 +43,12 @@ pub fn whole(history: &[Line]) -> Result<(), MalformedHistory> {
             any(|event| matches!(event, Event::LogComplete { .. })),
         ),
         (
+            // Whether it saw all that was written.
+            "witness",
+            run.witness,
+            any(|event| matches!(event, Event::Witness { .. })),
+        ),
+        (
             "remains",
             true,
             any(|event| matches!(event, Event::Remains { .. })),

@@ -76,6 +76,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         }
     }
     found.strangers(facts);
+    found.blinded(facts);
     found.unplaced(facts);
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
@@ -181,6 +182,7 @@ fn finding(facts: &Facts<'_>, work: &Work<'_, '_>, wanted: &[LockKey]) -> Findin
         seqs: work.seqs.clone(),
         pod: Some(work.pod.clone()),
         table: Some(work.table.to_owned()),
+        witness_only: !work.in_text,
         ..Finding::default()
     }
 }

@@ -239,7 +239,8 @@ impl<'a> Reading<'_, 'a> {
                 continue;
             };
             let (session, connection) = (owner.session, owner.connection);
-            if owner.gone.is_some_and(|gone| gone < snapshot.seq) {
+            // A prepared transaction holds on without its session.
+            if lock.pid > 0 && owner.gone.is_some_and(|gone| gone < snapshot.seq) {
                 continue;
             }
             let slot = Slot::shown(session, lock.key, lock.mode);

@@ -270,11 +270,17 @@ fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
 }
 
 fn written(timeline: &Timeline<'_>) -> Vec<String> {
-    let written = timeline.lines.iter().filter_map(|line| match &line.event {
-        Event::Write(write) if write.connection.is_some() => Some(write.table.clone()),
-        _ => None,
-    });
-    let mut seen: BTreeSet<String> = written.collect();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for line in timeline.lines {
+        if let Event::Write(write) = &line.event
+            && write.connection.is_some()
+        {
+            // The table that a statement names, and the partitions that its rows went to.
+            seen.insert(write.table.clone());
+            let changed = write.extent.changed.iter().flatten();
+            seen.extend(changed.map(|one| one.table.clone()));
+        }
+    }
     let named = timeline
         .steps
         .values()

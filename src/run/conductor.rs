@@ -2,7 +2,7 @@
 //!
 //! Owns the flow: database, pods, schedule, the way to every pod's end, recovery, evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +23,7 @@ use super::watchers::{Watcher, Watchers, connect};
 use crate::history::{
     Event, FORMAT, HeldLock, Line, LockRule, Pacing, Rules, RunFacts, SettleCounts, Writer,
 };
-use crate::name::{PodName, StepId};
+use crate::name::{ConnectionName, PodName, StepId};
 use crate::pod::{Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
 use crate::server::{Database, Guardian, Standby, Ward};
@@ -73,6 +73,10 @@ pub(super) struct Conductor<'a> {
     /// Pods whose grace ends then (free pacing).
     pub graces: Vec<(Instant, PodName)>,
     pub locks: Option<Vec<HeldLock>>,
+    /// Prepared transactions that have been written down, as locks show them.
+    pub prepared: BTreeSet<i32>,
+    /// Whose sessions had silenced the server's log when they wrote.
+    pub silenced: BTreeSet<ConnectionName>,
     /// A step that waited has its answer, or a session that may have been in its way is gone: time
     /// to look again.
     pub look_due: bool,
@@ -133,6 +137,7 @@ pub async fn run_once(
     let ready = begun.elapsed();
     let result = conductor.conduct().await;
     let restored = conductor.restore().await;
+    let ended = conductor.end_prepared().await;
     let conducted = begun.elapsed();
     let tls_demanded = conductor.members.values().any(|one| one.tls_demanded);
     let max_open_requests = conductor
@@ -175,6 +180,7 @@ pub async fn run_once(
     // Why the run failed says more than why its database stayed.
     let trace_hash = result?;
     restored?;
+    ended?;
     dropped?;
     Ok(Finished {
         lines: writer.finish()?,
@@ -225,6 +231,8 @@ impl<'a> Conductor<'a> {
             turns: 0,
             graces: Vec::new(),
             locks: None,
+            prepared: BTreeSet::new(),
+            silenced: BTreeSet::new(),
             look_due: false,
             at_boundary: false,
             settler: Settler::new(),

@@ -281,6 +281,7 @@ impl Conductor<'_> {
         if let Some(pooled) = &mut self.pooled {
             pooled.note_owners(&locks);
         }
+        self.note_prepared(&locks).await?;
         let boundary = std::mem::take(&mut self.at_boundary);
         if boundary || self.locks.as_ref() != Some(&locks) {
             self.locks = Some(locks.clone());

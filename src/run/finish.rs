@@ -13,7 +13,7 @@ use super::links::Step;
 use super::outage::Outage;
 use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
-use super::watchers::of_server;
+use super::witnessing::{is_silenced, witnessed};
 use crate::evidence::{LogRecord, final_state, read_witness};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
@@ -99,6 +99,7 @@ impl Conductor<'_> {
         self.note_created().await?;
         let state = final_state(self.watchers.client()?, &agreed).await?;
         self.note(Event::FinalState(state));
+        self.note_witness().await?;
         Ok(self.close())
     }
 
@@ -135,7 +136,9 @@ impl Conductor<'_> {
                 pooled.as_ref().is_some_and(|pooled| pooled.is_at_rest(pid))
             };
             sessions.retain(|pid, seen| seen.state != "idle" || !at_rest(*pid, &self.pooled));
-            let kept = locks.iter().all(|lock| at_rest(lock.pid, &self.pooled));
+            // What a prepared transaction holds nobody is going to give back.
+            let stays = |lock: &HeldLock| lock.pid <= 0 || at_rest(lock.pid, &self.pooled);
+            let kept = locks.iter().all(stays);
             let clear = sessions.is_empty() && (locks.is_empty() || kept);
             if clear {
                 // What has gone since the look above is taken in as well.
@@ -175,7 +178,7 @@ impl Conductor<'_> {
     ) -> Result<(), RunError> {
         let offset = self.clock_offset().await?;
         for (server, records) in logs {
-            self.note_log(*server, records, offset);
+            self.note_log(*server, records, offset).await?;
         }
         if lost == 0 {
             let lines = logs.iter().map(|(_, records)| records.len()).sum::<usize>();
@@ -186,7 +189,13 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn note_log(&mut self, server: usize, records: &[LogRecord], offset: i64) {
+    async fn note_log(
+        &mut self,
+        server: usize,
+        records: &[LogRecord],
+        offset: i64,
+    ) -> Result<(), RunError> {
+        let fates = self.fates_of(server, records).await?;
         let mut by_connection: HashMap<&ConnectionName, Vec<&Step>> = HashMap::new();
         for step in self.steps.values().filter(|step| step.released.is_some()) {
             by_connection
@@ -211,24 +220,17 @@ impl Conductor<'_> {
             if connection.is_none() && self.watchers.is_own(record.pid) {
                 continue;
             }
-            if let Some(mut write) = read_witness(record) {
-                let locks = write.locks.into_iter();
-                write.locks = locks.map(|lock| of_server(lock, server)).collect();
-                // Without a connection it is a stranger's: dblink, or whatever went round the proxy.
-                write.step = connection.as_ref().and_then(|name| {
-                    step_at(by_connection.get(name)?, write.server_us - offset, 0, None)
-                });
-                let pooled = self.pooled.as_ref();
-                if let Some(full) = pooled.and_then(|pooled| pooled.session(record.pid)) {
-                    write.session = full;
-                } else if let Some(full) = connection
-                    .as_ref()
-                    .and_then(|name| self.members.get(&name.pod)?.links.get(&name.index)?.session)
-                {
-                    write.session = full;
+            if let Some(seen) = read_witness(record) {
+                let step = |time: i64| {
+                    let own = by_connection.get(connection.as_ref()?)?;
+                    step_at(own, time - offset, 0, None)
+                };
+                let session = self.full_session(record.pid, connection.as_ref());
+                if is_silenced(&seen) {
+                    self.silenced.extend(connection.clone());
                 }
-                write.connection = connection;
-                events.push(Event::Write(write));
+                let event = witnessed(seen, server, &fates, session, connection.clone(), step);
+                events.push(event);
                 continue;
             }
             let step = connection
@@ -259,6 +261,7 @@ impl Conductor<'_> {
         for event in events {
             self.note(event);
         }
+        Ok(())
     }
 
     /// How far the server's clock is ahead of ours, in microseconds. The answer was given at some

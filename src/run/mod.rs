@@ -44,6 +44,7 @@ mod trace;
 mod turn;
 mod waiting;
 mod watchers;
+mod witnessing;
 
 pub(crate) use baseline::qualified;
 pub use baseline::{BaselineRuns, measure};

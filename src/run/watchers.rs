@@ -162,6 +162,17 @@ impl Watchers {
         Ok((when, all))
     }
 
+    /// The transactions of the run's database that are prepared on the current primary: each one's number, as
+    /// locks show it, and its name.
+    pub async fn prepared(&self) -> Result<Vec<(u32, String)>, RunError> {
+        Ok(self.primary()?.prepared().await?)
+    }
+
+    /// Rolls them back.
+    pub async fn roll_back_prepared(&self) -> Result<(), RunError> {
+        Ok(self.primary()?.roll_back_prepared().await?)
+    }
+
     /// All client sessions of a database but the harness's own.
     pub async fn sessions_of(
         &self,

@@ -245,6 +245,7 @@ impl Tale {
             table: table.to_owned(),
             operation,
             locks,
+            extent: crate::history::Extent::default(),
         }));
     }
 

@@ -383,7 +383,8 @@ pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
         // Where the texts name no write of the table, the run without the witness looked at none.
         let looked = |finding: &Finding| {
             let table = finding.table.as_ref();
-            !by_table(one.name) || table.is_none_or(|table| bare.tables.contains(table))
+            let shows = !finding.witness_only;
+            shows && (!by_table(one.name) || table.is_none_or(|table| bare.tables.contains(table)))
         };
         match bare.judgement {
             Judgement::Holds if is_in_own_lines(one.name) => once.push(one.name),

@@ -43,6 +43,8 @@ const DISPOSABLE: &[(&str, &str)] = &[
     // Of a server that was killed, its shared memory goes with its data directory.
     ("dynamic_shared_memory_type", "mmap"),
     ("max_connections", "200"),
+    // A job may prepare transactions; a server that allows none would refuse it.
+    ("max_prepared_transactions", "16"),
     ("shared_buffers", "64MB"),
 ];
 

@@ -35,6 +35,8 @@ pub(crate) struct Sessions<'a> {
     closed: BTreeMap<&'a ConnectionName, (u64, ClosedBy)>,
     /// From when on nobody knows which backend a connection had, until another is known.
     unknown: Vec<(&'a ConnectionName, u64)>,
+    /// Places in `all` of the sessions that prepared transactions, by the process id that locks have then.
+    prepared: HashMap<i32, usize>,
     /// When a pooler took a backend back from a client that had left.
     returned: Vec<(Session, u64)>,
     pooled: bool,
@@ -73,6 +75,17 @@ impl<'a> Sessions<'a> {
             Event::SessionGone { session, .. } => {
                 for place in self.alive.remove(session).into_iter().flatten() {
                     self.all[place].gone = Some(seq);
+                }
+            }
+            Event::Prepared {
+                transaction,
+                session: Some(session),
+                ..
+            } => {
+                if let (Some(place), Ok(id)) =
+                    (self.by_session.get(session), i32::try_from(*transaction))
+                {
+                    self.prepared.insert(-id, *place);
                 }
             }
             Event::SessionUnknown { connection } => {
@@ -127,6 +140,10 @@ impl<'a> Sessions<'a> {
         seq: u64,
         meant: impl Fn(&SessionFacts<'a>) -> bool,
     ) -> Option<&SessionFacts<'a>> {
+        if pid < 0 {
+            // A prepared transaction is the affair of the session that prepared it, wherever that is now.
+            return Some(&self.all[*self.prepared.get(&pid)?]);
+        }
         let same = self.by_pid.get(&pid)?;
         let started = |place: &usize| self.all[*place].session.started_us <= server_us;
         let after = same.partition_point(started);

@@ -2,10 +2,10 @@
 //!
 //! Owns the order in which they are derived. Knows nothing of what must hold.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::by_connection::ByConnection;
-use super::commits::commits;
+use super::commits::{commits, committing, rolled_back};
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
@@ -13,12 +13,14 @@ use super::limit::{LimitFacts, limits};
 use super::reach::Reach;
 use super::strangers::{Strangers, stranger_writes};
 use super::timers::{Timer, timers};
+use super::witness::blinded;
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention, Pacing, RunFacts,
+    Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention,
+    Pacing, RunFacts,
 };
 use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
-use crate::name::{ConnectionName, LockKey, LockMode, PodName, StepId};
+use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
@@ -45,6 +47,13 @@ pub(crate) struct Facts<'a> {
     /// For each error whether a fault explains it.
     pub explained: Vec<bool>,
     commits: HashMap<StepId, StepId>,
+    /// Steps whose transaction was rolled back.
+    pub rolled_back: HashSet<StepId>,
+    /// What the witness saw at commits, by session and transaction.
+    committing: HashMap<(Session, u64), &'a Committing>,
+    /// What the witness had lost when the run had ended, and whose sessions had silenced the log.
+    pub lost: &'a [String],
+    pub silenced: &'a [ConnectionName],
     pub timers: Vec<Timer<'a>>,
     /// The limits that were hit, in their order.
     pub limits: Vec<LimitFacts>,
@@ -113,7 +122,12 @@ impl<'a> Facts<'a> {
             ..key
         })
         .collect();
+        let (lost, silenced) = blinded(lines);
         Self {
+            committing: committing(lines),
+            rolled_back: rolled_back(steps, &by_connection),
+            lost,
+            silenced,
             failed_unlocks: failed_unlocks(timeline),
             writes,
             strangers: Strangers {
@@ -227,6 +241,11 @@ impl<'a> Facts<'a> {
     /// The step that committed what this one left open.
     pub fn commit_of(&self, step: &StepFacts<'_>) -> Option<&StepFacts<'a>> {
         self.steps.get(self.commits.get(&step.id)?)
+    }
+
+    /// What the witness saw when this transaction was about to commit, the last time that it looked.
+    pub fn committing(&self, session: Session, transaction: u64) -> Option<&'a Committing> {
+        self.committing.get(&(session, transaction)).copied()
     }
 
     /// Whether a fault took the pod of this grant's session, or ended the session, by this line.

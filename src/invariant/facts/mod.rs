@@ -15,6 +15,7 @@ mod reach;
 mod refused;
 mod strangers;
 mod timers;
+mod witness;
 mod words;
 mod writes;
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::writes::protected;
+use super::writes::changed;
 use crate::history::{Event, Line, LogLine, RunFacts};
 use crate::timeline::Sessions;
 
@@ -73,14 +73,14 @@ pub(crate) fn stranger_writes<'a>(
             continue;
         }
         let pid = write.session.pid;
-        if let Some(table) = protected(run, &write.table)
-            && known.insert((pid, table))
-        {
-            writes.push(StrangerWrite {
-                seq: line.seq,
-                pid,
-                table,
-            });
+        for table in changed(run, write) {
+            if known.insert((pid, table)) {
+                writes.push(StrangerWrite {
+                    seq: line.seq,
+                    pid,
+                    table,
+                });
+            }
         }
     }
     writes

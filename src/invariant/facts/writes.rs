@@ -3,9 +3,9 @@
 //! Owns the way from a witness's line to a pod, its step and the locks of all pods at that moment.
 //! Knows nothing of which lock ought to be held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Event, HeldLock, Line, Operation, RunFacts, Write};
+use crate::history::{Event, Extent, Fate, HeldLock, Line, Operation, RunFacts, Write};
 use crate::ledger::{Holders, LockKind};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::timeline::{Snapshot, StepFacts, sql_start};
@@ -45,6 +45,8 @@ pub(crate) struct PodWrite<'a> {
     pub operation: &'a Operation,
     /// The locks of pods' sessions at that moment.
     pub locks: Vec<LockThen<'a>>,
+    /// How far it went.
+    pub extent: &'a Extent,
 }
 
 impl PodWrite<'_> {
@@ -65,8 +67,8 @@ pub(crate) fn operation_words(operation: &Operation) -> &str {
     }
 }
 
-/// The protected table that this name means: qualified it must be equal, alone the table's own
-/// name is enough. Quotes and case do not count.
+/// The protected table that a name in a text means: qualified it must be equal, alone the table's own
+/// name is enough. Quotes and case do not count, for the texts are read without them.
 pub(crate) fn protected<'a>(run: &'a RunFacts, name: &str) -> Option<&'a str> {
     protects(&run.rules.protect, name)
 }
@@ -88,6 +90,49 @@ pub(crate) fn protects<'a>(tables: &'a [String], name: &str) -> Option<&'a str> 
         .map(String::as_str)
 }
 
+/// The protected table that the catalog calls by this name. A name that the scenario spells in quotes is
+/// that one; else it may also be the one in lower case, as SQL reads it.
+fn protected_named<'a>(run: &'a RunFacts, name: &str) -> Option<&'a str> {
+    let means = |folds: bool| {
+        run.rules.protect.iter().find(|table| {
+            let plain = table.replace('"', "");
+            let plain = match folds && plain == **table {
+                true => plain.to_lowercase(),
+                false => plain,
+            };
+            match plain.contains('.') {
+                true => plain == name,
+                false => name
+                    .split_once('.')
+                    .is_some_and(|(_, alone)| alone == plain),
+            }
+        })
+    };
+    means(false).or_else(|| means(true)).map(String::as_str)
+}
+
+/// The protected tables of which a write changed rows, each once: none if it changed no row, or was rolled
+/// back. A row of a partition is one of the tables above it, too; of these the first that is protected
+/// counts, so that each partition can have a lock of its own.
+pub(crate) fn changed<'a>(run: &'a RunFacts, write: &Write) -> BTreeSet<&'a str> {
+    let extent = &write.extent;
+    if extent.fate == Some(Fate::RolledBack) {
+        return BTreeSet::new();
+    }
+    let named = |table: &String| protected_named(run, table);
+    let or_above =
+        |table: &String, above: &[String]| named(table).or_else(|| above.iter().find_map(named));
+    match &extent.changed {
+        None => or_above(&write.table, &extent.above).into_iter().collect(),
+        Some(all) => {
+            let tables = all.iter();
+            tables
+                .filter_map(|one| or_above(&one.table, &one.above))
+                .collect()
+        }
+    }
+}
+
 /// All witnessed writes of protected tables by pods, in the order of the server's clock.
 pub(crate) fn writes<'a>(
     lines: &'a [Line],
@@ -102,9 +147,10 @@ pub(crate) fn writes<'a>(
         let Event::Write(write) = &line.event else {
             continue;
         };
-        let Some(table) = protected(run, &write.table) else {
+        let tables = changed(run, write);
+        if tables.is_empty() {
             continue;
-        };
+        }
         // The line of the log says nothing of when it was: its step does.
         let step = write.step.and_then(|step| steps.get(&step));
         let until = step.and_then(|step| step.last()).map(|end| end.at.seq);
@@ -123,7 +169,7 @@ pub(crate) fn writes<'a>(
             continue;
         };
         let seen: Vec<&HeldLock> = holders.timeline.locks_at(write, line.seq).collect();
-        let locks = seen
+        let locks: Vec<LockThen<'a>> = seen
             .into_iter()
             .chain(weak(holders, step, owner.map(|owner| owner.session)))
             .flat_map(|lock| {
@@ -144,7 +190,7 @@ pub(crate) fn writes<'a>(
                 snapshots,
             ))
             .collect();
-        writes.push(PodWrite {
+        writes.extend(tables.into_iter().map(|table| PodWrite {
             seq: line.seq,
             server_us: write.server_us,
             connection,
@@ -152,8 +198,9 @@ pub(crate) fn writes<'a>(
             step: write.step,
             table,
             operation: &write.operation,
-            locks,
-        });
+            locks: locks.clone(),
+            extent: &write.extent,
+        }));
     }
     writes.sort_by_key(|write| (write.server_us, write.seq));
     writes

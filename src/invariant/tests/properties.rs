@@ -152,6 +152,7 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
             table,
             operation: Operation::Insert,
             locks: vec![lock(true)],
+            extent: crate::history::Extent::default(),
         }),
         25 => Event::LimitHit {
             waited_for: Awaited::EveryPod,

@@ -44,6 +44,7 @@ fn stranger_wrote(table: &str) -> Vec<Line> {
         table: table.to_owned(),
         operation: Operation::Insert,
         locks: Vec::new(),
+        extent: crate::history::Extent::default(),
     });
     story.late(write.clone()).late(write).end()
 }

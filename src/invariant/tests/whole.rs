@@ -26,6 +26,8 @@ fn a_complete_history_without_a_kind_of_line_that_its_run_has_is_refused() {
     assert!(told.contains("no line `locks`"), "{told}");
     let told = refused(|event| matches!(event, Event::LogComplete { .. }));
     assert!(told.contains("no line `log-complete`"), "{told}");
+    let told = refused(|event| matches!(event, Event::Witness { .. }));
+    assert!(told.contains("no line `witness`"), "{told}");
     let told = refused(|event| matches!(event, Event::Remains { .. }));
     assert!(told.contains("no line `remains`"), "{told}");
     let told = refused(|event| matches!(event, Event::FinalState(_)));

@@ -1,0 +1,153 @@
+//! What the witness saw, as lines of the history; and transactions that are prepared.
+//!
+//! Owns the way from a line of the witness to its pod and to what became of its transaction, and the
+//! question whether the witness is still whole. Knows nothing of what may be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::conductor::Conductor;
+use super::error::RunError;
+use super::links::Link;
+use super::watchers::of_server;
+use crate::evidence::{LogRecord, Witnessed, fates, lost_of_witness, read_witness};
+use crate::history::{Committing, Event, Fate, HeldLock, Write};
+use crate::name::{ConnectionName, Session, StepId};
+
+impl Conductor<'_> {
+    /// What became of the transactions whose writes these records tell. After a promotion only the new
+    /// primary can say, and only of its own.
+    pub(super) async fn fates_of(
+        &self,
+        server: usize,
+        records: &[LogRecord],
+    ) -> Result<BTreeMap<u32, Fate>, RunError> {
+        let inside = records.iter().filter_map(|record| {
+            let Witnessed::Wrote { inside, .. } = read_witness(record)? else {
+                return None;
+            };
+            inside
+        });
+        let inside: BTreeSet<u32> = inside.collect();
+        if inside.is_empty() || server != self.watchers.current() {
+            return Ok(BTreeMap::new());
+        }
+        Ok(fates(self.watchers.client()?, inside).await?)
+    }
+
+    /// The session with this process id, with its exact start.
+    pub(super) fn full_session(
+        &self,
+        pid: i32,
+        connection: Option<&ConnectionName>,
+    ) -> Option<Session> {
+        let pooled = self.pooled.as_ref();
+        pooled
+            .and_then(|pooled| pooled.session(pid))
+            .or_else(|| self.seen_link(connection?)?.session)
+    }
+
+    fn seen_link(&self, name: &ConnectionName) -> Option<&Link> {
+        self.members.get(&name.pod)?.links.get(&name.index)
+    }
+
+    /// Writes down whether the witness is still whole.
+    pub(super) async fn note_witness(&mut self) -> Result<(), RunError> {
+        if self.plan.witness {
+            let lost = lost_of_witness(self.watchers.client()?).await?;
+            let silenced = std::mem::take(&mut self.silenced).into_iter().collect();
+            self.note(Event::Witness { lost, silenced });
+        }
+        Ok(())
+    }
+
+    /// Writes down which step has prepared the transactions that hold locks without a session.
+    pub(super) async fn note_prepared(&mut self, locks: &[HeldLock]) -> Result<(), RunError> {
+        let unknown = |lock: &HeldLock| lock.pid < 0 && !self.prepared.contains(&lock.pid);
+        if !locks.iter().any(unknown) {
+            return Ok(());
+        }
+        for (transaction, gid) in self.watchers.prepared().await? {
+            let Ok(pid) = i32::try_from(transaction).map(|id| -id) else {
+                continue;
+            };
+            if !self.prepared.insert(pid) {
+                continue;
+            }
+            let named = |sql: &String| prepares(sql, &gid);
+            let steps = self.steps.values().filter(|step| step.released.is_some());
+            let step = steps
+                .filter(|step| step.request.sql.iter().any(named))
+                .max_by_key(|step| step.released);
+            let session = step.and_then(|step| {
+                let pid = self.seen_link(&step.connection)?.pid?;
+                self.full_session(pid, Some(&step.connection))
+            });
+            let step = step.map(|step| step.id);
+            self.note(Event::Prepared {
+                transaction,
+                step,
+                session,
+            });
+        }
+        Ok(())
+    }
+
+    /// Rolls back what is still prepared: nobody else is going to, and a database in which there is such a
+    /// transaction cannot be dropped.
+    pub(super) async fn end_prepared(&mut self) -> Result<(), RunError> {
+        if self.can_ask() {
+            self.watchers.roll_back_prepared().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this text prepares the transaction of that name.
+fn prepares(sql: &str, gid: &str) -> bool {
+    let folded = sql.to_lowercase();
+    folded.contains("prepare transaction") && sql.contains(&gid.replace('\'', "''"))
+}
+
+/// Whether the session that wrote this had silenced the log.
+pub(super) fn is_silenced(seen: &Witnessed) -> bool {
+    matches!(seen, Witnessed::Wrote { silenced: true, .. })
+}
+
+/// A line of the witness as an event. Without a connection it is a stranger's: dblink, or whatever went
+/// round the proxy.
+pub(super) fn witnessed(
+    seen: Witnessed,
+    server: usize,
+    fates: &BTreeMap<u32, Fate>,
+    session: Option<Session>,
+    connection: Option<ConnectionName>,
+    step: impl Fn(i64) -> Option<StepId>,
+) -> Event {
+    let on_server = |locks: Vec<HeldLock>| -> Vec<HeldLock> {
+        locks
+            .into_iter()
+            .map(|lock| of_server(lock, server))
+            .collect()
+    };
+    match seen {
+        Witnessed::Wrote { write, inside, .. } => {
+            let mut write = Write {
+                step: step(write.server_us),
+                session: session.unwrap_or(write.session),
+                connection,
+                locks: on_server(write.locks),
+                ..write
+            };
+            write.extent.begun = write.extent.begun.map(on_server);
+            write.extent.fate = inside.and_then(|inside| fates.get(&inside).copied());
+            Event::Write(write)
+        }
+        Witnessed::Commits(commit) => Event::Committing(Committing {
+            step: step(commit.server_us),
+            session: session.unwrap_or(commit.session),
+            connection,
+            locks: on_server(commit.locks),
+            ..commit
+        }),
+    }
+}
