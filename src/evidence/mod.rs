@@ -17,5 +17,5 @@ pub(crate) use error::text as driver_text;
 pub use log::{LogReader, LogRecord};
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
-pub use rows::{ColumnDigests, column_digests, final_state};
+pub use rows::{final_state, snapshot};
 pub use witness::{WITNESS_SQL, read_witness};

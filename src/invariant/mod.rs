@@ -9,6 +9,7 @@ mod belief;
 mod clean_state;
 mod cover;
 mod facts;
+mod final_rows;
 mod ghosts;
 mod guards;
 mod held_at_once;
@@ -26,6 +27,7 @@ mod same_session;
 mod verdict;
 mod whole;
 mod work_under_lock;
+mod workers;
 
 #[cfg(test)]
 mod samples;
@@ -35,7 +37,7 @@ mod story;
 mod tests;
 
 pub(crate) use facts::{answered, known_errors};
-pub use judge::judge;
+pub use judge::{judge, serial_orders};
 pub use limit::Limit;
 pub use verdict::*;
 pub use whole::whole;

@@ -142,5 +142,6 @@ fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {
         sqlstate: Some(error.sqlstate.to_owned()),
         table: error.table.clone(),
         constraint: error.constraint.clone(),
+        ..Finding::default()
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limit::Limit;
 use crate::history::Begun;
 use crate::name::{ConnectionName, GuardName, InvariantName, PodName};
+use crate::state::Differs;
 
 /// What is said of an invariant, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct Finding {
     pub table: Option<String>,
     /// The constraint that an error names.
     pub constraint: Option<String>,
+    /// What differs of the table's final rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Differs>,
 }
 
 /// What is said of one invariant.

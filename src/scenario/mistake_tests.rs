@@ -128,6 +128,11 @@ fn an_impossible_subject_is_told_at_its_place() {
         &subject("seeder = {}\nprotect = «[]»"),
         "no table is protected",
     );
+    mistake(&subject("seeder = {}\nignore = «[]»"), "nothing is ignored");
+    mistake(
+        &subject("seeder = {}\nignore = [«\"visit.\"»]"),
+        "no table and no column",
+    );
     mistake(
         &subject("seeder = {}\nenv = { «DATABASE_URL» = \"x\" }"),
         "set by lockproof",
