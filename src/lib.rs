@@ -148,5 +148,6 @@ pub mod search;
 pub mod seeder;
 pub mod server;
 pub mod sql;
+pub mod state;
 pub(crate) mod timeline;
 pub mod wire;

@@ -97,9 +97,12 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         pods: 1,
         cronjob: None,
         recovery: false,
+        names: None,
+        elsewhere: false,
         schedule,
         rules: Rules {
             lock_mode: None,
+            ignore: Vec::new(),
             protect: Vec::new(),
             lock: LockRule::None,
             release: Release::Any,

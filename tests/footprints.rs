@@ -173,6 +173,7 @@ async fn independent_statements_commute_on_a_real_server() {
     let catalog = evidence::catalog(&a).await.unwrap();
     let rules = Rules {
         lock_mode: None,
+        ignore: Vec::new(),
         protect: Vec::new(),
         lock: LockRule::None,
         release: Release::Unlock,

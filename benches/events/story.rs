@@ -382,6 +382,7 @@ fn run() -> RunFacts {
             protect: vec![TABLE.to_owned()],
             lock: LockRule::Named(key()),
             lock_mode: None,
+            ignore: Vec::new(),
             release: Release::Unlock,
             on_contention: OnContention::Wait,
             answers: Vec::new(),

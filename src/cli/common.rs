@@ -273,6 +273,7 @@ impl From<TrialError> for Failure {
         let exit = match &error {
             TrialError::Schema { .. } | TrialError::Prepare { .. } => Exit::Usage,
             TrialError::Run(RunError::CleanRun { .. }) => Exit::Inconclusive,
+            TrialError::Run(RunError::Ignore { .. }) => Exit::Usage,
             TrialError::Run(RunError::NoSuchPod(_) | RunError::TooManyPods { .. }) => Exit::Usage,
             TrialError::Run(RunError::Pod(
                 PodError::NotFound { .. } | PodError::NotExecutable { .. } | PodError::EmptyCommand,

@@ -132,17 +132,7 @@ pub async fn catalog(client: &Client) -> Result<Catalog, EvidenceError> {
         };
         catalog.tables.insert(row.get(0), facts);
     }
-    for row in bounded(what, client.query(&foreign_keys_query(), &[])).await? {
-        catalog.foreign_keys.push(ForeignKey {
-            name: row.get(0),
-            child: row.get(1),
-            child_columns: row.get(2),
-            parent: row.get(3),
-            parent_columns: row.get(4),
-            on_delete: action(row.get(5)),
-            on_update: action(row.get(6)),
-        });
-    }
+    catalog.foreign_keys = foreign_keys(client).await?;
     for row in bounded(what, client.query(&keys_query(), &[])).await? {
         catalog.keys.push(UniqueKey {
             name: row.get(0),
@@ -164,6 +154,23 @@ pub async fn catalog(client: &Client) -> Result<Catalog, EvidenceError> {
         .map(|view| (view.clone(), base_tables(&direct, view)))
         .collect();
     Ok(catalog)
+}
+
+/// The foreign keys.
+pub(super) async fn foreign_keys(client: &Client) -> Result<Vec<ForeignKey>, EvidenceError> {
+    let query = foreign_keys_query();
+    let asked = client.query(&query, &[]);
+    let rows = bounded("which foreign keys it has", asked).await?;
+    let key = |row: &tokio_postgres::Row| ForeignKey {
+        name: row.get(0),
+        child: row.get(1),
+        child_columns: row.get(2),
+        parent: row.get(3),
+        parent_columns: row.get(4),
+        on_delete: action(row.get(5)),
+        on_update: action(row.get(6)),
+    };
+    Ok(rows.iter().map(key).collect())
 }
 
 /// The tables below a view; `None` if a function is below it that may read anything.

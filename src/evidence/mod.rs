@@ -19,5 +19,5 @@ pub use log::{LogReader, LogRecord};
 pub use objects::there;
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
-pub use rows::{ColumnDigests, column_digests, final_state};
+pub use rows::{final_state, snapshot};
 pub use witness::{WITNESS_SQL, Witnessed, fates, lost_of_witness, read_witness};

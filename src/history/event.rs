@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::answer::Object;
 use super::course::{Awaited, Begun, DropReason, TurnEnd};
 use super::cronjob::Decision;
-use super::facts::{FinalState, RunFacts};
+use super::facts::{FinalState, RunFacts, SerialRun};
 use super::fault::FaultEvent;
 use super::step::{Answer, Delivery, Ending, Request, ServerError};
 use super::write::{Committing, Write};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use crate::state::Snapshot;
 
 /// The version of the format. A reader refuses a history of another version.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -261,6 +262,13 @@ pub enum Event {
     },
     /// The final rows.
     FinalState(FinalState),
+    /// The final rows one by one: they are not those of the serial run of all pods.
+    FinalRows(Snapshot),
+    /// What serial runs left, to be compared with the final rows. Written when the run is over.
+    SerialRuns {
+        /// Each of them.
+        runs: Vec<SerialRun>,
+    },
     /// How the pods were known to be quiet between steps.
     Settling(SettleCounts),
     /// A time limit or a cap was hit: what was waited for, and what was seen.

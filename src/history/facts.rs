@@ -3,12 +3,13 @@
 //!
 //! Owns those values; they are part of the format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::answer::NamedError;
 use crate::name::{GuardName, LockKey, LockMode, PodName};
+use crate::state::{LeftOut, Snapshot};
 
 /// What the verdict needs to know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,6 +126,9 @@ pub struct Rules {
     /// The weakest mode in which it guards, where the scenario says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_mode: Option<LockMode>,
+    /// Tables and columns of which the final rows are not compared, as the scenario writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
     /// How a grant may end.
     pub release: Release,
     /// What a pod does that finds the lock taken.
@@ -182,16 +186,26 @@ pub struct Baseline {
     pub later_check_lines: Vec<Vec<String>>,
     /// The tables that the clean run wrote, as `schema.table`.
     pub written: Vec<String>,
+    /// The pods that write some table in the serial run of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<PodName>,
     /// The longest time between an answer and the same connection's next request, in microseconds.
     pub max_gap_us: u64,
     /// The most requests that a pod had open at once.
     pub max_open_requests: u32,
     /// How many steps the clean run had.
     pub steps: u32,
-    /// Final states of serial runs of 1, 2, … pods, digests over the agreed columns only.
+    /// Final states of serial runs of 1, 2, … pods, in the order of their names; digests leave out what
+    /// `left_out` names.
     pub serial: Vec<FinalState>,
-    /// For each table the columns on which all serial runs agree.
-    pub agreed_columns: BTreeMap<String, Vec<String>>,
+    /// What digests leave out: what the scenario ignores, and what serial runs of a alone and of b alone
+    /// differ in.
+    #[serde(default)]
+    pub left_out: LeftOut,
+    /// The tables that had rows in some serial run, and all their columns were left out, so that their
+    /// digests tell the number of rows only.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub only_counted: BTreeSet<String>,
     /// Steps that differed between two clean runs, as normal forms; empty: deterministic.
     pub unstable_steps: Vec<String>,
     /// Tables that the clean run locked by name, but not around all that clean and serial runs wrote: no
@@ -252,10 +266,33 @@ pub struct FinalState {
 pub struct TableState {
     /// How many.
     pub rows: u64,
-    /// A digest over the agreed columns of all rows, in no order.
+    /// A digest of all rows, in no order, over the columns that are compared.
     pub digest: String,
     /// Indexes that the server does not use (`not indisvalid`): what is left of a `CREATE INDEX
     /// CONCURRENTLY` that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid_indexes: Vec<String>,
+}
+
+/// A serial run, and what it left in the tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialRun {
+    /// Its pods, in the order in which they ran.
+    pub pods: Vec<PodName>,
+    /// When it was made, and how.
+    pub made: Made,
+    /// What it left.
+    pub state: Snapshot,
+}
+
+/// When a serial run was made, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Made {
+    /// At the start, before any other run.
+    First,
+    /// Under other circumstances on purpose: sequences start elsewhere, pods are held in their middle.
+    Elsewhere,
+    /// Anew, because a difference was about to be told.
+    Anew,
 }

@@ -73,6 +73,12 @@ impl Writer {
         seq
     }
 
+    /// The file that it goes to, if it goes to one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
     /// The lines so far.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
@@ -102,6 +108,33 @@ impl Writer {
         self.check()?;
         Ok(self.lines)
     }
+}
+
+/// Adds an event to a history that has ended: to its lines, and to its file where it has one.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append(
+    path: Option<&Path>,
+    lines: &mut Vec<Line>,
+    event: Event,
+) -> Result<(), HistoryError> {
+    let last = lines.last();
+    let line = Line {
+        seq: last.map_or(1, |line| line.seq + 1),
+        at_us: last.map_or(0, |line| line.at_us),
+        event,
+    };
+    if let Some(path) = path {
+        let opened = File::options().append(true).open(path);
+        let written = opened.and_then(|file| write_line(&mut BufWriter::new(file), &line));
+        written.map_err(|cause| HistoryError::Write {
+            path: path.to_owned(),
+            cause,
+        })?;
+    }
+    lines.push(line);
+    Ok(())
 }
 
 fn write_line(file: &mut BufWriter<File>, line: &Line) -> std::io::Result<()> {

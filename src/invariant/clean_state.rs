@@ -1,22 +1,29 @@
-//! clean-state: final row counts, digests over the columns on which all serial runs agree, and
-//! which indexes are INVALID, equal those of some serial run of 1..n pods; judged only if a pod
-//! completed after every other ended and no ghost remains.
+//! clean-state: the final rows, and which indexes are INVALID, are those that some serial run of as many pods
+//! as did protected work left, as a whole; judged only if a pod completed after every other ended and no ghost
+//! remains.
 //!
-//! Owns that rule. Evidence: the final rows.
+//! Owns that rule. Evidence: digests of the final rows; where they differ, the rows themselves, with what
+//! serial runs left. What serial runs leave open is found by `state`; how a difference is told, by
+//! `final_rows`.
 
 use std::collections::BTreeSet;
 
 use super::facts::{Facts, count, list};
+use super::final_rows::{Compared, compare, limits_of, words};
 use super::ghosts::{Ghost, ghosts};
+use super::limit::Limit;
 use super::ruling::{Found, inconclusive, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
+use super::workers::Workers;
 use crate::history::{Event, FinalState, OnContention};
 use crate::name::InvariantName;
 use crate::name::PodName;
+use crate::state::{Difference, Differs};
 
 const NAME: InvariantName = InvariantName::CleanState;
 
-pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+/// Judges, and tells what was not compared.
+pub(super) fn judge(facts: &Facts<'_>) -> (InvariantVerdict, Vec<Limit>) {
     let serial = facts
         .run
         .baseline
@@ -24,50 +31,127 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         .map_or(&[][..], |base| base.serial.as_slice());
     let pods = facts.started().count();
     let serial = &serial[..serial.len().min(pods)];
+    let unlimited = |verdict: InvariantVerdict| (verdict, Vec::new());
     if serial.is_empty() {
-        return not_judged(
+        return unlimited(not_judged(
             NAME,
             "there is no serial run to compare the final rows with",
-        );
+        ));
     }
     if let Some(why) = incomparable(facts) {
-        return not_judged(NAME, why);
+        return unlimited(not_judged(NAME, why));
     }
     let Some((seq, last)) = facts.final_state() else {
-        return inconclusive(NAME, "the final rows were not read");
+        return unlimited(inconclusive(NAME, "the final rows were not read"));
     };
-    let nearest = serial
-        .iter()
-        .enumerate()
-        .map(|(i, state)| (i, differences(state, last)))
-        .min_by_key(|(i, differ)| (differ.len(), *i));
+    let counts = Workers::of(facts).count(serial.len());
+    let candidates = || {
+        counts
+            .clone()
+            .filter_map(|pods| Some((pods, serial.get(pods - 1)?)))
+    };
     let ghosts = ghosts(facts);
-    let mut found = Found::default();
-    let mut equal_to = 1;
-    if let Some((i, differ)) = nearest {
-        equal_to = i + 1;
-        for (table, what) in differ {
-            found.violation(Finding {
-                why: format!(
-                    "{table} {what} (compared with a serial run of {}, the nearest){}",
-                    count(equal_to, "pod"),
-                    by_ghosts(&ghosts, &table)
-                ),
-                seqs: vec![seq],
-                table: Some(table),
-                ..Finding::default()
-            });
+    if let Some((pods, _)) = candidates().find(|(_, state)| *state == last) {
+        let limits = limits_of(facts);
+        if let Some(why) = nothing_compared(facts, last, &limits) {
+            return (not_judged(NAME, why), limits);
         }
-    }
-    found.plain(
-        NAME,
-        format!(
+        let holds = format!(
             "counts and digests of {} equal those after a serial run of {}{}",
             count(last.tables.len(), "table"),
-            count(equal_to, "pod"),
+            count(pods, "pod"),
             in_spite_of(&ghosts)
-        ),
-    )
+        );
+        return (Found::default().plain(NAME, holds), limits);
+    }
+    if let Some(compared) = compare(facts, &counts) {
+        return by_rows(facts, (seq, last), &compared, &ghosts);
+    }
+    let nearest = candidates()
+        .map(|(pods, state)| (pods, differences(state, last)))
+        .min_by_key(|(pods, differ)| (differ.len(), *pods));
+    let mut found = Found::default();
+    if let Some((pods, differ)) = nearest {
+        let serial = format!("a serial run of {}", count(pods, "pod"));
+        add(&mut found, seq, &serial, differ, &ghosts);
+    }
+    (found.plain(NAME, "nothing differs"), limits_of(facts))
+}
+
+/// Judges by the rows themselves.
+fn by_rows(
+    facts: &Facts<'_>,
+    (seq, last): (u64, &FinalState),
+    compared: &Compared<'_>,
+    ghosts: &[Ghost<'_>],
+) -> (InvariantVerdict, Vec<Limit>) {
+    let limits = compared.limits();
+    let mut found = Found::default();
+    if compared.equal() {
+        if let Some(why) = nothing_compared(facts, last, &limits) {
+            return (not_judged(NAME, why), limits);
+        }
+    } else {
+        let differences = compared.comparison.differences.clone();
+        let differ = differences
+            .into_iter()
+            .map(|one| (words(&one), one))
+            .collect();
+        add(&mut found, seq, &compared.serial(), differ, ghosts);
+    }
+    let holds = format!(
+        "the rows of {} equal those that {} left{}",
+        count(compared.comparison.compared, "table"),
+        compared.serial(),
+        in_spite_of(ghosts)
+    );
+    (found.plain(NAME, holds), limits)
+}
+
+/// A finding for each table that differs.
+fn add(
+    found: &mut Found,
+    seq: u64,
+    serial: &str,
+    differ: Vec<(String, Difference)>,
+    ghosts: &[Ghost<'_>],
+) {
+    for (what, difference) in differ {
+        let table = difference.table.clone();
+        found.violation(Finding {
+            why: format!(
+                "{table} {what} (compared with {serial}, the nearest){}",
+                by_ghosts(ghosts, &table)
+            ),
+            seqs: vec![seq],
+            table: Some(table),
+            difference: Some(difference.what),
+            ..Finding::default()
+        });
+    }
+}
+
+/// Why nothing of what the job writes could be compared but the number of rows, if so.
+fn nothing_compared(facts: &Facts<'_>, last: &FinalState, limits: &[Limit]) -> Option<String> {
+    let baseline = facts.run.baseline.as_ref()?;
+    let open: BTreeSet<&String> = limits
+        .iter()
+        .flat_map(|limit| match limit {
+            Limit::OnlyCounted { tables } | Limit::TablesNotCompared { tables, .. } => &tables[..],
+            _ => &[],
+        })
+        .collect();
+    let has_rows = |table: &&String| last.tables.get(*table).is_none_or(|state| state.rows > 0);
+    let mut written = baseline.written.iter().filter(has_rows).peekable();
+    written.peek()?;
+    written.all(|table| open.contains(table)).then(|| {
+        let tables: Vec<String> = baseline.written.clone();
+        format!(
+            "nothing in the rows of {} could be compared: every column is left out, or differs between \
+             serial runs of the same pods",
+            list(&tables)
+        )
+    })
 }
 
 /// What ghosts did to this table.
@@ -163,50 +247,36 @@ fn ghost(facts: &Facts<'_>) -> Option<String> {
     None
 }
 
-/// The tables that differ, and how.
-fn differences(expected: &FinalState, found: &FinalState) -> Vec<(String, String)> {
+/// The tables that differ by their digests, and how.
+fn differences(expected: &FinalState, found: &FinalState) -> Vec<(String, Difference)> {
     let tables: BTreeSet<&String> = expected.tables.keys().chain(found.tables.keys()).collect();
     tables
         .into_iter()
         .filter_map(|table| {
             let what = match (expected.tables.get(table), found.tables.get(table)) {
-                (Some(one), Some(other)) if one.rows != other.rows => {
-                    format!("has {}, expected {}", count_rows(other.rows), one.rows)
-                }
-                (Some(one), Some(other)) if one.digest != other.digest => {
-                    format!(
-                        "has {} as expected, but with other contents",
-                        count_rows(one.rows)
-                    )
+                (Some(one), Some(other))
+                    if (one.rows, &one.digest) != (other.rows, &other.digest) =>
+                {
+                    Differs::Rows {
+                        expected: one.rows,
+                        found: other.rows,
+                        first: Vec::new(),
+                        more: 0,
+                    }
                 }
                 (Some(one), Some(other)) if one.invalid_indexes != other.invalid_indexes => {
-                    indexes(&one.invalid_indexes, &other.invalid_indexes)
+                    Differs::InvalidIndexes {
+                        expected: one.invalid_indexes.clone(),
+                        found: other.invalid_indexes.clone(),
+                    }
                 }
                 (Some(_), Some(_)) => return None,
-                (Some(_), None) => "is gone".to_owned(),
-                (None, _) => "was not expected".to_owned(),
+                (Some(_), None) => Differs::Gone,
+                (None, _) => Differs::NotExpected,
             };
-            Some((table.clone(), what))
+            let table = table.clone();
+            let difference = Difference { table, what };
+            Some((words(&difference), difference))
         })
         .collect()
-}
-
-fn indexes(expected: &[String], found: &[String]) -> String {
-    let quoted = |names: &[String]| match names {
-        [] => "none".to_owned(),
-        names => names.join(", "),
-    };
-    format!(
-        "has other INVALID indexes: {}, expected {}",
-        quoted(found),
-        quoted(expected)
-    )
-}
-
-fn count_rows(rows: u64) -> String {
-    if rows == 1 {
-        "1 row".to_owned()
-    } else {
-        format!("{rows} rows")
-    }
 }

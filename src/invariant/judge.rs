@@ -8,12 +8,14 @@ use super::guards::guards;
 use super::limits::not_tested;
 use super::reports::reports;
 use super::verdict::{Judgement, MalformedHistory, Verdict};
+use super::workers::Workers;
 use super::{
     clean_state, honest_exit, mutual_exclusion, no_errors, no_leak, progress, same_session,
     work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
 use crate::ledger::Ledger;
+use crate::name::PodName;
 use crate::timeline::Timeline;
 
 /// Judges a history: a pure function, so that a stored run gets the same verdict again.
@@ -27,13 +29,14 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
     let answers = Answers::of(&facts);
+    let (clean_state, not_compared) = clean_state::judge(&facts);
     let invariants = vec![
         no_errors::judge(&facts, &answers),
         same_session::judge(&facts),
         work_under_lock::judge(&facts),
         mutual_exclusion::judge(&facts),
         no_leak::judge(&facts),
-        clean_state::judge(&facts),
+        clean_state,
         progress::judge(&facts),
         honest_exit::judge(&facts, &answers),
     ];
@@ -46,7 +49,8 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     } else {
         Judgement::Holds
     };
-    let not_tested = not_tested(&facts, &invariants);
+    let mut not_tested = not_tested(&facts, &invariants);
+    not_tested.extend(not_compared);
     let reports = reports(&facts);
     Ok(Verdict {
         judgement,
@@ -56,6 +60,19 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
         reports,
         answers: answers.told(&facts),
     })
+}
+
+/// The pods whose work the final rows of this run must show, in the orders in which serial runs may have done
+/// it.
+///
+/// # Errors
+/// When it is no history of a run.
+pub fn serial_orders(history: &[Line]) -> Result<Vec<Vec<PodName>>, MalformedHistory> {
+    let run = run_of(history)?;
+    let timeline = Timeline::of(history);
+    let ledger = Ledger::of(&timeline);
+    let facts = Facts::from(&timeline, &ledger, run);
+    Ok(Workers::of(&facts).orders(&facts))
 }
 
 pub(super) fn run_of(history: &[Line]) -> Result<&RunFacts, MalformedHistory> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::PoolMode;
 use crate::name::{InvariantName, LockKey};
+use crate::state::Reason;
 
 /// Something that a run did not test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,45 @@ pub enum Limit {
         invariant: InvariantName,
         /// Why, in a sentence.
         why: String,
+    },
+    /// Columns of the final rows were not compared.
+    ColumnsNotCompared {
+        /// Which, as `table.column`.
+        columns: Vec<String>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Columns were compared by themselves, not with the rest of their rows.
+    ComparedAlone {
+        /// Which, as `table.column`.
+        columns: Vec<String>,
+    },
+    /// Ids from sequences may be others than in a serial run: their order was not compared.
+    IdsRenamed {
+        /// Which columns, as `table.column`.
+        columns: Vec<String>,
+    },
+    /// Serial runs leave open to which rows these refer.
+    ReferencesNotFollowed {
+        /// Which columns, as `table.column`.
+        columns: Vec<String>,
+    },
+    /// Of these tables only the number of rows was compared.
+    OnlyCounted {
+        /// Which.
+        tables: Vec<String>,
+    },
+    /// Of these tables, which are too large, each column was compared by itself.
+    ByColumn {
+        /// Which.
+        tables: Vec<String>,
+    },
+    /// Of these tables not even the number of rows was compared.
+    TablesNotCompared {
+        /// Which.
+        tables: Vec<String>,
+        /// Why.
+        reason: Reason,
     },
     /// There was no witness.
     NoWitness,

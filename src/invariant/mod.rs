@@ -12,6 +12,7 @@ mod clean_state;
 mod contention;
 mod cover;
 mod facts;
+mod final_rows;
 mod ghosts;
 mod guards;
 mod held_at_once;
@@ -32,6 +33,7 @@ mod until_commit;
 mod verdict;
 mod whole;
 mod work_under_lock;
+mod workers;
 
 #[cfg(test)]
 mod samples;
@@ -42,7 +44,7 @@ mod tests;
 
 pub(crate) use answers::{may_be_answer, may_exist_already};
 pub(crate) use facts::{answered, known_errors, named_constraint, named_table};
-pub use judge::judge;
+pub use judge::{judge, serial_orders};
 pub use limit::Limit;
 pub use verdict::*;
 pub use whole::whole;

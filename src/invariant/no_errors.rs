@@ -172,6 +172,6 @@ fn finding(facts: &Facts<'_>, error: &PodError<'_>) -> Finding {
         sqlstate: Some(error.sqlstate.to_owned()),
         table: error.table.clone(),
         constraint: error.constraint.clone(),
-        witness_only: false,
+        ..Finding::default()
     }
 }

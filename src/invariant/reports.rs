@@ -8,6 +8,7 @@ use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, work};
 use super::facts::{Facts, Grant, Spans, StepFacts, count};
 use super::ghosts::{Ghost, ghosts};
+use super::workers::idle;
 use crate::history::Event;
 use crate::name::{LockKey, PodName};
 
@@ -24,6 +25,7 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
+    reports.extend(idle(facts));
     let limits = facts.limits.iter();
     reports.extend(limits.map(|limit| format!("{} (line {})", limit.words(), limit.seq)));
     reports.extend(facts.timers.iter().map(|timer| timer.why.clone()));

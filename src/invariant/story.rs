@@ -51,6 +51,7 @@ impl Story {
                 protect: vec![INVOICES.to_owned(), SPLITS.to_owned()],
                 lock: LockRule::FromCleanRun(vec![LockKey::bigint(5, KEY)]),
                 lock_mode: None,
+                ignore: Vec::new(),
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 answers: Vec::new(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limit::Limit;
 use crate::history::Begun;
 use crate::name::{ConnectionName, GuardName, InvariantName, PodName};
+use crate::state::Differs;
 
 /// What is said of an invariant, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Finding {
     /// Whether only a witness shows it: a run without one refutes nothing of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub witness_only: bool,
+    /// What differs of the table's final rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Differs>,
 }
 
 fn is_false(flag: &bool) -> bool {

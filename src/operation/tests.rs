@@ -165,6 +165,7 @@ impl Tale {
                 protect: Vec::new(),
                 lock: LockRule::None,
                 lock_mode: None,
+                ignore: Vec::new(),
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 answers: Vec::new(),

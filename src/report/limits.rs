@@ -4,6 +4,7 @@
 
 use super::explore::count;
 use crate::invariant::Limit;
+use crate::state::Reason;
 
 /// A limit in a sentence.
 #[must_use]
@@ -61,6 +62,40 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "the clean run took a lock {lock}, but not around all that it wrote: it was not judged \
              (`lock = {{ relation = \"…\" }}` asks for it)"
         ),
+        Limit::ColumnsNotCompared { columns, reason } => format!(
+            "{} {} not compared: {}",
+            columns.join(", "),
+            if columns.len() == 1 { "was" } else { "were" },
+            reason_words(*reason)
+        ),
+        Limit::ComparedAlone { columns } => format!(
+            "{} {} compared as values by themselves, not with the rest of their rows: serial runs of the same \
+             pods put them into other rows",
+            columns.join(", "),
+            if columns.len() == 1 { "was" } else { "were" }
+        ),
+        Limit::IdsRenamed { columns } => format!(
+            "{}: which id a row has, and the order of ids, were not compared; rows that refer to one were \
+             compared by the row that they refer to",
+            columns.join(", ")
+        ),
+        Limit::ReferencesNotFollowed { columns } => format!(
+            "{}: to which row it refers was not compared: serial runs of the same pods refer to different ones",
+            columns.join(", ")
+        ),
+        Limit::OnlyCounted { tables } => {
+            format!("of {} only the number of rows was compared", joined(tables))
+        }
+        Limit::ByColumn { tables } => format!(
+            "{} {} too large to be compared by whole rows: each column was compared by itself",
+            joined(tables),
+            if tables.len() == 1 { "is" } else { "are" }
+        ),
+        Limit::TablesNotCompared { tables, reason } => format!(
+            "the rows of {} were not compared: {}",
+            joined(tables),
+            reason_words(*reason)
+        ),
         Limit::NotJudged { invariant, why } => format!("{invariant} was not judged: {why}"),
         Limit::NoWitness => {
             "there was no witness: writes are those that the text of statements tells".to_owned()
@@ -84,6 +119,17 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "the subject is not deterministic: {} differed between two clean runs",
             number(*steps, "step")
         ),
+    }
+}
+
+fn reason_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Ignored => "the scenario ignores it",
+        Reason::Volatile => "serial runs of the same pods in the same order differ in it",
+        Reason::Doer => {
+            "a serial run of pod a alone and one of pod b alone differ in it, so it says who did the work, or \
+             when"
+        }
     }
 }
 

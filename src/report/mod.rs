@@ -10,6 +10,7 @@ mod json;
 mod limits;
 mod moves;
 mod play;
+mod rows;
 mod scene;
 mod sweep;
 mod terminal;
@@ -31,6 +32,7 @@ pub use moves::{
     why_words,
 };
 pub use play::play;
+pub use rows::row_lines;
 pub use scene::Scene;
 pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};

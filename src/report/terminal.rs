@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 use super::answers::answer_sentence;
 use super::limits::limit_sentence;
-use crate::invariant::{Judgement, Limit, Verdict};
+use super::rows::row_lines;
+use crate::invariant::{Finding, Judgement, Limit, Verdict};
 
 /// Lines are wrapped at this column.
 const WIDTH: usize = 100;
@@ -57,8 +58,17 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
         };
         let _ = writeln!(out, "{}", wrap(&label, &format!("{}: {why}", one.name)));
         if one.judgement == Judgement::Violated {
+            let rows = |out: &mut String, finding: &Finding| {
+                for line in finding.difference.iter().flat_map(row_lines) {
+                    let _ = writeln!(out, "{}", wrap("", &line));
+                }
+            };
+            if let Some(first) = one.findings.first() {
+                rows(&mut out, first);
+            }
             for finding in one.findings.iter().skip(1).take(FINDINGS - 1) {
                 let _ = writeln!(out, "{}", wrap("", &format!("- {}", finding.why)));
+                rows(&mut out, finding);
             }
             if one.findings.len() > FINDINGS {
                 let more = one.findings.len() - FINDINGS;

@@ -1,22 +1,25 @@
 //! Clean and serial runs: what the subject does when nothing disturbs it.
 //!
-//! Owns the measuring: the clean run (one pod), serial runs of 1 to n pods one after the other, and
-//! what is learnt from them (trace, errors, lines, tables, locks, columns that can be compared).
+//! Owns the measuring: the clean run (one pod), serial runs of 1 to n pods one after the other and of the
+//! second pod alone, and what is learnt from them (trace, errors, lines, tables, locks, digests).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::conductor::{Finished, run_once};
 use super::error::RunError;
 use super::plan::{Place, Plan};
+use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
-use crate::evidence::{ColumnDigests, column_digests, final_state};
-use crate::history::{Baseline, Catalog, Event, Line, OutputStream, Writer};
+use crate::evidence::final_state;
+use crate::history::{
+    Baseline, Catalog, Event, FinalState, Line, Made, OutputStream, SerialRun, Writer,
+};
 use crate::invariant::known_errors;
 use crate::ledger::{is_kept, used_keys};
 use crate::name::{LockKey, PodName};
-use crate::schedule::Schedule;
-use crate::server::Database;
 use crate::sql;
+use crate::state::{LeftOut, Reason, Snapshot};
 use crate::timeline::Timeline;
 
 /// What clean and serial runs showed.
@@ -28,6 +31,8 @@ pub struct BaselineRuns {
     pub clean: Vec<Line>,
     /// The histories of the other serial runs, of 2 pods, of 3, and so on.
     pub serial: Vec<Vec<Line>>,
+    /// What serial runs left in the tables; shared by all that have measured this.
+    pub serial_runs: Arc<SerialRuns>,
     /// Keys and foreign keys, as they are when the subject has run.
     pub catalog: Catalog,
     /// The clean run's trace.
@@ -43,37 +48,16 @@ pub struct BaselineRuns {
 /// work.
 pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunError> {
     let mut runs: Vec<Finished> = Vec::new();
-    let mut states: Vec<ColumnDigests> = Vec::new();
     for count in 1..=(plan.pods + usize::from(plan.recovery)).max(2) {
-        let serial = Plan {
-            pods: count,
-            recovery: false,
-            cronjob: None,
-            schedule: Schedule::Controlled(Vec::new()),
-            baseline: None,
-            one_request: runs
-                .first()
-                .is_some_and(|clean| clean.max_open_requests <= 1),
-            ..plan.clone()
-        };
-        let result = run_once(place, &serial, Writer::in_memory(), true).await;
-        let run = match result {
-            Ok(run) => run,
-            Err(error) => {
-                drop_all(place, &mut runs).await?;
-                return Err(error);
-            }
-        };
-        let failure = failure(&run, &serial);
-        runs.push(run);
-        if let Some(why) = failure {
-            drop_all(place, &mut runs).await?;
-            return Err(RunError::CleanRun { why });
-        }
+        let pods: Vec<PodName> = (0..count).map(PodName::of_index).collect();
+        make(place, plan, &pods, &mut runs).await?;
     }
-    let measured = compare(place, &runs, &mut states).await;
+    // Who does the work may show in it: the second pod alone does what the first does alone.
+    make(place, plan, &[PodName::of_index(1)], &mut runs).await?;
+    let measured = compare(place, plan, &runs).await;
     drop_all(place, &mut runs).await?;
-    let (agreed_columns, serial, catalog) = measured?;
+    let (compared, catalog) = measured?;
+    runs.pop();
     let Some(clean) = runs.first() else {
         return Err(RunError::CleanRun {
             why: "it was not made".to_owned(),
@@ -84,11 +68,13 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     let (locks, passing_locks) = used_keys(&timeline).into_iter().partition(|key| {
         key.table().is_none() || timelines.iter().all(|timeline| is_kept(timeline, key))
     });
+    let all = runs.last().map_or(&[][..], |run| &run.trace);
     let baseline = Baseline {
         errors: known_errors(timelines.iter()),
         later_check_lines: later_check_lines(&runs),
         check_lines: check_lines(&clean.lines, None),
         written: written(&timeline),
+        writers: timelines.last().map(writers).unwrap_or_default(),
         max_gap_us: runs.iter().map(|run| run.max_gap_us).max().unwrap_or(0),
         max_open_requests: runs
             .iter()
@@ -96,8 +82,9 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             .max()
             .unwrap_or(0),
         steps: u32::try_from(clean.trace.len()).unwrap_or(u32::MAX),
-        serial,
-        agreed_columns,
+        serial: compared.digests,
+        left_out: compared.left_out,
+        only_counted: compared.only_counted,
         unstable_steps: unstable(&runs),
         passing_locks,
     };
@@ -107,6 +94,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),
+        serial_runs: Arc::new(SerialRuns::starting(compared.runs, all)),
         catalog,
     })
 }
@@ -120,55 +108,95 @@ async fn drop_all(place: Place<'_>, runs: &mut [Finished]) -> Result<(), RunErro
     Ok(())
 }
 
-type Agreed = BTreeMap<String, Vec<String>>;
-
-/// The columns on which all serial runs agree, each run's final state over them, and the catalog.
-async fn compare(
+/// Makes one serial run more, of these pods in this order.
+async fn make(
     place: Place<'_>,
-    runs: &[Finished],
-    states: &mut Vec<ColumnDigests>,
-) -> Result<(Agreed, Vec<crate::history::FinalState>, Catalog), RunError> {
-    let databases: Vec<&Database> = runs
-        .iter()
-        .filter_map(|run| run.database.as_ref())
-        .collect();
-    let mut clients = Vec::new();
-    for database in databases {
-        let client = place.server.connect(&database.name).await?;
-        states.push(column_digests(&client).await?);
-        clients.push(client);
-    }
-    let mut agreed = Agreed::new();
-    if let Some(first) = states.first() {
-        for (table, (_, columns)) in first {
-            let same = columns
-                .iter()
-                .filter(|(column, digest)| {
-                    states.iter().all(|state| {
-                        state
-                            .get(table)
-                            .and_then(|(_, columns)| columns.get(*column))
-                            == Some(*digest)
-                    })
-                })
-                .map(|(column, _)| column.clone())
-                .collect();
-            agreed.insert(table.clone(), same);
+    plan: &Plan,
+    pods: &[PodName],
+    runs: &mut Vec<Finished>,
+) -> Result<(), RunError> {
+    let serial = Plan {
+        one_request: runs
+            .first()
+            .is_some_and(|clean| clean.max_open_requests <= 1),
+        ..serial_plan(plan, pods)
+    };
+    let run = match run_once(place, &serial, Writer::in_memory(), true).await {
+        Ok(run) => run,
+        Err(error) => {
+            drop_all(place, runs).await?;
+            return Err(error);
+        }
+    };
+    let failure = failure(&run, &serial);
+    runs.push(run);
+    match failure {
+        None => Ok(()),
+        Some(why) => {
+            drop_all(place, runs).await?;
+            Err(RunError::CleanRun { why })
         }
     }
-    let mut finals = Vec::new();
-    for client in &clients {
-        finals.push(final_state(client, &agreed).await?);
+}
+
+/// What serial runs left, and what of it is left out of digests.
+struct Compared {
+    runs: Vec<SerialRun>,
+    digests: Vec<FinalState>,
+    left_out: LeftOut,
+    only_counted: BTreeSet<String>,
+}
+
+/// Reads what the serial runs left: those of 1, 2, … pods, the last one that of b alone.
+async fn compare(
+    place: Place<'_>,
+    plan: &Plan,
+    runs: &[Finished],
+) -> Result<(Compared, Catalog), RunError> {
+    let mut made = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let pods = if index + 1 == runs.len() {
+            vec![PodName::of_index(1)]
+        } else {
+            (0..=index).map(PodName::of_index).collect()
+        };
+        let state = read(place, run).await?;
+        let first = Made::First;
+        made.push(SerialRun {
+            pods,
+            made: first,
+            state,
+        });
     }
-    let catalog = match clients.first() {
-        Some(client) => crate::evidence::catalog(client).await?,
-        None => Catalog::default(),
+    let states: Vec<&Snapshot> = made.iter().map(|run| &run.state).collect();
+    let mut left_out =
+        LeftOut::ignoring(&plan.rules.ignore, &states).map_err(|name| RunError::Ignore { name })?;
+    if let (Some(a), Some(b)) = (states.first(), states.last()) {
+        left_out.find(&[a, b], Reason::Doer);
+    }
+    let only_counted = left_out.only_counted(&states);
+    let mut digests = Vec::new();
+    let mut catalog = Catalog::default();
+    for (index, run) in runs.iter().enumerate().take(runs.len().saturating_sub(1)) {
+        if let Some(database) = &run.database {
+            let client = place.server.connect(&database.name).await?;
+            digests.push(final_state(&client, &left_out).await?);
+            if index == 0 {
+                catalog = crate::evidence::catalog(&client).await?;
+            }
+        }
+    }
+    let compared = Compared {
+        runs: made,
+        digests,
+        left_out,
+        only_counted,
     };
-    Ok((agreed, finals, catalog))
+    Ok((compared, catalog))
 }
 
 /// Why a serial run did not succeed, in words for the user.
-fn failure(run: &Finished, plan: &Plan) -> Option<String> {
+pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
     if run.tls_demanded {
         return Some(
             "the subject insists on TLS, which lockproof cannot look into; tell it to use \
@@ -267,6 +295,21 @@ fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
     }
     // The first is the clean run's.
     all.split_off(all.len().min(1))
+}
+
+/// The pods that wrote something.
+fn writers(timeline: &Timeline<'_>) -> Vec<PodName> {
+    let seen = timeline.lines.iter().filter_map(|line| match &line.event {
+        Event::Write(write) => Some(write.connection.as_ref()?.pod.clone()),
+        _ => None,
+    });
+    let mut pods: BTreeSet<PodName> = seen.collect();
+    let steps = timeline
+        .steps
+        .values()
+        .filter(|step| !step.request.writes.is_empty());
+    pods.extend(steps.map(|step| step.pod().clone()));
+    pods.into_iter().collect()
 }
 
 fn written(timeline: &Timeline<'_>) -> Vec<String> {

@@ -376,6 +376,9 @@ impl<'a> Conductor<'a> {
 
     /// The run proper; its trace hash.
     async fn conduct(&mut self) -> Result<String, RunError> {
+        if self.plan.elsewhere {
+            self.advance_sequences().await?;
+        }
         if self.plan.standby {
             self.add_standby().await?;
         }

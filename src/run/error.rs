@@ -50,6 +50,15 @@ pub enum RunError {
         /// What happened, and what to do.
         why: String,
     },
+    /// The scenario ignores what there is not.
+    #[error(
+        "`ignore` names {name}, and no serial run leaves a table or a column of that name; tables are written \
+         as `schema.table`, or `table` in the schema public, and columns behind them as `table.column`"
+    )]
+    Ignore {
+        /// What it names.
+        name: String,
+    },
     /// A question to a server that is down or paused.
     #[error("the server is down or paused by a fault, and could not be asked")]
     ServerAway,

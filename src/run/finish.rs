@@ -13,10 +13,12 @@ use super::links::Step;
 use super::outage::Outage;
 use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
+use super::watchers::of_server;
 use super::witnessing::{is_silenced, witnessed};
-use crate::evidence::{LogRecord, final_state, read_witness};
+use crate::evidence::{LogRecord, final_state, read_witness, snapshot};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
+use crate::state::LeftOut;
 
 /// How long sessions of ended pods may take to be gone.
 const SESSIONS_LIMIT: Duration = Duration::from_secs(5);
@@ -90,17 +92,37 @@ impl Conductor<'_> {
             let (logs, lost) = self.watchers.finish_logs(&self.database.name).await?;
             self.note_logs(&logs, lost).await?;
         }
-        let agreed = self
-            .plan
-            .baseline
-            .as_ref()
-            .map(|baseline| baseline.agreed_columns.clone())
-            .unwrap_or_default();
         self.note_created().await?;
-        let state = final_state(self.watchers.client()?, &agreed).await?;
-        self.note(Event::FinalState(state));
+        self.note_rows().await?;
         self.note_witness().await?;
         Ok(self.close())
+    }
+
+    /// The final rows: their digests, and themselves if the digests are not those of the serial run of all
+    /// pods.
+    async fn note_rows(&mut self) -> Result<(), RunError> {
+        let client = self.watchers.client()?;
+        let Some(baseline) = &self.plan.baseline else {
+            // What serial runs left is read when they are compared.
+            let state = final_state(client, &LeftOut::default()).await?;
+            self.note(Event::FinalState(state));
+            return Ok(());
+        };
+        let state = final_state(client, &baseline.left_out).await?;
+        let started = self
+            .members
+            .values()
+            .filter(|one| one.pod.is_some())
+            .count();
+        let serial = started
+            .checked_sub(1)
+            .and_then(|place| baseline.serial.get(place));
+        if serial != Some(&state) {
+            let rows = snapshot(client).await?;
+            self.note(Event::FinalRows(rows));
+        }
+        self.note(Event::FinalState(state));
+        Ok(())
     }
 
     /// The last lines; the trace hash.

@@ -37,6 +37,11 @@ pub struct Plan {
     pub cronjob: Option<CronJob>,
     /// Whether a recovery pod runs after all others.
     pub recovery: bool,
+    /// The pods of a serial run; `None`: the first so many by their names.
+    pub names: Option<Vec<PodName>>,
+    /// Whether other circumstances are made on purpose: every sequence starts elsewhere, and a pod is held
+    /// for a while where a turn of so many steps ends.
+    pub elsewhere: bool,
     /// In what order.
     pub schedule: Schedule,
     /// What must hold; the databases in its keys are filled in by the run.
@@ -70,6 +75,9 @@ impl Plan {
     /// none.)
     #[must_use]
     pub fn first_pods(&self) -> Vec<PodName> {
+        if let Some(names) = &self.names {
+            return names.clone();
+        }
         let first = if self.cronjob.is_some() { 0 } else { self.pods };
         (0..first).map(PodName::of_index).collect()
     }

@@ -106,6 +106,7 @@ impl Conductor<'_> {
                 }
                 Stop::Steps(wanted) if steps >= *wanted => {
                     self.quiet(name).await?;
+                    self.hold().await?;
                     return Ok(TurnEnd::Reached);
                 }
                 _ => {}

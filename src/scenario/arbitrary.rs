@@ -99,19 +99,33 @@ fn subject() -> impl Strategy<Value = Subject> {
         of(Just(PathBuf::from(SCHEMA))),
         of(prepare),
         env,
-        of(vec(words(), 1..4)),
+        (
+            of(vec(words(), 1..4)),
+            vec("[a-z]{1,5}(\\.[a-z é]{0,4}[a-z])?", 0..3),
+        ),
         of(lock),
         any::<(bool, bool, bool)>(),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
         vec(answer(), 0..3),
     )
         .prop_map(
-            |(program, schema, prepare, env, protect, lock, flags, time_limit, answers)| Subject {
+            |(
+                program,
+                schema,
+                prepare,
+                env,
+                (protect, ignore),
+                lock,
+                flags,
+                time_limit,
+                answers,
+            )| Subject {
                 program,
                 schema,
                 prepare,
                 env: env.into_iter().collect::<BTreeMap<_, _>>(),
                 protect,
+                ignore,
                 lock,
                 release: if flags.0 {
                     Release::Any

@@ -76,6 +76,10 @@ pub(super) struct SubjectFile {
     /// The protected tables; left out, every table that the clean run writes.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) protect: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Tables and columns of which the final rows are not compared: `table`, `table.column`, with the schema
+    /// in front where it is not public.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) ignore: Option<Spanned<Vec<Spanned<String>>>>,
     /// The lock that must guard them; left out, whatever advisory lock the clean run takes.
     #[schemars(with = "Option<LockFile>")]
     pub(super) lock: Option<Spanned<LockFile>>,

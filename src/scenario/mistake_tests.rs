@@ -137,6 +137,11 @@ fn an_impossible_subject_is_told_at_its_place() {
         &subject("seeder = {}\nanswers = [{ sqlstate = \"23505\", table = «\" \"» }]"),
         "this name is empty",
     );
+    mistake(&subject("seeder = {}\nignore = «[]»"), "nothing is ignored");
+    mistake(
+        &subject("seeder = {}\nignore = [«\"visit.\"»]"),
+        "no table and no column",
+    );
     mistake(
         &subject("seeder = {}\nenv = { «DATABASE_URL» = \"x\" }"),
         "set by lockproof",

@@ -103,6 +103,8 @@ pub struct Subject {
     pub env: BTreeMap<String, String>,
     /// The protected tables; `None`: every table that the clean run writes.
     pub protect: Option<Vec<String>>,
+    /// Tables and columns of which the final rows are not compared: `table` or `table.column`.
+    pub ignore: Vec<String>,
     /// The lock that must guard them; `None`: whatever the clean run takes.
     pub lock: Option<LockName>,
     /// How a lock grant may end.
@@ -127,6 +129,7 @@ impl Subject {
             prepare: None,
             env: BTreeMap::new(),
             protect: None,
+            ignore: Vec::new(),
             lock: None,
             release: Release::Unlock,
             on_contention: OnContention::Wait,

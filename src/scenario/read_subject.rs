@@ -52,6 +52,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
     subject.prepare = file.prepare.map(|command| prepare(&command)).transpose()?;
     subject.env = env(file.env)?;
     subject.protect = file.protect.map(protect).transpose()?;
+    subject.ignore = file.ignore.map(ignore).transpose()?.unwrap_or_default();
     subject.lock = file.lock.map(lock).transpose()?;
     subject.release = file.release.unwrap_or(subject.release);
     subject.on_contention = file.on_contention.unwrap_or(subject.on_contention);
@@ -218,4 +219,23 @@ fn answers(file: Spanned<Vec<AnswerFile>>) -> Result<Vec<NamedError>, Wrong> {
         })
     };
     file.into_inner().into_iter().map(one).collect()
+}
+
+fn ignore(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
+    if file.get_ref().is_empty() {
+        let help = "leave `ignore` out to compare all that serial runs agree on";
+        return Err(Wrong::new(file.span(), "nothing is ignored").help(help));
+    }
+    let names = file.into_inner().into_iter();
+    names
+        .map(|name| {
+            if name.get_ref().split('.').any(|part| part.trim().is_empty()) {
+                let help = "write `table`, `table.column` or `schema.table.column`";
+                return Err(
+                    Wrong::new(name.span(), "no table and no column has that name").help(help),
+                );
+            }
+            Ok(name.into_inner())
+        })
+        .collect()
 }

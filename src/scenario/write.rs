@@ -106,6 +106,9 @@ fn subject(page: &mut Page, subject: &Subject) {
     if let Some(tables) = &subject.protect {
         page.key("protect", &list(tables));
     }
+    if !subject.ignore.is_empty() {
+        page.key("ignore", &list(&subject.ignore));
+    }
     match subject.lock {
         Some(LockName::Key(key)) if key > 0xffff => {
             page.key("lock", &format!("{{ key = {key:#x} }}"))

@@ -369,6 +369,14 @@ impl Search<'_, '_> {
         }
         self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
+            // Serial runs that were made meanwhile may have shown that the rows are right.
+            let mut seen = seen;
+            let again = self
+                .workers
+                .on_own_runtime(async { self.workers.trial.judged(&mut seen.lines, None).await })?;
+            if again.judgement == Judgement::Holds {
+                return Ok(false);
+            }
             let why = failure.words(&seen.verdict);
             if self.told.interrupted {
                 self.note(Reason::NotConfirmed, why);

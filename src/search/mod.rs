@@ -4,6 +4,7 @@
 //! driven, nor of how anything is shown. `strategy` (what to run next) and `shrink` (how to make it
 //! smaller) are pure: whoever drives them runs the schedules.
 
+mod beside_serial;
 mod error;
 mod executed;
 mod expectation;

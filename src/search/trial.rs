@@ -13,10 +13,10 @@ use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::stage::{Job, Stage};
 use crate::history::{Ending, Event, HeldLock, Line, LockRule, NamedError, Rules, Writer, private};
-use crate::invariant::{Finding, Judgement, Verdict, judge};
+use crate::invariant::{Finding, Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
-use crate::run::{BaselineRuns, Plan, is_plain, measure, qualified, run_once};
+use crate::run::{BaselineRuns, Place, Plan, SerialRuns, is_plain, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::timeline::{Happening, Timeline};
@@ -105,11 +105,14 @@ impl<'a> Trial<'a> {
             pods: scenario.pods.count,
             cronjob: scenario.cronjob.clone(),
             recovery: scenario.pods.recovery,
+            names: None,
+            elsewhere: false,
             schedule: scenario.schedule.clone(),
             rules: Rules {
                 protect: Vec::new(),
                 lock: LockRule::None,
                 lock_mode: subject.lock.and_then(LockName::mode),
+                ignore: subject.ignore.clone(),
                 release: subject.release,
                 on_contention: subject.on_contention,
                 answers: subject.answers.clone(),
@@ -243,10 +246,22 @@ impl<'a> Trial<'a> {
         dir: Option<&Path>,
     ) -> Result<Outcome, TrialError> {
         let mut outcome = self.run_along(schedule, writer(dir, HISTORY)?).await?;
+        let history = dir.map(|dir| dir.join(HISTORY));
+        self.serial_anew(&mut outcome, history.as_deref()).await?;
         if outcome.verdict.judgement == Judgement::Violated {
-            outcome.confirmation = self.confirm(schedule, &mut outcome.verdict, dir).await?;
-            outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
+            let bare = self.bare(schedule, dir).await?;
+            // Once more: what has changed meanwhile says nothing about the lock.
+            self.serial_anew(&mut outcome, history.as_deref()).await?;
+            outcome.confirmation = match bare {
+                Ok(mut lines) => {
+                    let path = dir.map(|dir| dir.join(CONFIRMATION));
+                    let bare = self.judged(&mut lines, path.as_deref()).await?;
+                    weigh(&mut outcome.verdict, &bare)
+                }
+                Err(why) => Confirmation::NotPossible(why),
+            };
         }
+        outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         Ok(outcome)
     }
 
@@ -316,9 +331,10 @@ impl<'a> Trial<'a> {
 
     async fn run_plan(&self, plan: &Plan, writer: Writer) -> Result<Outcome, TrialError> {
         let begun = Instant::now();
-        let run = run_once(self.stage.place(), plan, writer, false).await?;
+        let path = writer.path().map(Path::to_owned);
+        let mut run = run_once(self.stage.place(), plan, writer, false).await?;
         let took = begun.elapsed();
-        let verdict = judge(&run.lines)?;
+        let verdict = self.judged(&mut run.lines, path.as_deref()).await?;
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
             verdict,
@@ -330,26 +346,21 @@ impl<'a> Trial<'a> {
         })
     }
 
-    async fn confirm(
+    /// The history of the same schedule without the witness, or why there can be none.
+    async fn bare(
         &self,
         schedule: &Schedule,
-        verdict: &mut Verdict,
         dir: Option<&Path>,
-    ) -> Result<Confirmation, TrialError> {
+    ) -> Result<Result<Vec<Line>, String>, TrialError> {
+        let not_possible = |why: &str| Ok(Err(why.to_owned()));
         if !self.plan.witness {
-            return Ok(Confirmation::NotPossible(
-                "the run was without the witness".to_owned(),
-            ));
+            return not_possible("the run was without the witness");
         }
         if matches!(schedule, Schedule::Free(_)) {
-            return Ok(Confirmation::NotPossible(
-                "in free pacing no run repeats another".to_owned(),
-            ));
+            return not_possible("in free pacing no run repeats another");
         }
         if schedule.has_together() {
-            return Ok(Confirmation::NotPossible(
-                "steps that are let go together end in any order".to_owned(),
-            ));
+            return not_possible("steps that are let go together end in any order");
         }
         let plan = Plan {
             witness: false,
@@ -357,7 +368,12 @@ impl<'a> Trial<'a> {
         };
         let writer = writer(dir, CONFIRMATION)?;
         let run = run_once(self.stage.place(), &plan, writer, false).await?;
-        Ok(weigh(verdict, &judge(&run.lines)?))
+        Ok(Ok(run.lines))
+    }
+
+    /// The serial runs of this subject.
+    pub(super) fn serial_runs(&self) -> (Place<'_>, &Plan, &SerialRuns) {
+        (self.stage.place(), &self.plan, &self.measured.serial_runs)
     }
 }
 

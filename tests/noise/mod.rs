@@ -24,7 +24,7 @@ const SENTENCES: [(&str, &str); 6] = [
 ];
 
 /// Where words stand that others wrote: the job, the server, SQL.
-const OF_OTHERS: [&str; 12] = [
+const OF_OTHERS: [&str; 13] = [
     "sql",
     "normal",
     "line",
@@ -37,6 +37,7 @@ const OF_OTHERS: [&str; 12] = [
     "check_lines",
     "later_check_lines",
     "unstable_steps",
+    "rows",
 ];
 
 /// Fails unless the run that is kept in this directory is judged and told alike with noise in the place

@@ -333,7 +333,12 @@ impl<'a> Facts<'a> {
         self.in_clean_run(&error.known(step))
     }
 
-    /// The final rows.
+    /// Whether this table is protected, however its name is written.
+    pub fn protects(&self, table: &str) -> bool {
+        protected(self.run, table).is_some()
+    }
+
+    /// The final rows, by their digests.
     pub fn final_state(&self) -> Option<(u64, &'a FinalState)> {
         self.lines.iter().rev().find_map(|line| match &line.event {
             Event::FinalState(state) => Some((line.seq, state)),

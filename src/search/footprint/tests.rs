@@ -10,6 +10,7 @@ use crate::search::tale::{Tale, catalog, key_of};
 fn rules(lock: LockRule) -> Rules {
     Rules {
         lock_mode: None,
+        ignore: Vec::new(),
         protect: Vec::new(),
         lock,
         release: Release::Unlock,

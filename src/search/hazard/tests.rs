@@ -12,6 +12,7 @@ fn rules() -> Rules {
         protect: Vec::new(),
         lock: LockRule::None,
         lock_mode: None,
+        ignore: Vec::new(),
         release: Release::Unlock,
         on_contention: OnContention::Wait,
         answers: Vec::new(),

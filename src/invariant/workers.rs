@@ -1,0 +1,150 @@
+//! Whose work the final rows must show.
+//!
+//! Owns which pods committed protected work, which may have, and so which serial runs count: those of as many
+//! pods. Knows nothing of rows.
+
+use std::ops::RangeInclusive;
+
+use super::facts::Facts;
+use crate::history::OnContention;
+use crate::name::PodName;
+
+/// Up to so many pods every order of them is tried.
+const EVERY_ORDER: usize = 3;
+
+/// The pods of a run by what they did. One that was refused the lock and left is none of them.
+#[derive(Debug, Default)]
+pub(super) struct Workers<'a> {
+    /// They ended with success, no fault hit them, and protected work of theirs was committed.
+    pub certain: Vec<&'a PodName>,
+    /// A fault hit them, or they failed, or no committed work of theirs was seen.
+    pub perhaps: Vec<&'a PodName>,
+}
+
+impl<'a> Workers<'a> {
+    /// Of this run.
+    pub fn of(facts: &Facts<'a>) -> Self {
+        let mut workers = Self::default();
+        for (pod, course) in facts.started() {
+            if facts.skipped(pod) {
+                continue;
+            }
+            let sure = course.succeeded() && facts.hit(pod).is_none() && committed(facts, pod);
+            match sure {
+                true => workers.certain.push(pod),
+                false => workers.perhaps.push(pod),
+            }
+        }
+        workers
+    }
+
+    /// Of how many pods a serial run counts, where there are serial runs of up to so many.
+    pub fn count(&self, most: usize) -> RangeInclusive<usize> {
+        let least = self.certain.len().max(1);
+        let all = self.certain.len() + self.perhaps.len();
+        least.min(most)..=all.max(least).min(most)
+    }
+
+    /// The orders in which serial runs can have done the same work: every order of up to three pods; of more,
+    /// the order in which they first did something, and its reverse.
+    pub fn orders(&self, facts: &Facts<'_>) -> Vec<Vec<PodName>> {
+        let mut sets: Vec<Vec<PodName>> = Vec::new();
+        let sure: Vec<PodName> = self.certain.iter().map(|pod| (*pod).clone()).collect();
+        let mut all = sure.clone();
+        all.extend(self.perhaps.iter().map(|pod| (*pod).clone()));
+        for mut set in [all, sure] {
+            set.sort();
+            if !set.is_empty() && !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+        let mut orders: Vec<Vec<PodName>> = Vec::new();
+        for set in sets {
+            let of_set = if set.len() <= EVERY_ORDER {
+                permutations(&set)
+            } else {
+                let mut seen = set;
+                seen.sort_by_key(|pod| first_deed(facts, pod));
+                let reverse = seen.iter().rev().cloned().collect();
+                vec![seen, reverse]
+            };
+            orders.extend(of_set);
+        }
+        orders
+    }
+}
+
+/// When a pod got the lock; where it never did, when it first wrote.
+fn first_deed(facts: &Facts<'_>, pod: &PodName) -> (u64, PodName) {
+    let mut grants = facts.grants.iter();
+    let granted = grants.find(|grant| grant.pod() == pod && facts.is_rule_key(&grant.key));
+    let wrote = || facts.writes.iter().filter(|write| write.pod() == pod);
+    let at = match granted {
+        Some(grant) => grant.from,
+        None => wrote().map(|write| write.seq).min().unwrap_or(u64::MAX),
+    };
+    (at, pod.clone())
+}
+
+/// Whether protected work of this pod is known to have been committed.
+fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
+    let done = |step: crate::name::StepId| {
+        facts.steps.get(&step).is_some_and(|step| {
+            let end = step.last();
+            end.is_some_and(|end| {
+                end.answer.error.is_none()
+                    && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
+            })
+        })
+    };
+    if facts.run.witness {
+        let mut writes = facts.writes.iter().filter(|write| write.pod() == pod);
+        return writes.any(|write| write.step.is_none_or(done));
+    }
+    facts.steps.values().any(|step| {
+        let named = &step.request.writes;
+        step.pod() == pod
+            && step.ran()
+            && named.iter().any(|table| facts.protects(table))
+            && done(step.id)
+    })
+}
+
+/// Pods that ended well, were not refused the lock and wrote nothing, although they write in the serial run.
+pub(super) fn idle(facts: &Facts<'_>) -> Vec<String> {
+    let Some(baseline) = &facts.run.baseline else {
+        return Vec::new();
+    };
+    let skips = facts.run.rules.on_contention == OnContention::Skip;
+    let idle = facts.started().filter(|(pod, course)| {
+        baseline.writers.contains(pod)
+            && course.succeeded()
+            && facts.hit(pod).is_none()
+            && !facts.wrote(pod)
+            && !(skips && facts.refused(pod))
+    });
+    idle.map(|(pod, _)| {
+        format!(
+            "pod {pod} ended with success, was not refused the lock and wrote no protected table, though it \
+             writes in the serial run of all pods"
+        )
+    })
+    .collect()
+}
+
+/// Every order of these, the given one first.
+fn permutations(of: &[PodName]) -> Vec<Vec<PodName>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (place, first) in of.iter().enumerate() {
+        let mut rest = of.to_vec();
+        rest.remove(place);
+        for mut order in permutations(&rest) {
+            order.insert(0, first.clone());
+            all.push(order);
+        }
+    }
+    all
+}

@@ -1,0 +1,68 @@
+//! Serial runs beside a difference: made only when one is about to be told, and before it is.
+//!
+//! Owns when they are made, and that the history keeps them. What they leave open is for the verdict to say.
+
+use std::path::Path;
+
+use super::error::TrialError;
+use super::trial::{Outcome, Trial};
+use crate::history::{Event, Line, SerialRun, append};
+use crate::invariant::{Judgement, Verdict, judge, serial_orders};
+use crate::name::InvariantName;
+
+impl Trial<'_> {
+    /// The verdict. Where the final rows are not those of a serial run by their digests, what all serial runs so
+    /// far left goes into the history, the second one of all pods among them, and the rows are compared.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub(super) async fn judged(
+        &self,
+        lines: &mut Vec<Line>,
+        path: Option<&Path>,
+    ) -> Result<Verdict, TrialError> {
+        let verdict = judge(lines)?;
+        let has_rows = |line: &Line| matches!(line.event, Event::FinalRows(_));
+        if !differs(&verdict) || !lines.iter().any(has_rows) {
+            return Ok(verdict);
+        }
+        let (place, plan, serial) = self.serial_runs();
+        let mut runs = serial.all(place, plan).await?;
+        runs.retain(|run| !is_in(lines, run));
+        if runs.is_empty() {
+            return Ok(verdict);
+        }
+        append(path, lines, Event::SerialRuns { runs })?;
+        Ok(judge(lines)?)
+    }
+
+    /// Makes serial runs anew, if the final rows differ from all so far, and judges again.
+    ///
+    /// # Errors
+    /// When the harness cannot do its work.
+    pub(super) async fn serial_anew(
+        &self,
+        outcome: &mut Outcome,
+        path: Option<&Path>,
+    ) -> Result<(), TrialError> {
+        if differs(&outcome.verdict) {
+            let (place, plan, serial) = self.serial_runs();
+            let orders = serial_orders(&outcome.lines)?;
+            serial.anew(place, plan, &orders).await?;
+            outcome.verdict = self.judged(&mut outcome.lines, path).await?;
+        }
+        Ok(())
+    }
+}
+
+fn differs(verdict: &Verdict) -> bool {
+    let clean_state = verdict.of(InvariantName::CleanState);
+    clean_state.is_some_and(|one| one.judgement == Judgement::Violated)
+}
+
+fn is_in(lines: &[Line], run: &SerialRun) -> bool {
+    lines.iter().any(|line| match &line.event {
+        Event::SerialRuns { runs } => runs.contains(run),
+        _ => false,
+    })
+}
