@@ -395,6 +395,7 @@ fn run() -> RunFacts {
                 statement: Some("insert into invoices values (?)".to_owned()),
                 table: None,
                 constraint: None,
+                nameless: None,
             }],
             max_gap_us: 1_000_000,
             ..Baseline::default()

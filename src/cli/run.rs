@@ -16,8 +16,8 @@ use super::subject::job;
 use crate::history::ServerFacts;
 use crate::invariant::{Judgement, Limit};
 use crate::report::{
-    Caught, RunJson, ScenarioJson, ScenarioSource, VerdictJson, catches, limit_sentence,
-    scenario_json, verdict_block, visible, wrap, wrap_lines,
+    Caught, RunJson, ScenarioJson, ScenarioSource, VerdictJson, answer_sentence, catches,
+    limit_sentence, scenario_json, verdict_block, visible, wrap, wrap_lines,
 };
 use crate::scenario::{self, Scenario};
 use crate::search::{Confirmation, save};
@@ -360,6 +360,10 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
     } else if !json.as_expected || json.verdict != Some(Judgement::Holds) {
         text.push_str(&result.short);
     } else {
+        for answered in &json.answers {
+            text.push_str(&wrap("answered", &answer_sentence(answered)));
+            text.push('\n');
+        }
         for limit in &result.limits {
             text.push_str(&wrap("not tested", &limit_sentence(limit)));
             text.push('\n');

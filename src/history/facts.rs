@@ -237,6 +237,9 @@ pub struct KnownError {
     /// The constraint that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
+    /// The statement without names that the job makes up anew in each run, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nameless: Option<String>,
 }
 
 impl KnownError {
@@ -248,8 +251,10 @@ impl KnownError {
             one.is_none() || other.is_none() || one == other
         };
         self.sqlstate == other.sqlstate
-            && self.statement == other.statement
-            && agree(&self.table, &other.table)
+            && match (&self.nameless, &other.nameless) {
+                (Some(one), Some(other)) => one == other,
+                _ => self.statement == other.statement && agree(&self.table, &other.table),
+            }
             && agree(&self.constraint, &other.constraint)
     }
 }

@@ -3,7 +3,7 @@
 //! Owns how they are recognised and numbered, so that two runs whose names are random are told alike. Knows
 //! nothing of traces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lexer::lex;
 use super::split::views;
@@ -56,6 +56,32 @@ impl SessionNames {
     }
 }
 
+/// The normal form of a statement with these names, in any case, left out; `None` if it has none of them.
+#[must_use]
+pub fn nameless(normal: &str, names: &BTreeSet<String>) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let tokens = lex(normal);
+    let all = View {
+        sql: normal,
+        tokens: &tokens.all,
+    };
+    let mut out = String::with_capacity(normal.len());
+    let mut written = 0;
+    for (at, token) in tokens.all.iter().enumerate() {
+        let named = matches!(token.kind, TokenKind::Word | TokenKind::Quoted);
+        let name = all.identifier(at).filter(|_| named);
+        if name.is_some_and(|name| names.contains(&name.to_lowercase())) {
+            out.push_str(&normal[written..token.start]);
+            out.push_str("<name>");
+            written = token.end;
+        }
+    }
+    out.push_str(&normal[written..]);
+    (written > 0).then_some(out)
+}
+
 /// The name that this statement gives.
 fn made(view: View<'_>) -> Option<String> {
     let at = match view.text(0) {
@@ -104,6 +130,14 @@ mod tests {
         );
         assert_eq!(one[3], "fetch ? from <name 2>");
         assert_eq!(one[6], "select id from job");
+    }
+
+    #[test]
+    fn names_that_are_left_out_leave_a_mark() {
+        let names = BTreeSet::from(["tmp_tz".to_owned()]);
+        let left = nameless("drop table \"tmp_TZ\"", &names);
+        assert_eq!(left.as_deref(), Some("drop table <name>"));
+        assert_eq!(nameless("drop table tmp", &names), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::commits::{commits, committing, rolled_back};
 use super::errors::{PodError, errors};
 use super::explained::explained;
 use super::faults::{FaultFacts, faults};
+use super::known::made;
 use super::limit::{LimitFacts, limits};
 use super::reach::Reach;
 use super::strangers::{Strangers, stranger_writes};
@@ -21,6 +22,7 @@ use crate::history::{
 };
 use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use crate::sql;
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
 
 /// What follows from a history.
@@ -330,7 +332,14 @@ impl<'a> Facts<'a> {
     /// Whether clean or serial runs show what this pod met.
     pub fn met_in_clean_run(&self, error: &PodError<'_>) -> bool {
         let step = error.step.and_then(|step| self.steps.get(&step));
-        self.in_clean_run(&error.known(step))
+        let mut known = error.known(step);
+        let mut shown = self.run.baseline.iter().flat_map(|base| &base.errors);
+        if shown.any(|one| one.nameless.is_some()) {
+            let own = self.steps.values().filter(|step| step.pod() == error.pod());
+            let statement = known.statement.as_deref();
+            known.nameless = statement.and_then(|one| sql::nameless(one, &made(own)));
+        }
+        self.in_clean_run(&known)
     }
 
     /// Whether this table is protected, however its name is written.

@@ -27,6 +27,7 @@ pub(crate) fn answered(request: &Request, error: &ServerError) -> KnownError {
         statement: joined(&request.normal),
         table: error.table.clone(),
         constraint: error.constraint.clone(),
+        nameless: None,
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn logged(log: &LogLine) -> KnownError {
         statement: text.and_then(|text| joined(&sql::meaning(text, &[]).normal)),
         table: table_of(log),
         constraint: constraint_of(log),
+        nameless: None,
     }
 }
 
@@ -50,23 +52,46 @@ impl PodError<'_> {
             statement: step.map_or_else(of_log, |step| joined(&step.request.normal)),
             table: self.table.clone(),
             constraint: self.constraint.clone(),
+            nameless: None,
         }
     }
 }
 
-/// The errors that pods met in these runs, on the wire and in the server's log.
+/// Names of what these steps create, without their schemas.
+pub(crate) fn made<'s, 'a: 's>(steps: impl Iterator<Item = &'s StepFacts<'a>>) -> BTreeSet<String> {
+    let texts = steps.flat_map(|step| &step.request.sql);
+    let objects = texts.flat_map(|text| sql::created(text));
+    let last = |name: String| name.rsplit('.').next().map(str::to_owned);
+    objects.filter_map(|object| last(object.name)).collect()
+}
+
+/// The errors that pods met in these runs, on the wire and in the server's log. A name that only one of several
+/// runs makes is one that the job makes up anew.
 pub(crate) fn known_errors<'t, 'a: 't>(
     runs: impl Iterator<Item = &'t Timeline<'a>>,
 ) -> Vec<KnownError> {
+    let runs: Vec<&Timeline<'a>> = runs.collect();
+    let names: Vec<BTreeSet<String>> = runs.iter().map(|run| made(run.steps.values())).collect();
     let mut found = BTreeSet::new();
-    for timeline in runs {
+    for (number, timeline) in runs.iter().enumerate() {
         let steps = &timeline.steps;
-        let (errors, _) = errors(timeline.lines, steps, &timeline.sessions);
-        let known = |error: &PodError<'_>| {
-            let step = error.step.and_then(|step| steps.get(&step));
-            error.known(step)
+        let others = |name: &&String| {
+            let mut others = names
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != number);
+            others.all(|(_, names)| !names.contains(*name))
         };
-        found.extend(errors.iter().map(known));
+        let own = names[number].iter().filter(others).cloned();
+        let own: BTreeSet<String> = own.filter(|_| names.len() > 1).collect();
+        let (errors, _) = errors(timeline.lines, steps, &timeline.sessions);
+        for error in &errors {
+            let step = error.step.and_then(|step| steps.get(&step));
+            let mut known = error.known(step);
+            let statement = known.statement.as_deref();
+            known.nameless = statement.and_then(|one| sql::nameless(one, &own));
+            found.insert(known);
+        }
     }
     found.into_iter().collect()
 }

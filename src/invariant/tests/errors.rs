@@ -55,6 +55,7 @@ fn an_error_of_the_clean_run_is_no_finding() {
         statement: None,
         table: None,
         constraint: None,
+        nameless: None,
     }];
     // The run's facts are written with the first event.
     let mut lines = story.end();
@@ -71,6 +72,7 @@ fn an_error_of_the_clean_run_excuses_only_the_same_statement_table_and_constrain
             statement: Some("insert into job values (?)".to_owned()),
             table: Some("job".to_owned()),
             constraint: Some("job_pkey".to_owned()),
+            nameless: None,
         }];
         story.start("a", 1);
         let request = Request {
@@ -102,6 +104,46 @@ fn an_error_of_the_clean_run_excuses_only_the_same_statement_table_and_constrain
 }
 
 #[test]
+fn a_name_that_the_job_makes_up_anew_does_not_make_an_error_another() {
+    let of = |created: &str, dropped: &str| {
+        let mut story = Story::of(&["a"]);
+        story.run.baseline.as_mut().unwrap().errors = vec![KnownError {
+            sqlstate: "42P01".to_owned(),
+            statement: Some("drop table tmp_0".to_owned()),
+            table: None,
+            constraint: None,
+            nameless: Some("drop table <name>".to_owned()),
+        }];
+        story.start("a", 1);
+        for (sql, fails) in [(created, false), (dropped, true)] {
+            let request = Request {
+                sql: vec![sql.to_owned()],
+                normal: vec![sql.to_owned()],
+                ..Request::default()
+            };
+            let step = story.held("a.0", request);
+            let answer = Answer {
+                error: fails.then(|| error("42P01", "no")),
+                transaction: Some('I'),
+                ..Answer::default()
+            };
+            story.release("a.0", step).ended(step, Ending::Done, answer);
+        }
+        story.succeeds("a");
+        said(&story.end(), NoErrors).judgement
+    };
+    assert_eq!(
+        of("create table tmp_7 (id int)", "drop table tmp_7"),
+        Judgement::Holds
+    );
+    // It is not one that the pod made.
+    assert_eq!(
+        of("create table tmp_7 (id int)", "drop table job"),
+        Judgement::Violated
+    );
+}
+
+#[test]
 fn an_error_that_only_the_log_tells_is_compared_by_its_statement_in_normal_form() {
     let of = |statement: &str| {
         let mut story = Story::of(&["a"]);
@@ -110,6 +152,7 @@ fn an_error_that_only_the_log_tells_is_compared_by_its_statement_in_normal_form(
             statement: Some("create table job (id int)".to_owned()),
             table: None,
             constraint: None,
+            nameless: None,
         }];
         story.works("a");
         let Event::ServerLog(line) = log("42P07", "relation \"job\" already exists", None) else {

@@ -73,6 +73,7 @@ fn a_strangers_error_is_unclear_unless_a_taken_pod_or_the_clean_run_tells_of_it(
             statement: None,
             table: None,
             constraint: None,
+            nameless: None,
         }];
         story.start("a", 2).lock("a.0").write("a.1", INVOICES);
         if killed {
