@@ -7,6 +7,7 @@ mod errors;
 mod faults;
 mod ghosts;
 mod guards;
+mod held;
 mod limit;
 mod locks;
 mod one_event;
