@@ -136,8 +136,8 @@ pub async fn run_once(
     };
     let ready = begun.elapsed();
     let result = conductor.conduct().await;
+    conductor.end_prepared().await;
     let restored = conductor.restore().await;
-    let ended = conductor.end_prepared().await;
     let conducted = begun.elapsed();
     let tls_demanded = conductor.members.values().any(|one| one.tls_demanded);
     let max_open_requests = conductor
@@ -180,7 +180,6 @@ pub async fn run_once(
     // Why the run failed says more than why its database stayed.
     let trace_hash = result?;
     restored?;
-    ended?;
     dropped?;
     Ok(Finished {
         lines: writer.finish()?,

@@ -9,6 +9,7 @@ mod faults;
 mod fuzz;
 mod ghosts;
 mod guards;
+mod held;
 mod limit;
 mod locks;
 mod one_event;
