@@ -6,6 +6,7 @@
 mod catalog;
 mod course;
 mod cronjob;
+mod digest;
 mod event;
 mod facts;
 mod fault;
@@ -18,6 +19,7 @@ mod writer;
 pub use catalog::*;
 pub use course::*;
 pub use cronjob::*;
+pub use digest::*;
 pub use event::*;
 pub use facts::*;
 pub use fault::*;

@@ -52,6 +52,7 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
         guards,
         not_tested,
         reports,
+        gave_up: Vec::new(),
     })
 }
 

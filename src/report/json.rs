@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::limit_sentence;
 use crate::history::ServerFacts;
-use crate::invariant::{Guard, InvariantVerdict, Judgement, Limit, Verdict};
+use crate::invariant::{GaveUp, Guard, InvariantVerdict, Judgement, Limit, Verdict};
 
 /// What `run --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +127,9 @@ pub struct VerdictJson<'v> {
     pub not_tested: Vec<String>,
     /// What is reported, not judged, a sentence each.
     pub reports: &'v [String],
+    /// The pods that only gave up waiting for one that the gate held.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub gave_up: &'v [GaveUp],
 }
 
 impl<'v> VerdictJson<'v> {
@@ -139,6 +142,7 @@ impl<'v> VerdictJson<'v> {
             guards: &verdict.guards,
             not_tested: sentences(&verdict.not_tested),
             reports: &verdict.reports,
+            gave_up: &verdict.gave_up,
         }
     }
 }

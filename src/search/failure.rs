@@ -170,6 +170,7 @@ mod tests {
             guards: Vec::new(),
             not_tested: Vec::new(),
             reports: Vec::new(),
+            gave_up: Vec::new(),
         }
     }
 
