@@ -16,7 +16,7 @@ use lockproof::history::{
     Event, Line, LockRule, OnContention, OutputStream, Release, Rules, Writer,
 };
 use lockproof::pod::Program;
-use lockproof::run::{Plan, run_once};
+use lockproof::run::{Plan, Waits, run_once};
 use lockproof::schedule::{FreeSchedule, Schedule};
 use lockproof::search::{Job, Stage};
 use lockproof::server::Server;
@@ -121,6 +121,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         pooler: None,
         standby: false,
         time_limit: Duration::from_secs(90),
+        waits: Waits::default(),
     }
 }
 

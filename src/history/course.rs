@@ -75,11 +75,47 @@ pub enum TurnEnd {
     Blocked,
     /// The pod repeats itself without effect: others go first.
     Yielded,
+    /// The pod rests outside the server until another goes on: others go first.
+    Waits,
     /// A limit was hit.
     Limit,
     /// There is no such pod: the CronJob's controller had not created it, or had deleted it before
     /// it started.
     NotThere,
+}
+
+/// What a pod waits for that no lock of the server shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitsFor {
+    /// Another answer to a request that it repeats.
+    RepeatedRequest,
+    /// A notification on a connection that listens.
+    Notification,
+    /// A lock on a file, or a file.
+    File,
+    /// The other end of a pipe.
+    Pipe,
+    /// The end of a child process.
+    Child,
+    /// A time to pass.
+    Timer,
+    /// Something else outside the server.
+    Outside,
+}
+
+impl fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RepeatedRequest => "another answer to a request that it repeats",
+            Self::Notification => "a notification",
+            Self::File => "a file",
+            Self::Pipe => "a pipe",
+            Self::Child => "a child process",
+            Self::Timer => "a timer",
+            Self::Outside => "something outside the server",
+        })
+    }
 }
 
 /// Why a held step never reached the server.

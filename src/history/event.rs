@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Object;
-use super::course::{Awaited, Begun, DropReason, TurnEnd};
+use super::course::{Awaited, Begun, DropReason, TurnEnd, WaitsFor};
 use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts, SerialRun};
 use super::fault::FaultEvent;
-use super::step::{Answer, Delivery, Ending, Request, ServerError};
+use super::step::{Answer, Delivery, Ending, Request, ServerError, is_zero};
 use super::write::{Committing, Write};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::state::Snapshot;
@@ -201,6 +201,17 @@ pub enum Event {
         /// Why.
         why: TurnEnd,
     },
+    /// A pod waits while the gate holds others, and no lock of the server shows it.
+    PodWaits {
+        /// Which pod.
+        pod: PodName,
+        /// For what.
+        waits_for: WaitsFor,
+        /// The pods that the gate holds.
+        held: Vec<PodName>,
+        /// After how many of its steps the wait began, look-ups aside.
+        steps: u32,
+    },
     /// The stop of a turn that had ended as blocked was met later.
     StopMetLater {
         /// The turn's place in the schedule.
@@ -378,6 +389,9 @@ pub struct SettleCounts {
     pub assumed: u64,
     /// Never quiet within the limit.
     pub restless: u64,
+    /// The pods' processes could not be looked at (no /proc).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen: u64,
     /// What leaves the pods: sockets and pipes by name.
     pub leaves: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::digest::Beside;
 use crate::name::{LockKey, LockMode};
 
 /// What a step asks.
@@ -19,6 +20,9 @@ pub struct Request {
     pub opaque: bool,
     /// Whether it is a driver's look-up in the catalog.
     pub look_up: bool,
+    /// Of all that it asks, its parameters and arguments included; in memory only.
+    #[serde(skip)]
+    pub digest: Beside,
 }
 
 /// A call of an advisory lock function in a statement's text, or a table in a LOCK TABLE.
@@ -104,9 +108,12 @@ pub struct Answer {
     pub lock_results: Vec<Option<bool>>,
     /// Transaction status after it: `I`, `T` or `E`; absent while the step is not done.
     pub transaction: Option<char>,
+    /// Of all that came back, every row included; in memory only.
+    #[serde(skip)]
+    pub digest: Beside,
 }
 
-fn is_zero(number: &u64) -> bool {
+pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
@@ -131,4 +138,30 @@ pub struct ServerError {
     pub table: Option<String>,
     /// The constraint it names.
     pub constraint: Option<String>,
+}
+
+/// Whether a command wrote no row, by its tag.
+#[must_use]
+pub fn wrote_nothing(tag: &str) -> bool {
+    tag.ends_with(" 0") || asks_nothing(tag)
+}
+
+/// Whether a command only begins or ends a transaction, or sets something for its session, by its tag.
+#[must_use]
+pub fn asks_nothing(tag: &str) -> bool {
+    const FORMAL: [&str; 12] = [
+        "BEGIN",
+        "START",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "RELEASE",
+        "SET",
+        "RESET",
+        "DISCARD",
+        "DEALLOCATE",
+        "LISTEN",
+        "UNLISTEN",
+    ];
+    FORMAL.contains(&tag.split(' ').next().unwrap_or_default())
 }

@@ -59,6 +59,7 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
         not_tested,
         reports,
         answers: answers.told(&facts),
+        gave_up: Vec::new(),
     })
 }
 

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::PoolMode;
-use crate::name::{InvariantName, LockKey};
+use crate::history::{PoolMode, WaitsFor};
+use crate::name::{InvariantName, LockKey, PodName};
 use crate::state::Reason;
 
 /// Something that a run did not test.
@@ -52,6 +52,15 @@ pub enum Limit {
     Restless {
         /// How often.
         times: u64,
+    },
+    /// The pods' processes could not be looked at: waits outside the server were not seen.
+    WaitsUnseen,
+    /// A pod waited outside the server for held ones, and those went on first.
+    MadeWay {
+        /// The pod.
+        pod: PodName,
+        /// What it waited for.
+        waits_for: WaitsFor,
     },
     /// An invariant was not judged.
     NotJudged {

@@ -6,7 +6,7 @@ use super::contention::contention;
 use super::facts::Facts;
 use super::limit::Limit;
 use super::verdict::{InvariantVerdict, Judgement};
-use crate::history::{Event, PoolMode};
+use crate::history::{Event, PoolMode, TurnEnd};
 use crate::name::GuardName;
 
 /// The limits of this run.
@@ -46,6 +46,9 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
                     leaves: counts.leaves.clone(),
                 });
             }
+            if counts.unseen > 0 {
+                limits.push(Limit::WaitsUnseen);
+            }
             if counts.restless > 0 {
                 limits.push(Limit::Restless {
                     times: counts.restless,
@@ -53,6 +56,7 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
             }
         }
     }
+    limits.extend(made_way(facts));
     let not_judged = invariants
         .iter()
         .filter(|one| one.judgement == Judgement::NotJudged);
@@ -96,6 +100,29 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         .map_or(0, |base| base.unstable_steps.len());
     if unstable > 0 {
         limits.push(Limit::Unstable { steps: unstable });
+    }
+    limits
+}
+
+/// The pods that waited outside the server and made way, each kind of wait once.
+fn made_way(facts: &Facts<'_>) -> Vec<Limit> {
+    let mut last = None;
+    let mut limits = Vec::new();
+    for line in facts.lines {
+        match &line.event {
+            Event::PodWaits { pod, waits_for, .. } => last = Some((pod, *waits_for)),
+            Event::TurnEnded {
+                why: TurnEnd::Waits,
+                ..
+            } => {
+                let limit = last.map(|(pod, waits_for)| Limit::MadeWay {
+                    pod: pod.clone(),
+                    waits_for,
+                });
+                limits.extend(limit.filter(|limit| !limits.contains(limit)));
+            }
+            _ => {}
+        }
     }
     limits
 }

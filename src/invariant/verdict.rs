@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::limit::Limit;
-use crate::history::Begun;
+use crate::history::{Begun, WaitsFor};
 use crate::name::{ConnectionName, GuardName, InvariantName, PodName};
 use crate::state::Differs;
 
@@ -154,6 +154,21 @@ pub struct Verdict {
     /// Errors that are no failures, because they are answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answered>,
+    /// The pods that failed only because they gave up waiting for one that the gate held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gave_up: Vec<GaveUp>,
+}
+
+/// A pod that gave up waiting for others that the gate held, and does not where they go on as soon as it
+/// waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GaveUp {
+    /// The pod.
+    pub pod: PodName,
+    /// What it waited for.
+    pub waits_for: WaitsFor,
+    /// The pods that were held.
+    pub held: Vec<PodName>,
 }
 
 impl Verdict {

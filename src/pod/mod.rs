@@ -3,6 +3,7 @@
 //! Owns the processes of a pod from their start to their reaping, what they print, and the answer
 //! to "does the pod still have something to say?". Knows no Postgres, no wire and no SQL.
 
+mod awaits;
 mod diag;
 mod error;
 mod exits;

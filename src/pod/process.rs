@@ -167,6 +167,12 @@ impl Pod {
         *own = ports.to_vec();
     }
 
+    /// Whether its processes can be looked at: there is a /proc that lists them.
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        self.identity().1 != 0
+    }
+
     /// All its live processes in the order of their ids: the first and all that descend from it,
     /// also those that left the group or lost their parent.
     #[must_use]

@@ -118,7 +118,7 @@ impl Settler {
             of_pods.fold(activity.load(Ordering::Acquire), u64::wrapping_add)
         };
         let before = heard();
-        if pods.iter().any(|pod| pod.identity().1 == 0) {
+        if pods.iter().any(|pod| !pod.is_visible()) {
             // No /proc: all that can be done is to give them time.
             tokio::time::sleep(limits.short_timer).await;
             let quiet = if heard() == before {

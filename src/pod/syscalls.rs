@@ -149,3 +149,55 @@ const TABLE: &[(u32, Form)] = &[
     target_arch = "riscv64"
 )))]
 const TABLE: &[(u32, Form)] = &[];
+
+/// In what kind of call a thread sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// For a lock on a file.
+    FileLock,
+    /// In the reading, writing or opening of its first argument, a descriptor.
+    Descriptor,
+    /// For a child to end.
+    Child,
+    /// For a time to pass, and nothing else.
+    Timer,
+    /// For something to happen on one of several descriptors, or on a socket.
+    Sockets,
+}
+
+/// In what kind of call a thread sleeps that is in the call with this number; `None`: it tells nothing.
+pub fn sleep_of(number: u32) -> Option<Sleep> {
+    let kind = SLEEPS.iter().find(|(numbers, _)| numbers.contains(&number));
+    kind.map(|(_, sleep)| *sleep)
+}
+
+#[cfg(target_arch = "x86_64")]
+const SLEEPS: &[(&[u32], Sleep)] = &[
+    (&[72, 73], Sleep::FileLock),
+    (&[0, 1, 2, 17, 18, 19, 20, 257, 275, 276], Sleep::Descriptor),
+    (&[61, 247], Sleep::Child),
+    (&[35, 230], Sleep::Timer),
+    (
+        &[7, 23, 42, 43, 44, 45, 46, 47, 232, 270, 271, 281, 288, 441],
+        Sleep::Sockets,
+    ),
+];
+
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+const SLEEPS: &[(&[u32], Sleep)] = &[
+    (&[25, 32], Sleep::FileLock),
+    (&[56, 63, 64, 65, 66, 67, 68, 76, 77], Sleep::Descriptor),
+    (&[95, 260], Sleep::Child),
+    (&[101, 115], Sleep::Timer),
+    (
+        &[22, 72, 73, 202, 203, 206, 207, 211, 212, 441],
+        Sleep::Sockets,
+    ),
+];
+
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+)))]
+const SLEEPS: &[(&[u32], Sleep)] = &[];

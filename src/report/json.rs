@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::limit_sentence;
 use crate::history::ServerFacts;
-use crate::invariant::{Answered, Guard, InvariantVerdict, Judgement, Limit, Verdict};
+use crate::invariant::{Answered, GaveUp, Guard, InvariantVerdict, Judgement, Limit, Verdict};
 
 /// What `run --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +133,9 @@ pub struct VerdictJson<'v> {
     /// Errors that are no failures, because they are answers.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub answers: &'v [Answered],
+    /// The pods that only gave up waiting for one that the gate held.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub gave_up: &'v [GaveUp],
 }
 
 impl<'v> VerdictJson<'v> {
@@ -146,6 +149,7 @@ impl<'v> VerdictJson<'v> {
             not_tested: sentences(&verdict.not_tested),
             reports: &verdict.reports,
             answers: &verdict.answers,
+            gave_up: &verdict.gave_up,
         }
     }
 }

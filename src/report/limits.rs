@@ -58,6 +58,15 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "a pod was restless {}: the run went on without waiting for quiet",
             often(*times)
         ),
+        Limit::WaitsUnseen => {
+            "whether a pod waited outside the server (for a file, a pipe, a timer) could \
+                               not be seen: there is no /proc"
+                .to_owned()
+        }
+        Limit::MadeWay { pod, waits_for } => format!(
+            "pod {pod} waited for {waits_for} until held pods went on: what it does if that takes longer \
+             was not tested"
+        ),
         Limit::PassingLock { lock } => format!(
             "the clean run took a lock {lock}, but not around all that it wrote: it was not judged \
              (`lock = {{ relation = \"…\" }}` asks for it)"

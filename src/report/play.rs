@@ -195,6 +195,20 @@ impl<'t, 'a> Teller<'t, 'a> {
                     self.say("", what);
                 }
             }
+            Event::PodWaits {
+                pod,
+                waits_for,
+                held,
+                ..
+            } => {
+                self.tell_steps();
+                let held: Vec<&str> = held.iter().map(PodName::as_str).collect();
+                let held = held.join(" and ");
+                self.say(
+                    pod.as_str(),
+                    format!("waits for {waits_for} while {held} is held"),
+                );
+            }
             Event::PodExited { pod, code, signal } => {
                 self.tell_steps();
                 let how = match (code, signal) {

@@ -31,6 +31,7 @@ pub(super) fn read_answer(
         notices_left_out: answer.notices_left_out,
         lock_results: results,
         transaction: Some(char::from(answer.status)),
+        digest: history::Beside(answer.digest),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::conductor::Conductor;
 use super::links::Step;
-use crate::history::{Delivery, Event, Request};
+use crate::history::{Beside, Delivery, Digest, Event, Request};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::sql;
 use crate::wire::{Handover, StepText};
@@ -51,6 +51,7 @@ fn read_request(text: &StepText) -> Request {
             );
         }
     }
+    request.digest = Beside(Digest::of_all(text.statements.iter().map(|one| one.digest)));
     request.look_up = !text.statements.is_empty() && look_ups == text.statements.len();
     request
 }
@@ -162,6 +163,9 @@ impl Conductor<'_> {
                 connection: connection.clone(),
                 session,
             });
+        }
+        if number.is_some() {
+            self.end_waits_for(&connection.pod);
         }
         self.note(Event::StepReleased {
             step: id,

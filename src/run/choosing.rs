@@ -69,7 +69,11 @@ impl Conductor<'_> {
                 until: Stop::Steps(1),
             };
             let why = self.turn(self.turns, &one).await?;
-            if why == TurnEnd::Yielded {
+            if let Some(waiter) = self.lets_go.clone() {
+                self.end_choice(&mut running, why);
+                return self.let_all_go(&waiter).await;
+            }
+            if matches!(why, TurnEnd::Yielded | TurnEnd::Waits) {
                 order.retain(|name| *name != chosen);
                 order.push(chosen);
             }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::controller::Launcher;
 use super::environment::environment;
 use super::error::RunError;
-use super::links::{Member, Repeats, Step};
+use super::links::{Member, Step};
 use super::outage::Outage;
 use super::plan::{Place, Plan};
 use super::pooled::Pooled;
@@ -105,6 +105,10 @@ pub(super) struct Conductor<'a> {
     /// The standby, if the schedule needs one; promoted or not.
     pub standby: Option<Standby>,
     pub controlled: bool,
+    /// The pod that has come to the wait at which the plan lets the others go.
+    pub lets_go: Option<PodName>,
+    /// The turn in which it came there is over.
+    pub let_go_begun: bool,
     /// Who decides which pods there are, if not the plan.
     pub launcher: Option<Launcher>,
 }
@@ -251,6 +255,8 @@ impl<'a> Conductor<'a> {
             no_way_in: false,
             standby: None,
             controlled: !matches!(plan.schedule, Schedule::Free(_)),
+            lets_go: None,
+            let_go_begun: false,
             launcher: plan.cronjob.as_ref().map(Launcher::new),
         };
         conductor.note_facts();
@@ -324,7 +330,9 @@ impl<'a> Conductor<'a> {
                 ended: false,
                 steps: 0,
                 max_open: 0,
-                repeats: Repeats::default(),
+                repeats: Default::default(),
+                wait: None,
+                listens: false,
                 tls_demanded: false,
                 owed: 0,
                 exit_unwritten: false,

@@ -38,6 +38,9 @@ impl Conductor<'_> {
                 Move::Tick | Move::Advance(_) | Move::Manual => self.move_controller(one).await?,
             }
             self.tell_exits().await?;
+            if let Some(waiter) = self.lets_go.clone() {
+                return self.let_all_go(&waiter).await;
+            }
         }
         self.run_out(moves.len()).await
     }
@@ -53,7 +56,11 @@ impl Conductor<'_> {
             let names: Vec<PodName> = self.members.keys().cloned().collect();
             let before = (self.released, self.endings);
             let mut all_ended = true;
-            for name in &names {
+            // Who waits for the others comes after them.
+            let (last, first): (Vec<_>, Vec<_>) = names
+                .iter()
+                .partition(|name| self.lets_go.as_ref() == Some(*name));
+            for name in first.into_iter().chain(last) {
                 if self.limit_hit {
                     return Ok(());
                 }

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::history::{ClosedBy, Delivery, Request};
+use super::repeats::Repeats;
+use crate::history::{ClosedBy, Delivery, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::Pod;
 use crate::schedule::FaultKind;
@@ -29,8 +30,12 @@ pub(super) struct Member {
     pub steps: u32,
     /// The most requests that it had open at once.
     pub max_open: u32,
-    /// What it did last, as long as it only asked.
+    /// What it did last, as long as it had no effect.
     pub repeats: Repeats,
+    /// What it waits for while others are held, if it does.
+    pub wait: Option<OpenWait>,
+    /// Whether it has asked for notifications.
+    pub listens: bool,
     pub tls_demanded: bool,
     /// Steps that have their answer, their ending still to be written down.
     pub owed: u32,
@@ -56,49 +61,25 @@ impl Member {
     }
 }
 
-/// What a pod did last, as long as it only asked and no step of another pod came in between.
-#[derive(Debug, Default)]
-pub(super) struct Repeats {
-    /// Question and answer, the latest last.
-    pub recent: Vec<String>,
-    /// The count of all steps at the latest of them.
-    pub at_step: u64,
+/// What a look at a silent pod showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It was heard meanwhile.
+    Heard,
+    /// It may yet go on by itself.
+    Lasts,
+    /// Others go first.
+    Over,
 }
 
-impl Repeats {
-    /// The longest pattern that counts as one round of polling, in steps.
-    const LONGEST: usize = 4;
-    /// A round that came this often in a row, with the same answers, is a yield.
-    const ROUNDS: usize = 3;
-
-    /// Takes in a step; `None`: one that did something.
-    pub fn push(&mut self, what: Option<String>, at_step: u64) {
-        if self.at_step + 1 != at_step {
-            self.recent.clear();
-        }
-        self.at_step = at_step;
-        match what {
-            Some(what) => self.recent.push(what),
-            None => self.recent.clear(),
-        }
-        let most = Self::LONGEST * Self::ROUNDS;
-        if self.recent.len() > most {
-            self.recent.remove(0);
-        }
-    }
-
-    /// Whether the pod only goes round in a circle.
-    pub fn is_polling(&self) -> bool {
-        (1..=Self::LONGEST).any(|period| {
-            let length = period * Self::ROUNDS;
-            self.recent.len() >= length && {
-                let last = &self.recent[self.recent.len() - length..];
-                last.iter()
-                    .zip(&last[period..])
-                    .all(|(one, next)| one == next)
-            }
-        })
-    }
+/// A wait that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OpenWait {
+    /// After how many of the pod's steps.
+    pub steps: u32,
+    pub what: WaitsFor,
+    /// The pods that the gate held.
+    pub held: Vec<PodName>,
 }
 
 /// A connection of a pod.
@@ -176,6 +157,11 @@ impl Link {
             && !self.server_closed
             && !self.finished
             && self.opened_at.elapsed() < Duration::from_secs(1)
+    }
+
+    /// Neither side has closed it.
+    pub fn is_open(&self) -> bool {
+        self.client_closed.is_none() && !self.server_closed && !self.finished && !self.gone
     }
 
     /// Its end has begun and its backend is about to leave.

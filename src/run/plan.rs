@@ -2,6 +2,7 @@
 //!
 //! Owns the inputs of one run as plain values. Knows nothing of TOML or of the command line.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cronjob::CronJob;
@@ -68,6 +69,36 @@ pub struct Plan {
     pub standby: bool,
     /// The longest that the run may take.
     pub time_limit: Duration,
+    /// How waits that no lock of the server shows are told, and what comes of them.
+    pub waits: Waits,
+}
+
+/// How waits that no lock of the server shows are told, and what comes of them.
+#[derive(Debug, Clone, Default)]
+pub struct Waits {
+    /// What the clean run showed; `None`: no such wait is looked for, as in the clean run itself.
+    pub silence: Option<Silence>,
+    /// Where the held pods are let go.
+    pub let_go: Option<LetGo>,
+}
+
+/// What is no wait, because the clean run does it, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// The longest time in which nothing was heard of it.
+    pub longest: Duration,
+    /// The normal forms of the steps that it repeated shortly after one another.
+    pub repeats: BTreeSet<Vec<String>>,
+}
+
+/// Where the held pods are let go: all run to their ends as soon as this pod waits there, and the rest of
+/// the schedule is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetGo {
+    /// The pod that waits.
+    pub pod: PodName,
+    /// After how many of its steps.
+    pub steps: u32,
 }
 
 impl Plan {

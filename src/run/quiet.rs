@@ -98,6 +98,7 @@ impl Conductor<'_> {
             .filter_map(|member| member.pod.as_ref())
             .collect();
         let limits = SettleLimits::default();
+        let unseen = pods.iter().any(|pod| !pod.is_visible());
         let seen = self.settler.wait(&pods, &self.activity, &limits).await;
         // The settler has read what was in the sockets before it called a pod quiet.
         let spoke = self.absorb_all().await?;
@@ -107,6 +108,7 @@ impl Conductor<'_> {
             }
         }
         let over = begun.elapsed() > limits.restless_after * 4 && self.has_a_request(name);
+        self.settling.unseen += u64::from(unseen);
         match seen.quiet {
             Quiet::Spoke if !over => return Ok(false),
             _ if spoke && !over => return Ok(false),

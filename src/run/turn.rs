@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Conductor;
 use super::error::RunError;
-use super::links::Step;
+use super::links::{Rest, Step};
 use crate::history::{Awaited, Delivery, Ending, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{SqlPattern, Stop, Turn};
@@ -16,7 +16,7 @@ use crate::wire::Handover;
 /// The most steps of a run.
 const STEP_CAP: u64 = 100_000;
 
-/// A stop that was not met when its turn ended as blocked or yielded.
+/// A stop that was not met when its turn ended as blocked or because its pod made way.
 pub(super) struct PendingStop {
     index: usize,
     pod: PodName,
@@ -46,6 +46,7 @@ impl Conductor<'_> {
         let mut matches = 0;
         let mut counted: Option<StepId> = None;
         let mut steps = 0;
+        let begun = Instant::now();
         loop {
             self.quiet(name).await?;
             if self.limit_hit {
@@ -68,7 +69,11 @@ impl Conductor<'_> {
                         TurnEnd::Blocked
                     });
                 }
-                self.await_request(name).await?;
+                if self.await_request(name, begun).await? {
+                    self.takes_let_go();
+                    self.keep_stop(index, turn, matches, counted);
+                    return Ok(TurnEnd::Waits);
+                }
                 continue;
             };
             if let Stop::Before { sql, nth } = &turn.until
@@ -94,6 +99,9 @@ impl Conductor<'_> {
                 .await?;
             self.count_repeat(name, id);
             steps += 1;
+            if self.takes_let_go() {
+                return Ok(TurnEnd::Waits);
+            }
             match &turn.until {
                 Stop::After { sql, nth }
                     if ending == Some(Ending::Done) && self.matches(id, sql) =>
@@ -152,14 +160,15 @@ impl Conductor<'_> {
         })
     }
 
-    /// Waits for the pod to say something more, within the run's time.
-    async fn await_request(&mut self, name: &PodName) -> Result<(), RunError> {
+    /// Waits for the pod to say something more, within the run's time. Whether it waits for others
+    /// instead; its turn has begun then.
+    async fn await_request(&mut self, name: &PodName, turn: Instant) -> Result<bool, RunError> {
         loop {
             if self.next_event(Duration::from_millis(20)).await? || self.limit_hit {
-                return Ok(());
+                return Ok(false);
             }
             if self.note_if_ended(name) {
-                return Ok(());
+                return Ok(false);
             }
             // Processes other than the first one, or a session, may end without a report.
             let over = self.members.get(name).is_none_or(|member| {
@@ -167,10 +176,16 @@ impl Conductor<'_> {
             });
             if Instant::now() > self.deadline {
                 self.hit_limit(Awaited::NextRequest(name.clone()));
-                return Ok(());
+                return Ok(false);
             }
             if over {
-                return self.look_again().await;
+                self.look_again().await?;
+                return Ok(false);
+            }
+            match self.rests(name, turn).await? {
+                Rest::Heard => return Ok(false),
+                Rest::Over => return Ok(true),
+                Rest::Lasts => {}
             }
         }
     }
@@ -207,45 +222,5 @@ impl Conductor<'_> {
         for index in met {
             self.note(Event::StopMetLater { index });
         }
-    }
-
-    /// Keeps what a step asked and was answered, if it did nothing else: a pod that goes round in
-    /// such a circle polls (a try-lock, perhaps in a transaction of its own each time).
-    fn count_repeat(&mut self, name: &PodName, id: StepId) {
-        let released = self.released;
-        let Some(step) = self.steps.get(&id) else {
-            return;
-        };
-        let only_asks = step.request.writes.is_empty() && !step.request.opaque;
-        let what = step.answer.as_ref().filter(|_| only_asks).map(|answer| {
-            format!(
-                "{:?} {:?} {:?} {:?}",
-                step.request.sql,
-                answer.tags,
-                answer.rows,
-                answer.error.as_ref().map(|error| &error.sqlstate)
-            )
-        });
-        if let Some(member) = self.members.get_mut(name) {
-            member.repeats.push(what, released);
-        }
-    }
-
-    /// Whether the pod makes way: it repeats itself, and another is under way that could change what it
-    /// sees. Where no other is, as in clean and serial runs, a pod runs to its exit whatever it
-    /// repeats. (After a fault the pod may wait for what the schedule's end undoes.)
-    fn yields(&mut self, name: &PodName) -> bool {
-        let faults = self.plan.schedule.has_faults();
-        let others = self.members.values().any(|member| {
-            member.name != *name && !member.ended && (faults || member.pod.is_some())
-        });
-        let Some(member) = self.members.get_mut(name) else {
-            return false;
-        };
-        if others && member.repeats.is_polling() {
-            member.repeats.recent.clear();
-            return true;
-        }
-        false
     }
 }

@@ -85,7 +85,7 @@ impl ExecutedStep {
     }
 
     /// A hash over what it was and what first came of it: connection, normal form, ending, tags,
-    /// SQLSTATE, results of lock calls. Equal in two runs of this process where a pod does the same
+    /// SQLSTATE, results of lock calls, all rows. Equal in two runs of this process where a pod does the same
     /// with the same effect.
     #[must_use]
     pub fn key(&self) -> u64 {
@@ -95,6 +95,7 @@ impl ExecutedStep {
             .map(|ending| format!("{ending:?}"))
             .hash(&mut hasher);
         self.answer.tags.hash(&mut hasher);
+        self.answer.digest.0.hash(&mut hasher);
         self.answer.lock_results.hash(&mut hasher);
         let error = self.answer.error.as_ref();
         error.map(|error| &error.sqlstate).hash(&mut hasher);

@@ -218,6 +218,7 @@ impl Search<'_, '_> {
                 let unclear = unclear(&outcome.verdict, aimed);
                 let judgement = match (outcome.verdict.judgement, &unclear) {
                     (Judgement::Inconclusive, None) => Judgement::Holds,
+                    (_, Some((reason, _))) if reason.is_refutation() => Judgement::Holds,
                     (judgement, _) => judgement,
                 };
                 let failure = Failure::of(&outcome.verdict);
@@ -242,8 +243,12 @@ impl Search<'_, '_> {
                     judgement,
                     remark: strategy.remark(&explored),
                 });
-                if let (Judgement::Inconclusive, Some((reason, why))) = (judgement, unclear) {
-                    self.unclear(reason, why);
+                if let Some((reason, why)) = unclear.filter(|_| judgement != Judgement::Violated) {
+                    match judgement {
+                        Judgement::Inconclusive => self.unclear(reason, why),
+                        // What failed is refuted, the rest of it held.
+                        _ => self.note(reason, why),
+                    }
                     return Ok(true);
                 }
                 let missed = outcome.verdict.judgement == Judgement::Inconclusive;

@@ -11,6 +11,7 @@ mod expectation;
 mod explore;
 mod failure;
 pub mod footprint;
+mod giving_up;
 pub mod hazard;
 mod minimise;
 mod printed;
@@ -36,6 +37,7 @@ pub use explore::{
     never_independent,
 };
 pub use failure::{Failure, FindingKey};
+pub use giving_up::{LET_GO, weigh_giving_up};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage};

@@ -197,6 +197,7 @@ impl Tale {
             writes: meaning.writes,
             opaque: meaning.opaque,
             look_up: false,
+            ..Request::default()
         }
     }
 

@@ -11,12 +11,15 @@ use serde::Serialize;
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
+use super::giving_up::{look_again, silence};
 use super::stage::{Job, Stage};
 use crate::history::{Ending, Event, HeldLock, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Finding, Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
-use crate::run::{BaselineRuns, Place, Plan, SerialRuns, is_plain, measure, qualified, run_once};
+use crate::run::{
+    BaselineRuns, Place, Plan, SerialRuns, Waits, is_plain, measure, qualified, run_once,
+};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::timeline::{Happening, Timeline};
@@ -133,6 +136,7 @@ impl<'a> Trial<'a> {
             pooler: scenario.server.pooler,
             standby: false,
             time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
+            waits: Waits::default(),
         };
         let measured = match measured {
             Some(measured) => measured,
@@ -145,6 +149,7 @@ impl<'a> Trial<'a> {
         plan.rules.lock = lock_rule(scenario, &measured.locks);
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
+        plan.waits.silence = Some(silence(&measured.clean));
         Ok(Self {
             stage,
             scenario,
@@ -245,7 +250,8 @@ impl<'a> Trial<'a> {
         schedule: &Schedule,
         dir: Option<&Path>,
     ) -> Result<Outcome, TrialError> {
-        let mut outcome = self.run_along(schedule, writer(dir, HISTORY)?).await?;
+        let plan = self.along(schedule);
+        let mut outcome = self.run_plan(&plan, writer(dir, HISTORY)?, dir).await?;
         let history = dir.map(|dir| dir.join(HISTORY));
         self.serial_anew(&mut outcome, history.as_deref()).await?;
         if outcome.verdict.judgement == Judgement::Violated {
@@ -288,7 +294,7 @@ impl<'a> Trial<'a> {
                     && !(self.lean && self.plan.rules.lock == LockRule::None),
                 ..self.along(schedule)
             };
-            let outcome = self.run_plan(&plan, Writer::in_memory()).await?;
+            let outcome = self.run_plan(&plan, Writer::in_memory(), None).await?;
             let stopped = outcome
                 .lines
                 .iter()
@@ -317,7 +323,7 @@ impl<'a> Trial<'a> {
         schedule: &Schedule,
         writer: Writer,
     ) -> Result<Outcome, TrialError> {
-        self.run_plan(&self.along(schedule), writer).await
+        self.run_plan(&self.along(schedule), writer, None).await
     }
 
     fn along(&self, schedule: &Schedule) -> Plan {
@@ -329,12 +335,19 @@ impl<'a> Trial<'a> {
         }
     }
 
-    async fn run_plan(&self, plan: &Plan, writer: Writer) -> Result<Outcome, TrialError> {
+    async fn run_plan(
+        &self,
+        plan: &Plan,
+        writer: Writer,
+        dir: Option<&Path>,
+    ) -> Result<Outcome, TrialError> {
         let begun = Instant::now();
+        let place = self.stage.place();
         let path = writer.path().map(Path::to_owned);
-        let mut run = run_once(self.stage.place(), plan, writer, false).await?;
+        let mut run = run_once(place, plan, writer, false).await?;
         let took = begun.elapsed();
-        let verdict = self.judged(&mut run.lines, path.as_deref()).await?;
+        let mut verdict = self.judged(&mut run.lines, path.as_deref()).await?;
+        look_again(place, plan, &run.lines, &mut verdict, dir).await?;
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
             verdict,

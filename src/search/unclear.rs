@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::history::WaitsFor;
 use crate::name::GuardName;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub enum Reason {
     Guard(GuardName),
     /// The evidence does not tell whether this invariant holds.
     Invariant(InvariantName),
+    /// A pod only gave up waiting for one that the gate held.
+    GaveUp(WaitsFor),
     /// It failed once, and not when it was run again.
     FailedOnce,
     /// It failed, and an interrupt came before it was run again. It counts as failed.
@@ -34,11 +37,20 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether what failed is refuted: the schedule holds but for that.
+    #[must_use]
+    pub fn is_refutation(&self) -> bool {
+        matches!(self, Self::GaveUp(_))
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Guard(name) => write!(f, "guard {name}"),
             Self::Invariant(name) => write!(f, "{name}"),
+            Self::GaveUp(what) => write!(f, "gave up waiting for {what}"),
             Self::FailedOnce => f.write_str("failed once, not when run again"),
             Self::NotConfirmed => f.write_str("failed, not confirmed before the interrupt"),
         }
@@ -72,6 +84,9 @@ impl Unclear {
 /// Why a run cannot be judged: the reason and a sentence. Where schedules are drawn and not aimed, one
 /// that only took another course is a schedule like any other.
 pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(Reason, String)> {
+    if let Some(gave_up) = only_gave_up(verdict) {
+        return Some(gave_up);
+    }
     let invariants = verdict
         .invariants
         .iter()
@@ -84,6 +99,26 @@ pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(Reason, String)
         .map(|guard| (Reason::Guard(guard.name), guard.why.clone()))
         .filter(|(reason, _)| aimed || !reason.is_another_course());
     guards.chain(invariants).next()
+}
+
+/// That nothing else is unclear than what pods did that gave up waiting for one that the gate held.
+fn only_gave_up(verdict: &Verdict) -> Option<(Reason, String)> {
+    let first = verdict.gave_up.first()?;
+    let of_those =
+        |name: InvariantName| matches!(name, InvariantName::Progress | InvariantName::HonestExit);
+    let mut unclear = verdict
+        .invariants
+        .iter()
+        .filter(|one| one.judgement == Judgement::Inconclusive);
+    let why = unclear.clone().next()?.why.clone();
+    let open = |name: GuardName| name != GuardName::InTime && !ANOTHER_COURSE.contains(&name);
+    let all = verdict.judgement == Judgement::Inconclusive
+        && unclear.all(|one| of_those(one.name))
+        && !verdict
+            .guards
+            .iter()
+            .any(|guard| !guard.met && open(guard.name));
+    all.then_some((Reason::GaveUp(first.waits_for), why))
 }
 
 #[cfg(test)]

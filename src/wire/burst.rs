@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::decode;
 use super::frame::Message;
 use super::gate::{StatementText, StepText};
+use crate::history::Digest;
 
 /// The statements that a client has prepared on its connection.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ impl Statements {
                 b'Q' => text
                     .statements
                     .extend(decode::query(message.body()).map(|sql| StatementText {
+                        digest: Digest::of(&[sql.as_bytes()]),
                         sql,
                         parameters: Vec::new(),
                         executes: true,
@@ -44,6 +46,7 @@ impl Statements {
                     sql: "/* function call */".to_owned(),
                     parameters: Vec::new(),
                     executes: true,
+                    digest: Digest::of(&[&message.body()]),
                 }),
                 b'P' => {
                     if let Some(parse) = decode::parse(message.body()) {
@@ -71,6 +74,7 @@ impl Statements {
                                         sql: "/* next rows of an open portal */".to_owned(),
                                         parameters: Vec::new(),
                                         executes: true,
+                                        digest: Digest::of(&[]),
                                     }),
                             );
                     }
@@ -92,6 +96,7 @@ impl Statements {
                     sql: prepared.sql.clone(),
                     parameters: Vec::new(),
                     executes: flushed,
+                    digest: Digest::of(&[prepared.sql.as_bytes()]),
                 });
             }
         }
@@ -101,11 +106,13 @@ impl Statements {
     fn bound(&self, bind: decode::Bind) -> StatementText {
         let prepared = self.known.get(&bind.statement);
         let types = prepared.map(|found| found.types.as_slice()).unwrap_or(&[]);
+        let sql = prepared.map_or_else(
+            || format!("/* statement {} prepared unseen */", bind.statement),
+            |found| found.sql.clone(),
+        );
         StatementText {
-            sql: prepared.map_or_else(
-                || format!("/* statement {} prepared unseen */", bind.statement),
-                |found| found.sql.clone(),
-            ),
+            digest: Digest::of_all([Digest::of(&[sql.as_bytes()]), bind.digest]),
+            sql,
             parameters: bind
                 .parameters
                 .into_iter()

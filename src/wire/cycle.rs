@@ -16,6 +16,7 @@ use super::decode::{self, RawError};
 use super::frame::Message;
 use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
 use super::need::Need;
+use crate::history::Digester;
 
 /// At most this many rows of a result, columns of a row and bytes of a value are kept.
 const ROWS: usize = 4;
@@ -78,6 +79,8 @@ struct Running {
     /// The step is answered; its transaction is being aborted.
     aborting: bool,
     answer: Answer,
+    /// All that came back.
+    came: Digester,
     result: usize,
     types: Option<Vec<u32>>,
     /// ReadyForQuery kept back until the client has sent its Sync.
@@ -207,6 +210,7 @@ impl Cycle {
             handover,
             aborting: false,
             answer: Answer::default(),
+            came: Digester::new(),
             result: 0,
             types: None,
             ready: None,
@@ -358,6 +362,7 @@ impl Cycle {
     fn end_step(&mut self, status: u8, out: &mut Output) {
         if let State::Running(mut running) = std::mem::take(&mut self.state) {
             running.answer.status = status;
+            running.answer.digest = running.came.digest();
             out.events.push(ConnectionEvent::Ended {
                 step: running.step,
                 answer: running.answer,
@@ -482,10 +487,14 @@ impl Running {
             }
             _ => {}
         }
+        if matches!(message.tag, b'C' | b'I' | b's' | b'D' | b'd' | b'V') {
+            self.came.add(&message.raw);
+        }
         match message.tag {
             b'E' => {
                 self.copy = false;
                 let error = decode::error(message.body());
+                self.came.add(error.sqlstate.as_bytes());
                 self.answer.error.get_or_insert(error);
             }
             b'N' => {

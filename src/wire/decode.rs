@@ -7,6 +7,8 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 
+use crate::history::Digest;
+
 /// Parameter values longer than this are kept only in part: they are for lock keys and reports.
 const LONGEST_PARAMETER: usize = 256;
 
@@ -54,6 +56,8 @@ pub struct Bind {
     pub statement: String,
     /// Format and bytes of each parameter.
     pub parameters: Vec<(bool, Option<Bytes>)>,
+    /// Of everything but the names, each parameter as a whole.
+    pub digest: Digest,
 }
 
 fn text(body: &mut Bytes) -> Option<String> {
@@ -90,6 +94,7 @@ pub fn parse(mut body: Bytes) -> Option<Parse> {
 pub fn bind(mut body: Bytes) -> Option<Bind> {
     let portal = text(&mut body)?;
     let statement = text(&mut body)?;
+    let digest = Digest::of(&[&body]);
     let formats = count(&mut body)?;
     let mut binary = Vec::with_capacity(formats.min(64));
     for _ in 0..formats {
@@ -121,6 +126,7 @@ pub fn bind(mut body: Bytes) -> Option<Bind> {
         portal,
         statement,
         parameters,
+        digest,
     })
 }
 

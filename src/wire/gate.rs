@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::decode::{Parameter, RawError};
+use crate::history::Digest;
 use crate::name::ConnectionName;
 
 /// A connection's name serves as its id.
@@ -147,6 +148,8 @@ pub struct StatementText {
     pub parameters: Vec<Parameter>,
     /// Whether the step executes it; `false`: it only prepares it.
     pub executes: bool,
+    /// Of its SQL with all that is bound to it, or of a function call's arguments.
+    pub digest: Digest,
 }
 
 /// What came back for a step.
@@ -164,6 +167,8 @@ pub struct Answer {
     pub rows: Vec<ResultRow>,
     /// Transaction status of ReadyForQuery.
     pub status: u8,
+    /// Of its tags, all its rows and the SQLSTATE of its error.
+    pub digest: Digest,
 }
 
 /// A row of an answer.

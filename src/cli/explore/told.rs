@@ -99,7 +99,11 @@ pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
                 1 => format!("schedule {}", one.first),
                 times => format!("{times} schedules, the first of them number {}", one.first),
             };
-            wrap("unclear", &format!("{times}: {}: {}", one.reason, one.why))
+            let word = match one.reason.is_refutation() {
+                true => "refuted",
+                false => "unclear",
+            };
+            wrap(word, &format!("{times}: {}: {}", one.reason, one.why))
         })
         .collect()
 }

@@ -75,6 +75,9 @@ fn turn_missed(
         (TurnEnd::Yielded, _) => Some(format!(
             "{pod} could not reach {wanted}: it asked the same again and again, and made way"
         )),
+        (TurnEnd::Waits, _) => Some(format!(
+            "{pod} could not reach {wanted}: it waited outside the server"
+        )),
         (TurnEnd::NotThere, _) => Some(format!("{pod} could not reach {wanted}: it was not there")),
         (TurnEnd::Limit, _) => Some(format!(
             "{pod} did not reach {wanted} before a limit of the run was hit"

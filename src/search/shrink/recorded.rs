@@ -56,7 +56,7 @@ pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
 }
 
 fn made_way(turn: &ExecutedTurn) -> Option<&PodName> {
-    let yielded = turn.why == Some(TurnEnd::Yielded);
+    let yielded = matches!(turn.why, Some(TurnEnd::Yielded | TurnEnd::Waits));
     turn.pod.as_ref().filter(|_| yielded)
 }
 

@@ -36,7 +36,7 @@ use super::walk::{Walk, only};
 use crate::name::StepId;
 
 /// The longest round of polling, in steps, as the conductor knows it.
-const LONGEST_ROUND: usize = 4;
+const LONGEST_ROUND: usize = 8;
 
 /// Steps of a run that can be moved before those of other pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -104,7 +104,7 @@ impl Walk {
             .turns
             .iter()
             .filter_map(|turn| {
-                let yielded = turn.why == Some(TurnEnd::Yielded);
+                let yielded = matches!(turn.why, Some(TurnEnd::Yielded | TurnEnd::Waits));
                 let len = turn.steps.len();
                 let until = match moves.get(turn.index).filter(|_| turn.scheduled) {
                     Some(Move::Turn(turn)) => Some(&turn.until),

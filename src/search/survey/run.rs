@@ -229,13 +229,14 @@ fn look(outcome: Outcome) -> (Surveyed, Option<(Vec<TraceEntry>, String)>) {
     let unclear = unclear(&outcome.verdict, false);
     let judgement = match (outcome.verdict.judgement, &unclear) {
         (Judgement::Inconclusive, None) => Judgement::Holds,
+        (_, Some((reason, _))) if reason.is_refutation() => Judgement::Holds,
         (judgement, _) => judgement,
     };
     let trace = (judgement == Judgement::Violated)
         .then(|| (trace_of(&outcome.lines), outcome.trace_hash.clone()));
     let seen = Surveyed {
         judgement,
-        unclear: unclear.filter(|_| judgement == Judgement::Inconclusive),
+        unclear: unclear.filter(|_| judgement != Judgement::Violated),
         faults: faults(&outcome.lines),
         verdict: outcome.verdict,
         again: None,
