@@ -19,6 +19,7 @@ mod limits;
 mod mutual_exclusion;
 mod no_errors;
 mod no_leak;
+mod process_end;
 mod progress;
 mod reports;
 mod ruling;
@@ -34,7 +35,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::{answered, known_errors};
+pub(crate) use facts::{answered, known_errors, was_refused};
 pub use judge::judge;
 pub use limit::Limit;
 pub use verdict::*;

@@ -101,7 +101,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         env,
         of(vec(words(), 1..4)),
         of(lock),
-        any::<(bool, bool, bool)>(),
+        (0..3_usize, any::<bool>(), any::<bool>()),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
     )
         .prop_map(
@@ -112,11 +112,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 env: env.into_iter().collect::<BTreeMap<_, _>>(),
                 protect,
                 lock,
-                release: if flags.0 {
-                    Release::Any
-                } else {
-                    Release::Unlock
-                },
+                release: [Release::Unlock, Release::Process, Release::Any][flags.0],
                 on_contention: if flags.1 {
                     OnContention::Skip
                 } else {

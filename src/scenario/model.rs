@@ -120,13 +120,13 @@ impl Subject {
     #[must_use]
     pub fn new(program: Program) -> Self {
         Self {
+            release: program.usual_release(),
             program,
             schema: None,
             prepare: None,
             env: BTreeMap::new(),
             protect: None,
             lock: None,
-            release: Release::Unlock,
             on_contention: OnContention::Wait,
             time_limit: None,
             witness: true,
@@ -141,6 +141,18 @@ pub enum Program {
     Seeder(SeederSettings),
     /// A program and its arguments; never empty.
     Command(Vec<String>),
+}
+
+impl Program {
+    /// How its grants may end where a file says nothing. The built-in job promises an unlock; many others
+    /// leave the lock to the end of their process.
+    #[must_use]
+    pub fn usual_release(&self) -> Release {
+        match self {
+            Self::Seeder(_) => Release::Unlock,
+            Self::Command(_) => Release::Process,
+        }
+    }
 }
 
 impl fmt::Display for Program {

@@ -24,6 +24,7 @@ pub(super) use all::*;
 pub(super) use errors::*;
 pub(super) use explained::is_loss;
 pub(crate) use known::*;
+pub(crate) use refused::was_refused;
 pub(super) use timers::Timer;
 pub(super) use words::*;
 pub(super) use writes::*;
