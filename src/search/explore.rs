@@ -5,19 +5,21 @@
 //! nothing of how a strategy comes to its schedules, nor of how anything is shown.
 
 use crate::search::strategy::Why;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::after_crash::Breaks;
+use super::confirm::{MEETINGS, alone, fails_without_faults, whole};
+use super::course::{NotApplicable, other_course};
 use super::error::TrialError;
 use super::failure::Failure;
-use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
-use super::trial::{Confirmation, HISTORY, Outcome, Trial};
+use super::strategy::{Candidate, Explored, OtherCourse, Shard, Space, Strategy};
+use super::trial::{Outcome, Trial};
 use super::unclear::{Reason, Unclear, unclear};
-use super::workers::{Probed, Workers, becomes_true};
-use crate::history::{Line, private};
+use super::workers::{Probed, Workers};
+use crate::history::Line;
 use crate::invariant::Judgement;
 use crate::name::StepId;
 use crate::schedule::Schedule;
@@ -59,6 +61,8 @@ pub struct Found {
     pub why: Why,
     /// What failed.
     pub failure: Failure,
+    /// What that is a break of.
+    pub breaks: Breaks,
     /// The whole run.
     pub outcome: Outcome,
     /// Where its history is.
@@ -80,6 +84,8 @@ pub struct Exploration {
     /// How many held in which a fault did not fire, or a stop was not reached: they were other
     /// schedules than they were meant to be.
     pub missed: u64,
+    /// How many held that ask for what this subject never does: each reason once.
+    pub not_applicable: Vec<NotApplicable>,
     /// Why those that are unclear could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
     /// The number of the first that failed, from 1.
@@ -88,8 +94,8 @@ pub struct Exploration {
     pub found: Vec<Found>,
     /// What the strategy says of its space.
     pub space: Space,
-    /// How long the schedules took, from the first one's start to the last one's end; the
-    /// confirmation of failures is left out.
+    /// How long at least one of the schedules was being run. The confirmation of a failure counts only
+    /// where others were run meanwhile.
     pub took: Duration,
     /// Whether an interrupt came before the end.
     pub interrupted: bool,
@@ -105,6 +111,8 @@ pub struct Progress<'a> {
     pub candidate: &'a Candidate,
     /// What it came to, as the search counts it.
     pub judgement: Judgement,
+    /// Whether it asks for what this subject never does.
+    pub applies: bool,
     /// What the strategy has to say of it.
     pub remark: Option<String>,
 }
@@ -121,11 +129,7 @@ pub fn explore(
     options: &SearchOptions,
     mut progress: impl FnMut(&Progress<'_>) + Send,
 ) -> Result<Exploration, TrialError> {
-    let workers = Workers {
-        trial,
-        jobs: options.jobs.max(1),
-        cancel: options.cancel.clone(),
-    };
+    let workers = Workers::new(trial, options.jobs.max(1), options.cancel.clone());
     // Whoever calls may be on a runtime, where none can be started.
     std::thread::scope(|scope| {
         let search = scope.spawn(|| {
@@ -133,10 +137,12 @@ pub fn explore(
                 workers: &workers,
                 options,
                 told: Exploration::new(strategy.space()),
-                confirming: Duration::ZERO,
             };
             search.run(strategy, independence, &mut progress)?;
             search.told.space = strategy.space();
+            if let Some((why, times)) = strategy.not_applicable() {
+                NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
+            }
             Ok(search.told)
         });
         match search.join() {
@@ -154,6 +160,7 @@ impl Exploration {
             inconclusive: 0,
             unconfirmed: 0,
             missed: 0,
+            not_applicable: Vec::new(),
             unclear: Vec::new(),
             first_violation_at: None,
             found: Vec::new(),
@@ -169,7 +176,6 @@ struct Search<'s, 'a> {
     workers: &'s Workers<'a>,
     options: &'s SearchOptions,
     told: Exploration,
-    confirming: Duration,
 }
 
 impl Search<'_, '_> {
@@ -179,7 +185,6 @@ impl Search<'_, '_> {
         independence: &Independence<'_>,
         progress: &mut (impl FnMut(&Progress<'_>) + Send),
     ) -> Result<(), TrialError> {
-        let begun = Instant::now();
         let aimed = strategy.aims();
         loop {
             let shard = self.options.shard;
@@ -198,7 +203,11 @@ impl Search<'_, '_> {
                 };
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
-                let unclear = unclear(&outcome.verdict, aimed);
+                let mut unclear = unclear(&outcome.verdict, aimed);
+                let course = other_course(&*strategy, candidate, &outcome);
+                if course.is_some() {
+                    unclear = None;
+                }
                 let judgement = match (outcome.verdict.judgement, &unclear) {
                     (Judgement::Inconclusive, None) => Judgement::Holds,
                     (judgement, _) => judgement,
@@ -216,26 +225,41 @@ impl Search<'_, '_> {
                     return Ok(true);
                 }
                 self.told.schedules += 1;
+                let not_applicable = match &course {
+                    Some(OtherCourse::NotApplicable(why)) => Some(why.clone()),
+                    _ => None,
+                };
                 progress(&Progress {
                     number: self.told.schedules,
                     candidate,
                     judgement,
-                    remark: strategy.remark(&explored),
+                    applies: not_applicable.is_none(),
+                    remark: match &course {
+                        Some(OtherCourse::NotApplicable(why)) => {
+                            Some(format!("not applicable: {why}"))
+                        }
+                        Some(OtherCourse::Answered(why)) => Some(format!("refuted: {why}")),
+                        None => strategy.remark(&explored),
+                    },
                 });
+                if let Some(why) = not_applicable {
+                    let one = NotApplicable { why, times: 1 };
+                    one.add_to(&mut self.told.not_applicable);
+                }
                 if let (Judgement::Inconclusive, Some((reason, why))) = (judgement, unclear) {
                     self.unclear(reason, why);
                     return Ok(true);
                 }
-                let missed = outcome.verdict.judgement == Judgement::Inconclusive;
+                let missed =
+                    course.is_none() && outcome.verdict.judgement == Judgement::Inconclusive;
                 self.told.missed += u64::from(missed);
                 self.count(candidate, *outcome)
             })?;
-            self.told.took = begun.elapsed().saturating_sub(self.confirming);
             if !complete || self.told.interrupted || self.told.stopped {
                 break;
             }
         }
-        self.told.took = begun.elapsed().saturating_sub(self.confirming);
+        self.told.took = self.workers.busy.time();
         Ok(())
     }
 
@@ -244,11 +268,13 @@ impl Search<'_, '_> {
         let Some(failure) = Failure::of(&outcome.verdict) else {
             return Ok(true);
         };
+        // What a fault left behind does not stand for the same failure without one.
+        let breaks = Breaks::at_most(&candidate.schedule, &outcome);
         let known = self
             .told
             .found
             .iter()
-            .any(|one| one.failure.is_same_as(&failure));
+            .any(|one| one.failure.is_same_as(&failure) && one.breaks.stands_for(breaks));
         if !known && !self.confirm(candidate, &failure, outcome)? {
             if self.told.interrupted {
                 // It did fail; that nobody saw it fail again says nothing.
@@ -294,13 +320,12 @@ impl Search<'_, '_> {
         failure: &Failure,
         seen: Outcome,
     ) -> Result<bool, TrialError> {
-        let begun = Instant::now();
         let number = self.told.found.len() + 1;
         let dir = self.options.dir.join(format!("failure-{number}"));
         let together = candidate.schedule.has_together();
         let mut confirmed = None;
         for _ in 0..if together { MEETINGS } else { 1 } {
-            let Some(outcome) = self.whole(&candidate.schedule, &dir)? else {
+            let Some(outcome) = whole(self.workers, &candidate.schedule, &dir)? else {
                 self.told.interrupted = true;
                 break;
             };
@@ -316,7 +341,6 @@ impl Search<'_, '_> {
         if confirmed.is_none() && together {
             confirmed = Some((failure.clone(), alone(seen.clone(), &dir)?));
         }
-        self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
             let why = failure.words(&seen.verdict);
             if self.told.interrupted {
@@ -327,8 +351,15 @@ impl Search<'_, '_> {
             }
             return Ok(false);
         };
+        let breaks = match Breaks::at_most(&candidate.schedule, &outcome) {
+            Breaks::AfterCrash if fails_without_faults(self.workers, &candidate.schedule)? => {
+                Breaks::Order
+            }
+            breaks => breaks,
+        };
         self.told.found.push(Found {
             at: self.told.schedules,
+            breaks,
             schedule: candidate.schedule.clone(),
             why: candidate.why.clone(),
             failure,
@@ -337,54 +368,4 @@ impl Search<'_, '_> {
         });
         Ok(true)
     }
-
-    /// The whole run, with nothing in its directory of one before it.
-    fn whole(&self, schedule: &Schedule, dir: &Path) -> Result<Option<Outcome>, TrialError> {
-        let cleared = std::fs::remove_dir_all(dir);
-        if dir.exists() {
-            cleared.map_err(|cause| TrialError::Write {
-                path: dir.to_owned(),
-                cause,
-            })?;
-        }
-        make(dir)?;
-        let trial = self.workers.trial;
-        let cancel = self.options.cancel.clone();
-        self.workers.on_own_runtime(async {
-            tokio::select! {
-                biased;
-                () = becomes_true(cancel) => Ok(None),
-                outcome = trial.run_confirmed(schedule, Some(dir)) => outcome.map(Some),
-            }
-        })
-    }
-}
-
-/// How often steps that are let go together get the chance to meet again.
-const MEETINGS: u32 = 10;
-
-/// A run that could not be repeated, written to its directory.
-fn alone(mut seen: Outcome, dir: &Path) -> Result<Outcome, TrialError> {
-    let path = dir.join(HISTORY);
-    let written = private::create(&path).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        for line in &seen.lines {
-            serde_json::to_writer(&mut file, line)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()
-    });
-    written.map_err(|cause| TrialError::Write { path, cause })?;
-    seen.confirmation = Confirmation::NotPossible(format!(
-        "the two steps were let go together {MEETINGS} more times, and did not meet so again"
-    ));
-    Ok(seen)
-}
-
-/// Makes a directory, and those above it.
-pub(super) fn make(dir: &Path) -> Result<(), TrialError> {
-    private::make_directory(dir).map_err(|cause| TrialError::Write {
-        path: dir.to_owned(),
-        cause,
-    })
 }

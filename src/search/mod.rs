@@ -4,6 +4,9 @@
 //! driven, nor of how anything is shown. `strategy` (what to run next) and `shrink` (how to make it
 //! smaller) are pure: whoever drives them runs the schedules.
 
+mod after_crash;
+mod confirm;
+mod course;
 mod error;
 mod executed;
 mod expectation;
@@ -25,6 +28,8 @@ mod trial;
 mod unclear;
 mod workers;
 
+pub use after_crash::Breaks;
+pub use course::NotApplicable;
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;
