@@ -13,6 +13,8 @@ mod foreign;
 mod interrupts;
 #[path = "exploring/parts.rs"]
 mod parts;
+#[path = "exploring/races.rs"]
+mod races;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 #[path = "exploring/strategies.rs"]

@@ -2,6 +2,8 @@
 //!
 //! Owns what is shown and written of it.
 
+mod names;
+
 use std::path::{Component, Path, PathBuf};
 
 use tokio::sync::watch;
@@ -17,9 +19,15 @@ use crate::report::{
 use crate::scenario::{ExpectedVerdict, Scenario};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::{
-    self, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Rate, Shrunk, Trial, minimise,
-    save,
+    self, Breaks, Confirmation, Found, MinimiseOptions, Minimised, Outcome, Rate, Shrunk, Trial,
+    minimise, save,
 };
+use names::{file_name, free_name, title};
+
+/// What is said of a failure that no rule of the lock is broken by.
+const AFTER_CRASH: &str = "not safe to repeat after a crash: the fault stopped a pod in the middle of its work, \
+    and what it left is more than the next one can begin from. No rule of the lock is broken, and without \
+    the fault the same schedule held";
 
 /// How findings are kept.
 pub(super) struct Finder<'a> {
@@ -54,6 +62,7 @@ impl Kept {
             at: found.at,
             why: why_words(&found.why, &found.schedule),
             failure: found.failure.key().clone(),
+            kind: found.breaks,
             what: self.what.clone(),
             rate: found.rate,
             schedule_file: Some(self.file.clone()),
@@ -74,6 +83,9 @@ impl Finder<'_> {
         if let Some(Rate { hits, of }) = found.rate {
             let told = format!("in {hits} of {of} runs of its schedule");
             talk.result(&wrap("it came", &told));
+        }
+        if found.breaks == Breaks::AfterCrash {
+            talk.result(&wrap("", AFTER_CRASH));
         }
         if !self.shrink {
             return self.as_found(found, what);
@@ -351,67 +363,12 @@ fn all_end(moves: &[Move], pods: usize) -> bool {
     })
 }
 
-/// A title for the scenario file.
-fn title(found: &Found) -> String {
-    let failure = found.failure.key();
-    let on = failure
-        .constraint
-        .as_ref()
-        .or(failure.table.as_ref())
-        .map(|name| format!(" on {name}"))
-        .unwrap_or_default();
-    match &failure.sqlstate {
-        Some(sqlstate) => format!("Found by search: {sqlstate}{on}"),
-        None => format!("Found by search: {} violated{on}", failure.invariant),
-    }
-}
-
-/// A file name that says what is in it.
-fn file_name(found: &Found) -> String {
-    let failure = found.failure.key();
-    let parts = [
-        Some(failure.invariant.name().to_owned()),
-        failure.sqlstate.clone(),
-        failure.constraint.clone().or_else(|| failure.table.clone()),
-    ];
-    parts
-        .into_iter()
-        .flatten()
-        .map(|part| {
-            part.chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() || c == '_' {
-                        c
-                    } else {
-                        '-'
-                    }
-                })
-                .collect::<String>()
-        })
-        .collect::<Vec<_>>()
-        .join("-")
-        .to_lowercase()
-}
-
-/// A name in the directory that no file has yet.
-fn free_name(dir: &Path, stem: &str) -> PathBuf {
-    let mut number = 1;
-    loop {
-        let name = match number {
-            1 => format!("{stem}.toml"),
-            _ => format!("{stem}-{number}.toml"),
-        };
-        let file = dir.join(name);
-        if !file.exists() {
-            return file;
-        }
-        number += 1;
-    }
-}
-
 /// Shows a failure that another search has kept.
 pub(super) fn tell_found(talk: Talk, found: &FoundJson) {
     talk.result(&wrap("found", &found.what));
+    if found.kind == Breaks::AfterCrash {
+        talk.result(&wrap("", AFTER_CRASH));
+    }
     if let Some(file) = &found.schedule_file {
         talk.result(&wrap("kept as", &file.display().to_string()));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
-use super::explore::{exit, unclear_lines};
+use super::explore::{exit, not_applicable_lines, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
 use crate::search::strategy::{Space, Tally, claim};
@@ -58,6 +58,9 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
         merged.inconclusive + merged.unconfirmed
     ));
     for line in unclear_lines(&merged.unclear) {
+        talk.result(&line);
+    }
+    for line in not_applicable_lines(&merged.not_applicable) {
         talk.result(&line);
     }
     for found in &merged.found {
@@ -249,7 +252,9 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     for part in parts {
         for found in &part.found {
             let failure = search::Failure::from(found.failure.clone());
-            let is_it = |one: &FoundJson| failure.is_same_as(&one.failure.clone().into());
+            let is_it = |one: &FoundJson| {
+                failure.is_same_as(&one.failure.clone().into()) && one.kind.stands_for(found.kind)
+            };
             let known = merged.found.iter().any(is_it);
             if !known {
                 merged.found.push(FoundJson {
@@ -260,6 +265,10 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
         }
     }
     merged.found.sort_by_key(|found| found.at);
+    merged.not_applicable = Vec::new();
+    for one in parts.iter().flat_map(|part| &part.not_applicable) {
+        one.clone().add_to(&mut merged.not_applicable);
+    }
     merged.unclear = Vec::new();
     for part in parts {
         for one in &part.unclear {

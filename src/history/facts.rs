@@ -160,6 +160,9 @@ pub enum LockRule {
 pub enum Release {
     /// By an unlock on its own session.
     Unlock,
+    /// By an unlock, or with its session when the pod's process ended by itself, with success, after its last
+    /// protected write had committed.
+    Process,
     /// By an unlock or by the end of its session.
     Any,
 }

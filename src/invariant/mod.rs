@@ -23,6 +23,7 @@ mod limits;
 mod mutual_exclusion;
 mod no_errors;
 mod no_leak;
+mod process_end;
 mod progress;
 mod reports;
 mod ruling;
@@ -43,7 +44,7 @@ mod story;
 mod tests;
 
 pub(crate) use answers::{may_be_answer, may_exist_already};
-pub(crate) use facts::{answered, known_errors, named_constraint, named_table};
+pub(crate) use facts::{answered, known_errors, named_constraint, named_table, was_refused};
 pub use judge::{judge, serial_orders};
 pub use limit::Limit;
 pub use verdict::*;

@@ -8,6 +8,7 @@ use super::belief::{lost, sent_in_belief};
 use super::cover::{Work, work};
 use super::facts::{Facts, Grant, Spans, StepFacts, count};
 use super::ghosts::{Ghost, ghosts};
+use super::process_end::{ProcessEnd, ProcessEnds};
 use super::workers::idle;
 use crate::history::Event;
 use crate::name::{LockKey, PodName};
@@ -17,6 +18,7 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
     let mut reports = belief(facts);
     reports.extend(ghosts(facts).iter().map(Ghost::words));
     reports.extend(granted_again(facts));
+    reports.extend(left_to_the_process(facts));
     for line in facts.lines {
         if let Event::CancelRequested { pod, target_pid } = &line.event {
             reports.push(format!(
@@ -30,6 +32,23 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
     reports.extend(limits.map(|limit| format!("{} (line {})", limit.words(), limit.seq)));
     reports.extend(facts.timers.iter().map(|timer| timer.why.clone()));
     reports
+}
+
+/// Locks that went with their session because the pod was done.
+fn left_to_the_process(facts: &Facts<'_>) -> Vec<String> {
+    let ends = ProcessEnds::of(facts);
+    let grants = facts.grants.iter();
+    grants
+        .filter(|grant| facts.is_rule_key(&grant.key))
+        .filter(|grant| matches!(ends.judge(grant), Some(ProcessEnd::Done)))
+        .map(|grant| {
+            format!(
+                "{} was not given back by an unlock: it ended with its session when the pod was done, which \
+                 `release = \"process\"` allows",
+                grant.words()
+            )
+        })
+        .collect()
 }
 
 /// Behind a pooler: locks that a session was granted again, for another pod than the one that holds it.

@@ -1,12 +1,13 @@
 //! same-session: every lock grant ended on the session that got it: by an unlock there that
 //! returned true, the end of its transaction for xact locks, or, where `release = "any"`, or a fault
-//! took the pod, the session or the unlock, or kept from the pod that it had the lock, the end of that
-//! session; no unlock returned false, no "you don't own a
-//! lock" in the log, unlocks balance grants.
+//! took the pod, the session or the unlock, or kept from the pod that it had the lock, or where
+//! `release = "process"` and the pod was done (see `process_end`), the end of that session; no unlock
+//! returned false, no "you don't own a lock" in the log, unlocks balance grants.
 //!
 //! Owns that rule. Evidence: `pg_locks`, answers of lock calls, warnings on the wire and in the log.
 
 use super::facts::{Facts, FailedUnlock, Grant, How, StepFacts, step_words};
+use super::process_end::{ProcessEnd, ProcessEnds};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::history::{Delivery, LockAction, Release};
@@ -38,10 +39,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     }
     found.unplaced(facts);
     let mut grants = 0;
+    let ends = ProcessEnds::of(facts);
     for grant in facts.grants {
         if facts.is_rule_key(&grant.key) {
             grants += 1;
-            ending(facts, grant, &mut found);
+            ending(facts, &ends, grant, &mut found);
         }
     }
     let holds = match grants {
@@ -74,7 +76,7 @@ fn elsewhere(facts: &Facts<'_>, failed: &FailedUnlock<'_>) -> String {
     }
 }
 
-fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
+fn ending(facts: &Facts<'_>, ends: &ProcessEnds<'_, '_>, grant: &Grant<'_>, found: &mut Found) {
     let finding = |why: String, end: Option<u64>| Finding {
         why,
         seqs: std::iter::once(grant.from).chain(end).collect(),
@@ -127,14 +129,6 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
         How::Session if never_told(facts, grant) || kept_from(facts, grant) => {}
         How::Session | How::Returned if by_fault => {}
         How::Returned if any => {}
-        How::Returned => found.violation(finding(
-            format!(
-                "{} ended when the pooler took its session back, not by an unlock there, and no \
-                 fault took it",
-                grant.words()
-            ),
-            Some(end),
-        )),
         How::Session if grant.exact && grant.returned > 0 && grant.returned < grant.taken => {
             found.violation(finding(
                 format!(
@@ -148,22 +142,48 @@ fn ending(facts: &Facts<'_>, grant: &Grant<'_>, found: &mut Found) {
             ));
         }
         How::Session if any => {}
-        How::Session if grant.xact.is_none() && grant.in_transaction => found.unclear(
-            format!(
+        How::Session | How::Returned => with_session(ends.judge(grant), grant, (end, how), found),
+    }
+}
+
+/// A grant that ended with its session, and no fault took it.
+fn with_session(
+    process: Option<ProcessEnd>,
+    grant: &Grant<'_>,
+    (end, how): (u64, How),
+    found: &mut Found,
+) {
+    let seqs = vec![grant.from, end];
+    let ended = match how {
+        How::Returned => "ended when the pooler took its session back",
+        _ => "ended with its session",
+    };
+    let why = match process {
+        Some(ProcessEnd::Done) => return,
+        Some(ProcessEnd::Unknown(why)) => {
+            let why = format!("{} {ended}, not by an unlock there; {why}", grant.words());
+            return found.unclear(why, seqs);
+        }
+        _ if how == How::Session && grant.xact.is_none() && grant.in_transaction => {
+            let why = format!(
                 "{} ended with its session inside a transaction, and no call was seen that tells \
                  whether the transaction held it",
                 grant.words()
-            ),
-            vec![grant.from, end],
+            );
+            return found.unclear(why, seqs);
+        }
+        Some(ProcessEnd::NotDone(why)) => format!("; {why}"),
+        None => String::new(),
+    };
+    found.violation(Finding {
+        why: format!(
+            "{} {ended}, not by an unlock there, and no fault took it{why}",
+            grant.words()
         ),
-        How::Session => found.violation(finding(
-            format!(
-                "{} ended with its session, not by an unlock there, and no fault took it",
-                grant.words()
-            ),
-            Some(end),
-        )),
-    }
+        seqs,
+        pod: Some(grant.pod().clone()),
+        ..Finding::default()
+    });
 }
 
 /// Whether a fault kept from the pod that it had got the lock (an error in place of the answer): it

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
-use crate::search::strategy::Settings;
-use crate::search::{FindingKey, Rate, Unclear};
+use crate::search::strategy::{Kind, Settings};
+use crate::search::{Breaks, FindingKey, NotApplicable, Rate, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct ExploreJson {
     pub unconfirmed: u64,
     /// How many held in which a fault did not fire, or a stop was not reached.
     pub missed: u64,
+    /// How many held that ask for what this subject never does: each reason once.
+    pub not_applicable: Vec<NotApplicable>,
     /// The number of the first that failed, from 1.
     pub first_violation_at: Option<u64>,
     /// The invariant that the first failure violates.
@@ -58,6 +60,8 @@ pub struct ExploreJson {
     pub found: Vec<FoundJson>,
     /// Why schedules could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
+    /// What the schedules were: all of a kind, predictions, or draws.
+    pub tried: Kind,
     /// What the result means, in a sentence.
     pub claim: String,
     /// What the strategy itself promises, where nothing failed.
@@ -127,6 +131,8 @@ pub struct FoundJson {
     /// What failed: invariant, SQLSTATE, table and constraint.
     #[serde(flatten)]
     pub failure: FindingKey,
+    /// What it is a break of: of the order of steps, or only of what a crash leaves behind.
+    pub kind: Breaks,
     /// What was found, in a sentence.
     pub what: String,
     /// In how many of its runs it came, where not each showed it.

@@ -104,7 +104,7 @@ fn subject() -> impl Strategy<Value = Subject> {
             vec("[a-z]{1,5}(\\.[a-z é]{0,4}[a-z])?", 0..3),
         ),
         of(lock),
-        any::<(bool, bool, bool)>(),
+        (0..3_usize, any::<bool>(), any::<bool>()),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
         vec(answer(), 0..3),
     )
@@ -127,11 +127,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 protect,
                 ignore,
                 lock,
-                release: if flags.0 {
-                    Release::Any
-                } else {
-                    Release::Unlock
-                },
+                release: [Release::Unlock, Release::Process, Release::Any][flags.0],
                 on_contention: if flags.1 {
                     OnContention::Skip
                 } else {

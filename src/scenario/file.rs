@@ -83,7 +83,8 @@ pub(super) struct SubjectFile {
     /// The lock that must guard them; left out, whatever advisory lock the clean run takes.
     #[schemars(with = "Option<LockFile>")]
     pub(super) lock: Option<Spanned<LockFile>>,
-    /// How a lock grant may end: by an unlock on its session, or also by the session's end.
+    /// How a lock grant may end: by an unlock on its session; also with its session as the process ends with
+    /// success, its work committed (left out: this; with `seeder`: by an unlock); or by any end of the session.
     pub(super) release: Option<Release>,
     /// What a pod does that finds the lock taken.
     pub(super) on_contention: Option<OnContention>,

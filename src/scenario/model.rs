@@ -124,6 +124,7 @@ impl Subject {
     #[must_use]
     pub fn new(program: Program) -> Self {
         Self {
+            release: program.usual_release(),
             program,
             schema: None,
             prepare: None,
@@ -131,7 +132,6 @@ impl Subject {
             protect: None,
             ignore: Vec::new(),
             lock: None,
-            release: Release::Unlock,
             on_contention: OnContention::Wait,
             answers: Vec::new(),
             time_limit: None,
@@ -147,6 +147,18 @@ pub enum Program {
     Seeder(SeederSettings),
     /// A program and its arguments; never empty.
     Command(Vec<String>),
+}
+
+impl Program {
+    /// How its grants may end where a file says nothing. The built-in job promises an unlock; many others
+    /// leave the lock to the end of their process.
+    #[must_use]
+    pub fn usual_release(&self) -> Release {
+        match self {
+            Self::Seeder(_) => Release::Unlock,
+            Self::Command(_) => Release::Process,
+        }
+    }
 }
 
 impl fmt::Display for Program {

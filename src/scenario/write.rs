@@ -124,8 +124,13 @@ fn subject(page: &mut Page, subject: &Subject) {
         }
         None => {}
     }
-    if subject.release == Release::Any {
-        page.key("release", "\"any\"");
+    if subject.release != subject.program.usual_release() {
+        let release = match subject.release {
+            Release::Unlock => "unlock",
+            Release::Process => "process",
+            Release::Any => "any",
+        };
+        page.key("release", &text(release));
     }
     if subject.on_contention == OnContention::Skip {
         page.key("on_contention", "\"skip\"");

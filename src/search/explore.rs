@@ -5,20 +5,22 @@
 //! nothing of how a strategy comes to its schedules, nor of how anything is shown.
 
 use crate::search::strategy::Why;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::after_crash::Breaks;
+use super::confirm::{CHANCES, MEETINGS, alone, fails_without_faults, whole};
+use super::course::{NotApplicable, other_course};
 use super::error::TrialError;
 use super::failure::Failure;
-use super::strategy::{Candidate, Explored, Shard, Space, Strategy};
-use super::trial::{Confirmation, HISTORY, Outcome, Trial, is_in_own_lines};
+use super::strategy::{Candidate, Explored, OtherCourse, Shard, Space, Strategy};
+use super::trial::{Outcome, Trial, is_in_own_lines};
 use super::unclear::{Reason, Unclear, unclear};
-use super::workers::{Probed, Workers, becomes_true};
-use crate::history::{Line, private};
+use super::workers::{Probed, Workers};
+use crate::history::Line;
 use crate::invariant::Judgement;
 use crate::name::StepId;
 use crate::schedule::Schedule;
@@ -60,6 +62,8 @@ pub struct Found {
     pub why: Why,
     /// What failed.
     pub failure: Failure,
+    /// What that is a break of.
+    pub breaks: Breaks,
     /// The whole run.
     pub outcome: Outcome,
     /// Where its history is.
@@ -92,6 +96,8 @@ pub struct Exploration {
     /// How many held in which a fault did not fire, or a stop was not reached: they were other
     /// schedules than they were meant to be.
     pub missed: u64,
+    /// How many held that ask for what this subject never does: each reason once.
+    pub not_applicable: Vec<NotApplicable>,
     /// Why those that are unclear could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
     /// The number of the first that failed, from 1.
@@ -100,8 +106,8 @@ pub struct Exploration {
     pub found: Vec<Found>,
     /// What the strategy says of its space.
     pub space: Space,
-    /// How long the schedules took, from the first one's start to the last one's end; the
-    /// confirmation of failures is left out.
+    /// How long at least one of the schedules was being run. The confirmation of a failure counts only
+    /// where others were run meanwhile.
     pub took: Duration,
     /// Whether an interrupt came before the end.
     pub interrupted: bool,
@@ -117,6 +123,8 @@ pub struct Progress<'a> {
     pub candidate: &'a Candidate,
     /// What it came to, as the search counts it.
     pub judgement: Judgement,
+    /// Whether it asks for what this subject never does.
+    pub applies: bool,
     /// What the strategy has to say of it.
     pub remark: Option<String>,
 }
@@ -138,11 +146,7 @@ pub fn explore(
         true => trial.clone().to_the_end(),
         false => trial.clone(),
     };
-    let workers = Workers {
-        trial: &trial,
-        jobs: options.jobs.max(1),
-        cancel: options.cancel.clone(),
-    };
+    let workers = Workers::new(&trial, options.jobs.max(1), options.cancel.clone());
     // Whoever calls may be on a runtime, where none can be started.
     std::thread::scope(|scope| {
         let search = scope.spawn(|| {
@@ -150,10 +154,12 @@ pub fn explore(
                 workers: &workers,
                 options,
                 told: Exploration::new(strategy.space()),
-                confirming: Duration::ZERO,
             };
             search.run(strategy, independence, &mut progress)?;
             search.told.space = strategy.space();
+            if let Some((why, times)) = strategy.not_applicable() {
+                NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
+            }
             Ok(search.told)
         });
         match search.join() {
@@ -171,6 +177,7 @@ impl Exploration {
             inconclusive: 0,
             unconfirmed: 0,
             missed: 0,
+            not_applicable: Vec::new(),
             unclear: Vec::new(),
             first_violation_at: None,
             found: Vec::new(),
@@ -186,7 +193,6 @@ struct Search<'s, 'a> {
     workers: &'s Workers<'a>,
     options: &'s SearchOptions,
     told: Exploration,
-    confirming: Duration,
 }
 
 impl Search<'_, '_> {
@@ -196,7 +202,6 @@ impl Search<'_, '_> {
         independence: &Independence<'_>,
         progress: &mut (impl FnMut(&Progress<'_>) + Send),
     ) -> Result<(), TrialError> {
-        let begun = Instant::now();
         let aimed = strategy.aims();
         loop {
             let shard = self.options.shard;
@@ -215,7 +220,11 @@ impl Search<'_, '_> {
                 };
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
-                let unclear = unclear(&outcome.verdict, aimed);
+                let mut unclear = unclear(&outcome.verdict, aimed);
+                let course = other_course(&*strategy, candidate, &outcome);
+                if course.is_some() {
+                    unclear = None;
+                }
                 let judgement = match (outcome.verdict.judgement, &unclear) {
                     (Judgement::Inconclusive, None) => Judgement::Holds,
                     (_, Some((reason, _))) if reason.is_refutation() => Judgement::Holds,
@@ -237,12 +246,27 @@ impl Search<'_, '_> {
                     return Ok(true);
                 }
                 self.told.schedules += 1;
+                let not_applicable = match &course {
+                    Some(OtherCourse::NotApplicable(why)) => Some(why.clone()),
+                    _ => None,
+                };
                 progress(&Progress {
                     number: self.told.schedules,
                     candidate,
                     judgement,
-                    remark: strategy.remark(&explored),
+                    applies: not_applicable.is_none(),
+                    remark: match &course {
+                        Some(OtherCourse::NotApplicable(why)) => {
+                            Some(format!("not applicable: {why}"))
+                        }
+                        Some(OtherCourse::Answered(why)) => Some(format!("refuted: {why}")),
+                        None => strategy.remark(&explored),
+                    },
                 });
+                if let Some(why) = not_applicable {
+                    let one = NotApplicable { why, times: 1 };
+                    one.add_to(&mut self.told.not_applicable);
+                }
                 if let Some((reason, why)) = unclear.filter(|_| judgement != Judgement::Violated) {
                     match judgement {
                         Judgement::Inconclusive => self.unclear(reason, why),
@@ -251,16 +275,16 @@ impl Search<'_, '_> {
                     }
                     return Ok(true);
                 }
-                let missed = outcome.verdict.judgement == Judgement::Inconclusive;
+                let missed =
+                    course.is_none() && outcome.verdict.judgement == Judgement::Inconclusive;
                 self.told.missed += u64::from(missed);
                 self.count(candidate, *outcome)
             })?;
-            self.told.took = begun.elapsed().saturating_sub(self.confirming);
             if !complete || self.told.interrupted || self.told.stopped {
                 break;
             }
         }
-        self.told.took = begun.elapsed().saturating_sub(self.confirming);
+        self.told.took = self.workers.busy.time();
         Ok(())
     }
 
@@ -269,7 +293,8 @@ impl Search<'_, '_> {
         if outcome.verdict.violated().next().is_none() {
             return Ok(true);
         }
-        let new = Failure::new_in(&outcome.verdict, &self.known());
+        let breaks = Breaks::at_most(&candidate.schedule, &outcome);
+        let new = Failure::new_in(&outcome.verdict, &self.known(breaks));
         if let Some(failure) = new
             && !self.confirm(candidate, &failure, outcome)?
         {
@@ -284,9 +309,14 @@ impl Search<'_, '_> {
         Ok(self.options.all)
     }
 
-    /// The failures that were found so far.
-    fn known(&self) -> Vec<&Failure> {
-        self.told.found.iter().map(|one| &one.failure).collect()
+    /// The failures that were found so far and stand for one of this sort: what a fault left behind does not
+    /// stand for the same failure without one.
+    fn known(&self, breaks: Breaks) -> Vec<&Failure> {
+        let found = self.told.found.iter();
+        found
+            .filter(|one| one.breaks.stands_for(breaks))
+            .map(|one| &one.failure)
+            .collect()
     }
 
     /// Counts a schedule that failed.
@@ -322,7 +352,6 @@ impl Search<'_, '_> {
         failure: &Failure,
         seen: Outcome,
     ) -> Result<bool, TrialError> {
-        let begun = Instant::now();
         let number = self.told.found.len() + 1;
         let dir = self.options.dir.join(format!("failure-{number}"));
         let together = candidate.schedule.has_together();
@@ -336,7 +365,7 @@ impl Search<'_, '_> {
         let mut confirmed = None;
         let mut runs = 1;
         for _ in 0..most {
-            let Some(outcome) = self.whole(&candidate.schedule, &dir)? else {
+            let Some(outcome) = whole(self.workers, &candidate.schedule, &dir)? else {
                 self.told.interrupted = true;
                 break;
             };
@@ -346,11 +375,13 @@ impl Search<'_, '_> {
             let whole = match failure.is_in(&outcome.verdict) {
                 true => Some(failure.clone().with_all_of(&outcome.verdict)),
                 false if proved || outcome.verdict.violated().next().is_none() => None,
-                false => match Failure::new_in(&outcome.verdict, &self.known()) {
+                false => match Failure::new_in(
+                    &outcome.verdict,
+                    &self.known(Breaks::at_most(&candidate.schedule, &outcome)),
+                ) {
                     // It fails as others did that were found.
                     None => {
                         let _ = std::fs::remove_dir_all(&dir);
-                        self.confirming += begun.elapsed();
                         return Ok(true);
                     }
                     new => new,
@@ -372,7 +403,6 @@ impl Search<'_, '_> {
             rate = Some(Rate { hits: 1, of: runs });
             confirmed = Some((failure.clone(), alone(seen.clone(), &dir, why)?));
         }
-        self.confirming += begun.elapsed();
         let Some((failure, outcome)) = confirmed else {
             // Serial runs that were made meanwhile may have shown that the rows are right.
             let mut seen = seen;
@@ -391,8 +421,15 @@ impl Search<'_, '_> {
             }
             return Ok(false);
         };
+        let breaks = match Breaks::at_most(&candidate.schedule, &outcome) {
+            Breaks::AfterCrash if fails_without_faults(self.workers, &candidate.schedule)? => {
+                Breaks::Order
+            }
+            breaks => breaks,
+        };
         self.told.found.push(Found {
             at: self.told.schedules,
+            breaks,
             schedule: candidate.schedule.clone(),
             why: candidate.why.clone(),
             failure,
@@ -402,55 +439,4 @@ impl Search<'_, '_> {
         });
         Ok(true)
     }
-
-    /// The whole run, with nothing in its directory of one before it.
-    fn whole(&self, schedule: &Schedule, dir: &Path) -> Result<Option<Outcome>, TrialError> {
-        let cleared = std::fs::remove_dir_all(dir);
-        if dir.exists() {
-            cleared.map_err(|cause| TrialError::Write {
-                path: dir.to_owned(),
-                cause,
-            })?;
-        }
-        make(dir)?;
-        let trial = self.workers.trial;
-        let cancel = self.options.cancel.clone();
-        self.workers.on_own_runtime(async {
-            tokio::select! {
-                biased;
-                () = becomes_true(cancel) => Ok(None),
-                outcome = trial.run_confirmed(schedule, Some(dir)) => outcome.map(Some),
-            }
-        })
-    }
-}
-
-/// How often steps that are let go together get the chance to meet again.
-const MEETINGS: u32 = 10;
-
-/// How often a schedule is run again of which one run's own lines prove a violation.
-const CHANCES: u32 = 3;
-
-/// A run that could not be repeated, and why, written to its directory.
-fn alone(mut seen: Outcome, dir: &Path, why: String) -> Result<Outcome, TrialError> {
-    let path = dir.join(HISTORY);
-    let written = private::create(&path).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        for line in &seen.lines {
-            serde_json::to_writer(&mut file, line)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()
-    });
-    written.map_err(|cause| TrialError::Write { path, cause })?;
-    seen.confirmation = Confirmation::NotPossible(why);
-    Ok(seen)
-}
-
-/// Makes a directory, and those above it.
-pub(super) fn make(dir: &Path) -> Result<(), TrialError> {
-    private::make_directory(dir).map_err(|cause| TrialError::Write {
-        path: dir.to_owned(),
-        cause,
-    })
 }

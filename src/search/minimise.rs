@@ -7,8 +7,9 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
+use super::confirm::make;
 use super::error::TrialError;
-use super::explore::{Found, make};
+use super::explore::Found;
 use super::failure::Failure;
 use super::replay::{Replays, replay};
 use super::shrink::{Failed, Progress, Shrink, recorded, settled};
@@ -81,11 +82,7 @@ pub fn minimise(
 ) -> Result<Shrunk, TrialError> {
     std::thread::scope(|scope| {
         let work = scope.spawn(|| {
-            let workers = Workers {
-                trial,
-                jobs: 1,
-                cancel: options.cancel.clone(),
-            };
+            let workers = Workers::new(trial, 1, options.cancel.clone());
             workers.on_own_runtime(small(trial, found, options, &mut progress))
         });
         match work.join() {

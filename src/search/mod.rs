@@ -4,7 +4,10 @@
 //! driven, nor of how anything is shown. `strategy` (what to run next) and `shrink` (how to make it
 //! smaller) are pure: whoever drives them runs the schedules.
 
+mod after_crash;
 mod beside_serial;
+mod confirm;
+mod course;
 mod error;
 mod executed;
 mod expectation;
@@ -29,6 +32,8 @@ mod unclear;
 mod weighing_tests;
 mod workers;
 
+pub use after_crash::Breaks;
+pub use course::NotApplicable;
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::unexpected;

@@ -192,3 +192,29 @@ fn a_deep_text_is_read_or_refused_on_the_smallest_stack() {
         }
     }
 }
+
+#[test]
+fn a_question_to_the_catalog_is_known_by_function_or_cast() {
+    let asks = |sql: &str| match tables_read(&[sql.to_owned()], &meaning(sql, &[]).normal) {
+        TablesRead::Known(looks) => looks.catalog,
+        TablesRead::Unknown(why) => panic!("{sql}: {why}"),
+    };
+    for sql in [
+        "select to_regclass('public.t') is null",
+        "select 't'::regclass",
+        "select cast('t' as regclass)",
+        "select pg_get_viewdef(1)",
+        "select has_table_privilege('t', 'select')",
+        "insert into t values (to_regclass('u') is null)",
+    ] {
+        assert!(asks(sql), "{sql}");
+    }
+    for sql in [
+        "select 1",
+        "select lower(a) from t",
+        "insert into t values (now())",
+    ] {
+        assert!(!asks(sql), "{sql}");
+    }
+    assert_eq!(read("select table_to_xml('t', true, true, '')"), None);
+}

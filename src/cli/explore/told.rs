@@ -9,7 +9,7 @@ use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
 use crate::report::{ExploreJson, SpaceJson, count, strategy_words, wrap};
 use crate::search::strategy::{Kind, Settings, Shard};
-use crate::search::{Exploration, Unclear};
+use crate::search::{self, Breaks, Exploration, NotApplicable, Unclear};
 
 /// A search that has come to its end.
 pub(super) struct Told {
@@ -46,6 +46,16 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
     ));
     for line in unclear_lines(&exploration.unclear) {
         talk.result(&line);
+    }
+    for line in not_applicable_lines(&exploration.not_applicable) {
+        talk.result(&line);
+    }
+    let after_crash = |found: &search::Found| found.breaks == Breaks::AfterCrash;
+    if !exploration.found.is_empty() && exploration.found.iter().all(after_crash) {
+        talk.result(&wrap(
+            "lock",
+            "no rule of the lock was broken: what failed is not safe to repeat after a crash",
+        ));
     }
     talk.result(&wrap("means", &result.claim));
     if exploration.missed > 0 {
@@ -90,6 +100,18 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
     talk.say(&wrap("histories", &out.display().to_string()));
 }
 
+/// Why schedules do not apply to the subject, a line each.
+pub(in crate::cli) fn not_applicable_lines(all: &[NotApplicable]) -> Vec<String> {
+    let line = |one: &NotApplicable| {
+        let text = match one.times {
+            1 => format!("1 prediction is not applicable: {}", one.why),
+            times => format!("{times} predictions are not applicable: {}", one.why),
+        };
+        wrap("n/a", &text)
+    };
+    all.iter().map(line).collect()
+}
+
 /// Why schedules could not be judged, a line each.
 pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
     unclear
@@ -128,6 +150,7 @@ impl Told {
             inconclusive: exploration.inconclusive,
             unconfirmed: exploration.unconfirmed,
             missed: exploration.missed,
+            not_applicable: exploration.not_applicable,
             first_violation_at: exploration.first_violation_at,
             invariant: first.map(|failure| failure.invariant),
             sqlstate: first.and_then(|failure| failure.sqlstate.clone()),
@@ -150,6 +173,7 @@ impl Told {
                 .map(|(found, kept)| kept.json(found))
                 .collect(),
             unclear: exploration.unclear,
+            tried: self.kind,
             claim: self.claim,
             promise: self.promise,
             shard: (self.shard.index(), self.shard.of()),

@@ -25,8 +25,8 @@ use crate::search::strategy::{
     Sweep, Swept, Tally, claim,
 };
 use crate::search::{
-    Commute, Exploration, Independence, SearchOptions, Stage, Trial, default_jobs, explore,
-    never_independent,
+    Commute, Exploration, Independence, Progress, SearchOptions, Stage, Trial, default_jobs,
+    explore, never_independent,
 };
 use crate::server::Server;
 
@@ -143,7 +143,7 @@ impl Work<'_> {
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
-                    &format!("{:>3} {}", progress.number, word(progress.judgement)),
+                    &format!("{:>3} {}", progress.number, word(progress)),
                     &why_words(&progress.candidate.why, &progress.candidate.schedule),
                 ));
                 if let Some(remark) = &progress.remark {
@@ -369,8 +369,9 @@ fn settings(arguments: &ExploreArguments) -> Settings {
     }
 }
 
-fn word(judgement: Judgement) -> &'static str {
-    match judgement {
+fn word(progress: &Progress<'_>) -> &'static str {
+    match progress.judgement {
+        Judgement::Holds if !progress.applies => "n/a",
         Judgement::Holds => "held",
         Judgement::Violated => "FAILED",
         Judgement::Inconclusive | Judgement::NotJudged => "unclear",

@@ -26,6 +26,7 @@ pub(super) use errors::*;
 pub(crate) use errors::{named_constraint, named_table};
 pub(super) use explained::is_loss;
 pub(crate) use known::*;
+pub(crate) use refused::was_refused;
 pub(super) use refused::writes_nothing_protected;
 pub(super) use timers::Timer;
 pub(super) use words::*;

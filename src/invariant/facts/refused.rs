@@ -5,12 +5,21 @@
 
 use super::Facts;
 use super::writes::protects;
-use crate::history::{Ending, LockAction, LockCall, Request, Rules};
+use crate::history::{Ending, Line, LockAction, LockCall, Request, Rules};
+use crate::ledger::Ledger;
 use crate::name::PodName;
-use crate::timeline::{EndingFacts, StepFacts};
+use crate::timeline::{EndingFacts, StepFacts, Timeline};
 
 /// lock_not_available: NOWAIT, or the end of `lock_timeout`.
 const NOT_AVAILABLE: &str = "55P03";
+
+/// Whether this pod asked for the lock in the run of these lines and was told that it is taken.
+pub(crate) fn was_refused(lines: &[Line], pod: &PodName) -> bool {
+    let timeline = Timeline::of(lines);
+    let ledger = Ledger::of(&timeline);
+    let run = timeline.run;
+    run.is_some_and(|run| Facts::from(&timeline, &ledger, run).refused(pod))
+}
 
 impl Facts<'_> {
     /// Whether this pod asked for the lock and was told that it is taken.

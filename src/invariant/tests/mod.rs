@@ -17,6 +17,7 @@ mod others;
 mod pacing;
 mod planted;
 mod pooled;
+mod process_end;
 mod properties;
 mod refused;
 mod relation;

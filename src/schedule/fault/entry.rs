@@ -287,6 +287,18 @@ impl<K> Entry<K> {
             && matches!(self.consequence, Consequence::EndsSession(_))
     }
 
+    /// Whether it stops a pod, or something of it, in the middle of its work for good.
+    #[must_use]
+    pub fn breaks_off(&self) -> bool {
+        matches!(
+            self.consequence,
+            Consequence::InjectsError
+                | Consequence::Fails(_)
+                | Consequence::EndsSession(_)
+                | Consequence::TakesPod { .. }
+        )
+    }
+
     /// The session that is meant where none is named.
     #[must_use]
     pub fn session_by_default(&self) -> SessionChoice {

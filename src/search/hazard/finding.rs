@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::name::PodName;
-use crate::schedule::Move;
+use crate::schedule::{Move, Stop};
 
 /// What could go wrong. The order is the one in which hazards are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -20,6 +20,8 @@ pub enum HazardKind {
     EqualKeys,
     /// What a pod has read is no longer so when it writes.
     StaleRead,
+    /// Both pods are past the same check before either has set what it looks at.
+    CheckThenSet,
     /// Rows that a pod has inserted are taken away while it inserts more.
     WipedRows,
     /// A write that the lock does not cover falls into another pod's section.
@@ -45,6 +47,7 @@ impl HazardKind {
             Self::ParentGone => "parent-gone",
             Self::EqualKeys => "equal-keys",
             Self::StaleRead => "stale-read",
+            Self::CheckThenSet => "check-then-set",
             Self::WipedRows => "wiped-rows",
             Self::OutsideLock => "outside-lock",
             Self::Contention => "contention",
@@ -127,6 +130,13 @@ impl Hazard {
     #[must_use]
     pub fn schedule(&self) -> Vec<Move> {
         self.moves.clone()
+    }
+
+    /// Whether its schedule has a turn that runs until its pod waits.
+    #[must_use]
+    pub fn needs_waiter(&self) -> bool {
+        let waits = |one: &Move| matches!(one, Move::Turn(turn) if turn.until == Stop::Blocked);
+        self.moves.iter().any(waits)
     }
 
     /// What makes two hazards one.

@@ -5,11 +5,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::checks::{check_then_set, stale_read};
 use super::faults::faults;
 use super::finding::Hazard;
 use super::keys::{equal_keys, parent_gone};
 use super::locks::{contention, interleaved, outside_lock};
-use super::rows::{definition_changed, stale_read, wiped_rows};
+use super::rows::{definition_changed, wiped_rows};
 use super::trace::Ground;
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
@@ -33,6 +34,7 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
                 parent_gone,
                 equal_keys,
                 stale_read,
+                check_then_set,
                 wiped_rows,
                 outside_lock,
                 contention,

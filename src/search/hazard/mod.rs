@@ -16,7 +16,8 @@
 //!   Applications", SIGMOD 2017: anomalies predicted from the log of a run without concurrency, by
 //!   letting transactions of one trace interleave with themselves. So do we: pod b is another copy of
 //!   pod a. They search for cycles in an abstract history; we look for the patterns below, which are
-//!   such cycles of two pods, because each has a name that people understand and a schedule of three turns.
+//!   such cycles of two pods, because each has a name that people understand and a schedule of three or four
+//!   turns.
 //! * Sen, "Race Directed Random Testing of Concurrent Programs" (RaceFuzzer), PLDI 2008: a predicted
 //!   race is worth a report only when a run has shown it; pause one thread before its access, let the
 //!   other come. Our schedule is that pause, and nothing in it is random.
@@ -33,6 +34,7 @@
 //! a job that flushes forty times has the hazard once.
 
 mod anchor;
+mod checks;
 mod faults;
 mod finding;
 mod keys;
@@ -45,9 +47,13 @@ mod rows;
 mod trace;
 
 #[cfg(test)]
+mod checks_tests;
+#[cfg(test)]
+mod refuted_tests;
+#[cfg(test)]
 mod tests;
 
 pub use finding::{Expected, Hazard, HazardKind, HazardStep, Role};
 pub use mine::mine;
 pub use pairs::pairs;
-pub use refuted::refuted;
+pub use refuted::{DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, when_taken};

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::anchor::before;
+use super::parts::kept_apart;
 use super::trace::{Ground, Trace};
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
@@ -61,16 +62,4 @@ fn firsts(trace: &Trace) -> Vec<usize> {
 /// Whether it does something to the database.
 fn acts(step: &Step) -> bool {
     !step.own.writes.is_empty() || !step.own.locks.is_empty() || step.own.everything.is_some()
-}
-
-/// Whether both hold a lock that only one pod can have.
-fn kept_apart(one: &Step, other: &Step) -> bool {
-    one.own.held.iter().any(|held| {
-        held.guards()
-            && other
-                .own
-                .held
-                .iter()
-                .any(|also| also.guards() && also.key.same_key(&held.key))
-    })
 }

@@ -45,3 +45,15 @@ pub(super) fn list(names: &[&str]) -> String {
         [first, second] => format!("{first} and {second}"),
     }
 }
+
+/// Whether both hold a lock that only one pod can have.
+pub(super) fn kept_apart(one: &Step, other: &Step) -> bool {
+    one.own.held.iter().any(|held| {
+        held.guards()
+            && other
+                .own
+                .held
+                .iter()
+                .any(|also| also.guards() && also.key.same_key(&held.key))
+    })
+}

@@ -1,13 +1,111 @@
-//! Why a hazard's schedule showed nothing.
+//! Why a hazard's schedule showed nothing, and whether one that took another course has its answer all the
+//! same.
 //!
 //! Owns that sentence, from the run's history alone.
 
 use super::finding::{Hazard, Role};
-use crate::history::{Ending, Event, Line, TurnEnd};
+use crate::history::{Ending, Event, Line, LockAction, LockCall, TurnEnd};
+use crate::invariant::was_refused;
 use crate::ledger::{Holder, Ledger};
 use crate::name::PodName;
 use crate::schedule::{Move, Stop, Turn};
 use crate::timeline::Timeline;
+
+/// Why what needs a pod that waits for the lock does not apply.
+pub const DOES_NOT_WAIT: &str =
+    "a pod does not wait for the lock: where it was told that it is taken, it left";
+
+/// How a schedule that did not go as it was made to go counts all the same, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherCourse {
+    /// What the other pod had done kept the pod from its stop: that is the answer.
+    Answered(String),
+    /// It asks for something that this subject never does.
+    NotApplicable(String),
+}
+
+/// Whether a run of a hazard's schedule in which a stop was not reached tells all the same what it was made to
+/// tell. A pod that asks again and again waits, too. One that came second and ended well, or was refused
+/// the lock and left, has answered; and where it was to wait, it does not wait. `None`: the run says nothing.
+#[must_use]
+pub fn other_course(hazard: &Hazard, lines: &[Line]) -> Option<OtherCourse> {
+    let timeline = Timeline::of(lines);
+    let moves = hazard.schedule();
+    let first = moves.iter().find_map(|one| match one {
+        Move::Turn(turn) => Some(turn.pod.clone()),
+        _ => None,
+    })?;
+    let mut polled = None;
+    for (index, one) in moves.iter().enumerate() {
+        let Move::Turn(turn) = one else { continue };
+        let (_, why) = turn_end(&timeline, index)?;
+        let pod = &turn.pod;
+        let ended_well = || {
+            let facts = timeline.pods.get(pod);
+            facts.is_some_and(|pod| pod.succeeded()) || was_refused(lines, pod)
+        };
+        let answer = || turn_missed(hazard, &timeline, index, turn).map(OtherCourse::Answered);
+        match (why, &turn.until) {
+            (TurnEnd::Reached, _) | (_, Stop::End) => {}
+            (TurnEnd::Yielded, Stop::Blocked) => {
+                polled = Some(OtherCourse::Answered(refuted(hazard, lines)));
+            }
+            (TurnEnd::PodEnded, Stop::Blocked) => {
+                return was_refused(lines, pod)
+                    .then(|| OtherCourse::NotApplicable(DOES_NOT_WAIT.to_owned()));
+            }
+            (TurnEnd::Blocked | TurnEnd::Yielded, _) if *pod != first => return answer(),
+            (TurnEnd::PodEnded, _) if *pod != first && ended_well() => return answer(),
+            _ => return None,
+        }
+    }
+    polled
+}
+
+/// What a pod does that finds the lock taken, as a run shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhenTaken {
+    /// It waits, or asks again and again.
+    Waits,
+    /// It was refused it and ended without having written anything.
+    Leaves,
+}
+
+/// What this run shows of pods that found the lock taken. `None`: none did.
+#[must_use]
+pub fn when_taken(lines: &[Line]) -> Option<WhenTaken> {
+    let timeline = Timeline::of(lines);
+    let asks = |call: &LockCall| call.action == LockAction::Lock;
+    let waited = timeline.steps.values().any(|step| {
+        step.blocked().is_some()
+            && (step.request.opaque || step.request.lock_calls.iter().any(asks))
+    });
+    let polled =
+        |line: &Line| matches!(line.event, Event::TurnEnded { why, .. } if why == TurnEnd::Yielded);
+    if waited || lines.iter().any(polled) {
+        return Some(WhenTaken::Waits);
+    }
+    let wrote = |pod: &PodName| {
+        lines.iter().any(|line| match &line.event {
+            Event::Write(write) => write.connection.as_ref().is_some_and(|one| one.pod == *pod),
+            _ => false,
+        })
+    };
+    let left = |pod: &PodName| !wrote(pod) && was_refused(lines, pod);
+    let mut ended = timeline
+        .pods
+        .iter()
+        .filter(|(_, facts)| facts.ended.is_some());
+    ended.any(|(pod, _)| left(pod)).then_some(WhenTaken::Leaves)
+}
+
+/// The line at which a turn ended, and why.
+fn turn_end(timeline: &Timeline<'_>, index: usize) -> Option<(u64, TurnEnd)> {
+    timeline.lines.iter().find_map(|line| match line.event {
+        Event::TurnEnded { index: ended, why } if ended == index => Some((line.seq, why)),
+        _ => None,
+    })
+}
 
 /// Why the run of a hazard's schedule showed no violation, in a sentence. To be asked only of a run
 /// whose verdict is not `violated`.
@@ -54,10 +152,7 @@ fn turn_missed(
     index: usize,
     turn: &Turn,
 ) -> Option<String> {
-    let (at, why) = timeline.lines.iter().find_map(|line| match line.event {
-        Event::TurnEnded { index: ended, why } if ended == index => Some((line.seq, why)),
-        _ => None,
-    })?;
+    let (at, why) = turn_end(timeline, index)?;
     let pod = &turn.pod;
     let wanted = wanted(hazard, turn);
     match (why, &turn.until) {

@@ -1,7 +1,7 @@
-//! Hazards that show in the rows, or in the tables themselves: what was read is no longer so, what was
-//! inserted is gone, what is written is defined anew.
+//! Hazards that show in the rows, or in the tables themselves: what was inserted is gone, what is written is
+//! defined anew.
 //!
-//! Owns these three kinds.
+//! Owns these two kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,96 +9,6 @@ use super::anchor::{after, before, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{among, bare, list, part, window};
 use super::trace::{Ground, Trace, adds, defines, takes_away};
-
-/// a reads a table and later writes (that table or another); b writes the table in between.
-///
-/// The statement is the unit: a single UPDATE that reads and writes is atomic enough. What is read FOR
-/// UPDATE and written in the same transaction is guarded by its row locks.
-pub(super) fn stale_read(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
-    let tables: BTreeSet<&String> = x.steps.iter().flat_map(|step| &step.own.reads).collect();
-    for table in tables {
-        let Some(intruder) = y.did(table, |_| true).first().copied() else {
-            continue;
-        };
-        let reads = x.places(|step| step.own.reads.contains(table));
-        let guarded = |read: usize, write: usize| {
-            x.one_transaction(read, write) && x.steps[read].own.locked.contains(table)
-        };
-        // Of several pairs: one that writes what was read, else the first.
-        let writes = x.places(|step| !step.own.writes.is_empty());
-        let pairs = || {
-            writes.iter().filter_map(|write| {
-                let read = reads
-                    .iter()
-                    .rev()
-                    .find(|read| **read < *write && !guarded(**read, *write))?;
-                Some((*read, *write))
-            })
-        };
-        let same = pairs().find(|(_, write)| x.steps[*write].own.writes.contains_key(table));
-        let Some((read, write)) = same.or_else(|| pairs().next()) else {
-            continue;
-        };
-        let written: BTreeSet<&String> = x.steps[write].own.writes.keys().collect();
-        found.extend(stale(
-            ground,
-            x,
-            y,
-            (read, write, intruder),
-            table,
-            &written,
-        ));
-    }
-}
-
-fn stale(
-    ground: &Ground<'_>,
-    x: &Trace,
-    y: &Trace,
-    (read, write, intruder): (usize, usize, usize),
-    table: &String,
-    written: &BTreeSet<&String>,
-) -> Option<Hazard> {
-    let (a, b) = (ground.a, ground.b);
-    let targets: Vec<&str> = written.iter().map(|table| bare(table)).collect();
-    Some(Hazard {
-        kind: HazardKind::StaleRead,
-        title: format!(
-            "{a} reads {} and then writes {}; {b} writes {} in between ({})",
-            bare(table),
-            list(&targets),
-            bare(table),
-            words(&y.steps[intruder])
-        ),
-        tables: among([table].into_iter().chain(written.iter().copied())),
-        about: None,
-        steps: vec![
-            part(a, Role::Opens, &x.steps[read]),
-            part(a, Role::Closes, &x.steps[write]),
-            part(b, Role::Intrudes, &y.steps[intruder]),
-        ],
-        expected: Expected {
-            words:
-                "final rows that no serial order gives: a write that rests on what is no longer \
-                    so"
-                .to_owned(),
-            ..Expected::default()
-        },
-        window: window(read, write),
-        depth: ground.catalog.depth(table) + usize::from(written.contains(table)),
-        // All of b's work falls into the window: what it writes, and what it reads of a's. Where a takes
-        // a lock before it writes, b comes before that, or it would only wait.
-        moves: vec![
-            if x.takes().iter().any(|lock| (read..write).contains(lock)) {
-                after(a, x, read, 0)?
-            } else {
-                before(a, x, write, 0)?
-            },
-            end(b),
-            end(a),
-        ],
-    })
-}
 
 /// a inserts rows; b takes them away; a inserts more. One hazard for each statement that takes away.
 pub(super) fn wiped_rows(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {

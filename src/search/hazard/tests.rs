@@ -26,7 +26,7 @@ fn pods() -> [PodName; 2] {
 }
 
 /// The hazards of a clean run of these statements, one connection, no transaction.
-fn hazards(statements: &[&str]) -> Vec<Hazard> {
+pub(super) fn hazards(statements: &[&str]) -> Vec<Hazard> {
     let mut tale = Tale::of(&["a"]);
     for sql in statements {
         tale.step("a.0", sql);
@@ -34,18 +34,18 @@ fn hazards(statements: &[&str]) -> Vec<Hazard> {
     mined(&[tale.lines()], &catalog())
 }
 
-fn mined(runs: &[Vec<Line>], catalog: &Catalog) -> Vec<Hazard> {
+pub(super) fn mined(runs: &[Vec<Line>], catalog: &Catalog) -> Vec<Hazard> {
     let runs: Vec<&[Line]> = runs.iter().map(Vec::as_slice).collect();
     mine(&runs, catalog, &rules(), &pods())
 }
 
-fn kinds(hazards: &[Hazard]) -> Vec<HazardKind> {
+pub(super) fn kinds(hazards: &[Hazard]) -> Vec<HazardKind> {
     let mut kinds: Vec<HazardKind> = hazards.iter().map(|hazard| hazard.kind).collect();
     kinds.dedup();
     kinds
 }
 
-fn turns(hazard: &Hazard) -> Vec<String> {
+pub(super) fn turns(hazard: &Hazard) -> Vec<String> {
     hazard
         .schedule()
         .iter()
@@ -53,7 +53,7 @@ fn turns(hazard: &Hazard) -> Vec<String> {
         .collect()
 }
 
-fn of(hazards: &[Hazard], kind: HazardKind) -> &Hazard {
+pub(super) fn of(hazards: &[Hazard], kind: HazardKind) -> &Hazard {
     hazards
         .iter()
         .find(|hazard| hazard.kind == kind)
@@ -139,7 +139,7 @@ fn a_check_and_the_act_that_rests_on_it_can_be_parted() {
     assert_eq!(
         turns(stale),
         [
-            "run a until before \"insert into t\"",
+            "run a until after \"select count\"",
             "run b to its end",
             "run a to its end"
         ]
@@ -225,7 +225,7 @@ fn rows_that_are_wiped_are_one_hazard_whatever_the_tables() {
     );
 }
 
-fn locked() -> Tale {
+pub(super) fn locked() -> Tale {
     let mut tale = Tale::of(&["a"]);
     tale.step("a.1", "delete from t")
         .lock("a.0", 7)
@@ -338,11 +338,11 @@ fn there_is_no_hazard_without_a_second_pod_or_without_steps() {
     assert!(hazards(&["select 1", "begin", "commit"]).is_empty());
 }
 
-fn turn_ended(tale: &mut Tale, index: usize, why: TurnEnd) {
+pub(super) fn turn_ended(tale: &mut Tale, index: usize, why: TurnEnd) {
     tale.event(Event::TurnEnded { index, why });
 }
 
-fn gone_hazard() -> Hazard {
+pub(super) fn gone_hazard() -> Hazard {
     let hazards = hazards(&[
         "delete from parent",
         "insert into parent (id) values (1)",

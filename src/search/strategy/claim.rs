@@ -49,6 +49,7 @@ pub fn claim(kind: Kind, space: &Space, tally: &Tally) -> String {
             percent(draws_bound(explored))
         ),
         Kind::Enumeration => enumerated(space, tally),
+        Kind::Predictions => predicted(space, tally),
     }
 }
 
@@ -108,6 +109,25 @@ fn enumerated(space: &Space, tally: &Tally) -> String {
     }
 }
 
+fn predicted(space: &Space, tally: &Tally) -> String {
+    let Tally {
+        explored,
+        inconclusive,
+        ..
+    } = *tally;
+    let tried = match space.total {
+        Some(total) if total > explored => format!("{explored} of {total} predictions were tried"),
+        _ if explored == 1 => "1 prediction was tried".to_owned(),
+        _ => format!("{explored} predictions were tried"),
+    };
+    match inconclusive {
+        0 => format!("{tried}, and none came true"),
+        _ => format!(
+            "{tried}, and none was seen to come true, but {inconclusive} could not be judged"
+        ),
+    }
+}
+
 fn schedules(count: u64) -> String {
     match count {
         1 => "1 schedule".to_owned(),
@@ -147,6 +167,27 @@ mod tests {
         );
         assert_eq!(of(tally(1, 1, 0)), "the one schedule that was run failed");
         assert!(of(tally(0, 0, 0)).contains("nothing is known"));
+    }
+
+    #[test]
+    fn predictions_are_told_as_such_and_never_as_all() {
+        let of = |total, tally| {
+            let space = Space {
+                total,
+                ..Space::default()
+            };
+            claim(Kind::Predictions, &space, &tally)
+        };
+        let all = of(Some(7), tally(7, 0, 0));
+        assert_eq!(all, "7 predictions were tried, and none came true");
+        let part = of(Some(7), tally(3, 0, 0));
+        assert!(part.starts_with("3 of 7 predictions were tried"), "{part}");
+        let unclear = of(Some(7), tally(7, 0, 2));
+        assert!(unclear.contains("2 could not be judged"), "{unclear}");
+        assert!(of(Some(7), tally(7, 1, 0)).contains("failed"));
+        for said in [all, part, unclear] {
+            assert!(!said.contains("all "), "{said}");
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
 use crate::schedule::{PermittedFaults, Schedule, Turn};
-use crate::search::hazard::{Hazard, mine, pairs, refuted};
+use crate::search::hazard::{
+    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, mine, other_course, pairs, refuted, when_taken,
+};
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
 /// did for the first time.
@@ -31,6 +33,8 @@ pub struct Hazards {
     permitted: PermittedFaults,
     rounds: usize,
     known: BTreeSet<String>,
+    /// The schedules that were handed out: two hazards of one schedule are tried at once.
+    tried: BTreeSet<String>,
     /// Those of this round; the first candidate of the first round has none.
     current: Vec<Option<Hazard>>,
     /// The index of the first of them.
@@ -38,6 +42,12 @@ pub struct Hazards {
     next: u64,
     /// Whether the last run did something that is worth mining.
     news: bool,
+    /// What pods were seen to do that found the lock taken.
+    taken: BTreeSet<WhenTaken>,
+    /// Hazards that need a pod that waits, until runs have shown whether any does.
+    waiting: Vec<Hazard>,
+    /// How many of these do not apply.
+    not_applicable: u64,
 }
 
 impl Hazards {
@@ -60,10 +70,14 @@ impl Hazards {
             permitted: PermittedFaults::default(),
             rounds: 0,
             known: BTreeSet::new(),
+            tried: BTreeSet::new(),
             current: Vec::new(),
             first: 0,
             next: 0,
             news: true,
+            taken: BTreeSet::new(),
+            waiting: Vec::new(),
+            not_applicable: 0,
         }
     }
 
@@ -93,6 +107,22 @@ impl Hazards {
         pairs(&runs, &self.catalog, &self.rules, &self.pods)
     }
 
+    /// The hazards that were kept back until it was known whether pods wait: those that apply.
+    fn due(&mut self) -> Vec<Hazard> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.taken.contains(&WhenTaken::Leaves) && !self.taken.contains(&WhenTaken::Waits) {
+            self.not_applicable += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+            return Vec::new();
+        }
+        waiting
+    }
+
+    /// The hazard that a candidate of this round is for.
+    fn hazard_of(&self, candidate: &Candidate) -> Option<&Hazard> {
+        let place = candidate.index.checked_sub(self.first)?;
+        self.current.get(usize::try_from(place).ok()?)?.as_ref()
+    }
+
     fn candidate(&mut self, hazard: Option<&Hazard>) -> Candidate {
         let index = self.next;
         self.next += 1;
@@ -120,7 +150,9 @@ impl Strategy for Hazards {
     fn round(&mut self) -> Vec<Candidate> {
         self.first = self.next;
         self.current.clear();
-        if !std::mem::take(&mut self.news) || self.rounds == MOST_ROUNDS {
+        let waiters = self.due();
+        let mined = std::mem::take(&mut self.news) && self.rounds < MOST_ROUNDS;
+        if !mined && waiters.is_empty() {
             return Vec::new();
         }
         let mut candidates = Vec::new();
@@ -129,17 +161,31 @@ impl Strategy for Hazards {
             self.current.push(None);
         }
         self.rounds += 1;
-        for hazard in self.mined() {
-            if self.known.insert(format!("{:?}", hazard.key())) {
-                candidates.push(self.candidate(Some(&hazard)));
-                self.current.push(Some(hazard));
+        let mut due = Vec::new();
+        for hazard in if mined { self.mined() } else { Vec::new() } {
+            let new = self.known.insert(format!("{:?}", hazard.key()));
+            if new && self.tried.insert(format!("{:?}", hazard.schedule())) {
+                // A part of a search does not see what the other parts run.
+                if self.again && hazard.needs_waiter() {
+                    self.waiting.push(hazard);
+                } else {
+                    due.push(hazard);
+                }
             }
+        }
+        for hazard in due.into_iter().chain(waiters) {
+            candidates.push(self.candidate(Some(&hazard)));
+            self.current.push(Some(hazard));
+        }
+        if candidates.is_empty() && !self.waiting.is_empty() {
+            return self.round();
         }
         candidates
     }
 
     fn learn(&mut self, explored: &[Explored<'_>]) {
         for one in explored {
+            self.taken.extend(when_taken(one.lines));
             // A run that was stopped at its failure shows nothing that goes on from there.
             if self.again && !one.violated && one.conclusive {
                 self.runs.push(one.lines.to_vec());
@@ -156,7 +202,15 @@ impl Strategy for Hazards {
     }
 
     fn kind(&self) -> Kind {
-        Kind::Enumeration
+        Kind::Predictions
+    }
+
+    fn not_applicable(&self) -> Option<(String, u64)> {
+        (self.not_applicable > 0).then(|| (DOES_NOT_WAIT.to_owned(), self.not_applicable))
+    }
+
+    fn other_course(&self, candidate: &Candidate, lines: &[Line]) -> Option<OtherCourse> {
+        other_course(self.hazard_of(candidate)?, lines)
     }
 
     fn promise(&self) -> Option<String> {
@@ -173,8 +227,7 @@ impl Strategy for Hazards {
     }
 
     fn remark(&self, explored: &Explored<'_>) -> Option<String> {
-        let place = explored.candidate.index.checked_sub(self.first)?;
-        let hazard = self.current.get(usize::try_from(place).ok()?)?.as_ref()?;
+        let hazard = self.hazard_of(explored.candidate)?;
         Some(if explored.violated {
             // What happened, which need not be what was predicted.
             format!("seen: {}", explored.seen.unwrap_or("a failure"))

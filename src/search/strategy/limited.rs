@@ -2,7 +2,8 @@
 //!
 //! Owns the bound, and nothing else: all is as the strategy has it.
 
-use super::{Candidate, Explored, Kind, Space, Strategy};
+use super::{Candidate, Explored, Kind, OtherCourse, Space, Strategy};
+use crate::history::Line;
 
 /// A strategy that ends after so many schedules, if it does not end before.
 pub struct Limited {
@@ -50,6 +51,14 @@ impl Strategy for Limited {
 
     fn aims(&self) -> bool {
         self.strategy.aims()
+    }
+
+    fn other_course(&self, candidate: &Candidate, lines: &[Line]) -> Option<OtherCourse> {
+        self.strategy.other_course(candidate, lines)
+    }
+
+    fn not_applicable(&self) -> Option<(String, u64)> {
+        self.strategy.not_applicable()
     }
 
     fn remark(&self, explored: &Explored<'_>) -> Option<String> {

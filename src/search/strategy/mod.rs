@@ -26,10 +26,13 @@ mod tree;
 mod walk;
 mod why;
 
+use serde::{Deserialize, Serialize};
+
 use crate::history::Line;
 use crate::name::StepId;
 use crate::schedule::Schedule;
 
+pub use crate::search::hazard::OtherCourse;
 pub use claim::{Tally, claim};
 pub use hazards::Hazards;
 pub use limited::Limited;
@@ -87,10 +90,13 @@ pub struct Space {
 }
 
 /// What a clean result of a strategy is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It goes through all schedules of a kind.
     Enumeration,
+    /// It tries what was predicted from executed runs: there are other schedules of the kind.
+    Predictions,
     /// Its draws are independent: a clean result is a probability.
     Draws,
 }
@@ -109,13 +115,24 @@ pub trait Strategy: Send {
     /// The space as far as it is known by now.
     fn space(&self) -> Space;
 
-    /// Whether its draws are independent, or it enumerates.
+    /// Whether its draws are independent, it enumerates, or it predicts.
     fn kind(&self) -> Kind;
 
     /// Whether each of its schedules is made for something: a run in which a stop was not reached or a
     /// fault did not fire then says nothing. Of random schedules it says as much as any other.
     fn aims(&self) -> bool {
         true
+    }
+
+    /// Whether this run, in which a stop was not reached, says what its schedule was made to tell, or shows
+    /// that it could not be told. `None`: it says nothing.
+    fn other_course(&self, _candidate: &Candidate, _lines: &[Line]) -> Option<OtherCourse> {
+        None
+    }
+
+    /// Why some of its schedules were not run, since they do not apply to the subject, and how many.
+    fn not_applicable(&self) -> Option<(String, u64)> {
+        None
     }
 
     /// What it has to say of a schedule that it has just learned of, as a sentence.

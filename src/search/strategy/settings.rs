@@ -65,11 +65,12 @@ impl Settings {
         }
     }
 
-    /// Whether its draws are independent, or it enumerates: as its strategy says.
+    /// Whether its draws are independent, it enumerates, or it predicts: as its strategy says.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
-            Self::Hazards | Self::Preemptions { .. } | Self::Sweep => Kind::Enumeration,
+            Self::Hazards => Kind::Predictions,
+            Self::Preemptions { .. } | Self::Sweep => Kind::Enumeration,
             Self::Pct { .. } | Self::Overlap { .. } | Self::Random { .. } | Self::Stress { .. } => {
                 Kind::Draws
             }

@@ -14,8 +14,10 @@ use crate::invariant::{Judgement, Verdict};
 use crate::name::{ConnectionName, GuardName};
 use crate::run::{TraceEntry, trace_of};
 use crate::schedule::{FaultKind, Schedule};
+use crate::search::after_crash::Breaks;
+use crate::search::confirm::make;
 use crate::search::error::TrialError;
-use crate::search::explore::{Found, make};
+use crate::search::explore::Found;
 use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
 use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
@@ -192,6 +194,8 @@ pub async fn example(
         schedule: schedule.clone(),
         why,
         failure,
+        // A sweep asks nothing but what faults do, and groups by fault.
+        breaks: Breaks::Order,
         outcome,
         dir: dir.to_owned(),
         rate: None,
@@ -205,11 +209,7 @@ fn each(
     schedules: &[Schedule],
     mut take: impl FnMut(usize, Outcome),
 ) -> Result<bool, TrialError> {
-    let workers = Workers {
-        trial,
-        jobs: options.jobs.max(1),
-        cancel: options.cancel.clone(),
-    };
+    let workers = Workers::new(trial, options.jobs.max(1), options.cancel.clone());
     let mut complete = true;
     workers.run(schedules, |index, probed| match probed {
         Probed::Run(outcome) => {

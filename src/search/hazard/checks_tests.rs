@@ -1,0 +1,87 @@
+//! Hazards of what is looked at before it is written, in hand-written histories.
+
+use super::tests::{hazards, mined, of, turns};
+use super::*;
+use crate::search::tale::{Tale, catalog};
+
+#[test]
+fn a_list_that_is_read_before_a_transaction_with_a_table_lock_is_stale_right_after_it() {
+    let mut tale = Tale::of(&["a"]);
+    tale.step("a.0", "select a from t")
+        .in_transaction("a.0", "begin")
+        .in_transaction("a.0", "update u set a = 1")
+        .in_transaction("a.0", "insert into t (a) values (1)")
+        .step("a.0", "commit");
+    let hazards = mined(&[tale.lines()], &catalog());
+    let stale = of(&hazards, HazardKind::StaleRead);
+    assert_eq!(turns(stale)[0], "run a until after \"select a from t\"");
+}
+
+#[test]
+fn every_form_of_a_check_is_parted_from_its_act_the_first_one_too() {
+    let hazards = hazards(&[
+        "select a from t",
+        "select count(*) from t where a = 1",
+        "insert into t (a) values (1)",
+        "select max(a) from t",
+    ]);
+    let stops: Vec<String> = hazards
+        .iter()
+        .filter(|hazard| hazard.kind == HazardKind::StaleRead)
+        .map(|hazard| turns(hazard)[0].clone())
+        .collect();
+    assert_eq!(stops.len(), 2, "{stops:?}");
+    assert!(stops.contains(&"run a until after \"select a from t\"".to_owned()));
+    assert!(stops.contains(&"run a until after \"select count\"".to_owned()));
+}
+
+#[test]
+fn a_flag_that_is_looked_at_and_set_lets_both_past_the_look() {
+    let hazards = hazards(&[
+        "select a from t",
+        "update t set a = 1",
+        "delete from u",
+        "insert into u (a) values (1)",
+        "update t set a = 0",
+    ]);
+    let both: Vec<Vec<String>> = hazards
+        .iter()
+        .filter(|hazard| hazard.kind == HazardKind::CheckThenSet)
+        .map(turns)
+        .collect();
+    assert_eq!(both.len(), 2, "{both:?}");
+    for turns in &both {
+        assert_eq!(turns[0], "run a until after \"select a from t\"");
+        assert_eq!(turns[2..], ["run a to its end", "run b to its end"]);
+    }
+    assert!(
+        both.iter()
+            .any(|turns| turns[1] == "run b until after \"update t\"")
+    );
+    assert!(
+        both.iter()
+            .any(|turns| turns[1] == "run b until before \"insert into u\"")
+    );
+}
+
+#[test]
+fn what_a_function_hides_and_what_the_catalog_says_are_checks_too() {
+    let hidden = hazards(&["select look()", "insert into t (a) values (1)"]);
+    let stale = of(&hidden, HazardKind::StaleRead);
+    assert!(
+        stale.title.contains("which hides what it reads"),
+        "{}",
+        stale.title
+    );
+    let made = hazards(&[
+        "select to_regclass('made') is null",
+        "create table made (a int)",
+    ]);
+    let stale = of(&made, HazardKind::StaleRead);
+    assert!(
+        stale.title.contains("looks into the catalog"),
+        "{}",
+        stale.title
+    );
+    assert_eq!(turns(stale)[0], "run a until after \"select to_regclass\"");
+}
