@@ -101,6 +101,7 @@ fn footprint(sql: &str, catalog: &Catalog) -> Footprint {
                     writes: meaning.writes,
                     opaque: meaning.opaque,
                     look_up: meaning.look_up,
+                    prepares: false,
                 },
             },
         );

@@ -195,6 +195,7 @@ impl Tale {
             writes: meaning.writes,
             opaque: meaning.opaque,
             look_up: false,
+            prepares: false,
         }
     }
 

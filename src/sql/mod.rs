@@ -8,6 +8,7 @@
 
 mod builtins;
 mod call;
+mod driver_queries;
 mod key;
 mod kind;
 mod lexer;
@@ -24,8 +25,6 @@ mod token;
 mod view;
 mod writes;
 
-#[cfg(test)]
-mod driver_queries;
 #[cfg(test)]
 mod driver_tests;
 

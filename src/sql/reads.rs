@@ -53,6 +53,8 @@ pub struct Looks {
     /// Names of `WITH` queries, that a relation of the same name may hide behind. (Which of the two
     /// is meant depends on scopes; a reader who knows the catalog takes both.)
     pub with_queries: BTreeSet<String>,
+    /// Whether it asks the catalog by a function or a cast (`to_regclass('t')`, `'t'::regclass`).
+    pub catalog: bool,
     /// Whether it uses a sequence by name.
     pub sequences: bool,
     /// Whether it takes row locks without writing (`FOR UPDATE` and its like).
@@ -65,6 +67,7 @@ impl Looks {
     fn add(&mut self, other: Self) {
         self.tables.extend(other.tables);
         self.with_queries.extend(other.with_queries);
+        self.catalog |= other.catalog;
         self.sequences |= other.sequences;
         self.locks_rows |= other.locks_rows;
         self.references.extend(other.references);
@@ -228,14 +231,48 @@ fn parsed(view: View<'_>, text: &str, normal: &str) -> TablesRead {
     TablesRead::Known(looks)
 }
 
+/// Types whose values are names that the catalog is asked for.
+const NAME_TYPES: &[&str] = &[
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
+
+/// Whether this function asks the catalog.
+fn asks_catalog(name: &str) -> bool {
+    const PREFIXES: [&str; 3] = ["to_reg", "has_", "pg_get_"];
+    const OTHERS: [&str; 6] = [
+        "col_description",
+        "format_type",
+        "obj_description",
+        "pg_relation_is_publishable",
+        "pg_relation_size",
+        "pg_total_relation_size",
+    ];
+    let visible = name.starts_with("pg_") && name.ends_with("_is_visible");
+    visible || OTHERS.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Whether all functions that are called are known to read no table.
 fn functions(view: View<'_>) -> TablesRead {
-    let mut looks = Looks::default();
+    let mut looks = Looks {
+        catalog: (0..view.len()).any(|at| view.is_any(at, NAME_TYPES)),
+        ..Looks::default()
+    };
     for call in calls(view) {
         if lock_call(view, &call, &[]).is_some() {
             continue;
         }
         let name = call.name.name.as_str();
+        looks.catalog |= asks_catalog(name);
         let own = match call.name.schema.as_deref() {
             None | Some("pg_catalog") => builtin(name),
             _ => None,

@@ -71,6 +71,7 @@ fn reads(request: &Request, known: &Known<'_>, found: &mut Footprint) {
         TablesRead::Unknown(why) => return opaque(found, why),
     };
     found.any_sequence |= looks.sequences;
+    found.reads_catalog |= looks.catalog;
     for name in &looks.references {
         found.locked.extend(known.resolve(name));
     }
