@@ -1,4 +1,4 @@
-"""Reads in a pipeline (psycopg: Flush, and no Sync yet), thinks for a while, and writes what follows from it."""
+"""Reads in a pipeline (psycopg: Flush, and no Sync yet), thinks for a while, and fills the table if it was empty."""
 import os
 import time
 
@@ -8,4 +8,5 @@ with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
     with conn.pipeline():
         fees = conn.execute("select count(*) from fee").fetchone()[0]
         time.sleep(0.2)
-        conn.execute("insert into fee select id, %s from town", (100 * (fees + 1),))
+        if fees == 0:
+            conn.execute("insert into fee select id, 100 from town")
