@@ -255,6 +255,26 @@ async fn psycopg_prints_the_same_through_the_proxy_in_both_pacings() {
 }
 
 #[tokio::test]
+async fn asyncpg_prints_the_same_through_the_proxy_in_both_pacings() {
+    if !Client::Asyncpg.wanted() {
+        return;
+    }
+    let script = support::file("clients/with_asyncpg.py");
+    let [controlled, free] =
+        prints_the_same(program(&[PYTHON, &script], &[]), "end", |said| said).await;
+    for lines in [&controlled, &free] {
+        has(lines, "/* prepare */ insert into p (id, x, b)");
+        has(lines, "COPY \"p\"(\"id\", \"x\") FROM STDIN");
+    }
+    has(&controlled, "commit /* by Sync */");
+    let inserts = sql(&controlled);
+    let each = inserts
+        .iter()
+        .filter(|sql| **sql == "insert into p (id, x) values ($1, $2)");
+    assert_eq!(each.count(), 1 + 60 + 3, "executemany holds each execution");
+}
+
+#[tokio::test]
 async fn node_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
     if !Client::NodePg.wanted() {
         return;

@@ -146,7 +146,8 @@ pub enum Event {
     StepReleased {
         /// The step.
         step: StepId,
-        /// Its number among the pod's steps, from 1; `None` for driver look-ups.
+        /// Its number among the pod's steps, from 1; `None` for driver look-ups, for
+        /// Syncs that commit nothing, and for steps that only prepare.
         number: Option<u32>,
         /// On which connection.
         connection: ConnectionName,

@@ -18,11 +18,17 @@ pub struct Request {
     pub writes: Vec<String>,
     /// Whether the text cannot tell what is written (functions, DO blocks, unknown SQL).
     pub opaque: bool,
-    /// Whether it is a driver's look-up in the catalog.
+    /// Whether the gate lets it pass by itself: a driver's look-up in the catalog, or a Sync that
+    /// commits nothing.
     pub look_up: bool,
     /// Of all that it asks, its parameters and arguments included; in memory only.
     #[serde(skip)]
     pub digest: Beside,
+    /// Whether it only prepares (Parse, Describe, Bind, Close), and the client waits for that before it
+    /// executes anything. It is held like any step, and no count, pattern or fault point means it
+    /// without saying so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub prepares: bool,
 }
 
 /// A call of an advisory lock function in a statement's text, or a table in a LOCK TABLE.
@@ -111,6 +117,10 @@ pub struct Answer {
     /// Of all that came back, every row included; in memory only.
     #[serde(skip)]
     pub digest: Beside,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 pub(super) fn is_zero(number: &u64) -> bool {

@@ -1,7 +1,7 @@
 //! Taking in what wire and pods report, and keeping the books by it.
 //!
 //! Owns the meaning of each report for the run's state. Decides nothing but one thing: a driver's
-//! look-up in the catalog is let go at once.
+//! look-up in the catalog, or a Sync that commits nothing, is let go at once.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

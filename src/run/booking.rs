@@ -9,12 +9,16 @@ use super::conductor::Conductor;
 use super::links::Step;
 use crate::history::{Beside, Delivery, Digest, Event, Request};
 use crate::name::{ConnectionName, PodName, StepId};
+use crate::schedule::PREPARE;
 use crate::sql;
-use crate::wire::{Handover, StepText};
+use crate::wire::{Handover, StepKind, StepText};
 
 /// What a step asks, as the history has it.
 fn read_request(text: &StepText) -> Request {
-    let mut request = Request::default();
+    let mut request = Request {
+        prepares: text.kind == StepKind::Preparation,
+        ..Request::default()
+    };
     let mut look_ups = 0;
     for statement in &text.statements {
         let parameters: Vec<sql::Parameter<'_>> = statement
@@ -42,17 +46,20 @@ fn read_request(text: &StepText) -> Request {
             request.writes.extend(meaning.writes);
             request.opaque |= meaning.opaque;
         } else {
-            request.sql.push(format!("/* prepare */ {kept}"));
+            request.sql.push(format!("{PREPARE} {kept}"));
             request.normal.extend(
                 meaning
                     .normal
                     .iter()
-                    .map(|normal| format!("/* prepare */ {normal}")),
+                    .map(|normal| format!("{PREPARE} {normal}")),
             );
         }
     }
     request.digest = Beside(Digest::of_all(text.statements.iter().map(|one| one.digest)));
-    request.look_up = !text.statements.is_empty() && look_ups == text.statements.len();
+    request.look_up = match text.kind {
+        StepKind::Sync { commits } => !commits,
+        _ => !text.statements.is_empty() && look_ups == text.statements.len(),
+    };
     request
 }
 
@@ -121,10 +128,22 @@ impl Conductor<'_> {
                 .filter(|link| link.held.is_some() || link.running.is_some())
                 .count();
             member.max_open = member.max_open.max(u32::try_from(open).unwrap_or(u32::MAX));
-            if self.controlled && look_up {
-                let _ = member.proxy.release(&connection, Handover::Forward);
-                self.book_release(id, Delivery::Forwarded, at);
-            }
+        }
+        if !unwritten && look_up {
+            self.let_by(id, at);
+        }
+    }
+
+    /// Lets a step go that is no one's turn: a look-up, or a Sync that commits nothing.
+    pub(super) fn let_by(&mut self, id: StepId, at: Instant) {
+        let step = self.steps.get(&id);
+        let Some(step) = step.filter(|step| self.controlled && step.request.look_up) else {
+            return;
+        };
+        if let Some(member) = self.members.get(&step.connection.pod) {
+            // A connection that ended in between has told so, or will.
+            let _ = member.proxy.release(&step.connection, Handover::Forward);
+            self.book_release(id, Delivery::Forwarded, at);
         }
     }
 
@@ -139,13 +158,13 @@ impl Conductor<'_> {
         step.delivery = delivery;
         let held = at.saturating_duration_since(step.held_at);
         let connection = step.connection.clone();
-        let look_up = step.request.look_up;
+        let counts = !step.request.look_up && !step.request.prepares;
         self.watchers.look_for(&step.request.lock_calls);
         let mut number = None;
         let mut session = None;
         let mut orphaned = false;
         if let Some(member) = self.members.get_mut(&connection.pod) {
-            if !look_up {
+            if counts {
                 member.steps += 1;
                 number = Some(member.steps);
                 self.released += 1;
@@ -156,6 +175,9 @@ impl Conductor<'_> {
                 session = link.session;
                 orphaned = link.client_closed.is_some();
             }
+        }
+        if let (Some(pooled), Some(_)) = (&mut self.pooled, session) {
+            pooled.goes_on(&connection, id);
         }
         if orphaned {
             self.note(Event::Ghost {

@@ -110,7 +110,7 @@ impl Conductor<'_> {
         self.undo_outage().await?;
         for name in pods {
             self.start(name).await?;
-            self.quiet(name).await?;
+            self.pass_preparations(name).await?;
             steps.extend(self.next_held(name));
         }
         if self.limit_hit {

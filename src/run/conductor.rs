@@ -337,6 +337,7 @@ impl<'a> Conductor<'a> {
                 owed: 0,
                 exit_unwritten: false,
                 paused: false,
+                stopped_at: None,
                 link_faults: Vec::new(),
             },
         );

@@ -21,7 +21,7 @@ const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
 
 /// Whether a step is a plain statement that came to its end: no call of a lock function, nothing
-/// that the text hides, no end of a transaction, no error. It can change advisory locks only by what
+/// that the text hides, no end of a transaction, no error; or it only prepared one. It can change advisory locks only by what
 /// the database itself does unasked (a trigger).
 #[must_use]
 pub fn is_plain(request: &history::Request, answer: &history::Answer) -> bool {
@@ -36,10 +36,11 @@ pub fn is_plain(request: &history::Request, answer: &history::Answer) -> bool {
     request.lock_calls.is_empty()
         && !request.opaque
         && answer.error.is_none()
-        && request
-            .normal
-            .iter()
-            .all(|normal| PLAIN.iter().any(|word| normal.starts_with(word)))
+        && (request.prepares
+            || request
+                .normal
+                .iter()
+                .all(|normal| PLAIN.iter().any(|word| normal.starts_with(word))))
 }
 
 impl Conductor<'_> {
@@ -371,6 +372,7 @@ impl Conductor<'_> {
         }
         for id in held.into_iter().filter(|_| paid) {
             self.write_arrival(id);
+            self.let_by(id, Instant::now());
         }
         if paid {
             self.write_exit(&pod);

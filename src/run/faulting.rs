@@ -139,7 +139,7 @@ impl Conductor<'_> {
     async fn come_to_gate(&mut self, name: &PodName) -> Result<(), RunError> {
         let until = Instant::now() + FAULT_LIMIT;
         loop {
-            self.quiet(name).await?;
+            self.pass_preparations(name).await?;
             let ended = self.members.get(name).is_none_or(|member| member.ended);
             let there = self.next_held(name).is_some() || self.waits(name);
             if ended || there || self.is_kept_back(name) || self.limit_hit {

@@ -43,6 +43,8 @@ pub(super) struct Member {
     pub exit_unwritten: bool,
     /// Its processes are stopped (SIGSTOP).
     pub paused: bool,
+    /// The step before which a turn has stopped.
+    pub stopped_at: Option<StepId>,
     /// What is wrong with all its links, those to come included.
     pub link_faults: Vec<FaultKind>,
 }

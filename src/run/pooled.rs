@@ -191,6 +191,14 @@ impl Pooled {
         self.clients.get(connection).map(|client| client.port)
     }
 
+    /// A step comes on a connection that a backend serves already: in the middle of a pipeline the
+    /// pooler's way to the server shows no new request.
+    pub fn goes_on(&mut self, connection: &ConnectionName, step: StepId) {
+        if let Some(client) = self.clients.get_mut(connection) {
+            client.placed = Some(step);
+        }
+    }
+
     /// Whether a backend is known for this step of a connection.
     pub fn is_placed(&self, connection: &ConnectionName, step: StepId) -> bool {
         self.clients

@@ -28,9 +28,10 @@ pub(super) struct PendingStop {
 }
 
 /// Whether a step is what a stop names, as it is written or in its normal form (which has no
-/// needless quotes).
+/// needless quotes). A step that only prepares is meant by no pattern that does not say so.
 fn meets(step: &Step, sql: &SqlPattern) -> bool {
-    sql.matches(&step.request.sql) || sql.matches(&step.request.normal)
+    step.request.prepares == sql.is_of_preparation()
+        && (sql.matches(&step.request.sql) || sql.matches(&step.request.normal))
 }
 
 impl Conductor<'_> {
@@ -83,6 +84,9 @@ impl Conductor<'_> {
                 counted = Some(id);
                 matches += 1;
                 if matches == *nth {
+                    if let Some(member) = self.members.get_mut(name) {
+                        member.stopped_at = Some(id);
+                    }
                     return Ok(TurnEnd::Reached);
                 }
             }
@@ -98,7 +102,7 @@ impl Conductor<'_> {
                 .step(id, Handover::Forward, Delivery::Forwarded)
                 .await?;
             self.count_repeat(name, id);
-            steps += 1;
+            steps += u32::from(!self.prepares(id));
             if self.takes_let_go() {
                 return Ok(TurnEnd::Waits);
             }
@@ -144,6 +148,30 @@ impl Conductor<'_> {
             let mut open = member.links.values().filter(|link| !link.gone).peekable();
             member.paused || open.peek().is_some() && open.all(|link| member.is_cut_off(link))
         })
+    }
+
+    /// Whether a step only prepares.
+    pub(super) fn prepares(&self, id: StepId) -> bool {
+        self.steps
+            .get(&id)
+            .is_some_and(|step| step.request.prepares)
+    }
+
+    /// Lets steps go that only prepare until the pod has another at the gate, or none: a fault or a
+    /// release of several steps at once means an execution, unless a turn has stopped at a preparation.
+    pub(super) async fn pass_preparations(&mut self, name: &PodName) -> Result<(), RunError> {
+        loop {
+            self.quiet(name).await?;
+            let Some(id) = self.next_held(name).filter(|id| self.prepares(*id)) else {
+                return Ok(());
+            };
+            let stopped_at = self.members.get(name).and_then(|one| one.stopped_at);
+            if stopped_at == Some(id) || self.limit_hit {
+                return Ok(());
+            }
+            self.step(id, Handover::Forward, Delivery::Forwarded)
+                .await?;
+        }
     }
 
     pub(super) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {

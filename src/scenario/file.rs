@@ -284,7 +284,11 @@ pub(super) struct StopFile {
     /// Which of the matching steps of this turn, from 1.
     #[schemars(with = "Option<u32>", range(min = 1))]
     pub(super) nth: Option<Spanned<i64>>,
-    /// After this many steps.
+    /// With `before` or `after`: only steps that prepare such a statement (Parse, Describe, Bind or Close
+    /// whose answer the client waits for) are meant. Without it, none of them is.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub(super) prepare: Option<Spanned<bool>>,
+    /// After this many steps; those that only prepare are not counted.
     #[schemars(with = "Option<u32>", range(min = 1))]
     pub(super) steps: Option<Spanned<i64>>,
     /// When the pod can do nothing but wait for a lock.

@@ -198,6 +198,7 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
         before,
         after,
         nth,
+        prepare,
         steps,
         blocked,
     } = file.get_ref();
@@ -216,12 +217,19 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
         Some(nth) => positive(nth, "matches are counted from 1"),
         None => Ok(1),
     };
+    let prepares = match prepare {
+        Some(prepare) if !prepare.get_ref() => {
+            let message = "without `prepare` no preparation is meant";
+            return Err(Wrong::new(prepare.span(), message).help("leave `prepare` out"));
+        }
+        given => given.is_some(),
+    };
     if let Some(text) = before {
-        let (sql, nth) = (pattern(text)?, match_number(nth)?);
+        let (sql, nth) = (pattern(text, prepares)?, match_number(nth)?);
         return Ok(Stop::Before { sql, nth });
     }
     if let Some(text) = after {
-        let (sql, nth) = (pattern(text)?, match_number(nth)?);
+        let (sql, nth) = (pattern(text, prepares)?, match_number(nth)?);
         return Ok(Stop::After { sql, nth });
     }
     if let Some(nth) = nth {
@@ -229,6 +237,10 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
             nth.span(),
             "`nth` counts the matches of `before` or `after`",
         ));
+    }
+    if let Some(prepare) = prepare {
+        let message = "`prepare` says which steps `before` and `after` mean";
+        return Err(Wrong::new(prepare.span(), message));
     }
     if let Some(steps) = steps {
         return positive(steps, "a turn has at least 1 step").map(Stop::Steps);
@@ -254,6 +266,10 @@ fn positive(number: &Spanned<i64>, otherwise: &str) -> Result<u32, Wrong> {
         })
 }
 
-fn pattern(text: &Spanned<String>) -> Result<SqlPattern, Wrong> {
-    SqlPattern::new(text.get_ref()).map_err(|error| Wrong::new(text.span(), error.to_string()))
+fn pattern(text: &Spanned<String>, prepares: bool) -> Result<SqlPattern, Wrong> {
+    let read = match prepares {
+        true => SqlPattern::of_preparation(text.get_ref()),
+        false => SqlPattern::new(text.get_ref()),
+    };
+    read.map_err(|error| Wrong::new(text.span(), error.to_string()))
 }

@@ -8,6 +8,9 @@ use std::fmt;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
+/// What the text of a statement begins with that a step only prepares.
+pub const PREPARE: &str = "/* prepare */";
+
 /// A prefix or a regular expression.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -63,6 +66,27 @@ impl SqlPattern {
             text: trimmed.to_owned(),
             regex,
         })
+    }
+
+    /// The same pattern for preparations, which no other means.
+    ///
+    /// # Errors
+    /// When it is empty or no regular expression.
+    pub fn of_preparation(text: &str) -> Result<Self, PatternError> {
+        let pattern = Self::new(text)?;
+        let inner = pattern.text.strip_prefix('/');
+        let text = match inner.filter(|rest| rest.ends_with('/')) {
+            Some(rest) => format!(r"/^{}.*{rest}", regex::escape(PREPARE)),
+            None => format!("{PREPARE} {}", pattern.text),
+        };
+        Self::new(&text)
+    }
+
+    /// Whether it is for preparations: steps that only prepare a statement.
+    #[must_use]
+    pub fn is_of_preparation(&self) -> bool {
+        let marked = format!(r"/^{}", regex::escape(PREPARE));
+        self.text.starts_with(PREPARE) || self.text.starts_with(&marked)
     }
 
     /// Whether one of these statements matches.
@@ -137,6 +161,21 @@ mod tests {
         let pattern = SqlPattern::new("commit").unwrap();
         assert!(pattern.matches(&["begin".to_owned(), "commit".to_owned()]));
         assert!(!pattern.matches(&[]));
+    }
+
+    #[test]
+    fn a_pattern_means_preparations_only_if_it_says_so() {
+        for text in ["insert into t", "/into (t|u)/"] {
+            let plain = SqlPattern::new(text).unwrap();
+            let prepares = SqlPattern::of_preparation(text).unwrap();
+            let prepared = ["/* prepare */ insert into t values ($1)".to_owned()];
+            assert!(!plain.is_of_preparation());
+            assert!(prepares.is_of_preparation());
+            assert!(prepares.matches(&prepared), "{prepares}");
+            assert!(!prepares.matches(&["insert into t values (1)".to_owned()]));
+            let again = SqlPattern::new(prepares.text()).unwrap();
+            assert!(again.is_of_preparation(), "as a history has it");
+        }
     }
 
     #[test]

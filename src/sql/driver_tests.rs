@@ -8,7 +8,7 @@ use crate::name::{KeyForm, LockKey, LockMode};
 #[test]
 fn the_look_ups_of_drivers_are_known() {
     for sql in all_look_ups() {
-        let meaning = meaning(sql, &[]);
+        let meaning = meaning(&sql, &[]);
         assert!(meaning.look_up, "{sql}");
         assert!(
             !meaning.opaque && meaning.writes.is_empty() && meaning.lock_calls.is_empty(),
@@ -21,6 +21,12 @@ fn the_look_ups_of_drivers_are_known() {
 fn what_a_job_asks_on_purpose_is_no_look_up() {
     for sql in [
         "select 1",
+        "select version()",
+        "select 1 from information_schema.tables where table_name = 'x'",
+        "select count(*) from pg_tables where tablename = 'x'",
+        "select 1 from pg_type where typname = 'mood'",
+        "select to_regclass('t')",
+        "select oid from pg_class where relname = 'x'",
         "select * from pg_locks where locktype = 'advisory'",
         "select count(*) from pg_catalog.pg_stat_activity",
         "select pg_try_advisory_lock(1) from pg_type limit 1",

@@ -4,6 +4,7 @@
 
 use super::builtins::{Builtin, builtin};
 use super::call::calls;
+use super::driver_queries::are_look_ups;
 use super::key::Parameter;
 use super::kind::{Kind, explained, kind};
 use super::lexer::lex;
@@ -30,7 +31,7 @@ pub struct Meaning {
     pub writes: Vec<String>,
     /// Whether the text cannot tell what is written.
     pub opaque: bool,
-    /// Whether it is a driver's look-up in the catalog.
+    /// Whether it is what a driver asks the catalog by itself, known by its text.
     pub look_up: bool,
     /// The kind of each statement.
     pub kinds: Vec<Kind>,
@@ -62,8 +63,10 @@ pub fn meaning(sql: &str, parameters: &[Parameter<'_>]) -> Meaning {
         }
     }
     // npgsql asks for `version()` in the same request.
-    meaning.look_up =
-        tokens.complete && reads.contains(&Reads::Catalog) && !reads.contains(&Reads::Other);
+    meaning.look_up = tokens.complete
+        && reads.contains(&Reads::Catalog)
+        && !reads.contains(&Reads::Other)
+        && are_look_ups(&meaning.normal);
     meaning
 }
 

@@ -9,6 +9,7 @@
 mod builtins;
 mod call;
 mod created;
+mod driver_queries;
 mod key;
 mod kind;
 mod lexer;
@@ -26,8 +27,6 @@ mod token;
 mod view;
 mod writes;
 
-#[cfg(test)]
-mod driver_queries;
 #[cfg(test)]
 mod driver_tests;
 #[cfg(test)]

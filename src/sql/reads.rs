@@ -68,10 +68,10 @@ pub struct Looks {
     /// Names of `WITH` queries, that a relation of the same name may hide behind. (Which of the two
     /// is meant depends on scopes; a reader who knows the catalog takes both.)
     pub with_queries: BTreeSet<String>,
+    /// Whether it asks the catalog by a function or a cast (`to_regclass('t')`, `'t'::regclass`).
+    pub catalog: bool,
     /// Whether it uses a sequence by name.
     pub sequences: bool,
-    /// Whether it asks the catalog by a function or a cast (`to_regclass`, `::regclass`).
-    pub catalog: bool,
     /// Whether it takes row locks without writing (`FOR UPDATE` and its like).
     pub locks_rows: bool,
     /// Tables that DDL names besides the one it changes (`REFERENCES`).

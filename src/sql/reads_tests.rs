@@ -12,6 +12,25 @@ fn read(sql: &str) -> Option<String> {
 }
 
 #[test]
+fn what_asks_the_catalog_by_a_function_or_a_cast_reads_it() {
+    for (sql, asks) in [
+        ("select to_regclass('public.t') is null", true),
+        ("select 'public.t'::regclass", true),
+        ("select cast('t' as regclass)::oid", true),
+        ("select has_table_privilege('t', 'select')", true),
+        ("select pg_catalog.pg_table_is_visible(1)", true),
+        ("select 'regclass', region from t", false),
+        ("select lower(a) from t", false),
+    ] {
+        let normal = meaning(sql, &[]).normal;
+        let TablesRead::Known(looks) = tables_read(&[sql.to_owned()], &normal) else {
+            panic!("{sql} is not understood")
+        };
+        assert_eq!(looks.catalog, asks, "{sql}");
+    }
+}
+
+#[test]
 fn every_table_that_is_read_is_named() {
     for (sql, expected) in [
         ("select 1", ""),

@@ -139,12 +139,14 @@ impl<'a> StepFacts<'a> {
 
     /// `step 12 (a.3, "insert into invoices …")`.
     pub fn words(&self) -> String {
-        let number = self
-            .number
-            .map_or_else(|| self.id.0.to_string(), |number| number.to_string());
+        let number = match self.number {
+            Some(number) => format!("step {number}"),
+            None if self.request.prepares => "a preparation".to_owned(),
+            None => format!("step {}", self.id.0),
+        };
         match self.request.sql.first() {
-            Some(sql) => format!("step {number} on {}, {}", self.connection, sql_start(sql)),
-            None => format!("step {number} on {}", self.connection),
+            Some(sql) => format!("{number} on {}, {}", self.connection, sql_start(sql)),
+            None => format!("{number} on {}", self.connection),
         }
     }
 }

@@ -27,6 +27,7 @@ fn lines() -> Vec<Line> {
         request: Request {
             sql: vec![format!("select {step}")],
             look_up,
+            prepares: false,
             ..Request::default()
         },
     };

@@ -1,48 +1,37 @@
 //! One connection's request cycles: what is held, what passes, and when a step has ended.
 //!
 //! Owns the rules of what begins and what ends a step, as plain state over messages, without
-//! sockets. A step is what a client sends up to one Query, Sync or FunctionCall, so that exactly
-//! one ReadyForQuery answers it; what a client pipelines behind that is the next step. A burst
-//! that ends in Flush is held as well (the client waits for its answer), and what follows up to
-//! the Sync passes with it, unless the step has executed something and the client begins with
-//! something else: then the step has ended, without ReadyForQuery. Messages of a COPY pass with the step that began it.
+//! sockets. A step is one execution (Query, FunctionCall, Bind with Execute, a whole COPY), or a
+//! preparation whose answer the client waits for, or a Sync that comes by itself; `burst` says where
+//! one ends and the next begins. It ends with ReadyForQuery where it has a Sync of its own, else when
+//! all that it asks is answered; for that it is sent with a Flush behind it. After an error the server
+//! ignores everything up to the Sync: so much passes.
 
-use std::collections::VecDeque;
+mod pending;
+mod running;
+mod transaction;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::burst::Statements;
-use super::decode::{self, RawError};
+use super::burst::{Statements, cut};
+use super::decode;
 use super::frame::Message;
-use super::gate::{Answer, ConnectionEvent, Handover, ResultRow};
+use super::gate::{ConnectionEvent, Handover};
 use super::need::Need;
-use crate::history::Digester;
+use pending::Pending;
+use running::{Executions, Running};
+use transaction::Transaction;
 
-/// At most this many rows of a result, columns of a row and bytes of a value are kept.
-const ROWS: usize = 4;
-const COLUMNS: usize = 16;
-const VALUE: usize = 64;
-
-/// A client may send no more than this without an end, its longest message aside.
-const UNFINISHED: usize = 64 << 20;
-/// What keeping a message takes beside its bytes.
-const OVERHEAD: usize = 64;
-/// At most this many notices of a step are kept of each severity; the others are counted. (Each
-/// severity for itself: a chatty function hides no warning.)
-const NOTICES: usize = 100;
+/// A Flush of the gate's own.
+const FLUSH: &[u8] = b"H\0\0\0\x04";
 
 /// The request cycles of one connection.
 #[derive(Debug, Default)]
 pub struct Cycle {
     state: State,
-    pending: VecDeque<Message>,
-    /// Bytes of what is pending.
-    pending_bytes: usize,
-    /// The longest message since nothing was pending.
-    longest: usize,
-    /// How many bursts of what is pending have their end.
-    whole_bursts: usize,
+    pending: Pending,
     statements: Statements,
+    transaction: Transaction,
     next_step: u64,
     open: bool,
     terminated: bool,
@@ -54,42 +43,16 @@ enum State {
     Idle,
     Held {
         step: u64,
+        /// How many of the pending messages it is.
+        length: usize,
+        executions: Executions,
     },
     Running(Box<Running>),
-}
-
-#[derive(Debug)]
-struct Running {
-    step: u64,
-    /// Whether the message that ReadyForQuery answers has been seen from the client.
-    sync_seen: bool,
-    /// Whether the step is one Query message (else the extended protocol).
-    simple: bool,
-    /// Whether the server takes COPY data of the client.
-    copy: bool,
-    /// Whether the client has asked for an execution, not only prepared one.
-    executes: bool,
-    /// How many executions have not been answered yet.
-    unanswered: usize,
-    /// How many of the messages that prepare them, or close, have not been answered yet.
-    unprepared: usize,
-    /// Whether the client's last word was Flush.
-    flushed: bool,
-    handover: Handover,
-    /// The step is answered; its transaction is being aborted.
-    aborting: bool,
-    answer: Answer,
-    /// All that came back.
-    came: Digester,
-    result: usize,
-    types: Option<Vec<u32>>,
-    /// ReadyForQuery kept back until the client has sent its Sync.
-    ready: Option<Bytes>,
-    /// Whether it has been a COPY of the client's data.
-    copied: bool,
-    /// An error, and what follows it, kept back until the server is ready: a client that leaves at
-    /// its first error would else leave before or after the step's end, as chance has it.
-    error: BytesMut,
+    /// A step has failed, and the client's Sync is still to come. Until then the server ignores what
+    /// the client says or, with `swallow`, has nothing to ignore it for, and does not get it.
+    Skipping {
+        swallow: bool,
+    },
 }
 
 /// Where bytes and events of a call go.
@@ -104,7 +67,7 @@ pub struct Output {
 }
 
 impl Cycle {
-    /// With `open`, every step passes as it comes.
+    /// With `open`, every step passes as it comes, and a burst is one step.
     pub fn new(open: bool) -> Self {
         Self {
             open,
@@ -119,18 +82,17 @@ impl Cycle {
 
     /// Bytes that wait here, for a limit on what is read on.
     pub fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.pending.bytes()
     }
 
     /// Whether what waits here can go on only if more is read: a burst whose end has not come.
     pub fn lacks_an_end(&self) -> bool {
-        matches!(self.state, State::Idle) && self.whole_bursts == 0
+        matches!(self.state, State::Idle) && !self.pending.has_whole_burst()
     }
 
     /// Whether a burst whose end has not come is longer than any that is kept.
     pub fn overflows(&self) -> bool {
-        let kept = self.pending_bytes + self.pending.len() * OVERHEAD;
-        self.lacks_an_end() && kept.saturating_sub(self.longest) > UNFINISHED
+        self.lacks_an_end() && self.pending.is_too_long()
     }
 
     /// What the running step needs of the client, when all that was for the server has been sent:
@@ -142,99 +104,82 @@ impl Cycle {
         }
     }
 
-    fn queue(&mut self, message: Message) {
-        self.longest = match self.pending.is_empty() {
-            true => message.raw.len(),
-            false => self.longest.max(message.raw.len()),
-        };
-        self.pending_bytes += message.raw.len();
-        self.whole_bursts += usize::from(ends_burst(&message));
-        self.pending.push_back(message);
-    }
-
-    fn unqueue(&mut self) -> Option<Message> {
-        let message = self.pending.pop_front()?;
-        self.pending_bytes -= message.raw.len();
-        self.whole_bursts -= usize::from(ends_burst(&message));
-        Some(message)
-    }
-
     /// A message of the client, start-up aside.
     pub fn client_message(&mut self, message: Message, out: &mut Output) {
-        if let State::Running(running) = &self.state
-            && self.pending.is_empty()
-            && (running.takes(&message) || message.tag == b'X')
-        {
+        let leaves = message.tag == b'X' && matches!(self.state, State::Running(_));
+        if self.pending.is_empty() && (leaves || self.passes_at_once(message.tag)) {
             self.pass(&message, out);
             return;
         }
-        self.queue(message);
-        self.end_if_flushed(out);
-        self.announce(out);
+        self.pending.push(message);
+        self.go_on(out);
     }
 
-    /// Passes on a message that belongs to the step that runs.
-    fn pass(&mut self, message: &Message, out: &mut Output) {
-        let State::Running(running) = &mut self.state else {
-            return;
-        };
-        running.sent(message);
-        self.statements.remember(message);
-        let terminates = message.tag == b'X';
-        self.terminated |= terminates;
-        if terminates || !matches!(running.handover, Handover::Replace(_)) {
-            out.to_server.extend_from_slice(&message.raw);
+    /// Whether a message with this tag, if it is the client's next one, does not wait.
+    fn passes_at_once(&self, tag: u8) -> bool {
+        match &self.state {
+            State::Running(running) => running.takes(),
+            State::Skipping { .. } => tag != b'S',
+            State::Idle | State::Held { .. } => false,
         }
-        if running.sync_seen
-            && let Some(ready) = running.ready.take()
-        {
-            out.to_client.extend_from_slice(&ready);
-            self.end_step(ready.get(5).copied().unwrap_or(b'I'), out);
+    }
+
+    /// Passes on a message that belongs to the step that runs, or that the server ignores.
+    fn pass(&mut self, message: &Message, out: &mut Output) {
+        self.terminated |= message.tag == b'X';
+        let mut flush = false;
+        let passes = match &mut self.state {
+            State::Running(running) => {
+                running.sent(message);
+                self.statements.remember(message);
+                // The end of a COPY is not answered before a Flush or Sync.
+                let ends_copy = matches!(message.tag, b'c' | b'f');
+                flush = ends_copy && !running.simple && !self.open;
+                !running.is_replaced()
+            }
+            State::Skipping { swallow } => !*swallow,
+            State::Idle | State::Held { .. } => true,
+        };
+        if passes || message.tag == b'X' {
+            out.to_server.extend_from_slice(&message.raw);
+            if flush {
+                out.to_server.extend_from_slice(FLUSH);
+            }
         }
     }
 
     /// Lets the held step go. Without one, nothing happens.
     pub fn release(&mut self, handover: Handover, out: &mut Output) {
-        let State::Held { step } = self.state else {
+        let State::Held {
+            step,
+            length,
+            executions,
+        } = &mut self.state
+        else {
             return;
         };
-        let mut running = Running {
-            step,
-            sync_seen: false,
-            simple: false,
-            copy: false,
-            executes: false,
-            unanswered: 0,
-            unprepared: 0,
-            flushed: false,
-            handover,
-            aborting: false,
-            answer: Answer::default(),
-            came: Digester::new(),
-            result: 0,
-            types: None,
-            ready: None,
-            copied: false,
-            error: BytesMut::new(),
-        };
-        let replaced = matches!(running.handover, Handover::Replace(_));
-        while let Some(message) = self.unqueue() {
+        let (step, length) = (*step, *length);
+        let mut running = Running::new(step, std::mem::take(executions), handover);
+        let replaced = running.is_replaced();
+        for _ in 0..length {
+            let Some(message) = self.pending.pop() else {
+                break;
+            };
             running.sent(&message);
-            running.simple = message.tag == b'Q';
-            self.statements.remember(&message);
+            running.simple |= message.tag == b'Q';
             self.terminated |= message.tag == b'X';
             if !replaced || message.tag == b'X' {
                 out.to_server.extend_from_slice(&message.raw);
             }
-            if !self.pending.front().is_some_and(|next| running.takes(next)) {
-                break;
-            }
         }
         if let Handover::Replace(query) = &running.handover {
             out.to_server.extend_from_slice(query);
+        } else if !running.by_ready && !running.flushed && !self.terminated {
+            out.to_server.extend_from_slice(FLUSH);
         }
         self.state = State::Running(Box::new(running));
         out.events.push(ConnectionEvent::Released { step });
+        self.go_on(out);
     }
 
     /// Lets the answer to the step under way pass as it comes. For a step of which nothing has been
@@ -253,8 +198,6 @@ impl Cycle {
     /// Forgets what is held, and what is pipelined behind it.
     pub fn drop_held(&mut self) {
         self.pending.clear();
-        self.pending_bytes = 0;
-        self.whole_bursts = 0;
         if matches!(self.state, State::Held { .. }) {
             self.state = State::Idle;
         }
@@ -271,6 +214,12 @@ impl Cycle {
 
     /// A message of the server, start-up aside.
     pub fn server_message(&mut self, message: &Message, out: &mut Output) {
+        if message.tag == b'Z' {
+            self.transaction.ready(ready_status(message));
+            if ready_status(message) == b'I' {
+                self.statements.forget_portals();
+            }
+        }
         let State::Running(running) = &mut self.state else {
             if message.tag == b'E' {
                 out.events
@@ -281,62 +230,97 @@ impl Cycle {
             out.to_client.extend_from_slice(&message.raw);
             return;
         };
-        if !running.aborting {
-            running.note(message);
+        if message.tag == b'Z' {
+            self.ready(message, out);
+            return;
         }
-        let passes = match &running.handover {
-            Handover::Forward | Handover::Replace(_) => true,
-            // A client that has only prepared, and flushed, must hear of it to go on to execute.
-            _ if !running.executes && !running.sync_seen => true,
-            Handover::DropAnswer => false,
+        // What comes of an abort behind a Sync of the client's is not part of the answer.
+        if !(running.aborting && running.by_ready) {
+            running.note(message, &mut self.transaction);
+        }
+        if matches!(running.handover, Handover::Forward | Handover::Replace(_)) {
+            if running.withholds(message) && !self.open || !running.error.is_empty() {
+                running.error.extend_from_slice(&message.raw);
+            } else {
+                out.to_client.extend_from_slice(&message.raw);
+            }
+        }
+        if running.is_complete() {
+            self.complete(out);
+        }
+        self.go_on(out);
+    }
+
+    /// The server is ready for the next request.
+    fn ready(&mut self, message: &Message, out: &mut Output) {
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let status = ready_status(message);
+        // A step that was sent without a Sync has got a Query all the same; the client has still to
+        // send its own.
+        let owes_sync = !running.by_ready && (running.is_replaced() || running.aborting);
+        let mut passes = !owes_sync;
+        match &running.handover {
+            Handover::Forward | Handover::Replace(_) => {}
+            Handover::DropAnswer => passes = false,
             Handover::AnswerWith {
                 instead,
                 abort,
                 unless_committed,
             } => {
-                let ready = message.tag == b'Z';
-                if ready && message.body().first() == Some(&b'T') && !running.aborting {
+                if status == b'T' && !running.aborting {
                     running.aborting = true;
                     out.to_server.extend_from_slice(abort);
                     return;
                 }
-                let committed = *unless_committed
-                    && message.body().first() == Some(&b'I')
-                    && running.answer.error.is_none();
-                if ready && !committed {
+                let failed = running.answer.error.is_some() || running.aborting;
+                if *unless_committed && status == b'I' && !failed {
+                    passes = false;
+                } else {
                     out.to_client.extend_from_slice(instead);
                 }
-                ready && !committed
             }
-        };
-        if message.tag == b'Z' {
-            if !running.sync_seen && matches!(running.handover, Handover::Replace(_)) {
-                running.ready = Some(message.raw.clone());
-                return;
-            }
-            // The event goes first: whoever hears of the end knows it before the pod does.
-            let status = message.body().first().copied().unwrap_or(b'I');
-            out.to_client.extend_from_slice(&running.error);
-            if passes {
-                out.to_client.extend_from_slice(&message.raw);
-            }
-            self.end_step(status, out);
-            return;
         }
-        if passes && (running.withholds(message) && !self.open || !running.error.is_empty()) {
-            running.error.extend_from_slice(&message.raw);
-        } else if passes {
+        out.to_client.extend_from_slice(&running.error);
+        if passes {
             out.to_client.extend_from_slice(&message.raw);
         }
-        // What was pipelined behind the beginning of a COPY goes with it, and what was behind an
-        // error up to the Sync.
-        while let (State::Running(running), Some(next)) = (&self.state, self.pending.front())
-            && running.takes(next)
-            && let Some(message) = self.unqueue()
+        let next = match owes_sync {
+            true => State::Skipping { swallow: true },
+            false => State::Idle,
+        };
+        self.end_step(status, next, out);
+    }
+
+    /// The step that runs is over, though the server is not ready.
+    fn complete(&mut self, out: &mut Output) {
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let status = self.transaction.status();
+        let failed = running.answer.error.is_some();
+        let mut next = match failed {
+            true => State::Skipping { swallow: false },
+            false => State::Idle,
+        };
+        if let Handover::AnswerWith {
+            instead,
+            abort,
+            unless_committed,
+        } = &running.handover
         {
-            self.pass(&message, out);
+            if !failed && status == b'T' {
+                running.aborting = true;
+                out.to_server.extend_from_slice(abort);
+                return;
+            }
+            if failed || !unless_committed {
+                out.to_client.extend_from_slice(instead);
+                next = State::Skipping { swallow: !failed };
+            }
         }
-        self.end_if_flushed(out);
+        self.end_step(status, next, out);
     }
 
     /// The server says nothing more: what was kept back goes to the client.
@@ -346,21 +330,8 @@ impl Cycle {
         }
     }
 
-    /// Ends a step without ReadyForQuery: all that it executes is answered, and the client, which
-    /// has flushed, has begun with the next.
-    fn end_if_flushed(&mut self, out: &mut Output) {
-        if let State::Running(running) = &self.state
-            && running.awaits_flush()
-            && running.unanswered == 0
-            && !self.pending.is_empty()
-        {
-            // Until its Sync the client has a transaction open.
-            self.end_step(b'T', out);
-        }
-    }
-
-    fn end_step(&mut self, status: u8, out: &mut Output) {
-        if let State::Running(mut running) = std::mem::take(&mut self.state) {
+    fn end_step(&mut self, status: u8, next: State, out: &mut Output) {
+        if let State::Running(mut running) = std::mem::replace(&mut self.state, next) {
             running.answer.status = status;
             running.answer.digest = running.came.digest();
             out.events.push(ConnectionEvent::Ended {
@@ -368,187 +339,76 @@ impl Cycle {
                 answer: running.answer,
             });
         }
-        self.announce(out);
+        self.go_on(out);
     }
 
-    /// If nothing is held or running and a whole burst has arrived, holds it.
+    /// Passes on what need not wait any more, and holds the next step if there is one.
+    fn go_on(&mut self, out: &mut Output) {
+        // In real time nothing is kept waiting for answers to preparations.
+        if let State::Running(running) = &self.state
+            && self.open
+            && running.is_executed()
+            && self.pending.next_tag().is_some_and(|next| next != b'X')
+        {
+            let status = self.transaction.status();
+            self.end_step(status, State::Idle, out);
+            return;
+        }
+        while let Some(next) = self.pending.next_tag()
+            && self.passes_at_once(next)
+            && let Some(message) = self.pending.pop()
+        {
+            self.pass(&message, out);
+        }
+        if !matches!(self.state, State::Running(_)) {
+            self.announce(out);
+        }
+    }
+
+    /// If nothing is held or running and a whole step has arrived, holds it.
     fn announce(&mut self, out: &mut Output) {
-        if !matches!(self.state, State::Idle) {
+        match &self.state {
+            State::Idle => self.pass_left_overs(out),
+            State::Skipping { .. } => {}
+            State::Held { .. } | State::Running(_) => return,
+        }
+        if !self.pending.has_whole_burst() {
             return;
         }
-        // Left-overs of a COPY that failed are ignored by the server; Terminate asks for nothing,
-        // and neither does Flush by itself.
-        while let Some(first) = self.pending.front() {
-            match first.tag {
-                b'd' | b'c' | b'f' | b'H' | b'X' => {
-                    self.terminated |= first.tag == b'X';
-                    out.to_server.extend_from_slice(&first.raw);
-                }
-                _ => break,
-            }
-            self.unqueue();
-        }
-        if self.whole_bursts == 0 {
-            return;
-        }
-        let Some(end) = self.pending.iter().position(ends_burst) else {
-            return;
+        let commits = self.transaction.is_uncommitted();
+        let length = match &self.state {
+            State::Skipping { .. } => 1,
+            _ => cut(self.pending.messages(), self.open, commits),
         };
-        let text = self.statements.text(self.pending.iter().take(end + 1));
+        let messages = self.pending.messages().iter().take(length);
+        let text = self.statements.text(messages, commits);
         let step = self.next_step;
         self.next_step += 1;
-        self.state = State::Held { step };
+        self.state = State::Held {
+            step,
+            length,
+            executions: Executions::of(&text),
+        };
         out.events.push(ConnectionEvent::Held { step, text });
         if self.open {
             self.release(Handover::Forward, out);
         }
     }
+
+    /// Left-overs of a COPY that failed are ignored by the server; Terminate asks for nothing, and
+    /// neither does Flush by itself.
+    fn pass_left_overs(&mut self, out: &mut Output) {
+        while let Some(b'd' | b'c' | b'f' | b'H' | b'X') = self.pending.next_tag()
+            && let Some(message) = self.pending.pop()
+        {
+            self.pass(&message, out);
+        }
+    }
 }
 
-/// Whether a client that has sent this waits for an answer, or for nothing more.
-fn ends_burst(message: &Message) -> bool {
-    matches!(message.tag, b'Q' | b'S' | b'F' | b'H' | b'X')
-}
-
-impl Running {
-    /// Whether this message, if it is the client's next one, belongs to this step.
-    fn takes(&self, message: &Message) -> bool {
-        self.copy
-            || !self.sync_seen
-                && (!self.awaits_flush() || matches!(message.tag, b'S' | b'C' | b'H' | b'X'))
-    }
-
-    /// Whether the step ends when the client begins with something else, for it has flushed what
-    /// the step executes. (After an error the server ignores everything up to Sync. An answer that is
-    /// kept from the pod, or replaced, needs the Sync's ReadyForQuery.)
-    fn awaits_flush(&self) -> bool {
-        self.flushed
-            && self.executes
-            && !self.sync_seen
-            && !self.copy
-            && self.answer.error.is_none()
-            && matches!(self.handover, Handover::Forward)
-    }
-
-    /// Whether this is an error after which the server is ready without another word of the client.
-    fn withholds(&self, message: &Message) -> bool {
-        message.tag == b'E'
-            && self.sync_seen
-            && !self.copied
-            && !matches!(
-                decode::error(message.body()).severity.as_str(),
-                "FATAL" | "PANIC"
-            )
-    }
-
-    /// Takes note of a message that has gone to the server.
-    fn sent(&mut self, message: &Message) {
-        self.flushed = message.tag == b'H';
-        match message.tag {
-            b'Q' | b'F' => {
-                self.executes = true;
-                self.sync_seen = true;
-            }
-            b'S' => self.sync_seen = true,
-            b'E' => {
-                self.executes = true;
-                self.unanswered += 1;
-            }
-            b'P' | b'B' | b'D' | b'C' => self.unprepared += 1,
-            b'c' | b'f' => self.copy = false,
-            _ => {}
-        }
-    }
-
-    fn need(&self, sent: u64) -> Need {
-        if self.copy {
-            return Need::Data { sent };
-        }
-        // After an error the server ignores everything up to the Sync. In the place of a step it has
-        // got a Query, and what it answers is kept back.
-        let answered = self.answer.error.is_some()
-            || match self.handover {
-                Handover::Replace(_) => self.ready.is_some(),
-                _ => self.unanswered == 0 && self.unprepared == 0,
-            };
-        if !self.sync_seen && answered {
-            Need::Message
-        } else {
-            Need::Nothing
-        }
-    }
-
-    fn note(&mut self, message: &Message) {
-        match message.tag {
-            b'C' | b's' | b'I' => self.unanswered = self.unanswered.saturating_sub(1),
-            // The description of a statement's parameters is followed by that of its rows.
-            b'1' | b'2' | b'3' | b'T' | b'n' => {
-                self.unprepared = self.unprepared.saturating_sub(1);
-            }
-            _ => {}
-        }
-        if matches!(message.tag, b'C' | b'I' | b's' | b'D' | b'd' | b'V') {
-            self.came.add(&message.raw);
-        }
-        match message.tag {
-            b'E' => {
-                self.copy = false;
-                let error = decode::error(message.body());
-                self.came.add(error.sqlstate.as_bytes());
-                self.answer.error.get_or_insert(error);
-            }
-            b'N' => {
-                let notice = decode::error(message.body());
-                let kept = &mut self.answer.notices;
-                let same = |one: &&RawError| one.severity == notice.severity;
-                if kept.iter().filter(same).count() < NOTICES {
-                    kept.push(notice);
-                } else {
-                    self.answer.notices_left_out += 1;
-                }
-            }
-            b'C' => {
-                self.copy = false;
-                self.answer
-                    .tags
-                    .extend(decode::command_complete(message.body()));
-                self.result += 1;
-                self.types = None;
-            }
-            b'I' | b's' => {
-                self.result += 1;
-                self.types = None;
-            }
-            b'T' => self.types = decode::row_description(message.body()),
-            b'D' => {
-                let kept = self
-                    .answer
-                    .rows
-                    .iter()
-                    .filter(|row| row.result == self.result)
-                    .count();
-                if kept < ROWS
-                    && let Some(values) = decode::data_row(message.body(), COLUMNS, VALUE)
-                {
-                    self.answer.rows.push(ResultRow {
-                        result: self.result,
-                        types: self.types.clone(),
-                        values,
-                    });
-                }
-            }
-            b'G' | b'W' => {
-                self.copy = true;
-                self.copied = true;
-                // A Sync sent before the COPY began is swallowed by the server; the one after
-                // CopyDone is answered.
-                if !self.simple {
-                    self.sync_seen = false;
-                }
-            }
-            _ => {}
-        }
-    }
+/// The transaction status in a ReadyForQuery.
+fn ready_status(message: &Message) -> u8 {
+    message.body().first().copied().unwrap_or(b'I')
 }
 
 #[cfg(test)]

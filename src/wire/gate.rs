@@ -132,9 +132,26 @@ pub enum CloseCause {
     Protocol(String),
 }
 
+/// What kind of step it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepKind {
+    /// It executes: Query, Execute, FunctionCall, a whole COPY.
+    #[default]
+    Execution,
+    /// It only prepares, describes, binds or closes, and the client waits for the answer.
+    Preparation,
+    /// A Sync by itself.
+    Sync {
+        /// Whether it commits what was executed before it.
+        commits: bool,
+    },
+}
+
 /// What a step asks, as it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepText {
+    /// Its kind.
+    pub kind: StepKind,
     /// Its statements in order.
     pub statements: Vec<StatementText>,
 }

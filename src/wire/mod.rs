@@ -24,7 +24,7 @@ mod startups;
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
 pub use gate::{
     Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, ServerSide,
-    StatementText, StepText, WireEvent,
+    StatementText, StepKind, StepText, WireEvent,
 };
 pub use need::Need;
 pub use pooled::{POOLER, Tap};

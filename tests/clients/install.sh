@@ -1,16 +1,17 @@
 #!/bin/sh
 # Installs the clients that tests/clients.rs and tests/conducting.rs talk through, from Debian's
-# packages: psql, psycopg 3 and node-postgres. Run as root; safe to run again.
+# packages: psql, psycopg 3, asyncpg and node-postgres. Run as root; safe to run again.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 there() {
-  command -v psql >/dev/null && /usr/bin/python3 -c 'import psycopg, psycopg_pool' 2>/dev/null \
+  command -v psql >/dev/null && /usr/bin/python3 -c 'import psycopg, psycopg_pool, asyncpg' 2>/dev/null \
     && NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null
 }
 if ! there; then
 apt-get update -qq
 command -v node >/dev/null || apt-get install -qq -y --no-install-recommends nodejs >/dev/null
-apt-get install -qq -y --no-install-recommends postgresql-client python3-psycopg python3-psycopg-pool >/dev/null
+apt-get install -qq -y --no-install-recommends postgresql-client python3-psycopg python3-psycopg-pool \
+  python3-asyncpg >/dev/null
 if ! NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null; then
   # A Node.js that is not Debian's own (nodesource) does not satisfy Debian's dependency on
   # "nodejs:any"; then the modules, which are plain JavaScript, are unpacked where Debian has them.
@@ -26,6 +27,6 @@ if ! NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null; then
   fi
 fi
 fi
-/usr/bin/python3 -c 'import psycopg; print("psycopg", psycopg.__version__)'
+/usr/bin/python3 -c 'import psycopg, asyncpg; print("psycopg", psycopg.__version__, "asyncpg", asyncpg.__version__)'
 NODE_PATH=/usr/share/nodejs node -e 'require("pg"); console.log("node-postgres", require("pg/package.json").version)'
 psql --version

@@ -41,6 +41,7 @@ pub fn options() -> ServerOptions {
 pub enum Client {
     Psql,
     Psycopg,
+    Asyncpg,
     NodePg,
 }
 
@@ -54,6 +55,7 @@ impl Client {
         match self {
             Self::Psql => "postgresql-client",
             Self::Psycopg => "python3-psycopg",
+            Self::Asyncpg => "python3-asyncpg",
             Self::NodePg => "node-pg",
         }
     }
@@ -61,12 +63,13 @@ impl Client {
     fn is_there(self) -> bool {
         let mut command = match self {
             Self::Psql => Command::new("psql"),
-            Self::Psycopg => Command::new(PYTHON),
+            Self::Psycopg | Self::Asyncpg => Command::new(PYTHON),
             Self::NodePg => Command::new("node"),
         };
         match self {
             Self::Psql => command.arg("--version"),
             Self::Psycopg => command.args(["-c", "import psycopg"]),
+            Self::Asyncpg => command.args(["-c", "import asyncpg"]),
             Self::NodePg => command
                 .args(["-e", "require('pg')"])
                 .env("NODE_PATH", NODE_PATH),

@@ -134,6 +134,17 @@ async fn every_byte_of_psycopg_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn every_byte_of_asyncpg_arrives_as_it_was_sent() {
+    if support::Client::Asyncpg.wanted() {
+        byte_exact(
+            &[support::PYTHON, &support::file("clients/with_asyncpg.py")],
+            &[],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn every_byte_of_node_postgres_arrives_as_it_was_sent() {
     if support::Client::NodePg.wanted() {
         let env = [("NODE_PATH", support::NODE_PATH)];

@@ -188,6 +188,50 @@ async fn what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session()
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_inside_its_pipeline_ends_its_session() {
+    let mut place = Place::new(false).await;
+    let mut client = place.login(V3_0).await;
+    let pid = client.pid();
+    let mut bytes = unfinished("select 1");
+    bytes.extend_from_slice(&unfinished("select 2"));
+    frontend::flush(&mut bytes);
+    bytes.extend_from_slice(&unfinished("select 3"));
+    client.send(&bytes).await;
+    let id = lockproof::name::ConnectionName {
+        pod: PodName::of_index(0),
+        index: 0,
+    };
+    for (sql, leaves) in [("select 1", false), ("select 2", true)] {
+        let held = place
+            .event(|event| match event {
+                ConnectionEvent::Held { text, .. } => Some(text.statements[0].sql.clone()),
+                _ => None,
+            })
+            .await;
+        assert_eq!(held, sql);
+        place.proxy.release(&id, Handover::Forward).unwrap();
+        // Its transaction stays open: only a Sync would end it.
+        let status = place
+            .event(|event| match event {
+                ConnectionEvent::Ended { answer, .. } => Some(answer.status),
+                _ => None,
+            })
+            .await;
+        assert_eq!(status, b'T');
+        if leaves {
+            break;
+        }
+    }
+    drop(client);
+    closed_by(&mut place).await;
+    place
+        .event(|event| matches!(event, ConnectionEvent::Finished).then_some(()))
+        .await;
+    place.gone(pid).await;
+    place.close().await;
+}
+
+#[tokio::test]
 async fn a_half_closed_client_still_gets_its_answer() {
     let place = Place::new(true).await;
     let mut client = place.login(V3_0).await;

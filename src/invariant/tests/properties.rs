@@ -89,6 +89,7 @@ fn event(kind: u8, x: u8, y: u8, z: u8) -> Event {
                 writes: vec![table; usize::from(z % 2)],
                 opaque: x > 220,
                 look_up: x < 10,
+                prepares: false,
                 ..Request::default()
             },
         },

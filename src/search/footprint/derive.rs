@@ -62,6 +62,8 @@ struct Book<'t, 'a> {
     writes: BTreeMap<StepId, Vec<&'a Write>>,
     steps: Vec<Step>,
     place: BTreeMap<StepId, usize>,
+    /// Places of the steps that only prepare.
+    prepared: BTreeSet<usize>,
     /// Locks that pods hold, by the last look at them.
     held: BTreeSet<Held>,
     /// The last step that a pod released.
@@ -88,6 +90,7 @@ impl<'t, 'a> Book<'t, 'a> {
             writes,
             steps: Vec::new(),
             place: BTreeMap::new(),
+            prepared: BTreeSet::new(),
             held: BTreeSet::new(),
             last: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -129,6 +132,9 @@ impl<'t, 'a> Book<'t, 'a> {
         }
         let index = self.steps.len();
         self.place.insert(id, index);
+        if request.prepares {
+            self.prepared.insert(index);
+        }
         if step.number.is_some() {
             self.last.insert(&connection.pod, index);
         }
@@ -329,14 +335,28 @@ impl<'t, 'a> Book<'t, 'a> {
         }
     }
 
-    /// A driver's look-ups pass with the step before them.
+    /// A driver's look-ups pass with the step before them, preparations with the one after them.
     fn look_ups(&mut self) {
+        let mut after: BTreeMap<PodName, usize> = BTreeMap::new();
+        for index in (0..self.steps.len()).rev() {
+            let pod = self.steps[index].pod.clone();
+            if self.steps[index].number.is_some() {
+                after.insert(pod, index);
+            } else if self.prepared.contains(&index)
+                && let Some(step) = after.get(&pod).copied()
+            {
+                let own = self.steps[index].footprint.clone();
+                self.steps[step].footprint.absorb(&own);
+            }
+        }
         let mut before: BTreeMap<PodName, usize> = BTreeMap::new();
         for index in 0..self.steps.len() {
             let pod = self.steps[index].pod.clone();
             if self.steps[index].number.is_some() {
                 before.insert(pod, index);
-            } else if let Some(step) = before.get(&pod).copied() {
+            } else if !self.prepared.contains(&index)
+                && let Some(step) = before.get(&pod).copied()
+            {
                 let own = self.steps[index].footprint.clone();
                 self.steps[step].footprint.absorb(&own);
             }

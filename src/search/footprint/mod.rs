@@ -28,6 +28,8 @@
 //! * **Sessions that end** give back locks and roll back. That is nobody's step; it counts as the
 //!   doing of the pod's last step before it, as does every lock that is seen to come or go without a
 //!   call in the text, and every look-up in the catalog that a driver makes unasked.
+//! * **Preparations** (Parse, whose answer the client waits for) are the doing of the pod's next step:
+//!   a turn that counts steps stops before them.
 //! * **Invariants.** work-under-lock and mutual-exclusion look at the order of writes of protected tables
 //!   and advisory lock operations: these conflict, whatever the key. One exception: a call that had to
 //!   wait did not take the lock when it was released; it got it by the step that gave the lock back,

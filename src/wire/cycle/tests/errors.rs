@@ -54,4 +54,15 @@ fn an_error_whose_client_must_still_sync_passes_at_once() {
     release(&mut cycle, Handover::Forward);
     let told = serve(&mut cycle, b'E', &error("ERROR"));
     assert_eq!(told.to_client[0], b'E');
+    assert!(ended(&told), "whatever the client does until its Sync");
+}
+
+#[test]
+fn an_error_that_ends_the_session_ends_no_step_of_a_pipeline() {
+    let mut cycle = Cycle::new(false);
+    feed(&mut cycle, &flushed("select 1"));
+    release(&mut cycle, Handover::Forward);
+    let told = serve(&mut cycle, b'E', &error("FATAL"));
+    assert_eq!(told.to_client[0], b'E');
+    assert!(!ended(&told), "its session's end will");
 }

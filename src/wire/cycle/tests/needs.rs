@@ -5,10 +5,6 @@ use super::*;
 /// The bytes sent so far are the connection's to count.
 const SENT: u64 = 7;
 
-fn closed() -> BytesMut {
-    BytesMut::from(&b"C\0\0\0\x06P\0"[..])
-}
-
 #[test]
 fn a_query_needs_nothing_of_its_client() {
     let mut cycle = Cycle::new(false);
@@ -42,57 +38,48 @@ fn a_copy_needs_data_from_its_beginning_to_the_client_s_last_word_on_it() {
 }
 
 #[test]
-fn a_client_that_has_flushed_is_needed_when_all_it_sent_is_answered() {
+fn a_client_between_its_flush_and_its_sync_is_needed_for_nothing() {
+    // Its step is over; that it says more is waited for as between any two steps.
     let mut cycle = Cycle::new(false);
     let mut sent = executed("select 1");
-    sent.extend_from_slice(&closed());
+    sent.extend_from_slice(b"C\0\0\0\x06P\0");
     frontend::flush(&mut sent);
     feed(&mut cycle, &sent);
     release(&mut cycle, Handover::Forward);
     for (tag, body) in [(b'1', b"".as_slice()), (b'2', b""), (b'C', b"SELECT 1\0")] {
-        serve(&mut cycle, tag, body);
+        assert!(!ended(&serve(&mut cycle, tag, body)));
         assert_eq!(cycle.need(SENT), Need::Nothing);
     }
-    serve(&mut cycle, b'3', b"");
-    assert_eq!(cycle.need(SENT), Need::Message);
-    let mut sync = BytesMut::new();
-    frontend::sync(&mut sync);
-    feed(&mut cycle, &sync);
+    assert!(ended(&serve(&mut cycle, b'3', b"")));
     assert_eq!(cycle.need(SENT), Need::Nothing);
 }
 
 #[test]
 fn a_description_of_a_statement_is_one_answer() {
     let mut cycle = Cycle::new(false);
-    let mut sent = BytesMut::new();
-    frontend::parse("", "select 1", [], &mut sent).unwrap();
-    frontend::describe(b'S', "", &mut sent).unwrap();
-    frontend::flush(&mut sent);
-    feed(&mut cycle, &sent);
+    feed(&mut cycle, &prepared("", "select 1"));
     release(&mut cycle, Handover::Forward);
     serve(&mut cycle, b'1', b"");
-    serve(&mut cycle, b't', b"\0\0");
-    assert_eq!(cycle.need(SENT), Need::Nothing);
-    serve(&mut cycle, b'n', b"");
-    assert_eq!(cycle.need(SENT), Need::Message);
+    assert!(!ended(&serve(&mut cycle, b't', b"\0\0")));
+    assert!(ended(&serve(&mut cycle, b'n', b"")));
 }
 
 #[test]
-fn after_an_error_only_the_sync_is_needed() {
+fn a_copy_whose_sync_was_swallowed_needs_another_behind_its_data() {
     let mut cycle = Cycle::new(false);
-    feed(&mut cycle, &flushed("select 1"));
+    let mut sent = executed("copy t from stdin");
+    frontend::sync(&mut sent);
+    feed(&mut cycle, &sent);
     release(&mut cycle, Handover::Forward);
-    serve(&mut cycle, b'E', b"SERROR\0C40001\0\0");
+    answer(&mut cycle, b"12");
+    serve(&mut cycle, b'G', b"\0\0\0");
+    let mut data = BytesMut::new();
+    frontend::copy_done(&mut data);
+    feed(&mut cycle, &data);
+    assert_eq!(cycle.need(SENT), Need::Nothing, "the server is at work");
+    serve(&mut cycle, b'C', b"COPY 0\0");
     assert_eq!(cycle.need(SENT), Need::Message);
-}
-
-#[test]
-fn a_step_that_was_replaced_needs_its_sync_once_the_server_is_ready() {
-    let mut cycle = Cycle::new(false);
-    feed(&mut cycle, &flushed("select 1"));
-    release(&mut cycle, Handover::Replace(query("do").freeze()));
-    serve(&mut cycle, b'C', b"DO\0");
+    assert_eq!(feed(&mut cycle, &sync()).to_server, sync());
     assert_eq!(cycle.need(SENT), Need::Nothing);
-    serve(&mut cycle, b'Z', b"I");
-    assert_eq!(cycle.need(SENT), Need::Message);
+    assert!(ended(&serve(&mut cycle, b'Z', b"I")));
 }
