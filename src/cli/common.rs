@@ -78,6 +78,16 @@ impl ServerArguments {
         if !matches!(self.server, ServerChoice::External(_)) {
             return Ok(());
         }
+        if let Some(name) = &scenario.subject.database {
+            let message = format!(
+                "{}: `database = {name:?}` needs a server that lockproof starts itself. On --server {} \
+                 each run has a database `lockproof_…` of its own, so that nobody else's is touched: \
+                 use --server local, or leave `database` out",
+                file.display(),
+                self.server
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let Some(why) = scenario.why_own_server() else {
             return Ok(());
         };

@@ -121,7 +121,7 @@ pub async fn run_once(
         place.bare_template
     };
     let begun = Instant::now();
-    let database = place.server.create_database("run", Some(template)).await?;
+    let database = place.set(template).await?;
     let created = begun.elapsed();
     let mut conductor = match Conductor::new(place, plan, database.clone(), writer).await {
         Ok(conductor) => conductor,
@@ -160,7 +160,7 @@ pub async fn run_once(
     drop(watchers);
     let mut dropped = Ok(());
     let database = if keep && result.is_ok() {
-        Some(database)
+        Some(place.keep(database).await?)
     } else {
         dropped = place.server.drop_database(database).await;
         None

@@ -98,32 +98,38 @@ fn subject() -> impl Strategy<Value = Subject> {
         program(),
         of(Just(PathBuf::from(SCHEMA))),
         of(prepare),
-        env,
+        (
+            of(proptest::string::string_regex("[a-z]{1,9}").expect("a pattern")),
+            env,
+        ),
         of(vec(words(), 1..4)),
         of(lock),
         any::<(bool, bool, bool)>(),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
     )
         .prop_map(
-            |(program, schema, prepare, env, protect, lock, flags, time_limit)| Subject {
-                program,
-                schema,
-                prepare,
-                env: env.into_iter().collect::<BTreeMap<_, _>>(),
-                protect,
-                lock,
-                release: if flags.0 {
-                    Release::Any
-                } else {
-                    Release::Unlock
-                },
-                on_contention: if flags.1 {
-                    OnContention::Skip
-                } else {
-                    OnContention::Wait
-                },
-                witness: flags.2,
-                time_limit,
+            |(program, schema, prepare, (database, env), protect, lock, flags, time_limit)| {
+                Subject {
+                    program,
+                    schema,
+                    prepare,
+                    database,
+                    env: env.into_iter().collect::<BTreeMap<_, _>>(),
+                    protect,
+                    lock,
+                    release: if flags.0 {
+                        Release::Any
+                    } else {
+                        Release::Unlock
+                    },
+                    on_contention: if flags.1 {
+                        OnContention::Skip
+                    } else {
+                        OnContention::Wait
+                    },
+                    witness: flags.2,
+                    time_limit,
+                }
             },
         )
 }

@@ -34,7 +34,7 @@ pub use explore::{
 pub use failure::{Failure, FindingKey};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
-pub use stage::{Job, Stage};
+pub use stage::{Job, Stage, StageSeat};
 pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
 pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
 pub use unclear::{Reason, Unclear};

@@ -92,11 +92,10 @@ async fn uncontrolled(
     copies: usize,
     stagger: Duration,
 ) -> Result<Vec<(String, String)>, TrialError> {
-    let server = stage.server();
-    let place = stage.place();
-    let database = server
-        .create_database("stress", Some(place.bare_template))
-        .await?;
+    let seat = stage.seat().await?;
+    let place = seat.place();
+    let server = place.server;
+    let database = place.set(place.bare_template).await?;
     let result = async {
         let client = server.connect(&database.name).await?;
         let log = LogReader::begin(&client).await.map_err(RunError::from)?;

@@ -118,7 +118,7 @@ impl<'a> Trial<'a> {
         };
         let measured = match measured {
             Some(measured) => measured,
-            None => measure(stage.place(), &plan).await?,
+            None => measure(stage.seat().await?.place(), &plan).await?,
         };
         plan.rules.protect = match &subject.protect {
             Some(tables) => tables.iter().map(|table| qualified(table)).collect(),
@@ -272,7 +272,9 @@ impl<'a> Trial<'a> {
 
     async fn run_plan(&self, plan: &Plan, writer: Writer) -> Result<Outcome, TrialError> {
         let begun = Instant::now();
-        let run = run_once(self.stage.place(), plan, writer, false).await?;
+        let seat = self.stage.seat().await?;
+        let run = run_once(seat.place(), plan, writer, false).await?;
+        drop(seat);
         let took = begun.elapsed();
         let verdict = judge(&run.lines)?;
         Ok(Outcome {
@@ -312,7 +314,9 @@ impl<'a> Trial<'a> {
             ..self.along(schedule)
         };
         let writer = writer(dir, CONFIRMATION)?;
-        let run = run_once(self.stage.place(), &plan, writer, false).await?;
+        let seat = self.stage.seat().await?;
+        let run = run_once(seat.place(), &plan, writer, false).await?;
+        drop(seat);
         Ok(weigh(verdict, &judge(&run.lines)?))
     }
 }

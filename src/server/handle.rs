@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio_postgres::Client;
 use super::address::Address;
 use super::choice::{ServerChoice, ServerOptions};
 use super::client::{self, CONNECT_LIMIT, ask};
-use super::database::{self, Database};
 use super::error::{Attempt, ServerError};
 use super::external::{self, Profile};
+use super::ground::Ground;
 use super::guardian::{Guardian, Registration, Ward};
 use super::lease::{self, Held};
 use super::own::Own;
@@ -41,19 +41,22 @@ pub struct Server {
 pub(super) struct Inner {
     facts: ServerFacts,
     pub(super) address: Address,
-    profile: Profile,
-    disposable: bool,
-    guardian: Guardian,
+    pub(super) profile: Profile,
+    pub(super) disposable: bool,
+    pub(super) guardian: Guardian,
+    /// Whether this process alone uses it, so that what is in it goes with it.
+    pub(super) private: bool,
+    /// Whether something was done to it that dropping a run's database does not undo.
+    spoilt: AtomicBool,
+    /// Where this process has servers of its own, copies of what this one was before it was used.
+    ground: tokio::sync::Mutex<Option<Arc<Ground>>>,
     /// There if nobody shares it.
     pub(super) own: Option<Own>,
     /// Connections to the maintenance database that nobody uses at the moment.
     idle: Mutex<Vec<Client>>,
-    databases: Mutex<BTreeMap<String, Registration>>,
+    pub(super) databases: Mutex<BTreeMap<String, Registration>>,
     held: Mutex<Option<(Held, Registration)>>,
 }
-
-/// Numbers databases through the whole process, whatever the handle.
-static NEXT_DATABASE: AtomicU64 = AtomicU64::new(1);
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,6 +155,9 @@ impl Server {
                 address,
                 profile,
                 disposable: held.is_some(),
+                private: own.is_some(),
+                spoilt: AtomicBool::new(false),
+                ground: tokio::sync::Mutex::default(),
                 guardian,
                 own,
                 idle: Mutex::new(vec![client]),
@@ -159,6 +165,54 @@ impl Server {
                 held: Mutex::new(held),
             }),
         })
+    }
+
+    /// The handle of another server like this one, which this process alone uses and looks after.
+    pub(super) fn like_this_at(&self, address: Address) -> Self {
+        let inner = &self.inner;
+        Self {
+            inner: Arc::new(Inner {
+                facts: inner.facts.clone(),
+                address,
+                profile: inner.profile.clone(),
+                disposable: true,
+                private: true,
+                spoilt: AtomicBool::new(false),
+                ground: tokio::sync::Mutex::default(),
+                guardian: inner.guardian.clone(),
+                own: None,
+                idle: Mutex::default(),
+                databases: Mutex::default(),
+                held: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The ground for servers of this process's own; `None` where there can be none: on an external
+    /// server, in a container, and beside a server that nobody shares anyway.
+    pub(super) async fn ground(&self) -> Result<Option<Arc<Ground>>, ServerError> {
+        let mut ground = self.inner.ground.lock().await;
+        if ground.is_none() {
+            let instance = match &*lock(&self.inner.held) {
+                Some((held, _)) if !self.inner.private && held.stored.data_home.is_some() => {
+                    held.instance().to_path_buf()
+                }
+                _ => return Ok(None),
+            };
+            let laid = Ground::lay(&instance, &self.inner.guardian).await?;
+            *ground = Some(Arc::new(laid));
+        }
+        Ok(ground.clone())
+    }
+
+    /// Notes that something was done to this server that dropping a run's database does not undo.
+    pub fn spoil(&self) {
+        self.inner.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.inner.spoilt.load(Ordering::Relaxed)
     }
 
     /// Which server it is, its version, and in one line which was taken and why.
@@ -202,81 +256,6 @@ impl Server {
         client::with_own_settings(&config, database, &self.inner.address).await
     }
 
-    /// Makes a database: empty (UTF8, C locale), or a copy of a template that nobody is
-    /// connected to, its settings (`ALTER DATABASE … SET`) included. Within 60 s.
-    ///
-    /// # Errors
-    /// When the server refuses or does not answer in time.
-    pub async fn create_database(
-        &self,
-        purpose: &str,
-        template: Option<&Database>,
-    ) -> Result<Database, ServerError> {
-        let inner = &self.inner;
-        let number = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
-        let name = database::name(state::run_id(), purpose, number);
-        // First told, then made: a SIGKILL in between leaves nothing.
-        let registration = inner.guardian.register(Ward::Database {
-            name: name.clone(),
-            server: inner.address.clone(),
-        });
-        lock(&inner.databases).insert(name.clone(), registration);
-        let template = template.map(|template| template.name.as_str());
-        let mut statements = vec![database::create_sql(
-            &name,
-            template,
-            inner.profile.major,
-            inner.disposable,
-        )];
-        if !inner.disposable && inner.profile.superuser {
-            statements.extend(external::settings_sql(&name));
-        }
-        let made = self
-            .with_maintenance(&format!("create database {name}"), statements)
-            .await;
-        if let Err(error) = made {
-            self.forget(&name, true);
-            return Err(error);
-        }
-        let answer = self
-            .with_maintenance(
-                "look up the new database",
-                vec![database::look_up_sql(&name, template)],
-            )
-            .await?
-            .unwrap_or_default();
-        let (oid, settings) = answer.split_once('\n').unwrap_or((&answer, ""));
-        let oid = oid.parse().map_err(|_| ServerError::Refused {
-            what: format!("find database {name}"),
-            why: "it was made and is not there".to_owned(),
-        })?;
-        if !settings.is_empty() {
-            let what = format!("copy the settings of its template to database {name}");
-            self.with_maintenance(&what, vec![settings.to_owned()])
-                .await?;
-        }
-        Ok(Database { name, oid })
-    }
-
-    /// Drops a database with all sessions in it. Within 60 s.
-    ///
-    /// # Errors
-    /// When the server refuses or does not answer in time.
-    pub async fn drop_database(&self, database: Database) -> Result<(), ServerError> {
-        self.drop_by_name(&database.name).await
-    }
-
-    async fn drop_by_name(&self, name: &str) -> Result<(), ServerError> {
-        self.emptied(name).await;
-        self.with_maintenance(
-            &format!("drop database {name}"),
-            vec![database::drop_sql(name)],
-        )
-        .await?;
-        self.forget(name, false);
-        Ok(())
-    }
-
     /// Drops what databases of this handle are still there and gives its share of the server
     /// back. If it was the last share, the server is gone when this returns (within 20 s).
     ///
@@ -301,6 +280,11 @@ impl Server {
             }
         }
         lock(&inner.idle).clear();
+        if let Some(ground) = inner.ground.lock().await.take()
+            && let Err(error) = ground.release(RELEASE_LIMIT).await
+        {
+            first_error.get_or_insert(error);
+        }
         if let Some((held, registration)) = held {
             match held.release(RELEASE_LIMIT).await {
                 Ok(()) => inner.guardian.unregister(registration),
@@ -317,7 +301,7 @@ impl Server {
         lock(&self.inner.idle).clear();
     }
 
-    fn forget(&self, name: &str, clear: bool) {
+    pub(super) fn forget(&self, name: &str, clear: bool) {
         if let Some(registration) = lock(&self.inner.databases).remove(name) {
             if clear {
                 self.inner.guardian.clear_now(registration);
