@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::guards::contention;
 use super::limit::Limit;
 use super::verdict::{InvariantVerdict, Judgement};
-use crate::history::{Event, PoolMode};
+use crate::history::{Event, Line, PoolMode};
 use crate::name::GuardName;
 
 /// The limits of this run.
@@ -53,6 +53,7 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
             }
         }
     }
+    limits.extend(places(facts, invariants));
     let not_judged = invariants
         .iter()
         .filter(|one| one.judgement == Judgement::NotJudged);
@@ -96,6 +97,39 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         .map_or(0, |base| base.unstable_steps.len());
     if unstable > 0 {
         limits.push(Limit::Unstable { steps: unstable });
+    }
+    limits
+}
+
+/// What pods did elsewhere, and what they share.
+fn places(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for line in facts.lines {
+        let limit = match &line.event {
+            Event::ConnectionElsewhere {
+                replication: true,
+                refused,
+                ..
+            } => Limit::Replication { refused: *refused },
+            Event::ConnectionElsewhere {
+                database, refused, ..
+            } => Limit::OtherDatabase {
+                database: database.clone(),
+                refused: *refused,
+            },
+            _ => continue,
+        };
+        if !limits.contains(&limit) {
+            limits.push(limit);
+        }
+    }
+    let failed = invariants
+        .iter()
+        .any(|one| one.judgement == Judgement::Violated);
+    if !failed && facts.rule_keys.is_empty() && facts.started().count() > 1 {
+        let shared = |line: &Line| matches!(line.event, Event::NodeShared { .. });
+        let name = facts.lines.iter().any(shared);
+        limits.push(Limit::SharedMachine { name });
     }
     limits
 }

@@ -12,7 +12,7 @@ use super::trace::TraceEntry;
 use crate::evidence::{ColumnDigests, column_digests, final_state};
 use crate::history::{Baseline, Catalog, Event, Line, OutputStream, Writer};
 use crate::invariant::known_errors;
-use crate::ledger::{is_kept, used_keys};
+use crate::ledger::{Ledger, is_kept, keyed_calls, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::schedule::Schedule;
 use crate::server::Database;
@@ -100,6 +100,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         agreed_columns,
         unstable_steps: unstable(&runs),
         passing_locks,
+        lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
     Ok(BaselineRuns {
         baseline,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 use super::controller::Launcher;
-use super::environment::environment;
+use super::environment::{environment, node_name};
 use super::error::RunError;
 use super::links::{Member, Repeats, Step};
 use super::outage::Outage;
@@ -24,10 +24,10 @@ use crate::history::{
     Event, FORMAT, HeldLock, Line, LockRule, Pacing, Rules, RunFacts, SettleCounts, Writer,
 };
 use crate::name::{PodName, StepId};
-use crate::pod::{Pod, PodEvent, Settler};
+use crate::pod::{Node, Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
-use crate::server::{Database, Guardian, Standby, Ward};
-use crate::wire::{Proxy, WireEvent};
+use crate::server::{Database, Dwelling, Guardian, Standby, Ward};
+use crate::wire::{Admission, Proxy, WireEvent};
 
 /// A run that has been made.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub(super) struct Conductor<'a> {
     pub turns: usize,
     /// Pods whose grace ends then (free pacing).
     pub graces: Vec<(Instant, PodName)>,
+    /// Where the pods live.
+    pub dwelling: Dwelling,
     pub locks: Option<Vec<HeldLock>>,
     /// A step that waited has its answer, or a session that may have been in its way is gone: time
     /// to look again.
@@ -224,6 +226,7 @@ impl<'a> Conductor<'a> {
             endings: 0,
             turns: 0,
             graces: Vec::new(),
+            dwelling: Dwelling::new()?,
             locks: None,
             look_due: false,
             at_boundary: false,
@@ -299,6 +302,10 @@ impl<'a> Conductor<'a> {
         let proxy = Proxy::start(
             &name,
             self.way_in(),
+            Admission {
+                database: self.database.name.clone(),
+                others: self.place.server.lets_others(),
+            },
             !self.controlled,
             self.wire_sender.clone(),
             Arc::clone(&self.activity),
@@ -337,19 +344,25 @@ impl<'a> Conductor<'a> {
         if member.pod.is_some() {
             return Ok(());
         }
+        let lodging = self.dwelling.of(name.as_str())?;
         let environment = environment(
             self.place.server.address(),
             &self.database.name,
             name.as_str(),
-            "127.0.0.1",
-            member.proxy.port(),
+            ("127.0.0.1", member.proxy.port()),
+            Some(&lodging),
             &self.plan.program.env,
         )?;
+        let node = Node {
+            name: node_name(name.as_str(), &self.plan.program.env),
+            hosts: lodging.hosts,
+        };
         let guardian = Guardian::start()?;
-        let pod = Pod::spawn(
+        let pod = Pod::spawn_on(
             name,
             &self.plan.program,
             &environment,
+            Some(&node),
             self.output_sender.clone(),
         )?;
         pod.set_own_ports(&[member.proxy.port()]);
@@ -361,8 +374,12 @@ impl<'a> Conductor<'a> {
             pid: pod.pid(),
             recovery: member.recovery,
         };
+        let shared = !pod.has_own_node();
         member.pod = Some(pod);
         self.note(event);
+        if shared {
+            self.note(Event::NodeShared { pod: name.clone() });
+        }
         Ok(())
     }
 

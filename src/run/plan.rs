@@ -31,7 +31,10 @@ impl Place<'_> {
     /// When the server refuses.
     pub async fn set(&self, template: &Database) -> Result<Database, ServerError> {
         match self.database {
-            Some(name) => self.server.create_named(name, Some(template)).await,
+            Some(name) => {
+                self.server.as_found(name).await?;
+                self.server.create_named(name, Some(template)).await
+            }
             None => self.server.create_database("run", Some(template)).await,
         }
     }

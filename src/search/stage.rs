@@ -253,8 +253,8 @@ async fn prepare(
             address,
             &database.name,
             "prepare",
-            &address.host,
-            address.port,
+            (&address.host, address.port),
+            None,
             &program.env,
         )?)
         .stdin(Stdio::null())

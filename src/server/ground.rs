@@ -20,6 +20,10 @@ use super::local_outage;
 use super::own::Shutdown;
 use super::stored::StoredServer;
 
+/// How long a server may take to let somebody in at the port that another has just left.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const WHAT: &str = "start a server of our own for the runs";
+
 /// Where servers of this process's own stand.
 pub(super) struct Ground {
     home: PathBuf,
@@ -89,7 +93,18 @@ impl Ground {
     }
 
     async fn copy_of(&self, from: PathBuf) -> Result<(Standing, Address), ServerError> {
-        const WHAT: &str = "start a server of our own for the runs";
+        let launch = self.copied(from).await?;
+        match launch.clone().start_somewhere(&self.password).await {
+            Ok((launch, started)) => Ok((Standing { launch }, started.address)),
+            Err(why) => {
+                remove_data(launch.data).await?;
+                Err(ServerError::failed(WHAT, why))
+            }
+        }
+    }
+
+    /// A copy of a data directory, not started yet.
+    async fn copied(&self, from: PathBuf) -> Result<Launch, ServerError> {
         let failed = |why: String| ServerError::failed(WHAT, why);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let launch = Launch {
@@ -108,13 +123,39 @@ impl Ground {
             .await
             .map_err(|error| failed(error.to_string()))?
             .map_err(failed)?;
-        match launch.clone().start_somewhere(&self.password).await {
-            Ok((launch, started)) => Ok((Standing { launch }, started.address)),
-            Err(why) => {
-                remove_data(launch.data).await?;
-                Err(failed(why))
+        Ok(launch)
+    }
+
+    /// A copy of `original` at the port of a server that has stopped. That one is started at another port
+    /// if it is to be kept, which is told then; else it is deleted.
+    ///
+    /// # Errors
+    /// When there is no room for it, or one of them does not start.
+    pub(super) async fn in_its_place(
+        &self,
+        stopped: &Standing,
+        original: &Standing,
+        keep: bool,
+    ) -> Result<(Standing, Option<Address>), ServerError> {
+        let failed = |why: String| ServerError::failed(WHAT, why);
+        let launch = Launch {
+            port: stopped.launch.port,
+            ..self.copied(original.launch.data.clone()).await?
+        };
+        let aside = match keep {
+            true => {
+                let moved = stopped.launch.clone();
+                let started = moved.start_somewhere(&self.password).await;
+                Some(started.map_err(failed)?.1.address)
             }
-        }
+            false => {
+                remove_data(stopped.launch.data.clone()).await?;
+                None
+            }
+        };
+        let started = launch.start(&self.password, START_LIMIT).await;
+        started.map_err(failed)?;
+        Ok((Standing { launch }, aside))
     }
 
     /// Gives it up, with all that stands there.

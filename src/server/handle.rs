@@ -19,6 +19,7 @@ use super::ground::Ground;
 use super::guardian::{Guardian, Registration, Ward};
 use super::lease::{self, Held};
 use super::own::Own;
+use super::renewal::Renewal;
 use super::state;
 use crate::history::ServerFacts;
 
@@ -46,14 +47,20 @@ pub(super) struct Inner {
     pub(super) guardian: Guardian,
     /// Whether this process alone uses it, so that what is in it goes with it.
     pub(super) private: bool,
+    /// Whether pods may go to other databases than their run's.
+    others: bool,
+    /// What stood on it, if it is somebody else's, before this process used it.
+    pub(super) seen_before: Mutex<Option<Vec<String>>>,
     /// Whether something was done to it that dropping a run's database does not undo.
     spoilt: AtomicBool,
     /// Where this process has servers of its own, copies of what this one was before it was used.
     ground: tokio::sync::Mutex<Option<Arc<Ground>>>,
     /// There if nobody shares it.
     pub(super) own: Option<Own>,
+    /// There if it is a copy of another that can be made anew.
+    pub(super) renewal: Option<Renewal>,
     /// Connections to the maintenance database that nobody uses at the moment.
-    idle: Mutex<Vec<Client>>,
+    pub(super) idle: Mutex<Vec<Client>>,
     pub(super) databases: Mutex<BTreeMap<String, Registration>>,
     held: Mutex<Option<(Held, Registration)>>,
 }
@@ -145,7 +152,7 @@ impl Server {
             let registration = guardian.register(ward);
             (held, registration)
         });
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 facts: ServerFacts {
                     kind,
@@ -156,19 +163,26 @@ impl Server {
                 profile,
                 disposable: held.is_some(),
                 private: own.is_some(),
+                others: held.is_some() || options.other_databases,
+                seen_before: Mutex::default(),
                 spoilt: AtomicBool::new(false),
                 ground: tokio::sync::Mutex::default(),
                 guardian,
                 own,
+                renewal: None,
                 idle: Mutex::new(vec![client]),
                 databases: Mutex::new(BTreeMap::new()),
                 held: Mutex::new(held),
             }),
-        })
+        };
+        if !server.inner.disposable {
+            server.look_around().await?;
+        }
+        Ok(server)
     }
 
     /// The handle of another server like this one, which this process alone uses and looks after.
-    pub(super) fn like_this_at(&self, address: Address) -> Self {
+    pub(super) fn like_this_at(&self, address: Address, renewal: Option<Renewal>) -> Self {
         let inner = &self.inner;
         Self {
             inner: Arc::new(Inner {
@@ -177,10 +191,13 @@ impl Server {
                 profile: inner.profile.clone(),
                 disposable: true,
                 private: true,
+                others: true,
+                seen_before: Mutex::default(),
                 spoilt: AtomicBool::new(false),
                 ground: tokio::sync::Mutex::default(),
                 guardian: inner.guardian.clone(),
                 own: None,
+                renewal,
                 idle: Mutex::default(),
                 databases: Mutex::default(),
                 held: Mutex::default(),
@@ -205,9 +222,21 @@ impl Server {
         Ok(ground.clone())
     }
 
+    /// Whether a run's pods may go to other databases than the run's: where the server is lockproof's
+    /// own, or the user lets them.
+    #[must_use]
+    pub fn lets_others(&self) -> bool {
+        self.inner.others
+    }
+
     /// Notes that something was done to this server that dropping a run's database does not undo.
     pub fn spoil(&self) {
         self.inner.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that this has been undone.
+    pub(super) fn unspoil(&self) {
+        self.inner.spoilt.store(false, Ordering::Relaxed);
     }
 
     /// Whether that was noted.
@@ -252,8 +281,10 @@ impl Server {
     /// # Errors
     /// When the server refuses or does not answer in time.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        let config = self.inner.address.config(database);
-        client::with_own_settings(&config, database, &self.inner.address).await
+        let aside = self.inner.renewal.as_ref();
+        let aside = aside.and_then(|renewal| renewal.address_of(database));
+        let address = aside.as_ref().unwrap_or(&self.inner.address);
+        client::with_own_settings(&address.config(database), database, address).await
     }
 
     /// Drops what databases of this handle are still there and gives its share of the server
@@ -272,12 +303,18 @@ impl Server {
         };
         let names: Vec<String> = lock(&inner.databases).keys().cloned().collect();
         let mut first_error = None;
+        let mut left = Vec::new();
         for name in names {
             if alone {
                 self.forget(&name, false);
             } else if let Err(error) = self.drop_by_name(&name).await {
                 first_error.get_or_insert(error);
+                left.push(name);
             }
+        }
+        if let (Some(error), [_, _, ..]) = (&first_error, &left[..]) {
+            let what = format!("drop databases {}", left.join(", "));
+            first_error = Some(ServerError::failed(what, error.to_string()));
         }
         lock(&inner.idle).clear();
         if let Some(ground) = inner.ground.lock().await.take()
@@ -317,18 +354,7 @@ impl Server {
         what: &str,
         statements: Vec<String>,
     ) -> Result<Option<String>, ServerError> {
-        let idle = lock(&self.inner.idle).pop();
-        let client = match idle {
-            Some(client) if !client.is_closed() => client,
-            _ => {
-                let address = &self.inner.address;
-                client::on_a_thread(maintenance_config(address), CONNECT_LIMIT)
-                    .await
-                    .map_err(|failure| {
-                        failure.into_error(&address.maintenance, &address.to_string())
-                    })?
-            }
-        };
+        let client = self.maintenance_client().await?;
         let mut answer = None;
         for sql in statements {
             // On an error the client is dropped: after a time-out its statement still runs.

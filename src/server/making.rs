@@ -4,14 +4,21 @@
 //! named anew. What is in one is nobody's business here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
 
 use super::client::{self, CONNECT_LIMIT, ask};
 use super::database::{self, Database};
 use super::error::ServerError;
 use super::external;
 use super::guardian::Ward;
-use super::handle::{Server, lock};
+use super::handle::{Server, lock, maintenance_config};
 use super::state;
+
+/// How long a server may have no connection left for maintenance.
+const FULL_LIMIT: Duration = Duration::from_secs(30);
+const FULL_POLL: Duration = Duration::from_millis(50);
 
 /// Numbers databases through the whole process, whatever the handle.
 static NEXT_DATABASE: AtomicU64 = AtomicU64::new(1);
@@ -55,6 +62,33 @@ impl Server {
             return Err(ServerError::failed(format!("create database {name}"), why));
         }
         self.make(name.to_owned(), template, true).await
+    }
+
+    /// A connection for maintenance: an idle one, else a new one. Where the server has none left, waits
+    /// (30 s) for either: what others do with theirs must not keep a database from being dropped.
+    pub(super) async fn maintenance_client(&self) -> Result<Client, ServerError> {
+        let address = &self.inner.address;
+        let begun = Instant::now();
+        loop {
+            let idle = lock(&self.inner.idle).pop();
+            if let Some(client) = idle.filter(|client| !client.is_closed()) {
+                return Ok(client);
+            }
+            match client::on_a_thread(maintenance_config(address), CONNECT_LIMIT).await {
+                Ok(client) => {
+                    // A role may have settings under which nothing can be made or dropped.
+                    let what = "let databases be made and dropped";
+                    ask(&client, what, client::OWN_SETTINGS, CONNECT_LIMIT).await?;
+                    return Ok(client);
+                }
+                Err(failure) if failure.is_full() && begun.elapsed() < FULL_LIMIT => {
+                    tokio::time::sleep(FULL_POLL).await;
+                }
+                Err(failure) => {
+                    return Err(failure.into_error(&address.maintenance, &address.to_string()));
+                }
+            }
+        }
     }
 
     async fn make(
@@ -123,6 +157,9 @@ impl Server {
             vec![database::rename_sql(&database.name, &name)],
         )
         .await?;
+        if let Some(renewal) = &self.inner.renewal {
+            lock(&renewal.kept).push(name.clone());
+        }
         Ok(Database { name, ..database })
     }
 
@@ -135,6 +172,11 @@ impl Server {
     }
 
     pub(super) async fn drop_by_name(&self, name: &str) -> Result<(), ServerError> {
+        if let Some(renewal) = &self.inner.renewal
+            && renewal.let_go(name).await?
+        {
+            return Ok(());
+        }
         self.emptied(name).await;
         let what = format!("drop database {name}");
         let drop = vec![database::drop_sql(name)];

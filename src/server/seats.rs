@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::address::Secret;
 use super::database;
 use super::error::ServerError;
 use super::ground::{Ground, Standing};
 use super::handle::{Server, lock};
+use super::local::SUPERUSER;
+use super::renewal::Renewal;
 
 /// The name of every run's database, where a scenario names no other.
 const NAME: &str = "lockproof";
@@ -41,14 +44,7 @@ struct Copies {
     /// Where the templates are made.
     workshop: Standing,
     server: Server,
-    idle: Mutex<Vec<Copy>>,
-}
-
-struct Copy {
-    server: Server,
-    standing: Standing,
-    /// What it said of itself before it was used.
-    as_made: String,
+    idle: Mutex<Vec<Server>>,
 }
 
 impl std::fmt::Debug for Copies {
@@ -63,7 +59,6 @@ impl std::fmt::Debug for Copies {
 pub struct Seat<'s> {
     server: Server,
     seats: &'s Seats,
-    copy: Option<(Standing, String)>,
     _alone: Option<SemaphorePermit<'s>>,
 }
 
@@ -82,7 +77,7 @@ impl Seats {
             let kind = Kind::Copies(Copies {
                 ground,
                 workshop,
-                server: server.like_this_at(address),
+                server: server.like_this_at(address, None),
                 idle: Mutex::default(),
             });
             return Ok(Self::named(kind, name));
@@ -151,19 +146,14 @@ impl Seats {
     /// # Errors
     /// When another one is needed and cannot be started.
     pub async fn take(&self) -> Result<Seat<'_>, ServerError> {
-        let (server, copy, alone) = match &self.kind {
-            Kind::Shared(server) => (server.clone(), None, None),
-            Kind::Own(server, free) => (server.clone(), None, free.acquire().await.ok()),
-            Kind::Copies(copies) => {
-                let copy = copies.take(self.name.as_deref().unwrap_or(NAME)).await?;
-                let back = Some((copy.standing, copy.as_made));
-                (copy.server, back, None)
-            }
+        let (server, alone) = match &self.kind {
+            Kind::Shared(server) => (server.clone(), None),
+            Kind::Own(server, free) => (server.clone(), free.acquire().await.ok()),
+            Kind::Copies(copies) => (copies.take().await?, None),
         };
         Ok(Seat {
             server,
             seats: self,
-            copy,
             _alone: alone,
         })
     }
@@ -177,35 +167,24 @@ impl Seats {
             return Ok(());
         };
         let idle = std::mem::take(&mut *lock(&copies.idle));
-        for copy in idle {
-            copy.server.forget_connections();
-            copy.standing.remove().await?;
+        for server in idle {
+            server.forget_connections();
+            if let Some(renewal) = &server.inner.renewal {
+                renewal.remove().await?;
+            }
         }
         copies.workshop.remove().await
     }
 }
 
 impl Copies {
-    async fn take(&self, name: &str) -> Result<Copy, ServerError> {
-        let known = lock(&self.idle).pop();
-        if let Some(copy) = known {
-            if !copy.server.is_spoilt()
-                && copy.server.state(name).await.ok() == Some(copy.as_made.clone())
-            {
-                return Ok(copy);
-            }
-            tracing::debug!("a run has changed more than its database: its server is replaced");
-            copy.server.forget_connections();
-            copy.standing.remove().await?;
+    async fn take(&self) -> Result<Server, ServerError> {
+        if let Some(server) = lock(&self.idle).pop() {
+            return Ok(server);
         }
         let (standing, address) = self.ground.another(&self.workshop).await?;
-        let server = self.server.like_this_at(address);
-        let as_made = server.state(name).await?;
-        Ok(Copy {
-            server,
-            standing,
-            as_made,
-        })
+        let renewal = Renewal::new(self.ground.clone(), self.workshop.clone(), standing);
+        Ok(self.server.like_this_at(address, Some(renewal)))
     }
 }
 
@@ -225,19 +204,57 @@ impl Seat<'_> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let (Some((standing, as_made)), Kind::Copies(copies)) =
-            (self.copy.take(), &self.seats.kind)
-        {
-            lock(&copies.idle).push(Copy {
-                server: self.server.clone(),
-                standing,
-                as_made,
-            });
+        if let Kind::Copies(copies) = &self.seats.kind {
+            lock(&copies.idle).push(self.server.clone());
         }
     }
 }
 
 impl Server {
+    /// Makes sure that a run finds this server as every run before it did: where one has changed more
+    /// than its database, of this name, it is made anew of what it is a copy of, at the same port.
+    /// Databases that are kept stay where they are, and are found by their names.
+    ///
+    /// # Errors
+    /// When it cannot be made anew.
+    pub async fn as_found(&self, name: &str) -> Result<(), ServerError> {
+        let Some(renewal) = &self.inner.renewal else {
+            return Ok(());
+        };
+        let state = self.state(name).await;
+        let known = lock(&renewal.as_made).clone();
+        match (known, state) {
+            (None, state) => {
+                *lock(&renewal.as_made) = Some(state?);
+                return Ok(());
+            }
+            (Some(known), Ok(state)) if known == state && !self.is_spoilt() => return Ok(()),
+            _ => {}
+        }
+        tracing::debug!("a run has changed more than its database: its server is made anew");
+        let kept = std::mem::take(&mut *lock(&renewal.kept));
+        if !kept.is_empty() {
+            // So that we are let in there. The session was opened before the job could do anything.
+            let address = &self.inner.address;
+            let what = "let lockproof in again";
+            self.with_maintenance(what, admit_sql(&address.password))
+                .await?;
+        }
+        self.forget_connections();
+        let before = lock(&renewal.standing).clone();
+        before.stop().await?;
+        let (standing, aside) = renewal
+            .ground
+            .in_its_place(&before, &renewal.original, !kept.is_empty())
+            .await?;
+        *lock(&renewal.standing) = standing;
+        if let Some(address) = aside {
+            renewal.put_aside(before, address, kept);
+        }
+        self.unspoil();
+        Ok(())
+    }
+
     /// What all databases of it have in common, and which databases there are but those of runs.
     async fn state(&self, name: &str) -> Result<String, ServerError> {
         let sql = state_sql(name);
@@ -247,6 +264,21 @@ impl Server {
             .unwrap_or_default();
         Ok(state)
     }
+}
+
+/// What gives lockproof's own role back what a job may have taken from it.
+fn admit_sql(password: &Secret) -> Vec<String> {
+    let verifier = postgres_protocol::password::md5(password.expose().as_bytes(), SUPERUSER);
+    vec![
+        "SET default_transaction_read_only = off".to_owned(),
+        format!(
+            "ALTER ROLE {SUPERUSER} SUPERUSER LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity' \
+             PASSWORD {}",
+            database::literal(&verifier)
+        ),
+        format!("ALTER ROLE {SUPERUSER} RESET ALL"),
+        "ALTER SYSTEM RESET ALL".to_owned(),
+    ]
 }
 
 const TABLESPACES: &str = "SELECT pg_catalog.min(spcname) FROM pg_catalog.pg_tablespace \
@@ -261,10 +293,10 @@ fn state_sql(name: &str) -> String {
   (SELECT pg_catalog.string_agg(m::text, ' ' ORDER BY m::text) FROM pg_catalog.pg_auth_members m),
   (SELECT pg_catalog.string_agg(s::text, ' ' ORDER BY s::text) FROM pg_catalog.pg_db_role_setting s
      WHERE s.setdatabase = 0 OR EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.oid = s.setdatabase
-       AND d.datname <> {name})),
+       AND d.datname <> {name} AND d.datname !~ '_kept_[0-9]+$')),
   (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', d.datname, d.oid, d.datdba, d.datacl,
        d.datallowconn, d.datconnlimit, d.datistemplate), ' ' ORDER BY d.oid)
-     FROM pg_catalog.pg_database d WHERE d.datname <> {name}),
+     FROM pg_catalog.pg_database d WHERE d.datname <> {name} AND d.datname !~ '_kept_[0-9]+$'),
   (SELECT pg_catalog.string_agg(t::text, ' ' ORDER BY t.oid) FROM pg_catalog.pg_tablespace t),
   (SELECT pg_catalog.string_agg(r.slot_name, ' ' ORDER BY r.slot_name)
      FROM pg_catalog.pg_replication_slots r),
