@@ -47,6 +47,7 @@ fn job(program: Program) -> Job {
         program,
         schema: None,
         prepare: None,
+        database: None,
     }
 }
 
@@ -135,7 +136,8 @@ fn free() -> Schedule {
 
 /// The program through the proxy of a run.
 async fn proxied(stage: &Stage, plan: &Plan) -> (Said, Vec<Line>) {
-    let run = run_once(stage.place(), plan, Writer::in_memory(), false)
+    let seat = stage.seat().await.unwrap();
+    let run = run_once(seat.place(), plan, Writer::in_memory(), false)
         .await
         .unwrap();
     if std::env::var_os("DUMP").is_some() {

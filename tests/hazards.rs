@@ -38,8 +38,10 @@ fn rules(lines: &[Line]) -> Rules {
 }
 
 async fn catalog(theatre: &Theatre) -> Catalog {
-    let name = &theatre.stage.place().bare_template.name;
-    let client = theatre.server.connect(name).await.unwrap();
+    let seat = theatre.stage.seat().await.unwrap();
+    let place = seat.place();
+    let name = &place.bare_template.name;
+    let client = place.server.connect(name).await.unwrap();
     evidence::catalog(&client).await.unwrap()
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use lockproof::name::PodName;
 use lockproof::server::{Database, Server};
-use lockproof::wire::{ConnectionEvent, Proxy, Upstream, WireEvent};
+use lockproof::wire::{Admission, ConnectionEvent, Proxy, Upstream, WireEvent};
 use raw::{LIMIT, Raw};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -37,7 +37,12 @@ async fn proxy(host: &str, port: u16, open: bool) -> (Proxy, UnboundedReceiver<W
         server: 0,
     };
     let activity = Arc::new(AtomicU64::new(0));
-    let proxy = Proxy::start(&PodName::of_index(0), upstream, open, events, activity).await;
+    let admission = Admission {
+        database: String::new(),
+        others: true,
+    };
+    let pod = PodName::of_index(0);
+    let proxy = Proxy::start(&pod, upstream, admission, open, events, activity).await;
     (proxy.unwrap(), heard)
 }
 

@@ -38,6 +38,10 @@ pub struct ServerArguments {
     /// The image of a container [default: postgres:16-alpine]
     #[arg(long, env = "LOCKPROOF_IMAGE")]
     pub image: Option<String>,
+
+    /// Let the job go to other databases of a --server postgres://…, or ask it for replication
+    #[arg(long)]
+    pub allow_other_databases: bool,
 }
 
 /// Reads `--server`. By itself clap would show what was given, password included.
@@ -78,6 +82,16 @@ impl ServerArguments {
         if !matches!(self.server, ServerChoice::External(_)) {
             return Ok(());
         }
+        if let Some(name) = &scenario.subject.database {
+            let message = format!(
+                "{}: `database = {name:?}` needs a server that lockproof starts itself. On --server {} \
+                 each run has a database `lockproof_…` of its own, so that nobody else's is touched: \
+                 use --server local, or leave `database` out",
+                file.display(),
+                self.server
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let Some(why) = scenario.why_own_server() else {
             return Ok(());
         };
@@ -98,6 +112,7 @@ impl ServerArguments {
         ServerOptions {
             choice: self.server.clone(),
             image: self.image.clone(),
+            other_databases: self.allow_other_databases,
         }
     }
 }
@@ -327,10 +342,44 @@ pub async fn with_server_for<T>(
         signal = &mut interrupt => Err(signal),
         result = work(server.clone()) => result,
     };
-    let released = tokio::time::timeout(RELEASE_LIMIT, server.release()).await;
-    let value = result?;
-    released.map_err(|_| not_released())??;
-    Ok(value)
+    given_back(server, result, talk).await
+}
+
+/// Gives a server back after this work, whatever came of it, and tells what is new on it if it is
+/// somebody else's.
+async fn given_back<T>(
+    server: Server,
+    result: Result<T, Failure>,
+    talk: Talk,
+) -> Result<T, Failure> {
+    let end = async {
+        let added = server.added().await.unwrap_or_default();
+        if !added.is_empty() {
+            talk.say(&format!(
+                "new on the server since this command began, made by the job or by somebody else, and \
+                 left there: {}",
+                added.join(", ")
+            ));
+        }
+        server.release().await
+    };
+    let released = tokio::time::timeout(RELEASE_LIMIT, end).await;
+    let released: Result<(), Failure> = match released {
+        Ok(released) => released.map_err(Failure::from),
+        Err(_) => Err(not_released()),
+    };
+    match (result, released) {
+        (Err(failure), Err(left)) => {
+            // Both must be known: the one says why there is no result, the other what is left behind.
+            talk.say(&format!("besides: {}", left.message));
+            Err(failure)
+        }
+        (result, released) => {
+            let value = result?;
+            released?;
+            Ok(value)
+        }
+    }
 }
 
 async fn taken(options: &ServerOptions, own: bool) -> Result<Server, ServerError> {
@@ -375,10 +424,7 @@ pub async fn with_cancel<T>(
     talk.say(&format!("server: {}", server.facts().description));
     let cancel = listen()?;
     let result = work(server.clone(), cancel).await;
-    let released = tokio::time::timeout(RELEASE_LIMIT, server.release()).await;
-    let value = result?;
-    released.map_err(|_| not_released())??;
-    Ok(value)
+    given_back(server, result, talk).await
 }
 
 /// Becomes true at the first interrupt. The thread that waits for it lives as long as the process.
@@ -425,9 +471,14 @@ async fn interrupted() -> Failure {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
+    // A terminal that is closed ends a command as SIGTERM does: with what it has found so far.
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
     Failure::new(Exit::Interrupted, INTERRUPTED)
 }

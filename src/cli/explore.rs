@@ -45,8 +45,9 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
         arguments.explore(talk, &out, server, cancel).await
     })
     .await?;
-    super::out::write_json(&out.join("explore.json"), &document)?;
+    // What was found is told first: the disk may be full.
     talk.document(&document);
+    super::out::write_json(&out.join("explore.json"), &document)?;
     Ok(exit(&document))
 }
 

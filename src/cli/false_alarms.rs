@@ -131,9 +131,10 @@ pub async fn run(arguments: &FalseAlarmsArguments) -> Result<Exit, Failure> {
         Ok(document)
     })
     .await?;
-    write_json(&out.join("false-alarms.json"), &document)?;
+    // What was found is told first: the disk may be full.
     tell(&document, talk, &out);
     talk.document(&document);
+    write_json(&out.join("false-alarms.json"), &document)?;
     Ok(exit(&document))
 }
 

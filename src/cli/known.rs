@@ -13,6 +13,9 @@ use crate::scenario::Scenario;
 use crate::search::{Job, Stage, Trial};
 use crate::server::{Server, ServerOptions};
 
+/// How many subjects' stages are kept for scenarios still to come.
+const KEPT_STAGES: usize = 3;
+
 /// Servers, templates and clean runs that several scenarios share.
 pub struct Known {
     shared: Server,
@@ -96,6 +99,7 @@ impl Known {
         let fits = |known: &Setting| known.own == setting.own && known.job.same_stage(&setting.job);
         if !self.stages.iter().any(|(known, _)| fits(known)) {
             let server = self.server(setting.own).await?;
+            self.make_room().await?;
             let stage = Stage::build(&server, job).await?;
             self.stages.push((setting.clone(), stage));
         }
@@ -116,6 +120,14 @@ impl Known {
                 .push((setting, pods, witness, trial.measured().clone()));
         }
         Ok(trial.run(Some(dir)).await?)
+    }
+
+    /// Strikes the stages that were built first: each that is kept has servers of its own.
+    async fn make_room(&mut self) -> Result<(), Failure> {
+        while self.stages.len() >= KEPT_STAGES {
+            self.stages.remove(0).1.strike().await?;
+        }
+        Ok(())
     }
 
     /// Drops all templates and gives the server of its own back.

@@ -50,6 +50,7 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
         text: subject.program.to_string(),
         schema,
         prepare,
+        database: subject.database.clone(),
     })
 }
 

@@ -61,9 +61,10 @@ pub async fn run(arguments: &SweepArguments) -> Result<Exit, Failure> {
         Ok(document)
     })
     .await?;
-    write_json(&out.join("sweep.json"), &document)?;
+    // What was found is told first: the disk may be full.
     told::sum(&document, talk, &out);
     talk.document(&document);
+    write_json(&out.join("sweep.json"), &document)?;
     Ok(exit(&document))
 }
 

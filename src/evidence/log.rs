@@ -56,11 +56,24 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Begins at the present end of the log.
+    /// Begins at the present end of the log: behind what sessions that have ended have logged, some of
+    /// which may still be on its way.
     ///
     /// # Errors
-    /// When the server does not tell where its log is.
+    /// When the server does not tell where its log is, or the log cannot be read.
     pub async fn begin(client: &Client) -> Result<Self, EvidenceError> {
+        let mut reader = Self::at_its_end(client).await?;
+        let sentinel = sentinel(client).await?;
+        let log = reader.read_until(client, sentinel.as_bytes()).await?;
+        let at = find(&log, sentinel.as_bytes()).unwrap_or(0);
+        let line = log[at..].iter().position(|byte| *byte == b'\n');
+        let end = line.map_or(log.len(), |line| at + line + 1);
+        reader.offset += i64::try_from(end).unwrap_or(0);
+        reader.looked_to = reader.offset;
+        Ok(reader)
+    }
+
+    async fn at_its_end(client: &Client) -> Result<Self, EvidenceError> {
         let row = bounded(
             "where its log is",
             client.query_one(
@@ -130,12 +143,7 @@ impl LogReader {
         client: &Client,
         database: &str,
     ) -> Result<Vec<LogRecord>, EvidenceError> {
-        let sentinel = format!("lockproof-sentinel {}", uuid::Uuid::new_v4().simple());
-        bounded(
-            "that it has logged the sentinel",
-            client.batch_execute(&format!("do $$ begin raise log '{sentinel}'; end $$")),
-        )
-        .await?;
+        let sentinel = sentinel(client).await?;
         let log = self.read_until(client, sentinel.as_bytes()).await?;
         parse(&log, database, self.to_utc_us)
     }
@@ -174,6 +182,18 @@ impl LogReader {
             }
         }
     }
+}
+
+/// Writes a line into the log that nobody else writes; its text.
+async fn sentinel(client: &Client) -> Result<String, EvidenceError> {
+    let sentinel = format!("lockproof-sentinel {}", uuid::Uuid::new_v4().simple());
+    let raise = format!("do $$ begin raise log '{sentinel}'; end $$");
+    bounded(
+        "that it has logged the sentinel",
+        client.batch_execute(&raise),
+    )
+    .await?;
+    Ok(sentinel)
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

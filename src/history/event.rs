@@ -45,6 +45,11 @@ pub enum Event {
         /// Whether it is the recovery pod, started when all others had ended.
         recovery: bool,
     },
+    /// A pod sees the machine's own name: one of its own could not be had.
+    NodeShared {
+        /// Which pod.
+        pod: PodName,
+    },
     /// A line that a pod printed. Recorded, never trusted.
     PodOutput {
         /// Which pod.
@@ -72,6 +77,19 @@ pub enum Event {
     ConnectionOpened {
         /// Its name.
         connection: ConnectionName,
+    },
+    /// A connection asked for more than the run's database.
+    ConnectionElsewhere {
+        /// The connection.
+        connection: ConnectionName,
+        /// The database that it names.
+        database: String,
+        /// Whether it asks for replication.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replication: bool,
+        /// Whether it was refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// The server gave a connection a session; behind a pooler, the backend that serves it now.
     SessionStarted {

@@ -215,6 +215,21 @@ pub struct Baseline {
     /// lock that the job guards itself with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passing_locks: Vec<LockKey>,
+    /// The calls by which the clean run was granted advisory locks: where a key is another one in every
+    /// run, as one made of the database's name is, its call tells which lock it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lock_calls: Vec<KeyedCall>,
+}
+
+/// A call that was granted an advisory lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedCall {
+    /// The normal forms of its step's statements.
+    pub statement: Vec<String>,
+    /// How many steps of the same form its pod had taken locks by before.
+    pub place: u32,
+    /// The key, the database left aside.
+    pub key: LockKey,
 }
 
 impl Baseline {

@@ -120,6 +120,23 @@ pub enum Limit {
         /// The lock.
         lock: LockKey,
     },
+    /// Pods went, or wanted to go, to another database of the server.
+    OtherDatabase {
+        /// Which.
+        database: String,
+        /// Whether they were refused.
+        refused: bool,
+    },
+    /// Pods asked for replication.
+    Replication {
+        /// Whether they were refused.
+        refused: bool,
+    },
+    /// No lock of the database was seen, and pods share this machine.
+    SharedMachine {
+        /// Whether they share its name, too.
+        name: bool,
+    },
     /// No pod asked for the lock while another held it.
     NoContention,
     /// No table is protected.

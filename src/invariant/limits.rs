@@ -6,7 +6,7 @@ use super::contention::contention;
 use super::facts::Facts;
 use super::limit::Limit;
 use super::verdict::{InvariantVerdict, Judgement};
-use crate::history::{Event, PoolMode, TurnEnd};
+use crate::history::{Event, Line, PoolMode, TurnEnd};
 use crate::name::GuardName;
 
 /// The limits of this run.
@@ -57,6 +57,7 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
         }
     }
     limits.extend(made_way(facts));
+    limits.extend(places(facts, invariants));
     let not_judged = invariants
         .iter()
         .filter(|one| one.judgement == Judgement::NotJudged);
@@ -123,6 +124,39 @@ fn made_way(facts: &Facts<'_>) -> Vec<Limit> {
             }
             _ => {}
         }
+    }
+    limits
+}
+
+/// What pods did elsewhere, and what they share.
+fn places(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for line in facts.lines {
+        let limit = match &line.event {
+            Event::ConnectionElsewhere {
+                replication: true,
+                refused,
+                ..
+            } => Limit::Replication { refused: *refused },
+            Event::ConnectionElsewhere {
+                database, refused, ..
+            } => Limit::OtherDatabase {
+                database: database.clone(),
+                refused: *refused,
+            },
+            _ => continue,
+        };
+        if !limits.contains(&limit) {
+            limits.push(limit);
+        }
+    }
+    let failed = invariants
+        .iter()
+        .any(|one| one.judgement == Judgement::Violated);
+    if !failed && facts.rule_keys.is_empty() && facts.started().count() > 1 {
+        let shared = |line: &Line| matches!(line.event, Event::NodeShared { .. });
+        let name = facts.lines.iter().any(shared);
+        limits.push(Limit::SharedMachine { name });
     }
     limits
 }

@@ -9,6 +9,7 @@
 //! `kind`, and both readers have it. Pure. Knows nothing of which lock ought to be held.
 
 mod book;
+mod calls;
 mod event;
 mod grant;
 mod holders;
@@ -21,6 +22,7 @@ mod used;
 mod work;
 
 pub(crate) use book::Ledger;
+pub(crate) use calls::{keyed_calls, rule_keys_of};
 pub(crate) use event::{LedgerEvent, Said, ledger_events};
 pub(crate) use grant::{Grant, How};
 pub(crate) use holders::{Holder, Holders, served};

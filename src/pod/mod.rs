@@ -11,6 +11,7 @@ mod family;
 mod group;
 mod lines;
 mod marker;
+mod node;
 mod proc;
 mod process;
 mod program;
@@ -24,6 +25,7 @@ mod watch;
 
 pub use error::PodError;
 pub use marker::{MARKER, kill_by_marker, start_time};
+pub use node::Node;
 pub use process::{KillReport, Pod, Termination};
 pub use program::Program;
 pub use pump::PodEvent;

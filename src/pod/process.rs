@@ -22,6 +22,7 @@ use super::error::PodError;
 use super::exits::inherited;
 use super::family::{Family, adopt_orphans};
 use super::marker::MARKER;
+use super::node::{self, Node};
 use super::proc::{self, Stat};
 use super::program::Program;
 use super::pump::{self, PodEvent};
@@ -36,6 +37,7 @@ pub struct Pod {
     pid: u32,
     id: String,
     start: u64,
+    own_node: bool,
 }
 
 /// What became of a SIGTERM.
@@ -67,6 +69,20 @@ impl Pod {
         name: &PodName,
         program: &Program,
         extra_env: &[(String, String)],
+        events: UnboundedSender<PodEvent>,
+    ) -> Result<Self, PodError> {
+        Self::spawn_on(name, program, extra_env, None, events)
+    }
+
+    /// Like `spawn`, on a machine that has another name for it, where that can be had.
+    ///
+    /// # Errors
+    /// As for `spawn`.
+    pub fn spawn_on(
+        name: &PodName,
+        program: &Program,
+        extra_env: &[(String, String)],
+        node: Option<&Node>,
         events: UnboundedSender<PodEvent>,
     ) -> Result<Self, PodError> {
         Handle::try_current().map_err(|_| PodError::NoRuntime)?;
@@ -106,7 +122,11 @@ impl Pod {
                 source,
             },
         };
-        let mut child = command.spawn().map_err(refused)?;
+        let (child, own_node) = match node {
+            Some(node) => node::spawn(&mut command, node),
+            None => (command.spawn(), false),
+        };
+        let mut child = child.map_err(refused)?;
         let pid = child.id().unwrap_or(0);
         let (stdout, stderr) = pipes(&mut child).map_err(refused)?;
         // No other pod can have them: our ends are not inherited, and the pod has its own alone.
@@ -128,6 +148,7 @@ impl Pod {
             pid,
             id,
             start,
+            own_node,
         })
     }
 
@@ -135,6 +156,12 @@ impl Pod {
     #[must_use]
     pub fn name(&self) -> &PodName {
         &self.shared.name
+    }
+
+    /// Whether the machine has a name of its own for it.
+    #[must_use]
+    pub fn has_own_node(&self) -> bool {
+        self.own_node
     }
 
     /// Process id of its first process.

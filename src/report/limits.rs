@@ -116,6 +116,29 @@ pub fn limit_sentence(limit: &Limit) -> String {
         Limit::LocksAtTheEnd => {
             "in free pacing a write is known to have been under the lock at its end only".to_owned()
         }
+        Limit::OtherDatabase {
+            database,
+            refused: true,
+        } => format!(
+            "a pod asked for another database, {database}, and was refused: the server belongs to \
+             somebody else (--allow-other-databases lets it)"
+        ),
+        Limit::OtherDatabase { database, .. } => {
+            format!("a pod used another database, {database}: what it did there was not judged")
+        }
+        Limit::Replication { refused: true } => {
+            "a pod asked for replication and was refused: the server belongs to somebody else \
+             (--allow-other-databases lets it)"
+                .to_owned()
+        }
+        Limit::Replication { .. } => {
+            "a pod read by replication: what it saw so was not judged".to_owned()
+        }
+        Limit::SharedMachine { name } => format!(
+            "pods share this machine's files (but HOME and TMPDIR) and network{}: a lock made of \
+             those may not hold in a cluster",
+            if *name { " and its host name" } else { "" }
+        ),
         Limit::NoContention => "no pod asked for the lock while another held it".to_owned(),
         Limit::NothingProtected => "no table is protected: no write was judged".to_owned(),
         Limit::OnlySqlstates { sqlstates } => {

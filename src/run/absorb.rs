@@ -102,6 +102,16 @@ impl Conductor<'_> {
                 }
                 self.note(Event::ConnectionOpened { connection });
             }
+            ConnectionEvent::Elsewhere { asked, refused } => {
+                // What is done there is not undone with the run's database.
+                self.place.server.spoil();
+                self.note(Event::ConnectionElsewhere {
+                    connection,
+                    database: asked.database,
+                    replication: asked.replication,
+                    refused,
+                });
+            }
             ConnectionEvent::Started { pid, server } => {
                 self.started(connection, pid, server).await?;
             }

@@ -16,7 +16,7 @@ use crate::history::{
     Baseline, Catalog, Event, FinalState, Line, Made, OutputStream, SerialRun, Writer,
 };
 use crate::invariant::known_errors;
-use crate::ledger::{is_kept, used_keys};
+use crate::ledger::{Ledger, is_kept, keyed_calls, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -87,6 +87,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         only_counted: compared.only_counted,
         unstable_steps: unstable(&runs),
         passing_locks,
+        lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
     Ok(BaselineRuns {
         baseline,

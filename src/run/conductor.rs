@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 use super::controller::Launcher;
-use super::environment::environment;
+use super::environment::{environment, node_name};
 use super::error::RunError;
 use super::links::{Member, Step};
 use super::outage::Outage;
@@ -24,10 +24,10 @@ use crate::history::{
     Event, FORMAT, HeldLock, Line, LockRule, Pacing, Rules, RunFacts, SettleCounts, Writer,
 };
 use crate::name::{ConnectionName, PodName, StepId};
-use crate::pod::{Pod, PodEvent, Settler};
+use crate::pod::{Node, Pod, PodEvent, Settler};
 use crate::schedule::Schedule;
-use crate::server::{Database, Guardian, Standby, Ward};
-use crate::wire::{Proxy, WireEvent};
+use crate::server::{Database, Dwelling, Guardian, Standby, Ward};
+use crate::wire::{Admission, Proxy, WireEvent};
 
 /// A run that has been made.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub(super) struct Conductor<'a> {
     pub turns: usize,
     /// Pods whose grace ends then (free pacing).
     pub graces: Vec<(Instant, PodName)>,
+    /// Where the pods live.
+    pub dwelling: Dwelling,
     pub locks: Option<Vec<HeldLock>>,
     /// Prepared transactions that have been written down, as locks show them.
     pub prepared: BTreeSet<i32>,
@@ -129,7 +131,7 @@ pub async fn run_once(
         place.bare_template
     };
     let begun = Instant::now();
-    let database = place.server.create_database("run", Some(template)).await?;
+    let database = place.set(template).await?;
     let created = begun.elapsed();
     let mut conductor = match Conductor::new(place, plan, database.clone(), writer).await {
         Ok(conductor) => conductor,
@@ -169,7 +171,7 @@ pub async fn run_once(
     drop(watchers);
     let mut dropped = Ok(());
     let database = if keep && result.is_ok() {
-        Some(database)
+        Some(place.keep(database).await?)
     } else {
         dropped = place.server.drop_database(database).await;
         None
@@ -233,6 +235,7 @@ impl<'a> Conductor<'a> {
             endings: 0,
             turns: 0,
             graces: Vec::new(),
+            dwelling: Dwelling::new()?,
             locks: None,
             prepared: BTreeSet::new(),
             silenced: BTreeSet::new(),
@@ -312,6 +315,10 @@ impl<'a> Conductor<'a> {
         let proxy = Proxy::start(
             &name,
             self.way_in(),
+            Admission {
+                database: self.database.name.clone(),
+                others: self.place.server.lets_others(),
+            },
             !self.controlled,
             self.wire_sender.clone(),
             Arc::clone(&self.activity),
@@ -353,19 +360,25 @@ impl<'a> Conductor<'a> {
         if member.pod.is_some() {
             return Ok(());
         }
+        let lodging = self.dwelling.of(name.as_str())?;
         let environment = environment(
             self.place.server.address(),
             &self.database.name,
             name.as_str(),
-            "127.0.0.1",
-            member.proxy.port(),
+            ("127.0.0.1", member.proxy.port()),
+            Some(&lodging),
             &self.plan.program.env,
         )?;
+        let node = Node {
+            name: node_name(name.as_str(), &self.plan.program.env),
+            hosts: lodging.hosts,
+        };
         let guardian = Guardian::start()?;
-        let pod = Pod::spawn(
+        let pod = Pod::spawn_on(
             name,
             &self.plan.program,
             &environment,
+            Some(&node),
             self.output_sender.clone(),
         )?;
         pod.set_own_ports(&[member.proxy.port()]);
@@ -377,8 +390,12 @@ impl<'a> Conductor<'a> {
             pid: pod.pid(),
             recovery: member.recovery,
         };
+        let shared = !pod.has_own_node();
         member.pod = Some(pod);
         self.note(event);
+        if shared {
+            self.note(Event::NodeShared { pod: name.clone() });
+        }
         Ok(())
     }
 

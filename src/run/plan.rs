@@ -10,7 +10,7 @@ use crate::history::{Baseline, NamedError, PoolerSettings, Rules};
 use crate::name::PodName;
 use crate::pod::Program;
 use crate::schedule::Schedule;
-use crate::server::{Database, Server};
+use crate::server::{Database, Server, ServerError};
 
 /// Where runs happen.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,35 @@ pub struct Place<'a> {
     pub template: &'a Database,
     /// The same without the witness.
     pub bare_template: &'a Database,
+    /// The name of every run's database; `None`: each has one of its own.
+    pub database: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// Makes the database of a run: a copy of this template.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn set(&self, template: &Database) -> Result<Database, ServerError> {
+        match self.database {
+            Some(name) => {
+                self.server.as_found(name).await?;
+                self.server.create_named(name, Some(template)).await
+            }
+            None => self.server.create_database("run", Some(template)).await,
+        }
+    }
+
+    /// Keeps the database of a run that is over, so that the next one can have its name.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn keep(&self, database: Database) -> Result<Database, ServerError> {
+        match self.database {
+            Some(_) => self.server.set_aside(database, "kept").await,
+            None => Ok(database),
+        }
+    }
 }
 
 /// What is to be run.

@@ -98,7 +98,10 @@ fn subject() -> impl Strategy<Value = Subject> {
         program(),
         of(Just(PathBuf::from(SCHEMA))),
         of(prepare),
-        env,
+        (
+            of(proptest::string::string_regex("[a-z]{1,9}").expect("a pattern")),
+            env,
+        ),
         (
             of(vec(words(), 1..4)),
             vec("[a-z]{1,5}(\\.[a-z é]{0,4}[a-z])?", 0..3),
@@ -113,7 +116,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 program,
                 schema,
                 prepare,
-                env,
+                (database, env),
                 (protect, ignore),
                 lock,
                 flags,
@@ -123,6 +126,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 program,
                 schema,
                 prepare,
+                database,
                 env: env.into_iter().collect::<BTreeMap<_, _>>(),
                 protect,
                 ignore,

@@ -69,6 +69,9 @@ pub(super) struct SubjectFile {
     /// arguments.
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
+    /// The name of every run's database, on a server that lockproof starts itself.
+    #[schemars(with = "Option<String>", length(min = 1, max = 63))]
+    pub(super) database: Option<Spanned<String>>,
     /// Further environment variables of every pod.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]

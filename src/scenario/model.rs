@@ -99,6 +99,8 @@ pub struct Subject {
     pub schema: Option<PathBuf>,
     /// A command that prepares the template database.
     pub prepare: Option<Prepare>,
+    /// The name of every run's database; `None`: as lockproof thinks fit.
+    pub database: Option<String>,
     /// Further environment variables of every pod.
     pub env: BTreeMap<String, String>,
     /// The protected tables; `None`: every table that the clean run writes.
@@ -128,6 +130,7 @@ impl Subject {
             program,
             schema: None,
             prepare: None,
+            database: None,
             env: BTreeMap::new(),
             protect: None,
             ignore: Vec::new(),

@@ -50,6 +50,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
         .map(|path| schema(&path, directory))
         .transpose()?;
     subject.prepare = file.prepare.map(|command| prepare(&command)).transpose()?;
+    subject.database = file.database.map(database).transpose()?;
     subject.env = env(file.env)?;
     subject.protect = file.protect.map(protect).transpose()?;
     subject.ignore = file.ignore.map(ignore).transpose()?.unwrap_or_default();
@@ -124,6 +125,25 @@ fn prepare(file: &Spanned<PrepareFile>) -> Result<Prepare, Wrong> {
         PrepareFile::Shell(line) => Ok(Prepare::Shell(line.clone())),
         PrepareFile::Command(list) => words(list, || file.span()).map(Prepare::Command),
     }
+}
+
+/// The longest name that PostgreSQL does not cut, in bytes.
+const NAME_LIMIT: usize = 63;
+
+fn database(file: Spanned<String>) -> Result<String, Wrong> {
+    let name = file.get_ref();
+    let why = if name.is_empty() || name.contains('\0') {
+        "a database has a name without NUL characters".to_owned()
+    } else if name.len() > NAME_LIMIT {
+        format!("a name of a database has {NAME_LIMIT} bytes at most")
+    } else if ["postgres", "template0", "template1"].contains(&name.as_str()) {
+        format!("{name} is there already, and is not made anew for each run")
+    } else if name.starts_with("lockproof_") {
+        "names with `lockproof_` are for lockproof's own databases".to_owned()
+    } else {
+        return Ok(file.into_inner());
+    };
+    Err(Wrong::new(file.span(), why))
 }
 
 fn env(file: BTreeMap<Spanned<String>, String>) -> Result<BTreeMap<String, String>, Wrong> {

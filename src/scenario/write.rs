@@ -96,6 +96,9 @@ fn subject(page: &mut Page, subject: &Subject) {
         Some(Prepare::Command(words)) => page.key("prepare", &list(words)),
         None => {}
     }
+    if let Some(name) = &subject.database {
+        page.key("database", &text(name));
+    }
     if !subject.env.is_empty() {
         let pairs = subject.env.iter();
         let pairs: Vec<String> = pairs

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::error::TrialError;
+use super::giving_up::keep_giving_up;
 use super::trial::{Outcome, Trial};
 use crate::history::{Event, Line, SerialRun, append};
 use crate::invariant::{Judgement, Verdict, judge, serial_orders};
@@ -26,8 +27,10 @@ impl Trial<'_> {
         if !differs(&verdict) || !lines.iter().any(has_rows) {
             return Ok(verdict);
         }
-        let (place, plan, serial) = self.serial_runs();
-        let mut runs = serial.all(place, plan).await?;
+        let (stage, plan, serial) = self.serial_runs();
+        let seat = stage.seat().await?;
+        let mut runs = serial.all(seat.place(), plan).await?;
+        drop(seat);
         runs.retain(|run| !is_in(lines, run));
         if runs.is_empty() {
             return Ok(verdict);
@@ -46,10 +49,14 @@ impl Trial<'_> {
         path: Option<&Path>,
     ) -> Result<(), TrialError> {
         if differs(&outcome.verdict) {
-            let (place, plan, serial) = self.serial_runs();
+            let (stage, plan, serial) = self.serial_runs();
             let orders = serial_orders(&outcome.lines)?;
-            serial.anew(place, plan, &orders).await?;
-            outcome.verdict = self.judged(&mut outcome.lines, path).await?;
+            let seat = stage.seat().await?;
+            serial.anew(seat.place(), plan, &orders).await?;
+            drop(seat);
+            let anew = self.judged(&mut outcome.lines, path).await?;
+            let before = std::mem::replace(&mut outcome.verdict, anew);
+            keep_giving_up(&before, &mut outcome.verdict);
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::TrialError;
+use super::stage::Stage;
 use crate::history::{Awaited, Ending, Event, Line, Request, WaitsFor, Writer, wrote_nothing};
 use crate::invariant::{GaveUp, InvariantVerdict, Judgement, Verdict, judge};
 use crate::name::{InvariantName, PodName, StepId};
-use crate::run::{LetGo, Place, Plan, Silence, run_once};
+use crate::run::{LetGo, Plan, Silence, run_once};
 
 /// The file of the history of the run in which the held pods were let go.
 pub const LET_GO: &str = "let-go.jsonl";
@@ -38,7 +39,7 @@ struct Given {
 /// # Errors
 /// When the harness cannot do its work.
 pub(super) async fn look_again(
-    place: Place<'_>,
+    stage: &Stage,
     plan: &Plan,
     lines: &[Line],
     verdict: &mut Verdict,
@@ -65,7 +66,9 @@ pub(super) async fn look_again(
         Some(dir) => Writer::create(&dir.join(LET_GO))?,
         None => Writer::in_memory(),
     };
-    let run = run_once(place, &plan, writer, false).await?;
+    let seat = stage.seat().await?;
+    let run = run_once(seat.place(), &plan, writer, false).await?;
+    drop(seat);
     weigh_giving_up(verdict, lines, &judge(&run.lines)?);
     Ok(())
 }
@@ -115,6 +118,22 @@ pub fn weigh_giving_up(verdict: &mut Verdict, lines: &[Line], let_go: &Verdict) 
     }
     if verdict.judgement == Judgement::Violated && verdict.violated().next().is_none() {
         verdict.judgement = Judgement::Inconclusive;
+    }
+}
+
+/// A verdict that was made anew of the same run says of those who gave up what the one before it said.
+pub(super) fn keep_giving_up(before: &Verdict, anew: &mut Verdict) {
+    if before.gave_up.is_empty() {
+        return;
+    }
+    anew.gave_up.clone_from(&before.gave_up);
+    for one in &mut anew.invariants {
+        if let Some(said) = before.of(one.name).filter(|_| excuses(one)) {
+            *one = said.clone();
+        }
+    }
+    if anew.judgement == Judgement::Violated && anew.violated().next().is_none() {
+        anew.judgement = Judgement::Inconclusive;
     }
 }
 

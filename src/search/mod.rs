@@ -45,7 +45,7 @@ pub use failure::{Failure, FindingKey};
 pub use giving_up::{LET_GO, weigh_giving_up};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
-pub use stage::{Job, Stage};
+pub use stage::{Job, Stage, StageSeat};
 pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
 pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
 pub use unclear::{Reason, Unclear};

@@ -16,7 +16,7 @@ use super::printed::Printed;
 use crate::evidence::WITNESS_SQL;
 use crate::pod::Program;
 use crate::run::Place;
-use crate::server::{Database, Server, withheld};
+use crate::server::{Database, Seat, Seats, Server, withheld};
 use crate::sql::beginnings;
 
 /// The longest that a prepare command may take.
@@ -35,13 +35,17 @@ pub struct Job {
     pub schema: Option<(String, String)>,
     /// A command that prepares the template database, after the schema.
     pub prepare: Option<Vec<String>>,
+    /// The name of every run's database, where it matters.
+    pub database: Option<String>,
 }
 
 impl Job {
     /// Whether the template databases of these two jobs are the same.
     #[must_use]
     pub fn same_stage(&self, other: &Self) -> bool {
-        self.schema == other.schema && self.prepare == other.prepare
+        self.schema == other.schema
+            && self.prepare == other.prepare
+            && self.database == other.database
     }
 }
 
@@ -49,6 +53,7 @@ impl Job {
 #[derive(Debug)]
 pub struct Stage {
     server: Server,
+    seats: Seats,
     bare: Database,
     witness: Database,
     witnessed: bool,
@@ -60,34 +65,34 @@ impl Stage {
     /// # Errors
     /// When the schema or the prepare command fails, with what they said.
     pub async fn build(server: &Server, job: &Job) -> Result<Self, TrialError> {
-        let bare = server.create_database("bare", None).await?;
-        if let Some((name, sql)) = &job.schema {
-            apply(server, &bare, name, sql).await?;
+        let seats = Seats::begin(server, job.database.as_deref()).await?;
+        match templates(&seats, job).await {
+            Ok((bare, witness, witnessed)) => Ok(Self {
+                server: server.clone(),
+                seats,
+                bare,
+                witness,
+                witnessed,
+            }),
+            Err(error) => {
+                // Why there are no templates says more than what is left of them.
+                if let Err(left) = seats.strike().await {
+                    tracing::warn!(%left, "a server stays until this process ends");
+                }
+                Err(error)
+            }
         }
-        if let Some(command) = &job.prepare {
-            prepare(server, &bare, command, &job.program).await?;
-        }
-        let witness = server.create_database("witness", Some(&bare)).await?;
-        let witnessed = server.superuser() && server.log_readable();
-        if witnessed {
-            apply(server, &witness, "the witness", WITNESS_SQL).await?;
-        }
-        Ok(Self {
-            server: server.clone(),
-            bare,
-            witness,
-            witnessed,
-        })
     }
 
-    /// Where runs of this subject happen.
-    #[must_use]
-    pub fn place(&self) -> Place<'_> {
-        Place {
-            server: &self.server,
-            template: &self.witness,
-            bare_template: &self.bare,
-        }
+    /// A server for runs of this subject, one after the other.
+    ///
+    /// # Errors
+    /// When another server is needed and cannot be had.
+    pub async fn seat(&self) -> Result<StageSeat<'_>, TrialError> {
+        Ok(StageSeat {
+            stage: self,
+            seat: self.seats.take().await?,
+        })
     }
 
     /// Whether the server allows a witness: a superuser, and a log that can be read.
@@ -107,10 +112,57 @@ impl Stage {
     /// # Errors
     /// When the server refuses.
     pub async fn strike(self) -> Result<(), TrialError> {
-        self.server.drop_database(self.witness).await?;
-        self.server.drop_database(self.bare).await?;
-        Ok(())
+        if self.seats.database().is_none() {
+            self.server.drop_database(self.witness).await?;
+            self.server.drop_database(self.bare).await?;
+        }
+        Ok(self.seats.strike().await?)
     }
+}
+
+/// A server for runs of a subject, with its templates; given back when it is dropped.
+pub struct StageSeat<'s> {
+    stage: &'s Stage,
+    seat: Seat<'s>,
+}
+
+impl StageSeat<'_> {
+    /// Where the runs happen.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            server: self.seat.server(),
+            template: &self.stage.witness,
+            bare_template: &self.stage.bare,
+            database: self.seat.database(),
+        }
+    }
+}
+
+/// The templates, without and with the witness; and whether there is a witness.
+async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool), TrialError> {
+    let server = seats.workshop();
+    // What a schema or a command makes of the database's name is right for every run.
+    let mut bare = match seats.database() {
+        Some(name) => server.create_named(name, None).await?,
+        None => server.create_database("bare", None).await?,
+    };
+    if let Some((name, sql)) = &job.schema {
+        apply(server, &bare, name, sql).await?;
+    }
+    if let Some(command) = &job.prepare {
+        prepare(server, &bare, command, &job.program).await?;
+    }
+    if seats.database().is_some() {
+        bare = server.set_aside(bare, "bare").await?;
+    }
+    let witness = server.create_database("witness", Some(&bare)).await?;
+    let witnessed = server.superuser() && server.log_readable();
+    if witnessed {
+        apply(server, &witness, "the witness", WITNESS_SQL).await?;
+    }
+    seats.open().await?;
+    Ok((bare, witness, witnessed))
 }
 
 async fn apply(
@@ -201,8 +253,8 @@ async fn prepare(
             address,
             &database.name,
             "prepare",
-            &address.host,
-            address.port,
+            (&address.host, address.port),
+            None,
             &program.env,
         )?)
         .stdin(Stdio::null())

@@ -20,6 +20,7 @@ use crate::name::{GuardName, PodName};
 use crate::pod::Pod;
 use crate::run::{RunError, environment};
 use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
+use crate::server::Dwelling;
 
 /// The longest that an uncontrolled pair may take.
 const PAIR_LIMIT: Duration = Duration::from_secs(120);
@@ -92,17 +93,17 @@ async fn uncontrolled(
     copies: usize,
     stagger: Duration,
 ) -> Result<Vec<(String, String)>, TrialError> {
-    let server = stage.server();
-    let place = stage.place();
-    let database = server
-        .create_database("stress", Some(place.bare_template))
-        .await?;
+    let seat = stage.seat().await?;
+    let place = seat.place();
+    let server = place.server;
+    let database = place.set(place.bare_template).await?;
     let result = async {
         let client = server.connect(&database.name).await?;
         let log = LogReader::begin(&client).await.map_err(RunError::from)?;
         // What the pods print and how they end is not asked: the server's log says what happened.
         let (events, _unread) = mpsc::unbounded_channel();
         let address = server.address();
+        let dwelling = Dwelling::new()?;
         let mut pods = Vec::new();
         for index in 0..copies {
             let name = PodName::of_index(index);
@@ -110,8 +111,8 @@ async fn uncontrolled(
                 address,
                 &database.name,
                 name.as_str(),
-                &address.host,
-                address.port,
+                (&address.host, address.port),
+                Some(&dwelling.of(name.as_str())?),
                 &job.program.env,
             )?;
             if index > 0 {

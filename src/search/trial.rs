@@ -140,7 +140,7 @@ impl<'a> Trial<'a> {
         };
         let measured = match measured {
             Some(measured) => measured,
-            None => measure(stage.place(), &plan).await?,
+            None => measure(stage.seat().await?.place(), &plan).await?,
         };
         plan.rules.protect = match &subject.protect {
             Some(tables) => tables.iter().map(|table| qualified(table)).collect(),
@@ -342,12 +342,13 @@ impl<'a> Trial<'a> {
         dir: Option<&Path>,
     ) -> Result<Outcome, TrialError> {
         let begun = Instant::now();
-        let place = self.stage.place();
         let path = writer.path().map(Path::to_owned);
-        let mut run = run_once(place, plan, writer, false).await?;
+        let seat = self.stage.seat().await?;
+        let mut run = run_once(seat.place(), plan, writer, false).await?;
+        drop(seat);
         let took = begun.elapsed();
         let mut verdict = self.judged(&mut run.lines, path.as_deref()).await?;
-        look_again(place, plan, &run.lines, &mut verdict, dir).await?;
+        look_again(self.stage, plan, &run.lines, &mut verdict, dir).await?;
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
             verdict,
@@ -380,13 +381,15 @@ impl<'a> Trial<'a> {
             ..self.along(schedule)
         };
         let writer = writer(dir, CONFIRMATION)?;
-        let run = run_once(self.stage.place(), &plan, writer, false).await?;
+        let seat = self.stage.seat().await?;
+        let run = run_once(seat.place(), &plan, writer, false).await?;
+        drop(seat);
         Ok(Ok(run.lines))
     }
 
-    /// The serial runs of this subject.
-    pub(super) fn serial_runs(&self) -> (Place<'_>, &Plan, &SerialRuns) {
-        (self.stage.place(), &self.plan, &self.measured.serial_runs)
+    /// The serial runs of this subject, and where they are made.
+    pub(super) fn serial_runs(&self) -> (&Stage, &Plan, &SerialRuns) {
+        (self.stage, &self.plan, &self.measured.serial_runs)
     }
 }
 

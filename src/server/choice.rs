@@ -156,6 +156,8 @@ pub struct ServerOptions {
     pub choice: ServerChoice,
     /// The image of a container. Left out: `LOCKPROOF_IMAGE`, else `postgres:16-alpine`.
     pub image: Option<String>,
+    /// Whether pods may go to other databases of a server that belongs to somebody else.
+    pub other_databases: bool,
 }
 
 impl ServerOptions {
@@ -164,7 +166,7 @@ impl ServerOptions {
     pub fn of(choice: ServerChoice) -> Self {
         Self {
             choice,
-            image: None,
+            ..Self::default()
         }
     }
 

@@ -16,6 +16,7 @@ use super::choice::ServerChoice;
 use super::client::{self, ask};
 use super::database;
 use super::docker;
+use super::dwelling;
 use super::guard;
 use super::handle::run_name;
 use super::home;
@@ -142,7 +143,10 @@ fn all_instances() -> Vec<PathBuf> {
     };
     folders(&state::root_path())
         .iter()
-        .filter(|folder| !folder.ends_with("runs") && !folder.ends_with(pooler::FOLDER))
+        .filter(|folder| {
+            let others = ["runs", pooler::FOLDER, dwelling::FOLDER];
+            !others.iter().any(|other| folder.ends_with(other))
+        })
         .flat_map(|folder| folders(folder))
         .collect()
 }
@@ -318,6 +322,16 @@ fn run_files(report: &mut CleanReport) {
             report.removed.push(what);
         }
     }
+    let dwellings = fs::read_dir(root.join(dwelling::FOLDER));
+    for entry in dwellings.into_iter().flatten().flatten() {
+        let path = entry.path();
+        let lives = dwelling::run_of(&path).is_some_and(state::run_is_alive);
+        if !lives && fs::remove_dir_all(&path).is_ok() {
+            let what = format!("directory {} of a dead run's pods", path.display());
+            report.removed.push(what);
+        }
+    }
+    let _ = fs::remove_dir(root.join(dwelling::FOLDER));
     for entry in fs::read_dir(root.join("runs"))
         .into_iter()
         .flatten()

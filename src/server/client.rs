@@ -16,7 +16,7 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// What the harness sets on each connection to a database of a subject, where the subject, or its
 /// role, may have made other settings the default: a look at what happens must neither take part in
 /// it (serializable), nor be refused or cut off.
-const OWN_SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
+pub(super) const OWN_SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
      SET default_transaction_read_only = off; SET default_transaction_deferrable = off; \
      SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
@@ -34,6 +34,11 @@ impl ConnectFailure {
         match self {
             Self::NoAnswer(why) | Self::Refused(why, _) => why,
         }
+    }
+
+    /// Whether the server has no connection left at the moment.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Refused(_, state) if state == "53300")
     }
 
     pub(super) fn into_error(self, database: &str, place: &str) -> ServerError {

@@ -41,6 +41,25 @@ pub(super) fn drop_sql(name: &str) -> String {
     format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))
 }
 
+/// How to give a database another name. Nobody may be connected to it.
+pub(super) fn rename_sql(name: &str, new: &str) -> String {
+    format!("ALTER DATABASE {} RENAME TO {}", quoted(name), quoted(new))
+}
+
+/// What rolls back the transactions that are prepared in a database, a statement a line. Their names
+/// may hold line breaks, which are written as escapes.
+pub(super) fn prepared_sql(name: &str) -> String {
+    format!(
+        r"SELECT pg_catalog.string_agg('ROLLBACK PREPARED E''' || pg_catalog.replace(
+  pg_catalog.replace(pg_catalog.replace(gid, '', '\'), '''', ''''), E'
+', '
+') || '''', E'
+')
+FROM pg_catalog.pg_prepared_xacts WHERE database = {}",
+        literal(name)
+    )
+}
+
 /// How to make a database. Without a template it is empty, UTF8 and of the C locale, whatever
 /// the server's own are.
 pub(super) fn create_sql(
@@ -114,7 +133,7 @@ const EVIDENCE: &str = "'lc_messages', 'deadlock_timeout', 'log_lock_waits', 'lo
                         'log_min_duration_statement', 'log_duration'";
 
 /// A text in quotes.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -149,8 +149,9 @@ async fn clear_remote(wards: &[Told]) {
                     maintenance: maintenance.clone(),
                 };
                 let config = server.config(maintenance);
-                // If its server is gone, so is the database.
-                if let Ok(client) = client::on_this_runtime(&config, limit).await {
+                // If its server is gone, so is the database. One that is full may have room in a moment: the
+                // sessions of the pods are ending, too.
+                if let Some(client) = patiently(&config, limit).await {
                     let sql = super::database::drop_sql(name);
                     let _ = client::ask(&client, "drop a database", &sql, limit).await;
                 }
@@ -166,6 +167,23 @@ async fn clear_remote(wards: &[Told]) {
                 }
             }
             Told::Process(_) | Told::Directory(_) => {}
+        }
+    }
+}
+
+/// A connection, if the server gives one within this time.
+async fn patiently(
+    config: &tokio_postgres::Config,
+    limit: Duration,
+) -> Option<tokio_postgres::Client> {
+    let begun = std::time::Instant::now();
+    loop {
+        match client::on_this_runtime(config, limit).await {
+            Ok(client) => return Some(client),
+            Err(failure) if failure.is_full() && begun.elapsed() < limit => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(_) => return None,
         }
     }
 }

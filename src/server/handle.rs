@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ use tokio_postgres::Client;
 use super::address::Address;
 use super::choice::{ServerChoice, ServerOptions};
 use super::client::{self, CONNECT_LIMIT, ask};
-use super::database::{self, Database};
 use super::error::{Attempt, ServerError};
 use super::external::{self, Profile};
+use super::ground::Ground;
 use super::guardian::{Guardian, Registration, Ward};
 use super::lease::{self, Held};
 use super::own::Own;
+use super::renewal::Renewal;
 use super::state;
 use crate::history::ServerFacts;
 
@@ -41,19 +42,28 @@ pub struct Server {
 pub(super) struct Inner {
     facts: ServerFacts,
     pub(super) address: Address,
-    profile: Profile,
-    disposable: bool,
-    guardian: Guardian,
+    pub(super) profile: Profile,
+    pub(super) disposable: bool,
+    pub(super) guardian: Guardian,
+    /// Whether this process alone uses it, so that what is in it goes with it.
+    pub(super) private: bool,
+    /// Whether pods may go to other databases than their run's.
+    others: bool,
+    /// What stood on it, if it is somebody else's, before this process used it.
+    pub(super) seen_before: Mutex<Option<Vec<String>>>,
+    /// Whether something was done to it that dropping a run's database does not undo.
+    spoilt: AtomicBool,
+    /// Where this process has servers of its own, copies of what this one was before it was used.
+    ground: tokio::sync::Mutex<Option<Arc<Ground>>>,
     /// There if nobody shares it.
     pub(super) own: Option<Own>,
+    /// There if it is a copy of another that can be made anew.
+    pub(super) renewal: Option<Renewal>,
     /// Connections to the maintenance database that nobody uses at the moment.
-    idle: Mutex<Vec<Client>>,
-    databases: Mutex<BTreeMap<String, Registration>>,
+    pub(super) idle: Mutex<Vec<Client>>,
+    pub(super) databases: Mutex<BTreeMap<String, Registration>>,
     held: Mutex<Option<(Held, Registration)>>,
 }
-
-/// Numbers databases through the whole process, whatever the handle.
-static NEXT_DATABASE: AtomicU64 = AtomicU64::new(1);
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +152,7 @@ impl Server {
             let registration = guardian.register(ward);
             (held, registration)
         });
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 facts: ServerFacts {
                     kind,
@@ -152,13 +162,86 @@ impl Server {
                 address,
                 profile,
                 disposable: held.is_some(),
+                private: own.is_some(),
+                others: held.is_some() || options.other_databases,
+                seen_before: Mutex::default(),
+                spoilt: AtomicBool::new(false),
+                ground: tokio::sync::Mutex::default(),
                 guardian,
                 own,
+                renewal: None,
                 idle: Mutex::new(vec![client]),
                 databases: Mutex::new(BTreeMap::new()),
                 held: Mutex::new(held),
             }),
-        })
+        };
+        if !server.inner.disposable {
+            server.look_around().await?;
+        }
+        Ok(server)
+    }
+
+    /// The handle of another server like this one, which this process alone uses and looks after.
+    pub(super) fn like_this_at(&self, address: Address, renewal: Option<Renewal>) -> Self {
+        let inner = &self.inner;
+        Self {
+            inner: Arc::new(Inner {
+                facts: inner.facts.clone(),
+                address,
+                profile: inner.profile.clone(),
+                disposable: true,
+                private: true,
+                others: true,
+                seen_before: Mutex::default(),
+                spoilt: AtomicBool::new(false),
+                ground: tokio::sync::Mutex::default(),
+                guardian: inner.guardian.clone(),
+                own: None,
+                renewal,
+                idle: Mutex::default(),
+                databases: Mutex::default(),
+                held: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The ground for servers of this process's own; `None` where there can be none: on an external
+    /// server, in a container, and beside a server that nobody shares anyway.
+    pub(super) async fn ground(&self) -> Result<Option<Arc<Ground>>, ServerError> {
+        let mut ground = self.inner.ground.lock().await;
+        if ground.is_none() {
+            let instance = match &*lock(&self.inner.held) {
+                Some((held, _)) if !self.inner.private && held.stored.data_home.is_some() => {
+                    held.instance().to_path_buf()
+                }
+                _ => return Ok(None),
+            };
+            let laid = Ground::lay(&instance, &self.inner.guardian).await?;
+            *ground = Some(Arc::new(laid));
+        }
+        Ok(ground.clone())
+    }
+
+    /// Whether a run's pods may go to other databases than the run's: where the server is lockproof's
+    /// own, or the user lets them.
+    #[must_use]
+    pub fn lets_others(&self) -> bool {
+        self.inner.others
+    }
+
+    /// Notes that something was done to this server that dropping a run's database does not undo.
+    pub fn spoil(&self) {
+        self.inner.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that this has been undone.
+    pub(super) fn unspoil(&self) {
+        self.inner.spoilt.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.inner.spoilt.load(Ordering::Relaxed)
     }
 
     /// Which server it is, its version, and in one line which was taken and why.
@@ -198,83 +281,10 @@ impl Server {
     /// # Errors
     /// When the server refuses or does not answer in time.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        let config = self.inner.address.config(database);
-        client::with_own_settings(&config, database, &self.inner.address).await
-    }
-
-    /// Makes a database: empty (UTF8, C locale), or a copy of a template that nobody is
-    /// connected to, its settings (`ALTER DATABASE … SET`) included. Within 60 s.
-    ///
-    /// # Errors
-    /// When the server refuses or does not answer in time.
-    pub async fn create_database(
-        &self,
-        purpose: &str,
-        template: Option<&Database>,
-    ) -> Result<Database, ServerError> {
-        let inner = &self.inner;
-        let number = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
-        let name = database::name(state::run_id(), purpose, number);
-        // First told, then made: a SIGKILL in between leaves nothing.
-        let registration = inner.guardian.register(Ward::Database {
-            name: name.clone(),
-            server: inner.address.clone(),
-        });
-        lock(&inner.databases).insert(name.clone(), registration);
-        let template = template.map(|template| template.name.as_str());
-        let mut statements = vec![database::create_sql(
-            &name,
-            template,
-            inner.profile.major,
-            inner.disposable,
-        )];
-        if !inner.disposable && inner.profile.superuser {
-            statements.extend(external::settings_sql(&name));
-        }
-        let made = self
-            .with_maintenance(&format!("create database {name}"), statements)
-            .await;
-        if let Err(error) = made {
-            self.forget(&name, true);
-            return Err(error);
-        }
-        let answer = self
-            .with_maintenance(
-                "look up the new database",
-                vec![database::look_up_sql(&name, template)],
-            )
-            .await?
-            .unwrap_or_default();
-        let (oid, settings) = answer.split_once('\n').unwrap_or((&answer, ""));
-        let oid = oid.parse().map_err(|_| ServerError::Refused {
-            what: format!("find database {name}"),
-            why: "it was made and is not there".to_owned(),
-        })?;
-        if !settings.is_empty() {
-            let what = format!("copy the settings of its template to database {name}");
-            self.with_maintenance(&what, vec![settings.to_owned()])
-                .await?;
-        }
-        Ok(Database { name, oid })
-    }
-
-    /// Drops a database with all sessions in it. Within 60 s.
-    ///
-    /// # Errors
-    /// When the server refuses or does not answer in time.
-    pub async fn drop_database(&self, database: Database) -> Result<(), ServerError> {
-        self.drop_by_name(&database.name).await
-    }
-
-    async fn drop_by_name(&self, name: &str) -> Result<(), ServerError> {
-        self.emptied(name).await;
-        self.with_maintenance(
-            &format!("drop database {name}"),
-            vec![database::drop_sql(name)],
-        )
-        .await?;
-        self.forget(name, false);
-        Ok(())
+        let aside = self.inner.renewal.as_ref();
+        let aside = aside.and_then(|renewal| renewal.address_of(database));
+        let address = aside.as_ref().unwrap_or(&self.inner.address);
+        client::with_own_settings(&address.config(database), database, address).await
     }
 
     /// Drops what databases of this handle are still there and gives its share of the server
@@ -293,14 +303,25 @@ impl Server {
         };
         let names: Vec<String> = lock(&inner.databases).keys().cloned().collect();
         let mut first_error = None;
+        let mut left = Vec::new();
         for name in names {
             if alone {
                 self.forget(&name, false);
             } else if let Err(error) = self.drop_by_name(&name).await {
                 first_error.get_or_insert(error);
+                left.push(name);
             }
         }
+        if let (Some(error), [_, _, ..]) = (&first_error, &left[..]) {
+            let what = format!("drop databases {}", left.join(", "));
+            first_error = Some(ServerError::failed(what, error.to_string()));
+        }
         lock(&inner.idle).clear();
+        if let Some(ground) = inner.ground.lock().await.take()
+            && let Err(error) = ground.release(RELEASE_LIMIT).await
+        {
+            first_error.get_or_insert(error);
+        }
         if let Some((held, registration)) = held {
             match held.release(RELEASE_LIMIT).await {
                 Ok(()) => inner.guardian.unregister(registration),
@@ -317,7 +338,7 @@ impl Server {
         lock(&self.inner.idle).clear();
     }
 
-    fn forget(&self, name: &str, clear: bool) {
+    pub(super) fn forget(&self, name: &str, clear: bool) {
         if let Some(registration) = lock(&self.inner.databases).remove(name) {
             if clear {
                 self.inner.guardian.clear_now(registration);
@@ -333,18 +354,7 @@ impl Server {
         what: &str,
         statements: Vec<String>,
     ) -> Result<Option<String>, ServerError> {
-        let idle = lock(&self.inner.idle).pop();
-        let client = match idle {
-            Some(client) if !client.is_closed() => client,
-            _ => {
-                let address = &self.inner.address;
-                client::on_a_thread(maintenance_config(address), CONNECT_LIMIT)
-                    .await
-                    .map_err(|failure| {
-                        failure.into_error(&address.maintenance, &address.to_string())
-                    })?
-            }
-        };
+        let client = self.maintenance_client().await?;
         let mut answer = None;
         for sql in statements {
             // On an error the client is dropped: after a time-out its statement still runs.

@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nix::unistd::Uid;
+use nix::unistd::{Uid, User};
 
 use super::machine::{self, ProcessName, run_bounded};
 
@@ -19,6 +20,10 @@ use super::machine::{self, ProcessName, run_bounded};
 const ROOM_ON_TMPFS: f64 = 3e9;
 /// The file in a data home that names the instance it belongs to.
 pub(super) const OWNER_FILE: &str = "owner";
+
+/// The data directory of a server that has never been started, in the home of one that processes
+/// share: what their own servers are copies of.
+pub(super) const PRISTINE: &str = "pristine";
 
 /// What the names of standbys' data directories begin with.
 const STANDBY: &str = "standby-";
@@ -39,6 +44,25 @@ pub(super) fn data_home(instance: &Path) -> PathBuf {
         }
     }
     instance.join("server")
+}
+
+/// Makes the data home of an instance, which belongs to whoever runs the server.
+///
+/// # Errors
+/// A text that says what could not be made.
+pub(super) fn make(home: &Path, instance: &Path, owner: Option<&User>) -> Result<(), String> {
+    let make = || -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(home)?;
+        fs::write(
+            home.join(OWNER_FILE),
+            instance.as_os_str().as_encoded_bytes(),
+        )?;
+        match owner {
+            Some(user) => chown(home, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
+            None => Ok(()),
+        }
+    };
+    make().map_err(|error| format!("could not make {}: {error}", home.display()))
 }
 
 /// The prefix of this user's data homes on the memory file system.
@@ -147,21 +171,33 @@ pub(super) fn standby(home: &Path, number: u64) -> PathBuf {
     home.join(format!("{STANDBY}{number}"))
 }
 
-/// The data directories in a home.
+/// The data directories in a home: that of its server, of standbys, and of a process's own servers.
 fn data_directories(home: &Path) -> Vec<PathBuf> {
-    let standbys = fs::read_dir(home)
+    fs::read_dir(home)
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(STANDBY.as_bytes())
-        })
         .map(|entry| entry.path())
-        .filter(|path| path.is_dir());
-    std::iter::once(home.join("data")).chain(standbys).collect()
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+/// Stops what runs in one data directory and deletes it.
+///
+/// # Errors
+/// A text that says what stayed.
+pub(super) async fn remove_data(data: PathBuf) -> Result<(), String> {
+    // It waits for processes to end; other work of this thread must not.
+    let removed = tokio::task::spawn_blocking(move || {
+        stop_and_free(&data);
+        match fs::remove_dir_all(&data) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(format!("{}: {error}", data.display()))
+            }
+            _ => Ok(()),
+        }
+    });
+    removed.await.map_err(|error| error.to_string())?
 }
 
 /// Kills what works in the home itself: `initdb`, `pg_basebackup`, and a server that is only about

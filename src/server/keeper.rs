@@ -61,6 +61,7 @@ pub fn keep(instance: &Path) -> io::Result<()> {
             image,
             alone,
         } => runtime.block_on(start(instance, choice, image.as_deref(), *alone)),
+        KeepTask::Ground { beside } => ground(instance, beside),
         KeepTask::Adopt => adopt(instance),
     };
     if let Err(tried) = outcome {
@@ -179,6 +180,28 @@ async fn start_local(instance: &Path, why: &str, alone: bool) -> Result<(), Stri
     // another, which is then no child of ours. How it goes is none of our business.
     drop(started.postmaster);
     stored.write(instance).map_err(|error| error.to_string())
+}
+
+/// A folder for the servers of one process, beside the server that it shares.
+fn ground(instance: &Path, beside: &Path) -> Result<(), Vec<Attempt>> {
+    let make = || -> Result<(), String> {
+        let shared = StoredServer::read(beside)
+            .ok_or_else(|| format!("{} describes no server", beside.display()))?;
+        let home = home::data_home(instance);
+        home::make(&home, instance, local::run_as()?.as_ref())?;
+        let stored = StoredServer {
+            port: 0,
+            keeper: ProcessName::own(),
+            alone: true,
+            data_home: Some(home),
+            ..shared
+        };
+        stored.write(instance).map_err(|error| error.to_string())
+    };
+    make().map_err(|why| {
+        let kind = "local".to_owned();
+        vec![Attempt { kind, why }]
+    })
 }
 
 fn adopt(instance: &Path) -> Result<(), Vec<Attempt>> {

@@ -49,7 +49,7 @@ async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held
     if let Some(held) = join(folder).await? {
         return Ok(held);
     }
-    let held = start(folder, options, false).await?;
+    let held = start(folder, task(options, false)).await?;
     let name = held.instance.file_name().unwrap_or_default();
     let current = folder.join(CURRENT);
     fs::write(&current, name.as_encoded_bytes()).map_err(ServerError::file("write", current))?;
@@ -58,11 +58,29 @@ async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held
 
 /// Starts a server that nobody else will join.
 pub(super) async fn start_alone(options: &ServerOptions) -> Result<Held, ServerError> {
+    start_own(task(options, true)).await
+}
+
+/// Has a folder kept for servers of this process's own, beside a server that it shares.
+pub(super) async fn start_beside(shared: &Path) -> Result<Held, ServerError> {
+    let beside = shared.to_path_buf();
+    start_own(KeepTask::Ground { beside }).await
+}
+
+fn task(options: &ServerOptions, alone: bool) -> KeepTask {
+    KeepTask::Start {
+        choice: options.choice.kind().to_owned(),
+        image: options.wanted_image(),
+        alone,
+    }
+}
+
+async fn start_own(task: KeepTask) -> Result<Held, ServerError> {
     // A folder of its own as well: whoever starts another one need not wait.
     let name = uuid::Uuid::new_v4().simple().to_string();
     let folder = state::root()?.join(format!("own-{}", &name[..12]));
     let lock = state::lock_alone(&folder.join(START_LOCK), START_LIMIT).await?;
-    let outcome = start(&folder, options, true).await;
+    let outcome = start(&folder, task).await;
     drop(lock);
     if outcome.is_err() {
         state::remove_if_unused(&folder, START_LOCK);
@@ -130,22 +148,18 @@ async fn join(folder: &Path) -> Result<Option<Held>, ServerError> {
     }))
 }
 
-async fn start(folder: &Path, options: &ServerOptions, alone: bool) -> Result<Held, ServerError> {
+async fn start(folder: &Path, task: KeepTask) -> Result<Held, ServerError> {
     let name = uuid::Uuid::new_v4().simple().to_string();
     let instance = folder.join(&name[..12]);
     // First told, then made: a SIGKILL before there is a keeper leaves nothing.
     let guardian = Guardian::start()?;
     let registration = guardian.register(Ward::Server(instance.clone()));
-    let held = start_in(instance, options, alone).await;
+    let held = start_in(instance, task).await;
     guardian.unregister(registration);
     held
 }
 
-async fn start_in(
-    instance: PathBuf,
-    options: &ServerOptions,
-    alone: bool,
-) -> Result<Held, ServerError> {
+async fn start_in(instance: PathBuf, task: KeepTask) -> Result<Held, ServerError> {
     state::private_directory(&instance)?;
     let path = instance.join(LEASE_FILE);
     let lease = state::open_lock(&path, true).map_err(ServerError::file("create", &path))?;
@@ -155,11 +169,7 @@ async fn start_in(
     let request = KeepRequest {
         protocol: PROTOCOL,
         instance: instance.clone(),
-        task: KeepTask::Start {
-            choice: options.choice.kind().to_owned(),
-            image: options.wanted_image(),
-            alone,
-        },
+        task,
     };
     let started = owned::spawn_keeper(&request, START_LIMIT).await;
     let stored = started.and_then(|()| {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +16,7 @@ use nix::unistd::{Uid, User};
 use super::address::{Address, Secret};
 use super::binaries::Binaries;
 use super::client::{self, ConnectFailure};
+use super::copying;
 use super::home;
 use super::machine::run_bounded;
 use super::port;
@@ -71,28 +72,27 @@ pub(super) async fn start(
     alone: bool,
 ) -> Result<Started, String> {
     let user = run_as()?;
-    let make = || -> io::Result<()> {
-        fs::DirBuilder::new().mode(0o700).create(home)?;
-        fs::write(
-            home.join(home::OWNER_FILE),
-            instance.as_os_str().as_encoded_bytes(),
-        )?;
+    home::make(home, instance, user.as_ref())?;
+    let secret = home.join("password");
+    let write = || -> io::Result<()> {
         let verifier = postgres_protocol::password::md5(password.expose().as_bytes(), SUPERUSER);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(home.join("password"))?;
+            .open(&secret)?;
         io::Write::write_all(&mut file, verifier.as_bytes())?;
-        if let Some(user) = &user {
-            for path in [home.to_path_buf(), home.join("password")] {
-                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-            }
+        match &user {
+            Some(user) => chown(&secret, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
+            None => Ok(()),
         }
-        Ok(())
     };
-    make().map_err(|error| format!("could not make {}: {error}", home.display()))?;
+    write().map_err(|error| format!("could not make {}: {error}", secret.display()))?;
     initdb(binaries, home, user.as_ref())?;
+    if !alone {
+        let (used, unused) = (home.join("data"), home.join(home::PRISTINE));
+        copying::data_directory(&used, &unused, user.as_ref())?;
+    }
     let launch = Launch {
         folder: binaries.folder.clone(),
         home: home.to_path_buf(),

@@ -5,7 +5,6 @@
 //! tear-down of the server finds it.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ pub(super) async fn local(
             place: Place::Local(launch),
         }),
         Err(why) => {
-            remove_data(launch.data).await?;
+            home::remove_data(launch.data).await?;
             Err(why)
         }
     }
@@ -191,24 +190,10 @@ pub(super) async fn container(
 /// Stops a standby and deletes it.
 pub(super) async fn undo(place: &Place) -> Result<(), String> {
     match place {
-        Place::Local(launch) => remove_data(launch.data.clone()).await,
+        Place::Local(launch) => home::remove_data(launch.data.clone()).await,
         Place::Container(id) => {
             let engine = docker::engine().await?;
             docker::remove(&engine, id).await
         }
     }
-}
-
-async fn remove_data(data: PathBuf) -> Result<(), String> {
-    // It waits for processes to end; other work of this thread must not.
-    let removed = tokio::task::spawn_blocking(move || {
-        home::stop_and_free(&data);
-        match fs::remove_dir_all(&data) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(format!("{}: {error}", data.display()))
-            }
-            _ => Ok(()),
-        }
-    });
-    removed.await.map_err(|error| error.to_string())?
 }

@@ -16,7 +16,7 @@ use super::machine::ProcessName;
 use super::state;
 
 /// Raised when starter and keeper of different builds would not understand each other.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 
 /// The file in an instance's directory that describes the server.
 pub(super) const SERVER_FILE: &str = "server.json";
@@ -34,6 +34,7 @@ pub(super) struct StoredServer {
     pub(super) kind: String,
     pub(super) description: String,
     pub(super) host: String,
+    /// 0 where several servers of one process stand.
     pub(super) port: u16,
     pub(super) user: String,
     pub(super) password: String,
@@ -105,6 +106,12 @@ pub(super) enum KeepTask {
         image: Option<String>,
         /// Whether nobody will share it, so that it may be stopped, crashed and followed.
         alone: bool,
+    },
+    /// Keep a folder in which one process starts servers of its own, copies of what a local server,
+    /// that of this instance, was before it was used.
+    Ground {
+        /// The directory of that server's instance.
+        beside: PathBuf,
     },
     /// The server runs, but its keeper was killed: take its place.
     Adopt,

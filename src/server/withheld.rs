@@ -38,7 +38,7 @@ const ELSEWHERE: &[&str] = &[
 /// What a pod, or a command that prepares its database, does not inherit: all that leads to a
 /// server, and all of lockproof's own variables.
 pub(crate) fn withheld() -> Vec<OsString> {
-    of_subjects(std::env::vars_os().map(|(name, _)| name))
+    of_subjects(std::env::vars_os())
 }
 
 /// What lockproof's own helpers (keeper and guardian) do not inherit: they are told where servers
@@ -47,12 +47,21 @@ pub(super) fn withheld_from_helpers() -> impl Iterator<Item = &'static str> {
     ELSEWHERE.iter().copied().chain([RUN_VARIABLE])
 }
 
-fn of_subjects(names: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    names
-        .filter(|name| {
-            let name = name.as_encoded_bytes();
-            name.starts_with(b"LOCKPROOF_") || ELSEWHERE.iter().any(|one| one.as_bytes() == name)
-        })
+/// What the value of a variable begins with that leads to a server, whatever the variable's name.
+const URLS: [&str; 3] = ["postgres://", "postgresql://", "jdbc:postgresql:"];
+
+fn of_subjects(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<OsString> {
+    let leads_elsewhere = |name: &OsString, value: &OsString| {
+        let (name, value) = (name.as_encoded_bytes(), value.as_encoded_bytes());
+        let value = &value[..value.len().min(20)];
+        let value = String::from_utf8_lossy(value).trim_start().to_lowercase();
+        name.starts_with(b"LOCKPROOF_")
+            || ELSEWHERE.iter().any(|one| one.as_bytes() == name)
+            || URLS.iter().any(|url| value.starts_with(url))
+    };
+    variables
+        .filter(|(name, value)| leads_elsewhere(name, value))
+        .map(|(name, _)| name)
         .collect()
 }
 
@@ -63,24 +72,30 @@ mod tests {
     #[test]
     fn a_subject_keeps_what_is_its_users_own() {
         let has = [
-            "PATH",
-            "HOME",
-            "LANG",
-            "PGHOSTADDR",
-            "PGOPTIONS",
-            "LOCKPROOF_SERVER",
-            "LOCKPROOF_IMAGE",
-            "PGSERVICE",
-            "PGTZ",
+            ("PATH", "/bin"),
+            ("HOME", "/root"),
+            ("LANG", "C"),
+            ("PGHOSTADDR", "10.0.0.1"),
+            ("PGOPTIONS", "-c geqo=off"),
+            ("LOCKPROOF_SERVER", "local"),
+            ("LOCKPROOF_IMAGE", "postgres:16"),
+            ("PGSERVICE", "work"),
+            ("PGTZ", "UTC"),
+            ("SHOP_DB", "postgresql://shop@db/shop"),
+            ("FLYWAY_URL", "jdbc:postgresql://db/shop"),
+            ("DOCS", "see postgres://…"),
         ];
-        let withheld = of_subjects(has.into_iter().map(OsString::from));
+        let has = has.into_iter();
+        let withheld = of_subjects(has.map(|(name, value)| (name.into(), value.into())));
         assert_eq!(
             withheld,
             [
                 "PGHOSTADDR",
                 "LOCKPROOF_SERVER",
                 "LOCKPROOF_IMAGE",
-                "PGSERVICE"
+                "PGSERVICE",
+                "SHOP_DB",
+                "FLYWAY_URL"
             ]
         );
     }

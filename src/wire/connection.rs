@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
+use super::admission::Admission;
 use super::cycle::{Cycle, Output};
 use super::decode;
 use super::frame::Message;
@@ -46,6 +47,7 @@ pub struct Setup {
     pub commands: mpsc::UnboundedReceiver<Command>,
     pub activity: Arc<AtomicU64>,
     pub need: NeedCell,
+    pub admission: Admission,
 }
 
 /// Which phase of its life a connection is in.
@@ -73,6 +75,7 @@ struct Task {
     place: Option<Place>,
     events: mpsc::UnboundedSender<WireEvent>,
     activity: Arc<AtomicU64>,
+    admission: Admission,
     phase: Phase,
     asked_for_tls: bool,
     pid: Option<i32>,
@@ -113,12 +116,14 @@ pub async fn run(setup: Setup) {
         mut commands,
         activity,
         need,
+        admission,
     } = setup;
     let mut task = Task {
         id,
         place,
         events,
         activity,
+        admission,
         phase: Phase::Startup,
         asked_for_tls: false,
         pid: None,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::admission::Elsewhere;
 use super::decode::{Parameter, RawError};
 use crate::history::Digest;
 use crate::name::ConnectionName;
@@ -36,6 +37,13 @@ pub enum ConnectionEvent {
         pid: Option<i32>,
         /// Which of the run's servers it leads to: the number in its upstream.
         server: usize,
+    },
+    /// It asks for more than the run's database.
+    Elsewhere {
+        /// For what.
+        asked: Elsewhere,
+        /// Whether it was told that it may not, and is closed.
+        refused: bool,
     },
     /// Its way to the server is open, and nothing has been said on it yet.
     Connected {

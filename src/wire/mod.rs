@@ -6,6 +6,7 @@
 //! connections to the server, too. Knows no fault and no SQL: a step is text and parameters here, and
 //! what it means is for others to say.
 
+mod admission;
 mod burst;
 mod connection;
 mod cycle;
@@ -21,6 +22,7 @@ mod route;
 mod shape;
 mod startups;
 
+pub use admission::{Admission, Elsewhere};
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
 pub use gate::{
     Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, ServerSide,

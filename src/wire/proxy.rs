@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::admission::Admission;
 use super::connection::{self, Setup};
 use super::gate::{Command, ConnectionId, Handover, WireEvent};
 use super::need::{Need, NeedCell};
@@ -65,6 +66,7 @@ impl Proxy {
     pub async fn start(
         pod: &PodName,
         upstream: Upstream,
+        admission: Admission,
         open: bool,
         events: mpsc::UnboundedSender<WireEvent>,
         activity: Arc<AtomicU64>,
@@ -122,6 +124,7 @@ impl Proxy {
                     commands: receiver,
                     activity: Arc::clone(&activity),
                     need,
+                    admission: admission.clone(),
                 }));
             }
         });

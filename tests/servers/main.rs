@@ -12,5 +12,6 @@ mod holder;
 mod kinds;
 mod looks;
 mod outages;
+mod seats;
 mod sharing;
 mod standbys;

@@ -17,10 +17,10 @@ use super::timers::{Timer, timers};
 use super::witness::blinded;
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention,
-    Pacing, RunFacts,
+    Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, OnContention, Pacing,
+    RunFacts,
 };
-use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks};
+use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks, rule_keys_of};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::sql;
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
@@ -100,30 +100,20 @@ impl<'a> Facts<'a> {
         let of_pods = (pods, &by_connection);
         let of_errors = (errors.as_slice(), explained.as_slice(), &called_off);
         let timers = timers(lines, run, of_pods, steps, sessions, &faults, of_errors);
-        let rule = |lock: &HeldLock| {
-            let same = |key: &LockKey| key.same_key(&lock.key);
-            match &run.rules.lock {
-                LockRule::Named(key) => same(key),
-                LockRule::FromCleanRun(keys) => keys.iter().any(same),
-                LockRule::None => false,
-            }
-        };
+        let meant = rule_keys_of(timeline, ledger, run);
+        let rule = |lock: &HeldLock| meant.iter().any(|key| key.same_key(&lock.key));
         let split = snapshots.iter().any(|one| {
             let held = one.locks.iter().filter(|lock| lock.granted && rule(lock));
             let servers: BTreeSet<u8> = held.map(|lock| lock.key.server).collect();
             servers.len() > 1
         });
-        let rule_keys: BTreeSet<LockKey> = match &run.rules.lock {
-            LockRule::Named(key) => std::iter::once(*key).collect(),
-            LockRule::FromCleanRun(keys) => keys.iter().copied().collect(),
-            LockRule::None => BTreeSet::new(),
-        }
-        .into_iter()
-        .map(|key| LockKey {
-            database: run.database,
-            ..key
-        })
-        .collect();
+        let rule_keys: BTreeSet<LockKey> = meant
+            .iter()
+            .map(|key| LockKey {
+                database: run.database,
+                ..*key
+            })
+            .collect();
         let (lost, silenced) = blinded(lines);
         Self {
             committing: committing(lines),

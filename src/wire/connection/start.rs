@@ -38,7 +38,9 @@ impl Task {
                     }
                     return None;
                 }
-                Ok(Some(Startup::Start(raw))) => return Some(raw),
+                Ok(Some(Startup::Start(raw))) => {
+                    return self.admitted(client, &raw).await.then_some(raw);
+                }
                 Ok(None) => {
                     let result = client.read.read_buf(&mut client.input).await;
                     self.activity.fetch_add(1, Ordering::Relaxed);
@@ -66,6 +68,24 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// Whether a client may go where its start-up message leads; if not, it is told why.
+    async fn admitted(&self, client: &mut Side<OwnedReadHalf>, raw: &[u8]) -> bool {
+        let Some(asked) = self.admission.elsewhere(raw) else {
+            return true;
+        };
+        let refused = !self.admission.others;
+        if refused {
+            let why = self.admission.refusal(&asked);
+            let message = decode::error_response("FATAL", "28000", &why);
+            let _ = client.write.write_all(&message).await;
+        }
+        self.tell(ConnectionEvent::Elsewhere { asked, refused });
+        if refused {
+            self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
+        }
+        !refused
     }
 
     /// Waits as long as the link keeps what a client says before its session has started.
