@@ -126,6 +126,7 @@ impl Comparison {
             if distance.iter().all(|rows| *rows == 0) {
                 told.equal = Some(place);
                 told.nearest = Some(place);
+                told.renamed = sides.renamed(place);
                 return told;
             }
             if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
@@ -134,6 +135,7 @@ impl Comparison {
         }
         if let Some((_, place)) = nearest {
             told.nearest = Some(place);
+            told.renamed = sides.renamed(place);
             told.differences = sides.differences(place);
         }
         told
@@ -170,7 +172,6 @@ impl<'s> Sides<'_, 's> {
             match self.scheme.tables.get(name) {
                 Some(columns) => {
                     let full = |column: &&str| format!("{name}.{column}");
-                    told.renamed.extend(columns.ids.iter().map(full));
                     told.alone.extend(columns.alone.iter().map(full));
                     let out = columns.out.iter();
                     let out = out.filter_map(|one| Some((full(one), self.left.reason(name, one)?)));
@@ -195,6 +196,28 @@ impl<'s> Sides<'_, 's> {
             }
         }
         told
+    }
+
+    /// The ids of tables whose rows are not those of this serial run with their ids.
+    fn renamed(&self, place: usize) -> BTreeSet<String> {
+        let (serial, found) = (self.all[place], self.all[self.found()]);
+        let rows = |snapshot: &Snapshot, table: &str| {
+            let count = snapshot.rows(table).map_or(0, |(_, rows)| rows.len());
+            let rows = (0..count).map(|row| self.cells(snapshot, table, row));
+            let mut rows: Vec<_> = rows.map(|cells| values(&cells)).collect();
+            rows.sort_unstable();
+            rows
+        };
+        let tables = self.scheme.tables.iter();
+        tables
+            .filter(|(table, columns)| {
+                !columns.ids.is_empty() && rows(serial, table) != rows(found, table)
+            })
+            .flat_map(|(table, columns)| {
+                let ids = columns.ids.iter();
+                ids.map(move |column| format!("{table}.{column}"))
+            })
+            .collect()
     }
 
     /// Of a table that is too large: the columns that are compared one by one.
@@ -272,13 +295,14 @@ impl<'s> Sides<'_, 's> {
 
     /// Where the found state differs from this serial run.
     fn differences(&self, place: usize) -> Vec<Difference> {
-        let round = self.refined.rounds.iter().find(|round| {
+        let first = self.refined.rounds.iter().position(|round| {
             let (one, other) = (&round[place], &round[self.found()]);
             self.scheme.tables.keys().any(|table| {
                 let (missing, extra) = apart(one, other, table);
                 !missing.is_empty() || !extra.is_empty()
             })
         });
+        let round = first.map(|first| &self.refined.rounds[first]);
         let mut differences = Vec::new();
         for table in self.tables() {
             let rows = round.and_then(|round| self.rows(place, round, table));
@@ -286,6 +310,15 @@ impl<'s> Sides<'_, 's> {
                 let table = table.to_owned();
                 differences.push(Difference { table, what });
             }
+        }
+        // Of two rows of which one refers to the other, the one that refers is told.
+        let refers = |one: &Difference| {
+            let mut references = self.scheme.references.iter();
+            references.any(|by| by.child == one.table)
+        };
+        if first.is_some_and(|first| first > 0) && differences.iter().any(refers) {
+            let whole = |one: &Difference| !matches!(one.what, Differs::Rows { .. });
+            differences.retain(|one| refers(one) || whole(one));
         }
         differences
     }
@@ -300,11 +333,8 @@ impl<'s> Sides<'_, 's> {
         let cells = |snapshot: &Snapshot, row: usize| self.cells(snapshot, table, row);
         let mut wanted: Vec<Vec<Cell>> = missing.iter().map(|row| cells(serial, *row)).collect();
         let mut seen: Vec<Vec<Cell>> = extra.iter().map(|row| cells(found, *row)).collect();
-        let by_value = |cells: &Vec<Cell>| -> Vec<Option<String>> {
-            cells.iter().map(|cell| cell.value.clone()).collect()
-        };
-        wanted.sort_by_key(by_value);
-        seen.sort_by_key(by_value);
+        wanted.sort_by_key(|cells| values(cells));
+        seen.sort_by_key(|cells| values(cells));
         let columns = self.scheme.tables.get(table);
         let ids = columns.map_or(&[][..], |columns| &columns.ids);
         let by_row = self
@@ -345,6 +375,10 @@ impl<'s> Sides<'_, 's> {
             })
             .collect()
     }
+}
+
+fn values(cells: &[Cell]) -> Vec<Option<String>> {
+    cells.iter().map(|cell| cell.value.clone()).collect()
 }
 
 /// The rows of a table that only the one side has, and those that only the other has.

@@ -5,6 +5,7 @@
 mod cronjob;
 mod errors;
 mod faults;
+mod final_rows;
 mod ghosts;
 mod guards;
 mod limit;
