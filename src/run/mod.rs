@@ -19,6 +19,7 @@ mod cutting;
 mod ending;
 mod environment;
 mod error;
+mod failure;
 mod faulting;
 mod finish;
 mod free;
