@@ -54,6 +54,7 @@ struct Setting {
     job: Job,
     own: bool,
     pooler: Option<PoolerSettings>,
+    ignore: Vec<String>,
 }
 
 impl Known {
@@ -95,6 +96,7 @@ impl Known {
             job: job.clone(),
             own: scenario.needs_own_server(),
             pooler: scenario.server.pooler,
+            ignore: scenario.subject.ignore.clone(),
         };
         let fits = |known: &Setting| known.own == setting.own && known.job.same_stage(&setting.job);
         if !self.stages.iter().any(|(known, _)| fits(known)) {

@@ -204,7 +204,9 @@ pub(super) fn words(difference: &Difference) -> String {
         Differs::Rows {
             found, first, more, ..
         } => match first.len() + more {
-            0 => format!("has {} as expected, but with other contents", rows(*found)),
+            differ if differ == 0 || differ as u64 == *found => {
+                format!("has {} as expected, but with other contents", rows(*found))
+            }
             differ => format!(
                 "has {} as expected, but {differ} of them {} other contents",
                 rows(*found),

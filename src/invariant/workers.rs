@@ -93,6 +93,7 @@ fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
             let end = step.last();
             end.is_some_and(|end| {
                 end.answer.error.is_none()
+                    && !touched_no_row(&end.answer.tags)
                     && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
             })
         })
@@ -108,6 +109,12 @@ fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
             && named.iter().any(|table| facts.protects(table))
             && done(step.id)
     })
+}
+
+/// Whether what was done touched no row: an UPDATE that found nothing to do is no work.
+fn touched_no_row(tags: &[String]) -> bool {
+    let none = |tag: &String| tag.ends_with(" 0");
+    !tags.is_empty() && tags.iter().all(none)
 }
 
 /// Pods that ended well, were not refused the lock and wrote nothing, although they write in the serial run.

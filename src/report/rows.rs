@@ -22,6 +22,9 @@ pub fn row_lines(differs: &Differs) -> Vec<String> {
 
 fn line(row: &RowDifference) -> String {
     match (&row.expected, &row.found) {
+        (Some(expected), Some(_)) if row.columns.is_empty() => {
+            format!("- other rows refer to {} than expected", cells(expected))
+        }
         (Some(expected), Some(found)) => format!(
             "- {}: expected {}, found {}",
             row.columns.join(", "),

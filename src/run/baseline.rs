@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::conductor::{Finished, run_once};
 use super::error::RunError;
+use super::failure::failure;
 use super::plan::{Place, Plan};
 use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
@@ -194,74 +195,6 @@ async fn compare(
         only_counted,
     };
     Ok((compared, catalog))
-}
-
-/// Why a serial run did not succeed, in words for the user.
-pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
-    if run.tls_demanded {
-        return Some(
-            "the subject insists on TLS, which lockproof cannot look into; tell it to use \
-             sslmode=disable (inside the sandbox nothing leaves the machine)"
-                .to_owned(),
-        );
-    }
-    for line in &run.lines {
-        if let Event::LimitHit {
-            waited_for, saw, ..
-        } = &line.event
-        {
-            return Some(format!(
-                "waited {} s for {waited_for}; seen: {saw}. If the subject needs longer, set \
-                 time_limit under [subject]{}",
-                plan.time_limit.as_secs_f32(),
-                last_words(&run.lines)
-            ));
-        }
-    }
-    for line in &run.lines {
-        if let Event::PodExited { pod, code, signal } = &line.event
-            && *code != Some(0)
-        {
-            let how = match (code, signal) {
-                (Some(code), _) => format!("exited with code {code}"),
-                (None, Some(signal)) => format!("was ended by signal {signal}"),
-                (None, None) => "ended".to_owned(),
-            };
-            return Some(format!(
-                "pod {pod} {how} though nothing disturbed it{}",
-                last_words(&run.lines)
-            ));
-        }
-    }
-    let connected = run
-        .lines
-        .iter()
-        .any(|line| matches!(line.event, Event::SessionStarted { .. }));
-    (!connected).then(|| {
-        format!(
-            "the subject never connected to the server; it must use DATABASE_URL or the PG* \
-             variables that it is given{}",
-            last_words(&run.lines)
-        )
-    })
-}
-
-/// The last lines that the pods printed.
-fn last_words(lines: &[Line]) -> String {
-    let mut words: Vec<String> = lines
-        .iter()
-        .rev()
-        .filter_map(|line| match &line.event {
-            Event::PodOutput { pod, line, .. } => Some(format!("  {pod}: {line}")),
-            _ => None,
-        })
-        .take(5)
-        .collect();
-    if words.is_empty() {
-        return "; it printed nothing".to_owned();
-    }
-    words.reverse();
-    format!("; it printed last:\n{}", words.join("\n"))
 }
 
 /// The ✓ lines of one pod, or of all.

@@ -13,7 +13,6 @@ use super::links::Step;
 use super::outage::Outage;
 use super::pooled::Pooled;
 use super::trace::{trace_hash, trace_of};
-use super::watchers::of_server;
 use super::witnessing::{is_silenced, witnessed};
 use crate::evidence::{LogRecord, final_state, read_witness, snapshot};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};

@@ -20,6 +20,7 @@ mod cutting;
 mod ending;
 mod environment;
 mod error;
+mod failure;
 mod faulting;
 mod finish;
 mod free;

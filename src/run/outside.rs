@@ -28,7 +28,7 @@ impl Conductor<'_> {
     /// perhaps in a transaction of its own each time).
     pub(super) fn count_repeat(&mut self, name: &PodName, id: StepId) {
         let released = self.released;
-        let Some(step) = self.steps.get(&id) else {
+        let Some(step) = self.steps.get(&id).filter(|step| !step.request.prepares) else {
             return;
         };
         let answer = step.answer.as_ref();

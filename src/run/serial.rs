@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::baseline::failure;
 use super::conductor::{Conductor, Finished, run_once};
 use super::error::RunError;
+use super::failure::failure;
 use super::plan::{Place, Plan};
 use super::trace::TraceEntry;
 use crate::evidence::snapshot;

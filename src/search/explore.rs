@@ -409,7 +409,7 @@ impl Search<'_, '_> {
             let again = self
                 .workers
                 .on_own_runtime(async { self.workers.trial.judged(&mut seen.lines, None).await })?;
-            if again.judgement == Judgement::Holds {
+            if again.judgement != Judgement::Violated {
                 return Ok(false);
             }
             let why = failure.words(&seen.verdict);

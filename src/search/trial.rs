@@ -17,9 +17,7 @@ use crate::history::{Ending, Event, HeldLock, Line, LockRule, NamedError, Rules,
 use crate::invariant::{Finding, Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
-use crate::run::{
-    BaselineRuns, Place, Plan, SerialRuns, Waits, is_plain, measure, qualified, run_once,
-};
+use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, is_plain, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::timeline::{Happening, Timeline};

@@ -28,6 +28,7 @@ fn verdict(violated: Option<InvariantName>) -> Verdict {
         not_tested: Vec::new(),
         reports: Vec::new(),
         answers: Vec::new(),
+        gave_up: Vec::new(),
     }
 }
 

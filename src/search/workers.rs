@@ -168,13 +168,23 @@ impl<'a> Workers<'a> {
         &self,
         work: impl Future<Output = Result<T, TrialError>>,
     ) -> Result<T, TrialError> {
-        // One thread a run: between two looks at its books nothing else can have happened.
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(TrialError::Runtime)?
-            .block_on(work)
+        on_own_runtime(work)
     }
+}
+
+/// Does something on a runtime of its own. One thread a run: between two looks at its books nothing else can
+/// have happened.
+///
+/// # Errors
+/// When there can be no runtime; what the work says.
+pub(super) fn on_own_runtime<T>(
+    work: impl Future<Output = Result<T, TrialError>>,
+) -> Result<T, TrialError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(TrialError::Runtime)?
+        .block_on(work)
 }
 
 /// Comes to its end when this becomes true, and never if whoever could say so is gone.

@@ -4,17 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use super::left_out::{LeftOut, Reason, names, same_values};
+use super::difference::{Cell, Difference, Differs, pairs, values};
+use super::left_out::{LeftOut, Reason};
 use super::refine::{Colours, Refined, refine};
 use super::scheme::{Ids, Scheme};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, names, same_values};
 
 /// How many differing rows of a table are told.
 const TOLD: usize = 10;
-/// For how many rows the nearest one of the other side is looked for.
-const PAIRED: usize = 200;
 
 /// A state beside those of serial runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,73 +36,6 @@ pub struct Comparison {
     pub compared: usize,
 }
 
-/// A table that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// Its name.
-    pub table: String,
-    /// In what.
-    #[serde(flatten)]
-    pub what: Differs,
-}
-
-/// In what a table differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "differs", rename_all = "kebab-case")]
-pub enum Differs {
-    /// It is gone.
-    Gone,
-    /// It was not expected.
-    NotExpected,
-    /// It has other rows.
-    Rows {
-        /// How many rows were expected.
-        expected: u64,
-        /// How many there are.
-        found: u64,
-        /// The first that differ.
-        first: Vec<RowDifference>,
-        /// How many more differ.
-        more: usize,
-    },
-    /// It is too large to be compared by rows; these columns have other values.
-    Columns {
-        /// Which.
-        columns: Vec<String>,
-    },
-    /// It has other INVALID indexes.
-    InvalidIndexes {
-        /// Those that were expected.
-        expected: Vec<String>,
-        /// Those that there are.
-        found: Vec<String>,
-    },
-}
-
-/// A row that was expected and is not there, one that is there and was not expected, or both: the one in the
-/// other's place.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RowDifference {
-    /// The row that was expected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<Vec<Cell>>,
-    /// The row that was found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found: Option<Vec<Cell>>,
-    /// Of both: the columns that differ.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub columns: Vec<String>,
-}
-
-/// A column of a row, and its value; `None` is NULL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cell {
-    /// The column.
-    pub column: String,
-    /// Its value.
-    pub value: Option<String>,
-}
-
 impl Comparison {
     /// Compares a state with those of serial runs, each as a whole.
     #[must_use]
@@ -126,6 +56,7 @@ impl Comparison {
             if distance.iter().all(|rows| *rows == 0) {
                 told.equal = Some(place);
                 told.nearest = Some(place);
+                told.renamed = sides.renamed(place);
                 return told;
             }
             if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
@@ -134,6 +65,7 @@ impl Comparison {
         }
         if let Some((_, place)) = nearest {
             told.nearest = Some(place);
+            told.renamed = sides.renamed(place);
             told.differences = sides.differences(place);
         }
         told
@@ -170,7 +102,6 @@ impl<'s> Sides<'_, 's> {
             match self.scheme.tables.get(name) {
                 Some(columns) => {
                     let full = |column: &&str| format!("{name}.{column}");
-                    told.renamed.extend(columns.ids.iter().map(full));
                     told.alone.extend(columns.alone.iter().map(full));
                     let out = columns.out.iter();
                     let out = out.filter_map(|one| Some((full(one), self.left.reason(name, one)?)));
@@ -195,6 +126,28 @@ impl<'s> Sides<'_, 's> {
             }
         }
         told
+    }
+
+    /// The ids of tables whose rows are not those of this serial run with their ids.
+    fn renamed(&self, place: usize) -> BTreeSet<String> {
+        let (serial, found) = (self.all[place], self.all[self.found()]);
+        let rows = |snapshot: &Snapshot, table: &str| {
+            let count = snapshot.rows(table).map_or(0, |(_, rows)| rows.len());
+            let rows = (0..count).map(|row| self.cells(snapshot, table, row));
+            let mut rows: Vec<_> = rows.map(|cells| values(&cells)).collect();
+            rows.sort_unstable();
+            rows
+        };
+        let tables = self.scheme.tables.iter();
+        tables
+            .filter(|(table, columns)| {
+                !columns.ids.is_empty() && rows(serial, table) != rows(found, table)
+            })
+            .flat_map(|(table, columns)| {
+                let ids = columns.ids.iter();
+                ids.map(move |column| format!("{table}.{column}"))
+            })
+            .collect()
     }
 
     /// Of a table that is too large: the columns that are compared one by one.
@@ -272,13 +225,14 @@ impl<'s> Sides<'_, 's> {
 
     /// Where the found state differs from this serial run.
     fn differences(&self, place: usize) -> Vec<Difference> {
-        let round = self.refined.rounds.iter().find(|round| {
+        let first = self.refined.rounds.iter().position(|round| {
             let (one, other) = (&round[place], &round[self.found()]);
             self.scheme.tables.keys().any(|table| {
                 let (missing, extra) = apart(one, other, table);
                 !missing.is_empty() || !extra.is_empty()
             })
         });
+        let round = first.map(|first| &self.refined.rounds[first]);
         let mut differences = Vec::new();
         for table in self.tables() {
             let rows = round.and_then(|round| self.rows(place, round, table));
@@ -286,6 +240,15 @@ impl<'s> Sides<'_, 's> {
                 let table = table.to_owned();
                 differences.push(Difference { table, what });
             }
+        }
+        // Of two rows of which one refers to the other, the one that refers is told.
+        let refers = |one: &Difference| {
+            let mut references = self.scheme.references.iter();
+            references.any(|by| by.child == one.table)
+        };
+        if first.is_some_and(|first| first > 0) && differences.iter().any(refers) {
+            let whole = |one: &Difference| !matches!(one.what, Differs::Rows { .. });
+            differences.retain(|one| refers(one) || whole(one));
         }
         differences
     }
@@ -300,11 +263,8 @@ impl<'s> Sides<'_, 's> {
         let cells = |snapshot: &Snapshot, row: usize| self.cells(snapshot, table, row);
         let mut wanted: Vec<Vec<Cell>> = missing.iter().map(|row| cells(serial, *row)).collect();
         let mut seen: Vec<Vec<Cell>> = extra.iter().map(|row| cells(found, *row)).collect();
-        let by_value = |cells: &Vec<Cell>| -> Vec<Option<String>> {
-            cells.iter().map(|cell| cell.value.clone()).collect()
-        };
-        wanted.sort_by_key(by_value);
-        seen.sort_by_key(by_value);
+        wanted.sort_by_key(|cells| values(cells));
+        seen.sort_by_key(|cells| values(cells));
         let columns = self.scheme.tables.get(table);
         let ids = columns.map_or(&[][..], |columns| &columns.ids);
         let by_row = self
@@ -375,52 +335,4 @@ fn apart(one: &Colours<'_>, other: &Colours<'_>, table: &str) -> (Vec<usize>, Ve
         over(&one, |(one, other)| one.saturating_sub(other)),
         over(&other, |(one, other)| other.saturating_sub(one)),
     )
-}
-
-/// Puts each missing row beside the unexpected one that has most in common with it.
-/// Ids that may be others, and columns that are compared by the row that they refer to, count for nothing.
-fn pairs(
-    wanted: Vec<Vec<Cell>>,
-    mut seen: Vec<Vec<Cell>>,
-    ids: &[&str],
-    by_row: &[&str],
-) -> Vec<RowDifference> {
-    let mut pairs = Vec::new();
-    let literal = |cell: &&Cell| {
-        let column = cell.column.as_str();
-        !ids.contains(&column) && !by_row.contains(&column)
-    };
-    for expected in wanted {
-        let alike = |found: &Vec<Cell>| {
-            let cells = expected.iter().filter(literal);
-            cells.filter(|cell| found.contains(cell)).count()
-        };
-        let near = seen.iter().take(PAIRED).enumerate();
-        let near = near.map(|(place, found)| (alike(found), std::cmp::Reverse(place)));
-        let best = near.max().filter(|(alike, _)| *alike > 0);
-        let found = best.map(|(_, std::cmp::Reverse(place))| seen.remove(place));
-        let columns = match &found {
-            Some(found) => {
-                let cells = expected.iter().filter(literal);
-                let differ = cells.filter(|cell| !found.contains(cell));
-                let differ: Vec<String> = differ.map(|cell| cell.column.clone()).collect();
-                if differ.is_empty() {
-                    by_row.iter().map(|column| (*column).to_owned()).collect()
-                } else {
-                    differ
-                }
-            }
-            None => Vec::new(),
-        };
-        pairs.push(RowDifference {
-            expected: Some(expected),
-            found,
-            columns,
-        });
-    }
-    pairs.extend(seen.into_iter().map(|found| RowDifference {
-        found: Some(found),
-        ..RowDifference::default()
-    }));
-    pairs
 }

@@ -12,6 +12,8 @@
 //! cannot tell some regular graphs of self-references apart.
 
 mod compare;
+mod difference;
+mod find;
 mod left_out;
 mod refine;
 mod scheme;
@@ -20,7 +22,8 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Cell, Comparison, Difference, Differs, RowDifference};
+pub use compare::Comparison;
+pub use difference::{Cell, Difference, Differs, RowDifference};
 pub use left_out::{LeftOut, Reason};
 pub use scheme::Ids;
 pub use snapshot::{Column, Reference, Row, Snapshot, Table};

@@ -2,7 +2,7 @@
 //!
 //! Owns their shape, which is part of the format of a history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,5 +75,38 @@ impl Table {
     /// The place of a column in its rows.
     pub(super) fn place(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|one| one.name == column)
+    }
+}
+
+/// The names of all tables.
+pub(super) fn names<'s>(runs: &[&'s Snapshot]) -> BTreeSet<&'s str> {
+    let tables = runs.iter().flat_map(|one| one.tables.keys());
+    tables.map(String::as_str).collect()
+}
+
+/// Whether a column has the same values in both, each as often.
+pub(super) fn same_values(one: &Snapshot, other: &Snapshot, table: &str, column: &str) -> bool {
+    let values = |snapshot: &Snapshot| -> Option<Vec<Option<String>>> {
+        let (of, rows) = snapshot.rows(table)?;
+        let place = of.place(column)?;
+        let mut values: Vec<_> = rows
+            .iter()
+            .map(|row| row.get(place).cloned().flatten())
+            .collect();
+        values.sort_unstable();
+        Some(values)
+    };
+    let digest = |snapshot: &Snapshot| snapshot.tables.get(table)?.digests.get(column).cloned();
+    let has = |one: &Snapshot| {
+        one.tables
+            .get(table)
+            .and_then(|table| table.place(column))
+            .is_some()
+    };
+    match (values(one), values(other)) {
+        (Some(one), Some(other)) => one == other,
+        // What was read and what was too large to be read are not the same.
+        (None, None) => has(one) == has(other) && digest(one) == digest(other),
+        _ => false,
     }
 }

@@ -57,10 +57,10 @@ fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_hist
         .map(|line| format!("{line}\n"))
         .collect();
     broken("half", &half).fails(3, &["run-complete", "log-complete"]);
-    for format in ["1", "3"] {
-        let other = history.replacen("\"format\":2", &format!("\"format\":{format}"), 1);
+    for format in ["2", "4"] {
+        let other = history.replacen("\"format\":3", &format!("\"format\":{format}"), 1);
         let told = format!("other/history.jsonl:1: the history has format {format},");
-        broken("other", &other).fails(2, &[&told, "reads format 2"]);
+        broken("other", &other).fails(2, &[&told, "reads format 3"]);
     }
     // Names that this lockproof does not know: the line is told, and what it could have been.
     let at = |words: &str| {

@@ -6,6 +6,7 @@ mod answers;
 mod cronjob;
 mod errors;
 mod faults;
+mod final_rows;
 mod fuzz;
 mod ghosts;
 mod guards;

@@ -132,6 +132,7 @@ fn verdict(of: &[(&str, Judgement)]) -> Verdict {
         guards: Vec::new(),
         not_tested: Vec::new(),
         reports: Vec::new(),
+        answers: Vec::new(),
         gave_up: Vec::new(),
     }
 }

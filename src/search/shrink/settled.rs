@@ -100,6 +100,7 @@ mod tests {
             not_tested: Vec::new(),
             reports: Vec::new(),
             answers: Vec::new(),
+            gave_up: Vec::new(),
         }
     }
 

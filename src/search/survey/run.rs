@@ -22,7 +22,7 @@ use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
 use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
 use crate::search::unclear::{Reason, unclear};
-use crate::search::workers::{Probed, Workers};
+use crate::search::workers::{Probed, Workers, on_own_runtime};
 
 /// How a survey is made.
 #[derive(Debug, Clone)]
@@ -134,11 +134,18 @@ pub fn survey(
         interrupted: false,
     };
     let mut first: Vec<Option<(Vec<TraceEntry>, String)>> = Vec::new();
-    survey.interrupted = !each(trial, options, schedules, |index, outcome| {
+    survey.interrupted = !each(trial, options, schedules, |index, mut outcome| {
+        // Whoever calls may be on a runtime, where none can be started.
+        let anew = std::thread::scope(|scope| {
+            let made = || on_own_runtime(trial.serial_anew(&mut outcome, None));
+            scope.spawn(made).join()
+        });
+        anew.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let (seen, trace) = look(outcome);
         survey.runs.push(seen);
         first.push(trace);
         progress(Pass::First, index + 1, schedules.len());
+        Ok(())
     })?;
     survey.took = begun.elapsed();
     if survey.interrupted {
@@ -160,6 +167,7 @@ pub fn survey(
                 compare(&mut survey.runs[index], first, &outcome, options.times);
             }
             progress(Pass::Again, round * again.len() + place + 1, all);
+            Ok(())
         })?;
         survey.interrupted |= !complete;
     }
@@ -168,6 +176,7 @@ pub fn survey(
         let complete = each(&bare, options, &again, |place, outcome| {
             confirm(&mut survey.runs[violated[place]], outcome.verdict);
             progress(Pass::Bare, place + 1, again.len());
+            Ok(())
         })?;
         survey.interrupted |= !complete;
     }
@@ -207,13 +216,13 @@ fn each(
     trial: &Trial<'_>,
     options: &SurveyOptions,
     schedules: &[Schedule],
-    mut take: impl FnMut(usize, Outcome),
+    mut take: impl FnMut(usize, Outcome) -> Result<(), TrialError>,
 ) -> Result<bool, TrialError> {
     let workers = Workers::new(trial, options.jobs.max(1), options.cancel.clone());
     let mut complete = true;
     workers.run(schedules, |index, probed| match probed {
         Probed::Run(outcome) => {
-            take(index, *outcome);
+            take(index, *outcome)?;
             Ok(true)
         }
         Probed::Left => {
