@@ -211,7 +211,7 @@ impl<'s> Sides<'_, 's> {
                 all.filter(differs).map(str::to_owned).collect()
             }
         };
-        let too_large = self.scheme.tables.get(name).is_none() && one.count != other.count;
+        let too_large = !self.scheme.tables.contains_key(name) && one.count != other.count;
         if too_large {
             return Some(Differs::Rows {
                 expected: one.count,

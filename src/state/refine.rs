@@ -18,6 +18,9 @@ const ROUNDS: usize = 1_000;
 /// For each table the colour of each row.
 pub(super) type Colours<'s> = BTreeMap<&'s str, Vec<u32>>;
 
+/// What is said of a row by its references: which one, whether it is the child, and the other row's colour.
+type Said = Vec<(usize, bool, u32)>;
+
 /// The colours of some snapshots.
 #[derive(Debug)]
 pub(super) struct Refined<'s> {
@@ -84,11 +87,10 @@ fn own_colours<'s>(snapshots: &[&'s Snapshot], scheme: &Scheme<'s>) -> (Vec<Colo
 }
 
 fn one_round<'s>(last: &[Colours<'s>], links: &[Vec<Links<'s>>]) -> (Vec<Colours<'s>>, usize) {
-    let mut known: HashMap<(u32, Vec<(usize, bool, u32)>), u32> = HashMap::new();
+    let mut known: HashMap<(u32, Said), u32> = HashMap::new();
     let mut all = Vec::new();
     for (colours, links) in last.iter().zip(links) {
-        // What is said of each row by its references: which one, whether it is the child, whose colour.
-        let mut said: BTreeMap<&str, Vec<Vec<(usize, bool, u32)>>> = colours
+        let mut said: BTreeMap<&str, Vec<Said>> = colours
             .iter()
             .map(|(table, rows)| (*table, vec![Vec::new(); rows.len()]))
             .collect();
