@@ -10,9 +10,10 @@ use super::course::{Awaited, Begun, DropReason, TurnEnd, WaitsFor};
 use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts, SerialRun};
 use super::fault::FaultEvent;
+use super::held::HeldLock;
 use super::step::{Answer, Delivery, Ending, Request, ServerError, is_zero};
 use super::write::{Committing, Write};
-use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::state::Snapshot;
 
 /// The version of the format. A reader refuses a history of another version.
@@ -345,20 +346,6 @@ pub enum ClosedBy {
     Fault,
     /// The harness, because the client broke the protocol or asked for what cannot be had.
     Refused,
-}
-
-/// An advisory lock of `pg_locks`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct HeldLock {
-    /// Process id of the session. Of a prepared transaction, which no session has, its id, negative (see
-    /// [`Event::Prepared`]); 0 where nobody can tell which one it is.
-    pub pid: i32,
-    /// The lock.
-    pub key: LockKey,
-    /// How.
-    pub mode: LockMode,
-    /// Held, or still awaited.
-    pub granted: bool,
 }
 
 /// A line of the server's structured log.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::HeldLock;
+use super::held::HeldLock;
 use crate::name::{ConnectionName, Session, StepId};
 
 /// A write that the witness saw.
