@@ -166,7 +166,8 @@ fn computes(view: View<'_>) -> bool {
         calls(expressions).iter().any(|call| {
             let is_of_server = matches!(call.name.schema.as_deref(), None | Some("pg_catalog"));
             let is_known = builtin(&call.name.name).is_some();
-            !METHODS.contains(&call.name.name.as_str()) && !(is_of_server && is_known)
+            let is_method = METHODS.contains(&call.name.name.as_str());
+            !(is_method || is_of_server && is_known)
         })
     })
 }
