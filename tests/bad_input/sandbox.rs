@@ -109,14 +109,15 @@ impl Sandbox {
         found
     }
 
-    /// The processes that were started here, however deep.
+    /// The processes that were started here, however deep: a pod has a TMPDIR of its own below this one.
     pub fn processes(&self) -> Vec<i32> {
         let mark = format!("TMPDIR={}", self.tmp().display());
         let is_ours = |pid: &i32| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment
                 .split(|byte| *byte == 0)
-                .any(|one| one == mark.as_bytes())
+                .filter_map(|one| one.strip_prefix(mark.as_bytes()))
+                .any(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
         pids().into_iter().filter(is_ours).collect()
     }

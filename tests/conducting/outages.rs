@@ -124,7 +124,7 @@ async fn a_signal_without_effect_excuses_nothing_and_the_kill_after_it_is_told()
         "{ run = \"a\", until = { before = \"insert\" } }",
         "{ fault = { terminate = { pod = \"a\", grace = \"20s\", pid1 = true } } }",
     ];
-    let outcome = play(TABLE, &text(&leaves, "", &turns)).await;
+    let outcome = play(TABLE, &text(&leaves, "release = \"unlock\"", &turns)).await;
     assert!(named(&outcome, "terminate").evidence.contains("no effect"));
     assert_eq!(exit_of(&outcome.lines, "a"), 0);
     let pods: Vec<_> = outcome

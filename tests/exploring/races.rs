@@ -185,7 +185,6 @@ fn a_number_that_is_drawn_twice() {
 }
 
 #[test]
-#[ignore = "clean-state does not compare a column that differs between one pod and two"]
 fn a_lost_update() {
     found_within_ten_and_not_where_it_is_sound(&LOST_UPDATE);
 }
