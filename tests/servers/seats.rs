@@ -124,8 +124,13 @@ fn templates_outside_of_the_data_directory_are_refused_in_a_sentence() {
         let seats = Seats::begin(&shared, None).await.unwrap();
         let server = seats.workshop();
         let client = server.connect("postgres").await.unwrap();
-        let inside = "SET allow_in_place_tablespaces = on; CREATE TABLESPACE apart LOCATION ''";
-        client.batch_execute(inside).await.unwrap();
+        // One by one: the second cannot run inside a transaction block.
+        for sql in [
+            "SET allow_in_place_tablespaces = on",
+            "CREATE TABLESPACE apart LOCATION ''",
+        ] {
+            client.batch_execute(sql).await.unwrap();
+        }
         drop(client);
         let why = seats.open().await.unwrap_err().to_string();
         assert!(why.contains("tablespace apart"), "{why}");
