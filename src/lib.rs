@@ -61,6 +61,7 @@
 //!         text: "sh refill.sh".into(),
 //!         schema: Some(("schema.sql".into(), std::fs::read_to_string("schema.sql")?)),
 //!         prepare: None,
+//!         database: None,
 //!     };
 //!     let stage = Stage::build(&server, &job).await?;
 //!     let trial = Trial::prepare(&stage, &scenario, &job, None).await?;
