@@ -353,13 +353,16 @@ async fn given_back<T>(
     talk: Talk,
 ) -> Result<T, Failure> {
     let end = async {
-        let added = server.added().await.unwrap_or_default();
-        if !added.is_empty() {
-            talk.say(&format!(
+        match server.added().await {
+            Ok(added) if added.is_empty() => {}
+            Ok(added) => talk.say(&format!(
                 "new on the server since this command began, made by the job or by somebody else, and \
                  left there: {}",
                 added.join(", ")
-            ));
+            )),
+            Err(error) => talk.say(&format!(
+                "what the job may have left on the server besides its databases could not be listed: {error}"
+            )),
         }
         server.release().await
     };

@@ -150,10 +150,13 @@ pub struct ServerError {
     pub constraint: Option<String>,
 }
 
-/// Whether a command wrote no row, by its tag.
+/// Whether a command wrote no row, by its tag. The count of a SELECT is of the rows that came back: what a
+/// function or a `WITH` query in it wrote it does not tell.
 #[must_use]
 pub fn wrote_nothing(tag: &str) -> bool {
-    tag.ends_with(" 0") || asks_nothing(tag)
+    const COUNTED: [&str; 5] = ["INSERT ", "UPDATE ", "DELETE ", "MERGE ", "COPY "];
+    let counted = COUNTED.iter().any(|verb| tag.starts_with(verb));
+    (counted && tag.ends_with(" 0")) || asks_nothing(tag)
 }
 
 /// Whether a command only begins or ends a transaction, or sets something for its session, by its tag.

@@ -2,8 +2,7 @@
 //!
 //! Owns the conditions of `release = "process"`: the pod closed the session itself, no unlock had failed on it,
 //! the pod did nothing on the server after it, all that it wrote was committed by then, and its process ended
-//! with success. Evidence: the
-//! wire, the witness, and how the process exited.
+//! with success. Evidence: the wire, the witness, and how the process exited.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

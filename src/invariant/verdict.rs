@@ -212,7 +212,7 @@ pub enum MalformedHistory {
     Lacks(&'static str),
     /// It is complete and does not tell how a session ended.
     #[error(
-        "the history has its last line but does not tell how the session of {0} ended          (`connection-closed` or `session-gone`): lines were removed"
+        "the history has its last line but does not tell how the session of {0} ended (`connection-closed` or `session-gone`): lines were removed"
     )]
     NoEnd(ConnectionName),
     /// Snapshots are not in the order of the server's clock.
@@ -220,4 +220,20 @@ pub enum MalformedHistory {
         "line {0} has locks that the server read before those of an earlier line: lines were changed"
     )]
     ClockBackwards(u64),
+}
+
+#[cfg(test)]
+impl Verdict {
+    /// One that says this of invariants, and nothing else.
+    pub(crate) fn saying(judgement: Judgement, invariants: Vec<InvariantVerdict>) -> Self {
+        Self {
+            judgement,
+            invariants,
+            guards: Vec::new(),
+            not_tested: Vec::new(),
+            reports: Vec::new(),
+            answers: Vec::new(),
+            gave_up: Vec::new(),
+        }
+    }
 }

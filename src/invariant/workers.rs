@@ -6,8 +6,9 @@
 use std::ops::RangeInclusive;
 
 use super::facts::Facts;
-use crate::history::OnContention;
+use crate::history::{OnContention, wrote_nothing};
 use crate::name::PodName;
+use crate::timeline::StepFacts;
 
 /// Up to so many pods every order of them is tried.
 const EVERY_ORDER: usize = 3;
@@ -88,33 +89,37 @@ fn first_deed(facts: &Facts<'_>, pod: &PodName) -> (u64, PodName) {
 
 /// Whether protected work of this pod is known to have been committed.
 fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
-    let done = |step: crate::name::StepId| {
-        facts.steps.get(&step).is_some_and(|step| {
-            let end = step.last();
-            end.is_some_and(|end| {
-                end.answer.error.is_none()
-                    && !touched_no_row(&end.answer.tags)
-                    && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
-            })
+    let done = |step: &StepFacts<'_>| {
+        step.last().is_some_and(|end| {
+            end.answer.error.is_none()
+                && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
         })
     };
     if facts.run.witness {
         let mut writes = facts.writes.iter().filter(|write| write.pod() == pod);
-        return writes.any(|write| write.step.is_none_or(done));
+        return writes.any(|write| {
+            let step = write.step.map(|step| facts.steps.get(&step));
+            // Where the server counted, a write of no row is none of these.
+            let counted = write.extent.changed.is_some();
+            step.is_none_or(|step| {
+                step.is_some_and(|step| done(step) && (counted || touched(step)))
+            })
+        });
     }
     facts.steps.values().any(|step| {
         let named = &step.request.writes;
         step.pod() == pod
             && step.ran()
             && named.iter().any(|table| facts.protects(table))
-            && done(step.id)
+            && done(step)
+            && touched(step)
     })
 }
 
-/// Whether what was done touched no row: an UPDATE that found nothing to do is no work.
-fn touched_no_row(tags: &[String]) -> bool {
-    let none = |tag: &String| tag.ends_with(" 0");
-    !tags.is_empty() && tags.iter().all(none)
+/// Whether a step may have touched a row, by its tags: an UPDATE that found nothing to do is no work.
+fn touched(step: &StepFacts<'_>) -> bool {
+    let tags = step.last().map(|end| end.answer.tags.as_slice());
+    tags.is_none_or(|tags| tags.is_empty() || !tags.iter().all(|tag| wrote_nothing(tag)))
 }
 
 /// Pods that ended well, were not refused the lock and wrote nothing, although they write in the serial run.

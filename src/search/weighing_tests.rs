@@ -18,18 +18,13 @@ fn verdict(violated: Option<InvariantName>) -> Verdict {
         findings: vec![Finding::default(); usize::from(violated == Some(*name))],
         tables: Vec::new(),
     };
-    Verdict {
-        judgement: match violated {
+    Verdict::saying(
+        match violated {
             Some(_) => Judgement::Violated,
             None => Judgement::Holds,
         },
-        invariants: InvariantName::ALL.iter().map(of).collect(),
-        guards: Vec::new(),
-        not_tested: Vec::new(),
-        reports: Vec::new(),
-        answers: Vec::new(),
-        gave_up: Vec::new(),
-    }
+        InvariantName::ALL.iter().map(of).collect(),
+    )
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Final rows beside those of serial runs.
 
 use super::*;
-use crate::history::{Made, SerialRun, append};
+use crate::history::{Changed, Made, SerialRun, append};
 use crate::invariant::serial_orders;
 use crate::name::InvariantName::CleanState;
 use crate::state::{Column, LeftOut, Snapshot, Table};
@@ -105,6 +105,33 @@ fn the_rows_of_fewer_pods_do_when_a_pod_did_not_do_its_work_for_sure() {
     let mut lines = story.end();
     append(None, &mut lines, Event::SerialRuns { runs: usual() }).unwrap();
     assert_eq!(said(&lines, CleanState).judgement, Judgement::Holds);
+}
+
+/// A function, or a `WITH` query, writes and may answer with no row: its tag is `SELECT 0` then.
+#[test]
+fn a_pod_whose_work_answers_with_no_row_did_it_if_the_server_counted_rows() {
+    let answered = |tag: &str, rows: Option<u64>| {
+        let mut lines = ended(invoices(&["1"], &["x"]), usual());
+        for line in &mut lines {
+            match &mut line.event {
+                Event::StepEnded { answer, .. } => answer.tags = vec![tag.to_owned()],
+                Event::Write(write) => {
+                    let changed = |rows| Changed {
+                        table: write.table.clone(),
+                        rows,
+                        above: Vec::new(),
+                    };
+                    write.extent.changed = rows.map(|rows| vec![changed(rows)]);
+                }
+                _ => {}
+            }
+        }
+        said(&lines, CleanState).judgement
+    };
+    assert_eq!(answered("SELECT 0", Some(1)), Judgement::Violated);
+    assert_eq!(answered("SELECT 0", None), Judgement::Violated);
+    // Nobody counted, and the tag says that there was nothing to do.
+    assert_eq!(answered("UPDATE 0", None), Judgement::Holds);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Who is excused for giving up: histories that differ in one event, and what their verdicts become.
+
 use super::*;
 use crate::history::{Answer, Delivery};
 use crate::invariant::Finding;
@@ -126,15 +128,7 @@ fn verdict(of: &[(&str, Judgement)]) -> Verdict {
             .collect(),
         tables: Vec::new(),
     };
-    Verdict {
-        judgement: progress.judgement,
-        invariants: vec![progress],
-        guards: Vec::new(),
-        not_tested: Vec::new(),
-        reports: Vec::new(),
-        answers: Vec::new(),
-        gave_up: Vec::new(),
-    }
+    Verdict::saying(progress.judgement, vec![progress])
 }
 
 #[test]

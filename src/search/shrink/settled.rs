@@ -89,18 +89,13 @@ mod tests {
             begun: Begun::Move((*one).clone()),
         };
         Verdict {
-            judgement: Judgement::Violated,
-            invariants: Vec::new(),
             guards: vec![Guard {
                 name: GuardName::StopsReached,
                 met: missed.is_empty(),
                 why: String::new(),
                 moves: missed.iter().map(placed).collect(),
             }],
-            not_tested: Vec::new(),
-            reports: Vec::new(),
-            answers: Vec::new(),
-            gave_up: Vec::new(),
+            ..Verdict::saying(Judgement::Violated, Vec::new())
         }
     }
 

@@ -125,15 +125,10 @@ mod tests {
             }],
             tables: Vec::new(),
         };
-        Verdict {
-            judgement: Judgement::Violated,
-            invariants: InvariantName::ALL.iter().map(of).collect(),
-            guards: Vec::new(),
-            not_tested: Vec::new(),
-            reports: Vec::new(),
-            answers: Vec::new(),
-            gave_up: Vec::new(),
-        }
+        Verdict::saying(
+            Judgement::Violated,
+            InvariantName::ALL.iter().map(of).collect(),
+        )
     }
 
     #[test]
