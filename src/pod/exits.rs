@@ -31,6 +31,8 @@ pub struct Exits {
     settled: HashMap<u64, Option<String>>,
     /// Timers that are files: process and descriptor.
     timers: Vec<(i32, String)>,
+    /// Those of them that were seen shortly before they went off, since some thread last ran.
+    due: HashSet<(i32, String)>,
 }
 
 /// A file that one of the pod's processes has open.
@@ -59,14 +61,31 @@ impl Exits {
         }
     }
 
-    /// Whether one of the pod's timer files goes off within this time.
-    pub fn timer_within(&self, span: Duration) -> bool {
-        self.timers.iter().any(|(pid, descriptor)| {
-            fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}"))
-                .ok()
-                .and_then(|info| remaining(&info))
-                .is_some_and(|remaining| remaining <= span)
-        })
+    /// Whether one of the pod's timer files goes off within this time. One that was about to counts
+    /// until it did: the kernel says 0 from the moment on at which it should, which may be a while
+    /// before the interrupt that wakes whoever waits for it.
+    pub fn timer_within(&mut self, span: Duration) -> bool {
+        let mut soon = false;
+        for timer in &self.timers {
+            let (pid, descriptor) = timer;
+            let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}"));
+            match info.map_or(TimerFile::Idle, |info| timer_file(&info)) {
+                TimerFile::Set(remaining) if remaining <= span => {
+                    self.due.insert(timer.clone());
+                    soon = true;
+                }
+                TimerFile::Idle => soon |= self.due.contains(timer),
+                TimerFile::Set(_) | TimerFile::Expired => {
+                    self.due.remove(timer);
+                }
+            }
+        }
+        soon
+    }
+
+    /// Some thread of the pod has run: what was due has been read or set anew, or will be.
+    pub fn moved(&mut self) {
+        self.due.clear();
     }
 
     fn walk(&mut self, pids: &[i32], shared: &Shared) {
@@ -228,18 +247,36 @@ fn kind(entry: &fs::DirEntry) -> Open {
     Open::Other
 }
 
-/// The time that an fdinfo file of a timer gives, if the timer is set: `it_value: (0, 8345000)`.
-fn remaining(info: &str) -> Option<Duration> {
-    let value = info
-        .lines()
-        .find_map(|line| line.strip_prefix("it_value:"))?;
-    let (seconds, nanos) = value
-        .trim()
-        .strip_prefix('(')?
-        .strip_suffix(')')?
-        .split_once(',')?;
-    let remaining = Duration::new(seconds.trim().parse().ok()?, nanos.trim().parse().ok()?);
-    (!remaining.is_zero()).then_some(remaining)
+/// What an fdinfo file says of a timer.
+#[derive(Debug, PartialEq, Eq)]
+enum TimerFile {
+    /// It goes off after this time.
+    Set(Duration),
+    /// It has gone off, and nobody has read that yet: whoever waited has been woken.
+    Expired,
+    /// It is not set, or should go off now.
+    Idle,
+}
+
+/// Reads an fdinfo file: `ticks: 0`, `it_value: (0, 8345000)`.
+fn timer_file(info: &str) -> TimerFile {
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
+    if field("ticks:").is_some_and(|ticks| ticks.trim() != "0") {
+        return TimerFile::Expired;
+    }
+    let remaining = field("it_value:").and_then(|value| {
+        let (seconds, nanos) = value
+            .trim()
+            .strip_prefix('(')?
+            .strip_suffix(')')?
+            .split_once(',')?;
+        let whole = Duration::from_secs(seconds.trim().parse().ok()?);
+        Some(whole + Duration::from_nanos(nanos.trim().parse().ok()?))
+    });
+    match remaining {
+        Some(remaining) if !remaining.is_zero() => TimerFile::Set(remaining),
+        _ => TimerFile::Idle,
+    }
 }
 
 /// Whether a thread of the process reads from the descriptor, or an epoll set of it has it.
@@ -301,8 +338,15 @@ mod tests {
     #[test]
     fn a_timer_file_tells_how_long_it_still_has() {
         let info = "pos:\t0\nclockid: 1\nticks: 0\nit_value: (0, 8345000)\nit_interval: (1, 0)\n";
-        assert_eq!(remaining(info), Some(Duration::from_nanos(8_345_000)));
-        assert_eq!(remaining("it_value: (0, 0)\n"), None);
-        assert_eq!(remaining("pos: 0\n"), None);
+        assert_eq!(
+            timer_file(info),
+            TimerFile::Set(Duration::from_nanos(8_345_000))
+        );
+        assert_eq!(timer_file("ticks:\t0\nit_value: (0, 0)\n"), TimerFile::Idle);
+        assert_eq!(
+            timer_file("ticks:\t1\nit_value: (0, 0)\n"),
+            TimerFile::Expired
+        );
+        assert_eq!(timer_file("pos: 0\n"), TimerFile::Idle);
     }
 }

@@ -117,7 +117,8 @@ impl Group {
     pub fn exits(&mut self, shared: &Shared, short_timer: Duration) -> (&BTreeSet<String>, bool) {
         let pids: Vec<i32> = self.processes.iter().map(|process| process.pid).collect();
         self.exits.refresh(&pids, shared);
-        (self.exits.named(), self.exits.timer_within(short_timer))
+        let timer = self.exits.timer_within(short_timer);
+        (self.exits.named(), timer)
     }
 
     /// Forgets wakes: something was delivered.
@@ -141,7 +142,10 @@ impl Group {
                 seen != Seen::Gone
             });
         }
-        self.stale |= look.moved;
+        if look.moved {
+            self.stale = true;
+            self.exits.moved();
+        }
         look
     }
 
