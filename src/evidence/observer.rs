@@ -83,7 +83,16 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
                      where asked.mode = l.mode
                        and asked.name in (lower(c.relname), lower(n.nspname || '.' || c.relname)))))";
 
-fn activity_query(condition: &str, waitstart: bool) -> String {
+/// Of these backends: the view would make every backend's row, each time.
+const BACKENDS: &str = "unnest($1::int[]) asked (pid)
+         cross join lateral pg_catalog.pg_stat_get_activity(asked.pid) a";
+
+/// Of a database's clients but the harness's own.
+const CLIENTS: &str = "(select * from pg_catalog.pg_stat_activity
+           where datname = $1::text and backend_type = 'client backend'
+             and application_name not like 'lockproof%') a";
+
+fn activity_query(backends: &str, waitstart: bool) -> String {
     let wait_start = if waitstart {
         "case when a.wait_event_type = 'Lock' then
            (select min(l.waitstart) from pg_catalog.pg_locks l where l.pid = a.pid and not l.granted)
@@ -97,8 +106,7 @@ fn activity_query(condition: &str, waitstart: bool) -> String {
            case when a.wait_event_type = 'Lock' then pg_blocking_pids(a.pid) else '{{}}' end,
            (extract(epoch from clock_timestamp() - w.since) * 1000000)::bigint,
            left(coalesce(a.query, ''), 200), (extract(epoch from w.since) * 1000000)::bigint
-         from pg_catalog.pg_stat_activity a cross join lateral (select {wait_start} as since) w
-         where {condition}"
+         from {backends} cross join lateral (select {wait_start} as since) w"
     )
 }
 
@@ -124,13 +132,12 @@ impl Observer {
         let locks = bounded(what, client.prepare(&LOCKS.replace("{PID}", PID))).await?;
         let locks_and_tables = LOCKS_AND_TABLES.replace("{PID}", PID);
         let locks_and_tables = bounded(what, client.prepare(&locks_and_tables)).await?;
-        let activity = activity_query("a.pid = any($1::int[])", waitstart);
+        // The same few statements again and again: a plan for each value would cost more than they do.
+        let plans = client.batch_execute("set plan_cache_mode = force_generic_plan");
+        bounded(what, plans).await?;
+        let activity = activity_query(BACKENDS, waitstart);
         let activity = bounded(what, client.prepare(&activity)).await?;
-        let sessions = activity_query(
-            "a.datname = $1::text and a.backend_type = 'client backend' \
-             and a.application_name not like 'lockproof%'",
-            waitstart,
-        );
+        let sessions = activity_query(CLIENTS, waitstart);
         let sessions_of_database = bounded(what, client.prepare(&sessions)).await?;
         Ok(Self {
             client,

@@ -14,29 +14,34 @@ $$;
 -- and those on tables in modes that insert, update and delete do not take; of all sessions, or of one.
 -- With it what is known of this session: the innermost subtransaction that has written (only its own fate
 -- says whether a write stayed), and whether it holds advisory locks. (plpgsql keeps its plans; sql does not.)
+-- Whoever calls this, and what follows, has set the path to pg_catalog.
 create function lockproof.locks(session int, out locks jsonb, out sub bigint, out advisory boolean)
-language plpgsql stable set search_path = pg_catalog as $$
+language plpgsql stable as $$
 begin
   select coalesce(jsonb_agg(jsonb_build_array(
            coalesce(l.pid, lockproof.prepared(l.virtualtransaction)),
            l.database::bigint, coalesce(l.classid, 0)::bigint,
            coalesce(l.objid, 0)::bigint, coalesce(l.objsubid, 0), l.mode, l.granted,
-           n.nspname || '.' || c.relname) order by l.pid, l.classid, l.objid, n.nspname, c.relname)
-         filter (where l.locktype = 'advisory' or n.oid is not null), '[]'),
+           l.name) order by l.pid, l.classid, l.objid, l.name)
+         filter (where l.locktype = 'advisory' or l.name is not null), '[]'),
     max(l.transactionid::text::bigint),
     coalesce(bool_or(l.locktype = 'advisory' and l.granted and l.pid = pg_backend_pid()), false)
   into locks.locks, locks.sub, locks.advisory
-  from pg_locks l
-  left join pg_class c on l.locktype = 'relation' and c.oid = l.relation and c.relkind in ('r', 'p')
-    and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
-                   'ExclusiveLock', 'AccessExclusiveLock')
-  left join pg_namespace n on n.oid = c.relnamespace
-    and n.nspname not in ('pg_catalog', 'information_schema', 'lockproof')
-  where (session is null or l.pid = session)
-    and (l.locktype in ('advisory', 'relation') and l.database = (
-           select d.oid from pg_database d where d.datname = current_database())
-         or l.locktype = 'transactionid' and l.pid = pg_backend_pid() and l.granted
-            and l.mode = 'ExclusiveLock');
+  from (
+    select a.*, case when a.locktype = 'relation' then (
+        select n.nspname || '.' || c.relname
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.oid = a.relation and c.relkind in ('r', 'p')
+          and n.nspname not in ('pg_catalog', 'information_schema', 'lockproof')) end as name
+    from pg_lock_status() a
+    where (session is null or a.pid = session)
+      and case a.locktype
+        when 'transactionid' then a.pid = pg_backend_pid() and a.granted and a.mode = 'ExclusiveLock'
+        when 'advisory' then a.database = (select d.oid from pg_database d where d.datname = current_database())
+        when 'relation' then a.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+                                        'ExclusiveLock', 'AccessExclusiveLock')
+          and a.database = (select d.oid from pg_database d where d.datname = current_database())
+        else false end) l;
 end
 $$;
 
@@ -55,7 +60,7 @@ end
 $$;
 
 create function lockproof.note(table_name text, operation text, more jsonb default '{}') returns boolean
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql as $$
 declare
   seen record;
   line text;
@@ -74,7 +79,7 @@ $$;
 
 -- Where a row of it belongs, too: the tables that it is a partition of or inherits from.
 create function lockproof.above(relation oid) returns jsonb
-language plpgsql stable set search_path = pg_catalog as $$
+language plpgsql stable as $$
 begin
   if not exists (select 1 from pg_inherits i where i.inhrelid = relation) then
     return '[]';
@@ -90,7 +95,7 @@ $$;
 
 -- How many rows this transaction has written so far: of a table, and of those below it.
 create function lockproof.counts(relation oid) returns jsonb
-language plpgsql volatile set search_path = pg_catalog as $$
+language plpgsql volatile as $$
 begin
   if not current_setting('track_counts')::boolean then
     return null;
@@ -111,7 +116,7 @@ $$;
 
 -- The tables in which rows have been written since then, as [table, rows, tables above it].
 create function lockproof.changed(before jsonb, relation oid, name text, operation text) returns jsonb
-language plpgsql volatile set search_path = pg_catalog as $$
+language plpgsql volatile as $$
 declare
   now jsonb := lockproof.counts(relation);
   own text := relation::text;
@@ -147,16 +152,23 @@ end
 $$;
 
 -- What there was when a statement began, behind what is still under way. It goes with a rolled-back
--- savepoint, as the statement does.
-create function lockproof.begun() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
-declare
-  seen record;
+-- savepoint, as the statement does. (A plan for each value would cost more than it saves: sessions are short.)
+create function lockproof.statement_begins(relation oid, operation text) returns void
+language plpgsql set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
 begin
-  seen := lockproof.locks(pg_backend_pid());
   perform set_config('lockproof.begun',
     (coalesce(nullif(current_setting('lockproof.begun', true), ''), '[]')::jsonb || jsonb_build_object(
-      'of', tg_relid::text || tg_op, 'locks', seen.locks, 'counts', lockproof.counts(tg_relid)))::text, true);
+      'of', relation::text || operation, 'locks', seen.locks, 'counts', lockproof.counts(relation)))::text, true)
+  from lockproof.locks(pg_backend_pid()) seen;
+end
+$$;
+
+-- Trigger functions are compiled anew for each table: there is little in them.
+-- security definer: the subject may have changed its role to one that sees nothing of this schema.
+create function lockproof.begun() returns trigger
+language plpgsql security definer as $$
+begin
+  perform lockproof.statement_begins(tg_relid, tg_op);
   return null;
 end
 $$;
@@ -167,18 +179,16 @@ set allow_system_table_mods = on;
 create unlogged table pg_catalog.lockproof_commits (marked boolean);
 reset allow_system_table_mods;
 
--- security definer: the subject may have changed its role to one that sees nothing of this schema.
-create function lockproof.witness() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+create function lockproof.statement_ends(relation oid, operation text, name text) returns void
+language plpgsql set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
 declare
-  name text := tg_table_schema || '.' || tg_table_name;
-  key text := tg_relid::text || tg_op;
+  key text := relation::text || operation;
   under_way jsonb;
   first int;
   last int;
-  more jsonb := jsonb_build_object('above', lockproof.above(tg_relid));
+  more jsonb := jsonb_build_object('above', lockproof.above(relation));
 begin
-  if tg_op <> 'TRUNCATE' then
+  if operation <> 'TRUNCATE' then
     under_way := coalesce(nullif(current_setting('lockproof.begun', true), ''), '[]')::jsonb;
     for place in 0 .. jsonb_array_length(under_way) - 1 loop
       if under_way -> place ->> 'of' = key then
@@ -189,22 +199,30 @@ begin
     if first is not null then
       -- Of nested statements the rows since the first began: rather too many than none.
       more := more || jsonb_build_object('begun', under_way -> last -> 'locks', 'rows',
-        lockproof.changed(nullif(under_way -> first -> 'counts', 'null'), tg_relid, name, tg_op));
+        lockproof.changed(nullif(under_way -> first -> 'counts', 'null'), relation, name, operation));
       perform set_config('lockproof.begun', (under_way - last)::text, true);
     end if;
   end if;
   -- Under a lock of its own session: whether that is held until the commit.
-  if lockproof.note(name, tg_op, more) and current_setting('lockproof.marked', true) is distinct from 'on' then
+  if lockproof.note(name, operation, more)
+     and current_setting('lockproof.marked', true) is distinct from 'on' then
     insert into lockproof_commits values (true);
     perform set_config('lockproof.marked', 'on', true);
   end if;
+end
+$$;
+
+create function lockproof.witness() returns trigger
+language plpgsql security definer as $$
+begin
+  perform lockproof.statement_ends(tg_relid, tg_op, pg_catalog.concat(tg_table_schema, '.', tg_table_name));
   return null;
 end
 $$;
 
 -- What the session holds when its transaction commits.
 create function lockproof.committing() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog set plan_cache_mode = force_generic_plan as $$
 declare
   seen record;
   line text;
@@ -266,7 +284,7 @@ $$;
 -- What arm() itself does is no write of the subject. A change of a type is one of the tables that have a
 -- column of it, and a schema's new name one of its tables; a table that has a new name is told by both.
 create function lockproof.ddl() returns event_trigger
-language plpgsql security definer as $$
+language plpgsql security definer set search_path = pg_catalog as $$
 declare
   command record;
   target record;
@@ -332,7 +350,7 @@ end
 $$;
 
 create function lockproof.dropped() returns event_trigger
-language plpgsql security definer as $$
+language plpgsql security definer set search_path = pg_catalog as $$
 declare
   relation text;
 begin
