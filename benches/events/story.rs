@@ -308,6 +308,7 @@ impl Story {
             session: Some(on.1),
             step: Some(step),
             fired: true,
+            absent: false,
             evidence: "seen".to_owned(),
             takes_pod: false,
             ends_session: false,

@@ -26,6 +26,9 @@ pub struct FaultEvent {
     pub step: Option<StepId>,
     /// Whether it did fire, by the server's or the kernel's own word.
     pub fired: bool,
+    /// Whether there was nothing that it could have hit: its pod had ended, it had no such session, nobody waited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
     /// What showed that it fired, or why it did not, in words.
     pub evidence: String,
     /// Whether it takes the pod as a whole.

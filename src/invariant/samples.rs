@@ -136,6 +136,7 @@ pub(super) fn fault(name: &str, hit: &str) -> FaultEvent {
         connection,
         step: None,
         fired: true,
+        absent: false,
         evidence: "seen".to_owned(),
         takes_pod: name == "kill" || name == "terminate",
         ends_session: name == "terminate-backend" || name == "reset",

@@ -30,7 +30,7 @@ impl Conductor<'_> {
         if aims.is_empty() {
             let pod = aim.fault.pod.as_ref().map(PodName::as_str);
             let why = format!("pod {} had no session left", pod.unwrap_or_default());
-            return Ok(self.note_fault(aim, Outcome::missed(why)));
+            return Ok(self.note_fault(aim, Outcome::absent(why)));
         }
         match (&aim.fault.kind, &aim.fault.pod) {
             (FaultKind::Kill, Some(pod)) => self.kill(aim, pod).await,

@@ -76,9 +76,11 @@ impl Conductor<'_> {
             }
             let outcome = if sent && left {
                 Outcome::fired(format!("backend {pid} has left pg_stat_activity"))
+            } else if left {
+                Outcome::absent(format!("backend {pid} had gone before"))
             } else {
                 Outcome::missed(format!(
-                    "backend {pid}: signal sent: {sent}, gone within {} s: {left}",
+                    "backend {pid} is still there {} s after the signal",
                     FAULT_LIMIT.as_secs()
                 ))
             };
@@ -109,7 +111,7 @@ impl Conductor<'_> {
         let before = self.watchers.activity(&[pid]).await?;
         let active = before.get(&pid).is_some_and(|seen| seen.state == "active");
         if !active {
-            let outcome = Outcome::missed(format!("backend {pid} was idle: nothing to cancel"));
+            let outcome = Outcome::absent(format!("backend {pid} was idle: nothing to cancel"));
             return Ok(self.note_fault(aim, outcome));
         }
         let query = before.get(&pid).map(|seen| seen.query.clone());
@@ -192,7 +194,7 @@ impl Conductor<'_> {
 
     fn cut(&mut self, aim: &Aim<'_>, how: Cut) -> Outcome {
         let Some(name) = &aim.connection else {
-            return Outcome::missed("there is no such connection");
+            return Outcome::absent("there is no such connection");
         };
         self.drop_held(name, &DropReason::Fault(aim.fault.kind.clone()));
         let sent = self.members.get(&name.pod).is_some_and(|member| {
@@ -205,7 +207,7 @@ impl Conductor<'_> {
         match (sent, how) {
             (true, Cut::Close) => Outcome::fired("FIN sent to pod and server"),
             (true, Cut::Reset) => Outcome::fired("RST sent to pod and server"),
-            (false, Cut::Close | Cut::Reset) => Outcome::missed("the connection had ended before"),
+            (false, Cut::Close | Cut::Reset) => Outcome::absent("the connection had ended before"),
         }
     }
 

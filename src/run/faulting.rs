@@ -105,7 +105,7 @@ impl Conductor<'_> {
         match (fault.point, aim.step) {
             (Point::InDoubt | Point::After, None) => {
                 let why = format!("pod {name} has no step at the gate there");
-                self.note_fault(&aim, Outcome::missed(why));
+                self.note_fault(&aim, Outcome::absent(why));
                 return Ok(());
             }
             (Point::InDoubt | Point::After, Some(_)) if !self.can_ask() => {
@@ -118,7 +118,7 @@ impl Conductor<'_> {
             }
             (Point::Waiting, _) if !self.waits(name) => {
                 let why = format!("no step of pod {name} waits for a lock");
-                self.note_fault(&aim, Outcome::missed(why));
+                self.note_fault(&aim, Outcome::absent(why));
             }
             (Point::Before | Point::Waiting | Point::At(_), _) => {
                 self.apply(&aim).await?;
@@ -173,7 +173,7 @@ impl Conductor<'_> {
         };
         if !there {
             let why = format!("pod {name} had no such target at that time");
-            self.note_fault(&aim, Outcome::missed(why));
+            self.note_fault(&aim, Outcome::absent(why));
             return Ok(());
         }
         self.apply(&aim).await?;
@@ -210,6 +210,7 @@ impl Conductor<'_> {
             }
         };
         let ending = self.step(step, handover, delivery).await?;
+        let gone = ending == Some(Ending::Gone);
         let why = match ending {
             Some(Ending::Gone) => Some("the step's session was gone before the fault"),
             Some(Ending::Done) if points == Points::Each(InDoubt::PodHears) => {
@@ -221,7 +222,12 @@ impl Conductor<'_> {
             _ => None,
         };
         if let Some(why) = why {
-            self.note_fault(aim, Outcome::missed(why));
+            let outcome = if gone {
+                Outcome::absent(why)
+            } else {
+                Outcome::missed(why)
+            };
+            self.note_fault(aim, outcome);
             return Ok(());
         }
         let dropped = delivery == Delivery::AnswerDropped;
@@ -237,7 +243,7 @@ impl Conductor<'_> {
         }
         let outcome = if aim.connection.is_none() && fault.kind.is_of_session() {
             let why = format!("pod {name} has no such session, not after the step either");
-            self.note_fault(&aim, Outcome::missed(why))
+            self.note_fault(&aim, Outcome::absent(why))
         } else {
             self.apply(&aim).await?
         };
@@ -295,9 +301,9 @@ impl Conductor<'_> {
         })
     }
 
-    /// Notes that a fault could not be done.
+    /// Notes that there was nothing that a fault could have hit.
     pub(super) fn miss(&mut self, fault: &Fault, why: &str) {
-        self.note_fault(&Aim::of(fault), Outcome::missed(why));
+        self.note_fault(&Aim::of(fault), Outcome::absent(why));
     }
 
     /// Notes that something did not come about in time. What goes on is not known then: the run ends.

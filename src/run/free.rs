@@ -11,6 +11,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::conductor::Conductor;
 use super::error::RunError;
+use super::faulting::Aim;
+use super::outcome::Outcome;
 use crate::name::PodName;
 use crate::schedule::{Fault, FreeSchedule, Point};
 
@@ -74,7 +76,8 @@ impl Conductor<'_> {
             }
             if self.limit_hit {
                 for (_, fault) in faults {
-                    self.miss(fault, "the run's time was up before");
+                    let late = Outcome::missed("the run's time was up before");
+                    self.note_fault(&Aim::of(fault), late);
                 }
                 return Ok(());
             }

@@ -35,7 +35,7 @@ impl Conductor<'_> {
             let outcome = if sent {
                 Outcome::fired("FATAL error sent to the idle connection, then closed")
             } else {
-                Outcome::missed("the connection had ended before")
+                Outcome::absent("the connection had ended before")
             };
             let outcome = self.note_fault(aim, outcome);
             self.await_closed(&name).await?;
@@ -113,7 +113,7 @@ impl Conductor<'_> {
                         was sent, and the connection closed";
             Outcome::fired(done).with(effect_of(&aim.fault.kind, true))
         } else {
-            Outcome::missed("the connection had ended before")
+            Outcome::absent("the connection had ended before")
         };
         let outcome = self.note_fault(&aim, outcome);
         self.await_closed(&name).await?;

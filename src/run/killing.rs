@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use crate::fault::Effect;
 use crate::history::{Awaited, Delivery, DropReason};
 use crate::name::{ConnectionName, PodName};
-use crate::pod::{Pod, Termination};
+use crate::pod::{Pod, PodError, Termination};
 use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 use crate::wire::Handover;
 
@@ -39,7 +39,7 @@ impl Conductor<'_> {
         let report = pod.kill();
         pod.gone(FAULT_LIMIT).await?;
         let outcome = if report.signalled.is_empty() {
-            Outcome::missed("it had no process left to signal")
+            Outcome::absent("it had no process left to signal")
         } else {
             Outcome::fired(format!(
                 "SIGKILL to {} process(es), all gone",
@@ -81,6 +81,9 @@ impl Conductor<'_> {
                 // What has no effect explains nothing.
                 let without = Outcome::fired(NO_HANDLER).with(Effect::default());
                 self.note_fault(aim, without)
+            }
+            Err(error @ PodError::FirstProcessGone { .. }) => {
+                return Ok(self.note_fault(aim, Outcome::absent(error.to_string())));
             }
             Err(error) => {
                 return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));

@@ -9,6 +9,8 @@ use crate::fault::Effect;
 pub(super) struct Outcome {
     /// Whether it did fire, by the server's or the kernel's own word.
     pub fired: bool,
+    /// Whether there was nothing that it could have hit.
+    pub absent: bool,
     /// What showed that it fired, or why it did not.
     pub evidence: String,
     /// What it accounts for, where that is not what its kind usually does.
@@ -20,6 +22,7 @@ impl Outcome {
     pub fn fired(evidence: impl Into<String>) -> Self {
         Self {
             fired: true,
+            absent: false,
             evidence: evidence.into(),
             effect: None,
         }
@@ -29,8 +32,17 @@ impl Outcome {
     pub fn missed(why: impl Into<String>) -> Self {
         Self {
             fired: false,
+            absent: false,
             evidence: why.into(),
             effect: None,
+        }
+    }
+
+    /// It did not fire, for there was nothing that it could have hit: its pod had ended, say.
+    pub fn absent(why: impl Into<String>) -> Self {
+        Self {
+            absent: true,
+            ..Self::missed(why)
         }
     }
 
@@ -48,6 +60,7 @@ impl Outcome {
         let evidence: Vec<&str> = outcomes.iter().map(|one| one.evidence.as_str()).collect();
         Self {
             fired: outcomes.iter().any(|one| one.fired),
+            absent: outcomes.iter().all(|one| one.absent),
             evidence: evidence.join("; "),
             effect: None,
         }

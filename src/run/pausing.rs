@@ -44,7 +44,7 @@ impl Conductor<'_> {
                 "SIGSTOP to {stopped} process(es), all in state T of /proc"
             ))
         } else {
-            Outcome::missed("it had no process left to stop")
+            Outcome::absent("it had no process left to stop")
         };
         Ok(self.note_fault(aim, outcome))
     }

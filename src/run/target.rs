@@ -139,6 +139,7 @@ impl Conductor<'_> {
                 .step
                 .filter(|_| fault.kind.target() != FaultTarget::Server),
             fired: outcome.fired,
+            absent: outcome.absent,
             evidence: outcome.evidence.clone(),
             takes_pod: effect.takes_pod,
             ends_session: effect.ends_session,

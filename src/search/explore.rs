@@ -16,9 +16,9 @@ use super::confirm::{CHANCES, MEETINGS, alone, fails_without_faults, whole};
 use super::course::{NotApplicable, other_course};
 use super::error::TrialError;
 use super::failure::Failure;
-use super::strategy::{Candidate, Explored, OtherCourse, Shard, Space, Strategy};
+use super::strategy::{Candidate, Explored, Kind, OtherCourse, Shard, Space, Strategy};
 use super::trial::{Outcome, Trial, is_in_own_lines};
-use super::unclear::{Reason, Unclear, unclear};
+use super::unclear::{Reason, Unclear, only_other_turns, unclear};
 use super::workers::{Probed, Workers};
 use crate::history::Line;
 use crate::invariant::Judgement;
@@ -203,6 +203,7 @@ impl Search<'_, '_> {
         progress: &mut (impl FnMut(&Progress<'_>) + Send),
     ) -> Result<(), TrialError> {
         let aimed = strategy.aims();
+        let drawn = strategy.kind() == Kind::Draws;
         loop {
             let shard = self.options.shard;
             let mut round = strategy.round();
@@ -275,8 +276,9 @@ impl Search<'_, '_> {
                     }
                     return Ok(true);
                 }
-                let missed =
-                    course.is_none() && outcome.verdict.judgement == Judgement::Inconclusive;
+                let missed = course.is_none()
+                    && outcome.verdict.judgement == Judgement::Inconclusive
+                    && !(drawn && only_other_turns(&outcome.verdict));
                 self.told.missed += u64::from(missed);
                 self.count(candidate, *outcome)
             })?;

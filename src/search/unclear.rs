@@ -101,6 +101,19 @@ pub(super) fn unclear(verdict: &Verdict, aimed: bool) -> Option<(Reason, String)
     guards.chain(invariants).next()
 }
 
+/// Whether nothing else is amiss than that turns ended before their stops, and that faults did not fire. Of a
+/// schedule that was drawn for nothing, this is no more than how the draw came out.
+pub(super) fn only_other_turns(verdict: &Verdict) -> bool {
+    let of_turns =
+        |name: GuardName| matches!(name, GuardName::StopsReached | GuardName::FaultsFired);
+    let mut unmet = verdict.guards.iter().filter(|guard| !guard.met);
+    unmet.all(|guard| of_turns(guard.name))
+        && verdict
+            .invariants
+            .iter()
+            .all(|one| one.judgement != Judgement::Inconclusive)
+}
+
 /// That nothing else is unclear than what pods did that gave up waiting for one that the gate held.
 fn only_gave_up(verdict: &Verdict) -> Option<(Reason, String)> {
     let first = verdict.gave_up.first()?;

@@ -216,10 +216,7 @@ fn a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait() {
     let why = apart[0]["why"].as_str().unwrap();
     assert!(why.contains("does not wait for the lock"), "{why}");
     let people = yard.explored(&["--all", "--scenario", "job.toml"], &[], "human");
-    people.fails(
-        0,
-        &["2 predictions are not applicable: a pod does not wait"],
-    );
+    people.fails(0, &["2 schedules do not apply: a pod does not wait"]);
 }
 
 /// Sound as long as nothing stops it in its middle: a second run cannot begin from half a job.

@@ -104,8 +104,8 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
 pub(in crate::cli) fn not_applicable_lines(all: &[NotApplicable]) -> Vec<String> {
     let line = |one: &NotApplicable| {
         let text = match one.times {
-            1 => format!("1 prediction is not applicable: {}", one.why),
-            times => format!("{times} predictions are not applicable: {}", one.why),
+            1 => format!("1 schedule does not apply: {}", one.why),
+            times => format!("{times} schedules do not apply: {}", one.why),
         };
         wrap("n/a", &text)
     };

@@ -132,6 +132,7 @@ fn a_fault_that_did_not_fire_or_was_never_applied_is_named() {
     let mut story = Story::of(&["a"]);
     story.event(Event::Fault(FaultEvent {
         fired: false,
+        absent: false,
         evidence: "pod a had ended".to_owned(),
         ..fault("kill", "a")
     }));

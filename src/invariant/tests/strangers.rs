@@ -155,6 +155,7 @@ fn an_error_told_in_place_of_a_good_answer_makes_an_exit_with_0_dishonest() {
         story.event(Event::Fault(FaultEvent {
             step: Some(step),
             fired,
+            absent: false,
             sqlstates: vec!["53100".to_owned()],
             ..fault("error", "a.1")
         }));

@@ -14,12 +14,17 @@
 //! The order, and so the index: by step; at each step by fault, in the order given; for each fault
 //! by point, and for each point by who goes on first.
 
-use super::{BATCH, Candidate, Explored, Kind, Space, Strategy};
+use super::{BATCH, Candidate, Explored, Kind, OtherCourse, Space, Strategy};
+use crate::history::{Event, FaultBy, Line};
 use crate::name::PodName;
 use crate::schedule::{
     Draw, Fault, FaultKind, Move, PermittedFaults, Point, Schedule, SessionChoice, Stop, Turn,
 };
 use crate::search::strategy::Why;
+
+/// Why a fault of a sweep may have nothing to say.
+const NOTHING_THERE: &str = "there was nothing that the fault could have hit: its pod had ended by then, it had no \
+     such session, or nobody waited";
 
 /// A fault as it is swept over the steps of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,6 +268,18 @@ impl Strategy for Sweep {
     fn aims(&self) -> bool {
         false
     }
+
+    fn other_course(&self, _candidate: &Candidate, lines: &[Line]) -> Option<OtherCourse> {
+        let missed = |line: &Line| match &line.event {
+            Event::Fault(fault) if fault.by == FaultBy::Schedule && !fault.fired => {
+                Some(fault.absent)
+            }
+            _ => None,
+        };
+        let mut missed = lines.iter().filter_map(missed).peekable();
+        (missed.peek().is_some() && missed.all(|absent| absent))
+            .then(|| OtherCourse::NotApplicable(NOTHING_THERE.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -270,6 +287,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::history::FaultEvent;
     use crate::schedule::{STEP_POINTS, SqlPattern};
 
     fn all(mut sweep: Sweep) -> Vec<Candidate> {
@@ -285,6 +303,47 @@ mod tests {
 
     fn kill() -> Swept {
         Swept::drawn(&Draw::at(&STEP_POINTS, || FaultKind::Kill))
+    }
+
+    #[test]
+    fn a_fault_that_finds_nothing_to_hit_does_not_apply_and_one_that_fails_is_missed() {
+        let course = |faults: &[(bool, bool)]| {
+            let mut sweep = Sweep::new(vec![kill()], 3);
+            let candidate = sweep.round().remove(0);
+            let lines: Vec<Line> = faults
+                .iter()
+                .map(|(fired, absent)| {
+                    let fault = kill().fault(Point::Before);
+                    let event = Event::Fault(FaultEvent {
+                        pod: fault.pod.clone(),
+                        fault,
+                        by: FaultBy::Schedule,
+                        connection: None,
+                        session: None,
+                        step: None,
+                        fired: *fired,
+                        absent: *absent,
+                        evidence: String::new(),
+                        takes_pod: true,
+                        ends_session: true,
+                        sqlstates: Vec::new(),
+                    });
+                    Line {
+                        seq: 1,
+                        at_us: 0,
+                        event,
+                    }
+                })
+                .collect();
+            sweep.other_course(&candidate, &lines)
+        };
+        let does_not_apply = Some(OtherCourse::NotApplicable(NOTHING_THERE.to_owned()));
+        assert_eq!(course(&[(false, true)]), does_not_apply);
+        assert_eq!(course(&[(true, false), (false, true)]), does_not_apply);
+        assert_eq!(course(&[(false, false)]), None);
+        assert_eq!(course(&[(false, false), (false, true)]), None);
+        assert_eq!(course(&[(true, false)]), None);
+        assert_eq!(course(&[]), None);
     }
 
     #[test]
