@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::common::{Failure, Talk, with_cancel};
 use super::exit::Exit;
-use super::out::OutputDirectory;
+use super::out::{OutputDirectory, write_last};
 use super::subject::{foreign, job, no_cronjob};
 use crate::report::ExploreJson;
 use crate::scenario::{self, Program, Scenario, SeederSettings};
@@ -47,8 +47,7 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
     .await?;
     // What was found is told first: the disk may be full.
     talk.document(&document);
-    super::out::write_json(&out.join("explore.json"), &document)?;
-    Ok(exit(&document))
+    write_last(&out.join("explore.json"), &document, exit(&document))
 }
 
 impl ExploreArguments {

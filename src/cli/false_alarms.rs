@@ -13,7 +13,7 @@ use super::common::{
 };
 use super::exit::Exit;
 use super::explore::{ExploreArguments, StrategyName, Work, unclear_lines};
-use super::out::{OutputDirectory, write_json};
+use super::out::{OutputDirectory, write_last};
 use super::run::read_all;
 use super::subject::{job, no_cronjob};
 use crate::report::{FalseAlarmsJson, SearchedJson, SoundJson, wrap};
@@ -134,8 +134,7 @@ pub async fn run(arguments: &FalseAlarmsArguments) -> Result<Exit, Failure> {
     // What was found is told first: the disk may be full.
     tell(&document, talk, &out);
     talk.document(&document);
-    write_json(&out.join("false-alarms.json"), &document)?;
-    Ok(exit(&document))
+    write_last(&out.join("false-alarms.json"), &document, exit(&document))
 }
 
 /// So many schedules over so many, as evenly as it goes.

@@ -45,8 +45,8 @@ pub(super) struct Finder<'a> {
 
 /// A failure that was kept.
 pub(super) struct Kept {
-    /// Its scenario file.
-    pub file: PathBuf,
+    /// Its scenario file; `None` where it could not be written.
+    pub file: Option<PathBuf>,
     /// What it was shrunk to; `None` where it was left as it was found.
     pub shrunk: Option<ShrunkJson>,
     /// How often it came again.
@@ -65,18 +65,16 @@ impl Kept {
             kind: found.breaks,
             what: self.what.clone(),
             rate: found.rate,
-            schedule_file: Some(self.file.clone()),
+            schedule_file: self.file.clone(),
             artifacts: found.dir.clone(),
         }
     }
 }
 
 impl Finder<'_> {
-    /// Makes a failure small, shows it and writes its scenario file.
-    ///
-    /// # Errors
-    /// When the harness cannot do its work or the file cannot be written.
-    pub fn keep(&self, found: &Found) -> Result<Kept, Failure> {
+    /// Makes a failure small, shows it and writes its scenario file. What keeps it from that (a full disk, a
+    /// server that has gone) is told beside the failure, which stands all the same.
+    pub fn keep(&self, found: &Found) -> Kept {
         let talk = self.talk;
         let what = found.failure.words(&found.outcome.verdict);
         talk.result(&format!("\n{}", wrap("found", &what)));
@@ -102,7 +100,16 @@ impl Finder<'_> {
                     progress.tried, progress.moves, progress.from_moves
                 ));
             }
-        })?;
+        });
+        let shrunk = match shrunk {
+            Ok(shrunk) => shrunk,
+            Err(error) => {
+                // Room for what can still be kept.
+                let _ = std::fs::remove_dir_all(options.dir);
+                talk.result(&wrap("not shrunk", &error.to_string()));
+                return self.as_found(found, what);
+            }
+        };
         match shrunk {
             Shrunk::Interrupted => self.as_found(found, what),
             Shrunk::Flaky {
@@ -120,19 +127,19 @@ impl Finder<'_> {
                 if let Some(difference) = first_difference {
                     talk.result(&wrap("", &format!("first difference: {difference}")));
                 }
-                let mut kept = self.as_found(found, what)?;
+                let mut kept = self.as_found(found, what);
                 kept.replay = Some(ReplayCountJson {
                     same: hits,
                     same_trace: 0,
                     of,
                 });
-                Ok(kept)
+                kept
             }
             Shrunk::Small(small) => self.small(found, &small, what),
         }
     }
 
-    fn small(&self, found: &Found, small: &Minimised, what: String) -> Result<Kept, Failure> {
+    fn small(&self, found: &Found, small: &Minimised, what: String) -> Kept {
         let talk = self.talk;
         let mut scenario = self.scenario_of(found, &small.outcome);
         scenario.pods.count = small.pods;
@@ -174,9 +181,8 @@ impl Finder<'_> {
             }
         }
         let dir = found.dir.join("shrunk");
-        let file = self.write(&scenario, found, &small.outcome, &dir)?;
-        Ok(Kept {
-            file,
+        Kept {
+            file: self.written(&scenario, found, &small.outcome, &dir),
             shrunk: Some(ShrunkJson {
                 turns,
                 from_turns: small.from_turns,
@@ -186,11 +192,11 @@ impl Finder<'_> {
             }),
             replay,
             what,
-        })
+        }
     }
 
     /// The failure along the turns of the run that showed it.
-    fn as_found(&self, found: &Found, what: String) -> Result<Kept, Failure> {
+    fn as_found(&self, found: &Found, what: String) -> Kept {
         let mut scenario = self.scenario_of(found, &found.outcome);
         scenario.schedule = match &found.schedule {
             Schedule::Controlled(moves) => {
@@ -203,12 +209,12 @@ impl Finder<'_> {
             ),
         };
         self.show(found, &found.outcome);
-        Ok(Kept {
-            file: self.write(&scenario, found, &found.outcome, &found.dir)?,
+        Kept {
+            file: self.written(&scenario, found, &found.outcome, &found.dir),
             shrunk: None,
             replay: None,
             what,
-        })
+        }
     }
 
     /// The run as a play, and what else it shows.
@@ -266,6 +272,21 @@ impl Finder<'_> {
             expect.table.clone_from(&failure.table);
         }
         scenario
+    }
+
+    /// Writes it, or tells why it could not be written.
+    fn written(
+        &self,
+        scenario: &Scenario,
+        found: &Found,
+        outcome: &Outcome,
+        dir: &Path,
+    ) -> Option<PathBuf> {
+        let file = self.write(scenario, found, outcome, dir);
+        if let Err(failure) = &file {
+            self.talk.result(&wrap("not kept", &failure.message));
+        }
+        file.ok()
     }
 
     fn write(

@@ -86,6 +86,25 @@ pub(super) fn write_json(path: &Path, document: &impl serde::Serialize) -> Resul
     })
 }
 
+/// Writes the last file of a command that has told all it found. A failure that was found is not
+/// turned into another exit code by a full disk.
+///
+/// # Errors
+/// When it cannot be written, and nothing failed.
+pub(super) fn write_last(
+    path: &Path,
+    document: &impl serde::Serialize,
+    exit: Exit,
+) -> Result<Exit, Failure> {
+    match write_json(path, document) {
+        Err(failure) if exit == Exit::Unexpected => {
+            eprintln!("lockproof: {}", failure.message);
+            Ok(exit)
+        }
+        written => written.map(|()| exit),
+    }
+}
+
 /// The directory, unless somebody who still runs has it.
 fn claim(path: &Path) -> io::Result<Option<OutputDirectory>> {
     match holder(path)? {

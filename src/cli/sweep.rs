@@ -6,7 +6,7 @@ mod work;
 
 use super::common::{Failure, Talk, millis, with_cancel};
 use super::exit::Exit;
-use super::out::{OutputDirectory, write_json};
+use super::out::{OutputDirectory, write_last};
 use super::subject::job;
 use crate::report::SweepJson;
 pub use arguments::{SweepArguments, SweptName};
@@ -64,8 +64,7 @@ pub async fn run(arguments: &SweepArguments) -> Result<Exit, Failure> {
     // What was found is told first: the disk may be full.
     told::sum(&document, talk, &out);
     talk.document(&document);
-    write_json(&out.join("sweep.json"), &document)?;
-    Ok(exit(&document))
+    write_last(&out.join("sweep.json"), &document, exit(&document))
 }
 
 fn exit(document: &SweepJson) -> Exit {

@@ -72,6 +72,9 @@ pub struct ExploreJson {
     pub seed: Option<u64>,
     /// Whether an interrupt came before the end.
     pub interrupted: bool,
+    /// What ended it after something had failed (a full disk, say); absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_off: Option<String>,
     /// Whether it ended because one failure was enough.
     pub stopped_at_first: bool,
     /// The server.

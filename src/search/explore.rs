@@ -113,6 +113,8 @@ pub struct Exploration {
     pub interrupted: bool,
     /// Whether the search ended because a failure was enough.
     pub stopped: bool,
+    /// What ended it after something had failed: a full disk, say, or a server that had gone.
+    pub broken_off: Option<String>,
 }
 
 /// What is told on the way.
@@ -155,7 +157,14 @@ pub fn explore(
                 options,
                 told: Exploration::new(strategy.space()),
             };
-            search.run(strategy, independence, &mut progress)?;
+            if let Err(error) = search.run(strategy, independence, &mut progress) {
+                // What failed is not lost with it.
+                if search.told.violations == 0 {
+                    return Err(error);
+                }
+                search.told.took = workers.busy.time();
+                search.told.broken_off = Some(error.to_string());
+            }
             search.told.space = strategy.space();
             if let Some((why, times)) = strategy.not_applicable() {
                 NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
@@ -185,6 +194,7 @@ impl Exploration {
             took: Duration::ZERO,
             interrupted: false,
             stopped: false,
+            broken_off: None,
         }
     }
 }
@@ -297,14 +307,22 @@ impl Search<'_, '_> {
         }
         let breaks = Breaks::at_most(&candidate.schedule, &outcome);
         let new = Failure::new_in(&outcome.verdict, &self.known(breaks));
-        if let Some(failure) = new
-            && !self.confirm(candidate, &failure, outcome)?
-        {
-            if self.told.interrupted {
+        if let Some(failure) = new {
+            let why = failure.words(&outcome.verdict);
+            let confirmed = self.confirm(candidate, &failure, outcome);
+            let cut_short = self.told.interrupted || confirmed.is_err();
+            if cut_short && !matches!(confirmed, Ok(true)) {
                 // It did fail; that nobody saw it fail again says nothing.
                 self.failed();
             }
-            return Ok(!self.told.interrupted);
+            match confirmed {
+                Ok(true) => {}
+                Ok(false) => return Ok(!self.told.interrupted),
+                Err(error) => {
+                    self.note(Reason::NotConfirmed, why);
+                    return Err(error);
+                }
+            }
         }
         self.failed();
         self.told.stopped = !self.options.all;

@@ -52,7 +52,7 @@ impl fmt::Display for Reason {
             Self::Invariant(name) => write!(f, "{name}"),
             Self::GaveUp(what) => write!(f, "gave up waiting for {what}"),
             Self::FailedOnce => f.write_str("failed once, not when run again"),
-            Self::NotConfirmed => f.write_str("failed, not confirmed before the interrupt"),
+            Self::NotConfirmed => f.write_str("failed, not confirmed before the search ended"),
         }
     }
 }

@@ -36,6 +36,12 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
     if exploration.interrupted {
         talk.result("interrupted; this is what was found so far:");
     }
+    if let Some(why) = &exploration.broken_off {
+        talk.result(&wrap(
+            "broken off",
+            &format!("{why}; this is what was found so far"),
+        ));
+    }
     talk.result(&format!(
         "{} in {seconds:.1} s ({:.1} a second, {} at once): {} failed, {} unclear",
         count(exploration.schedules, "schedule"),
@@ -165,7 +171,7 @@ impl Told {
             schedules_per_second: exploration.schedules as f64 / seconds.max(1e-9),
             shrunk: first_kept.and_then(|kept| kept.shrunk),
             replay: first_kept.and_then(|kept| kept.replay),
-            schedule_file: first_kept.map(|kept| kept.file.clone()),
+            schedule_file: first_kept.and_then(|kept| kept.file.clone()),
             found: exploration
                 .found
                 .iter()
@@ -179,6 +185,7 @@ impl Told {
             shard: (self.shard.index(), self.shard.of()),
             seed: self.settings.seed(),
             interrupted: exploration.interrupted,
+            broken_off: exploration.broken_off,
             stopped_at_first: exploration.stopped,
             server: self.server,
             elapsed_ms: millis(exploration.took),

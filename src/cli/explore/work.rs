@@ -167,7 +167,7 @@ impl Work<'_> {
         let promise = strategy
             .promise()
             .filter(|_| exploration.violations == 0 && exploration.schedules > 0);
-        let kept = self.keep(trial, &exploration, cancel.clone())?;
+        let kept = self.keep(trial, &exploration, cancel.clone());
         // It may have come while a failure was made small.
         exploration.interrupted |= *cancel.borrow();
         Ok(Searched {
@@ -326,7 +326,7 @@ impl Work<'_> {
         trial: &Trial<'_>,
         exploration: &Exploration,
         cancel: watch::Receiver<bool>,
-    ) -> Result<Vec<Kept>, Failure> {
+    ) -> Vec<Kept> {
         let finder = Finder {
             trial,
             scenario: self.scenario,

@@ -294,7 +294,7 @@ impl Work<'_> {
             times: self.arguments.times,
             save: self.arguments.save.as_deref(),
         };
-        json.schedule_file = Some(finder.keep(&found)?.file);
+        json.schedule_file = finder.keep(&found).file;
         Ok(json)
     }
 }
