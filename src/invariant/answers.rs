@@ -7,7 +7,9 @@
 use super::again::{came_again, nothing_after, was_undone_alone};
 use super::facts::{Facts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
-use crate::history::{Event, Object, OnContention, Request, Rules, ServerError};
+use crate::history::{
+    Ending, Event, Object, OnContention, Request, Rules, ServerError, wrote_nothing,
+};
 use crate::sql;
 use crate::timeline::StepFacts;
 
@@ -118,7 +120,8 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if !tells_of_lock && !TRY_AGAIN.contains(&error.sqlstate) {
         return Standing::Judged;
     }
-    if came_again(facts, step, error.sqlstate != UNIQUE) {
+    let unique = error.sqlstate == UNIQUE;
+    if came_again(facts, step, !unique) && !(unique && took_away(facts, step)) {
         return Standing::Answer(AnswerReason::CameAgain);
     }
     let skip = rules.on_contention == OnContention::Skip;
@@ -134,6 +137,35 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
         true => Standing::Open,
         false => Standing::Judged,
     }
+}
+
+/// Whether the pod itself took rows away from the table in which this step found one, before it put its own there:
+/// then it did not wait for whoever had the lock. Of a pod that a fault has taken the row may be taken away.
+fn took_away(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
+    let tables = &step.request.writes;
+    let since = step.last().map_or(step.held.seq, |end| end.at.seq);
+    let pod = step.pod();
+    let one_is_dead = |seq| {
+        let mut faults = facts.faults.iter();
+        faults.any(|one| one.event.takes_pod && one.pod != Some(pod) && one.from < seq)
+    };
+    let same = |one: &&StepFacts<'_>| {
+        let writes = &one.request.writes;
+        one.pod() == pod && one.held.seq > since && writes.iter().any(|one| tables.contains(one))
+    };
+    for one in facts.steps.values().filter(same) {
+        let done = one.last().filter(|end| end.ending == Ending::Done);
+        let Some(end) = done.filter(|end| end.answer.error.is_none()) else {
+            continue;
+        };
+        let mut had_effect = end.answer.tags.iter().filter(|tag| !wrote_nothing(tag));
+        match had_effect.next() {
+            None => {}
+            Some(tag) if tag.starts_with("INSERT") => return false,
+            Some(_) => return !one_is_dead(one.held.seq),
+        }
+    }
+    false
 }
 
 /// Whether a CREATE failed because its object is there, it is there at the end, nothing else was lost by the
