@@ -64,3 +64,74 @@ fn of_run(run: &Timeline<'_>) -> BTreeSet<String> {
         .filter(|(_, rows)| only_while_at_work(rows));
     found.map(|(table, _)| table.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Changed, Extent, Line, Write};
+    use crate::name::Session;
+
+    /// What a pod did to this table, and with how many rows; `None`: nobody counted.
+    fn tables(writes: &[(&str, Operation, Option<u64>)]) -> Vec<String> {
+        let write = |(who, operation, rows): &(&str, Operation, Option<u64>)| Write {
+            server_us: 0,
+            session: Session {
+                pid: 1,
+                started_us: 1,
+            },
+            connection: who.parse().ok(),
+            step: None,
+            table: "public.job_lock".to_owned(),
+            operation: operation.clone(),
+            locks: Vec::new(),
+            extent: Extent {
+                changed: rows.map(|rows| {
+                    vec![Changed {
+                        table: "public.job_lock".to_owned(),
+                        rows,
+                        above: Vec::new(),
+                    }]
+                }),
+                ..Extent::default()
+            },
+        };
+        let line = |(seq, write)| Line {
+            seq,
+            at_us: seq,
+            event: Event::Write(write),
+        };
+        let lines: Vec<Line> = (1..).zip(writes.iter().map(write)).map(line).collect();
+        lock_rows(&[Timeline::of(&lines)])
+    }
+
+    #[test]
+    fn a_row_is_a_locks_if_each_pod_puts_one_there_and_takes_it_away() {
+        use Operation::{Delete, Insert, Truncate, Update};
+        let one = Some(1);
+        let held = [("a.0", Insert, one), ("a.1", Delete, one)];
+        assert_eq!(tables(&held), ["public.job_lock"]);
+        let twice = [held.clone(), held.clone()].concat();
+        assert_eq!(tables(&twice), ["public.job_lock"]);
+        let nothing = [("a.0", Delete, Some(0)), ("a.0", Update, Some(0))];
+        assert_eq!(
+            tables(&[nothing.to_vec(), held.to_vec()].concat()),
+            ["public.job_lock"]
+        );
+        for other in [
+            vec![("a.0", Insert, one)],
+            vec![("a.0", Delete, one), ("a.0", Insert, one)],
+            vec![("a.0", Insert, one), ("b.0", Delete, one)],
+            vec![("a.0", Insert, Some(2)), ("a.0", Delete, Some(2))],
+            vec![
+                ("a.0", Insert, one),
+                ("a.0", Update, one),
+                ("a.0", Delete, one),
+            ],
+            vec![("a.0", Insert, one), ("a.0", Truncate, None)],
+            vec![("nobody", Insert, one), ("nobody", Delete, one)],
+            nothing.to_vec(),
+        ] {
+            assert!(tables(&other).is_empty(), "{other:?}");
+        }
+    }
+}
