@@ -47,11 +47,13 @@ fn of_run(run: &Timeline<'_>) -> BTreeSet<String> {
         };
         for one in changed {
             let rows = tables.entry(&one.table).or_default();
-            let there = pod.map(|pod| rows.there.entry(pod).or_default());
-            match (&write.operation, there, one.rows) {
+            match (&write.operation, pod, one.rows) {
                 (_, _, 0) => {}
-                (Operation::Insert, Some(there), 1) => *there += 1,
-                (Operation::Delete, Some(there), 1) if *there > 0 => *there -= 1,
+                (Operation::Insert, Some(pod), 1) => *rows.there.entry(pod).or_default() += 1,
+                (Operation::Delete, Some(pod), 1) => match rows.there.get_mut(pod) {
+                    Some(there) if *there > 0 => *there -= 1,
+                    _ => rows.other = true,
+                },
                 _ => rows.other = true,
             }
         }

@@ -155,6 +155,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_is_left_out_may_be_any() {
+        let pattern = SqlPattern::new(&with_any_name("drop table s.<name>")).unwrap();
+        let meets = |sql: &str| pattern.matches(&[sql.to_owned()]);
+        assert!(meets("DROP TABLE  s.\"tmp aB3\"") && meets("drop table s.tmp_4 cascade"));
+        assert!(!meets("drop table town") && !meets("drop view s.tmp_4"));
+        assert_eq!(with_any_name("drop table town"), "drop table town");
+    }
+
+    #[test]
     fn a_short_text_is_what_people_write() {
         for (form, expected) in [
             (
