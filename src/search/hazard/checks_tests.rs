@@ -124,7 +124,7 @@ fn a_first_turn_stops_only_where_a_pod_comes_that_runs_alone() {
     };
     let (alone, beside) = (alone.lines(), beside.lines());
     let count = "run a until after \"select count\"".to_owned();
-    assert!(firsts(&[beside.clone()]).contains(&count));
+    assert!(firsts(std::slice::from_ref(&beside)).contains(&count));
     let both = firsts(&[alone, beside]);
     assert!(!both.is_empty() && !both.contains(&count), "{both:?}");
 }
