@@ -383,6 +383,7 @@ fn run() -> RunFacts {
             lock: LockRule::Named(key()),
             lock_mode: None,
             ignore: Vec::new(),
+            lock_rows: Vec::new(),
             release: Release::Unlock,
             on_contention: OnContention::Wait,
             answers: Vec::new(),
