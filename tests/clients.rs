@@ -104,6 +104,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
         rules: Rules {
             lock_mode: None,
             ignore: Vec::new(),
+            lock_rows: Vec::new(),
             protect: Vec::new(),
             lock: LockRule::None,
             release: Release::Any,

@@ -384,6 +384,7 @@ fn run() -> RunFacts {
             lock: LockRule::Named(key()),
             lock_mode: None,
             ignore: Vec::new(),
+            lock_rows: Vec::new(),
             release: Release::Unlock,
             on_contention: OnContention::Wait,
             answers: Vec::new(),

@@ -121,6 +121,10 @@ impl PoolMode {
 pub struct Rules {
     /// The protected tables, as `schema.table`.
     pub protect: Vec<String>,
+    /// Those of them that the scenario did not name and that hold a row only while a pod is at work, in each clean
+    /// and serial run: 23505 there may be the answer of a lock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lock_rows: Vec<String>,
     /// The lock that must guard them.
     pub lock: LockRule,
     /// The weakest mode in which it guards, where the scenario says so.

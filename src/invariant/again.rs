@@ -47,8 +47,9 @@ pub(super) fn came_again(facts: &Facts<'_>, step: &StepFacts<'_>, whole: bool) -
             Some(true) => return true,
             // It is the same, and failed again, which is judged by itself.
             Some(false) => {}
-            // Something else that the pod has done since: it has gone on.
-            None if is_done(facts, one) => return false,
+            // Something else that the pod has done since: it has gone on. What it does to the row that was in its
+            // way is judged elsewhere.
+            None if is_done(facts, one) && (whole || !writes_only_like(one, step)) => return false,
             None => {}
         }
     }
@@ -164,6 +165,12 @@ fn attempt(facts: &Facts<'_>, wanted: &[&StepFacts<'_>], after: &[&StepFacts<'_>
         .is_some_and(|next| in_one_transaction(facts, last, next));
     let may_part = reads(last) && (otherwise || !goes_on);
     may_part.then(|| only_read || commits(facts, last))
+}
+
+/// Whether a step writes no other table than another one.
+fn writes_only_like(step: &StepFacts<'_>, other: &StepFacts<'_>) -> bool {
+    let (own, tables) = (&step.request.writes, &other.request.writes);
+    !step.request.opaque && !own.is_empty() && own.iter().all(|table| tables.contains(table))
 }
 
 /// Whether a step has done something for good.

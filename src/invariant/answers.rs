@@ -4,12 +4,18 @@
 //! the pod took it for one. A good end alone excuses nothing. How a repeated transaction is recognised is in
 //! `again`. Knows nothing of what else is judged.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::again::{came_again, nothing_after, was_undone_alone};
 use super::facts::{Facts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
-use crate::history::{Event, Object, OnContention, Request, Rules, ServerError};
+use crate::history::{
+    Ending, Event, Line, Object, OnContention, Request, Rules, ServerError, wrote_nothing,
+};
+use crate::ledger::Ledger;
+use crate::name::PodName;
 use crate::sql;
-use crate::timeline::StepFacts;
+use crate::timeline::{StepFacts, Timeline};
 
 /// unique_violation.
 const UNIQUE: &str = "23505";
@@ -83,6 +89,32 @@ impl Answers {
     }
 }
 
+/// The lines of the errors by which each pod was told that the lock is taken, and after which it did nothing more.
+/// A pod that waited for one that the gate held may have given up so.
+pub(crate) fn refusals(lines: &[Line]) -> BTreeMap<PodName, BTreeSet<u64>> {
+    let timeline = Timeline::of(lines);
+    let ledger = Ledger::of(&timeline);
+    let mut told: BTreeMap<PodName, BTreeSet<u64>> = BTreeMap::new();
+    let Some(run) = timeline.run else {
+        return told;
+    };
+    let facts = Facts::from(&timeline, &ledger, run);
+    for error in facts.errors.iter().filter(|error| error.heard) {
+        let step = error.step.and_then(|step| facts.steps.get(&step));
+        let table = error.table.as_deref();
+        let refused = |step: &&StepFacts<'_>| {
+            tells_of_lock(&run.rules, step.request, error.sqlstate, table)
+                && nothing_after(&facts, step)
+        };
+        if step.filter(refused).is_some() {
+            told.entry(error.pod().clone())
+                .or_default()
+                .extend(&error.seqs);
+        }
+    }
+    told
+}
+
 /// The error before this one that made all further statements of its transaction fail.
 pub(super) fn cause(facts: &Facts<'_>, index: usize) -> Option<usize> {
     let error = &facts.errors[index];
@@ -113,12 +145,12 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if exists(facts, error, step) {
         return Standing::Answer(AnswerReason::Exists);
     }
-    let tells_of_lock = error.sqlstate == NOT_AVAILABLE
-        || error.sqlstate == UNIQUE && writes_nothing_protected(rules, step.request, table);
+    let tells_of_lock = tells_of_lock(rules, step.request, error.sqlstate, table);
     if !tells_of_lock && !TRY_AGAIN.contains(&error.sqlstate) {
         return Standing::Judged;
     }
-    if came_again(facts, step, error.sqlstate != UNIQUE) {
+    let unique = error.sqlstate == UNIQUE;
+    if came_again(facts, step, !unique) && !(unique && took_away(facts, step)) {
         return Standing::Answer(AnswerReason::CameAgain);
     }
     let skip = rules.on_contention == OnContention::Skip;
@@ -134,6 +166,41 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
         true => Standing::Open,
         false => Standing::Judged,
     }
+}
+
+/// Whether an error with this SQLSTATE, which names this table, may say that the lock is taken.
+fn tells_of_lock(rules: &Rules, request: &Request, sqlstate: &str, table: Option<&str>) -> bool {
+    sqlstate == NOT_AVAILABLE
+        || sqlstate == UNIQUE && writes_nothing_protected(rules, request, table)
+}
+
+/// Whether the pod itself took rows away from the table in which this step found one, before it put its own there:
+/// then it did not wait for whoever had the lock. Of a pod that a fault has taken the row may be taken away.
+fn took_away(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
+    let tables = &step.request.writes;
+    let since = step.last().map_or(step.held.seq, |end| end.at.seq);
+    let pod = step.pod();
+    let one_is_dead = |seq| {
+        let mut faults = facts.faults.iter();
+        faults.any(|one| one.event.takes_pod && one.pod != Some(pod) && one.from < seq)
+    };
+    let same = |one: &&StepFacts<'_>| {
+        let writes = &one.request.writes;
+        one.pod() == pod && one.held.seq > since && writes.iter().any(|one| tables.contains(one))
+    };
+    for one in facts.steps.values().filter(same) {
+        let done = one.last().filter(|end| end.ending == Ending::Done);
+        let Some(end) = done.filter(|end| end.answer.error.is_none()) else {
+            continue;
+        };
+        let mut had_effect = end.answer.tags.iter().filter(|tag| !wrote_nothing(tag));
+        match had_effect.next() {
+            None => {}
+            Some(tag) if tag.starts_with("INSERT") => return false,
+            Some(_) => return !one_is_dead(one.held.seq),
+        }
+    }
+    false
 }
 
 /// Whether a CREATE failed because its object is there, it is there at the end, nothing else was lost by the
@@ -193,9 +260,8 @@ pub(crate) fn may_be_answer(rules: &Rules, request: &Request, error: &ServerErro
     let mut declared = rules.answers.iter();
     declared.any(|one| one.means(sqlstate, constraint, table))
         || TRY_AGAIN.contains(&sqlstate)
-        || sqlstate == NOT_AVAILABLE
         || sqlstate == ABORTED
-        || sqlstate == UNIQUE && writes_nothing_protected(rules, request, table)
+        || tells_of_lock(rules, request, sqlstate, table)
         || tells_of_object(sqlstate, table, constraint)
             && request.sql.iter().any(|sql| !sql::created(sql).is_empty())
 }

@@ -43,7 +43,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answers::{may_be_answer, may_exist_already};
+pub(crate) use answers::{may_be_answer, may_exist_already, refusals};
 pub(crate) use facts::{answered, known_errors, named_constraint, named_table, was_refused};
 pub use judge::{judge, serial_orders};
 pub use limit::Limit;

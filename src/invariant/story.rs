@@ -52,6 +52,7 @@ impl Story {
                 lock: LockRule::FromCleanRun(vec![LockKey::bigint(5, KEY)]),
                 lock_mode: None,
                 ignore: Vec::new(),
+                lock_rows: Vec::new(),
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 answers: Vec::new(),

@@ -14,6 +14,7 @@ mod event;
 mod grant;
 mod holders;
 mod kind;
+mod lock_rows;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -27,5 +28,6 @@ pub(crate) use event::{LedgerEvent, Said, ledger_events};
 pub(crate) use grant::{Grant, How};
 pub(crate) use holders::{Holder, Holders, served};
 pub(crate) use kind::{LetGo, LockKind};
+pub(crate) use lock_rows::lock_rows;
 pub(crate) use unlocks::{FailedUnlock, failed_unlocks};
 pub(crate) use used::{is_kept, used_keys};

@@ -17,7 +17,7 @@ use crate::history::{
     Baseline, Catalog, Event, FinalState, Line, Made, OutputStream, SerialRun, Writer,
 };
 use crate::invariant::known_errors;
-use crate::ledger::{Ledger, is_kept, keyed_calls, used_keys};
+use crate::ledger::{Ledger, is_kept, keyed_calls, lock_rows, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -40,6 +40,8 @@ pub struct BaselineRuns {
     pub trace: Vec<TraceEntry>,
     /// The locks with which the clean run guards itself, the database left aside.
     pub locks: Vec<LockKey>,
+    /// The tables that hold a row only while a pod is at work.
+    pub lock_rows: Vec<String>,
 }
 
 /// Makes the clean run and the serial runs for a plan; its schedule and faults are left aside.
@@ -93,6 +95,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     Ok(BaselineRuns {
         baseline,
         locks,
+        lock_rows: lock_rows(&timelines),
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),

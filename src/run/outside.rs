@@ -104,12 +104,17 @@ impl Conductor<'_> {
         let limits = SettleLimits::default();
         let seen = self.settler.wait(&[pod], &self.activity, &limits).await;
         let (what, listens) = (pod.waits_for(), member.listens);
+        let has_ended = !pod.is_running();
         let what = match what {
             WaitsFor::Outside if listens => WaitsFor::Notification,
             what => what,
         };
         if self.absorb_all().await? || seen.quiet == Quiet::Spoke {
             return Ok(Rest::Heard);
+        }
+        if has_ended {
+            // It waits for nothing more: that it has ended is about to be heard.
+            return Ok(Rest::Lasts);
         }
         let (is_wait, is_over) = match seen.quiet {
             Quiet::Spoke => (false, false),

@@ -11,16 +11,20 @@ use std::time::Duration;
 use super::error::TrialError;
 use super::stage::Stage;
 use crate::history::{Awaited, Ending, Event, Line, Request, WaitsFor, Writer, wrote_nothing};
-use crate::invariant::{GaveUp, InvariantVerdict, Judgement, Verdict, judge};
+use crate::invariant::{Finding, GaveUp, InvariantVerdict, Judgement, Verdict, judge, refusals};
 use crate::name::{InvariantName, PodName, StepId};
 use crate::run::{LetGo, Plan, Silence, run_once};
 
 /// The file of the history of the run in which the held pods were let go.
 pub const LET_GO: &str = "let-go.jsonl";
 
-/// The invariants of which a pod that gives up is no violation.
-const OF_THOSE_WHO_GIVE_UP: [InvariantName; 2] =
-    [InvariantName::Progress, InvariantName::HonestExit];
+/// The invariants of which a pod that gives up is no violation: of no-errors, where the lock told it that it is
+/// taken.
+const OF_THOSE_WHO_GIVE_UP: [InvariantName; 3] = [
+    InvariantName::Progress,
+    InvariantName::HonestExit,
+    InvariantName::NoErrors,
+];
 
 /// How many steps after one another count as a repetition in the clean run.
 const NEAR: usize = 8;
@@ -77,19 +81,32 @@ pub(super) async fn look_again(
 /// giving up, and not there, is inconclusive.
 pub fn weigh_giving_up(verdict: &mut Verdict, lines: &[Line], let_go: &Verdict) {
     let given = given_up(lines);
+    let told = match given.is_empty() {
+        true => BTreeMap::new(),
+        false => refusals(lines),
+    };
     for one in verdict.invariants.iter_mut().filter(|one| excuses(one)) {
+        let name = one.name;
         let again = |pod: &PodName| {
-            let there = let_go.of(one.name);
+            let there = let_go.of(name);
             there.is_none_or(|there| there.judgement == Judgement::Violated && names(there, pod))
         };
-        let excused = |pod: &Option<PodName>| {
-            let pod = pod.as_ref()?;
-            let wait = given.get(pod).filter(|_| !again(pod))?;
+        let refused = |pod: &PodName, finding: &Finding| {
+            let first = finding.seqs.first();
+            let told = told.get(pod);
+            name != InvariantName::NoErrors
+                || told.is_some_and(|seqs| first.is_some_and(|seq| seqs.contains(seq)))
+        };
+        let excused = |finding: &Finding| {
+            let pod = finding.pod.as_ref()?;
+            let wait = given
+                .get(pod)
+                .filter(|_| refused(pod, finding) && !again(pod))?;
             Some((pod.clone(), wait.clone()))
         };
         let (mut kept, mut set_aside) = (Vec::new(), Vec::new());
         for mut finding in std::mem::take(&mut one.findings) {
-            let Some((pod, wait)) = excused(&finding.pod) else {
+            let Some((pod, wait)) = excused(&finding) else {
                 kept.push(finding);
                 continue;
             };

@@ -111,6 +111,7 @@ impl Tale {
                     lock: LockRule::None,
                     lock_mode: None,
                     ignore: Vec::new(),
+                    lock_rows: Vec::new(),
                     release: Release::Unlock,
                     on_contention: OnContention::Wait,
                     answers: Vec::new(),

@@ -114,6 +114,7 @@ impl<'a> Trial<'a> {
                 lock: LockRule::None,
                 lock_mode: subject.lock.and_then(LockName::mode),
                 ignore: subject.ignore.clone(),
+                lock_rows: Vec::new(),
                 release: subject.release,
                 on_contention: subject.on_contention,
                 answers: subject.answers.clone(),
@@ -140,10 +141,15 @@ impl<'a> Trial<'a> {
             Some(measured) => measured,
             None => measure(stage.seat().await?.place(), &plan).await?,
         };
-        plan.rules.protect = match &subject.protect {
-            Some(tables) => tables.iter().map(|table| qualified(table)).collect(),
-            None => measured.baseline.written.clone(),
-        };
+        match &subject.protect {
+            Some(tables) => {
+                plan.rules.protect = tables.iter().map(|table| qualified(table)).collect();
+            }
+            None => {
+                plan.rules.protect.clone_from(&measured.baseline.written);
+                plan.rules.lock_rows.clone_from(&measured.lock_rows);
+            }
+        }
         plan.rules.lock = lock_rule(scenario, &measured.locks);
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());

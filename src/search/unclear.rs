@@ -10,8 +10,8 @@ use crate::name::GuardName;
 use serde::{Deserialize, Serialize};
 
 use crate::invariant::another_course::ANOTHER_COURSE;
-use crate::invariant::{Judgement, Verdict};
-use crate::name::InvariantName;
+use crate::invariant::{InvariantVerdict, Judgement, Verdict};
+use crate::name::{InvariantName, PodName};
 
 /// Why a schedule could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +117,16 @@ pub(super) fn only_other_turns(verdict: &Verdict) -> bool {
 /// That nothing else is unclear than what pods did that gave up waiting for one that the gate held.
 fn only_gave_up(verdict: &Verdict) -> Option<(Reason, String)> {
     let first = verdict.gave_up.first()?;
-    let of_those =
-        |name: InvariantName| matches!(name, InvariantName::Progress | InvariantName::HonestExit);
+    let gave_up = |pod: &PodName| verdict.gave_up.iter().any(|one| one.pod == *pod);
+    let of_those = |one: &InvariantVerdict| match one.name {
+        InvariantName::Progress | InvariantName::HonestExit => true,
+        // It can be unclear for other reasons, too.
+        InvariantName::NoErrors => {
+            let mut pods = one.findings.iter().map(|found| found.pod.as_ref());
+            pods.all(|pod| pod.is_some_and(gave_up))
+        }
+        _ => false,
+    };
     let mut unclear = verdict
         .invariants
         .iter()
@@ -126,7 +134,7 @@ fn only_gave_up(verdict: &Verdict) -> Option<(Reason, String)> {
     let why = unclear.clone().next()?.why.clone();
     let open = |name: GuardName| name != GuardName::InTime && !ANOTHER_COURSE.contains(&name);
     let all = verdict.judgement == Judgement::Inconclusive
-        && unclear.all(|one| of_those(one.name))
+        && unclear.all(of_those)
         && !verdict
             .guards
             .iter()

@@ -10,6 +10,9 @@ use super::split::views;
 use super::token::TokenKind;
 use super::view::View;
 
+/// What stands in the normal form of a statement for a name that is left out.
+pub const ANY_NAME: &str = "<name>";
+
 /// Words with which the statements begin that make such a name.
 const MAKERS: [&str; 4] = ["create", "declare", "savepoint", "prepare"];
 
@@ -74,7 +77,7 @@ pub fn nameless(normal: &str, names: &BTreeSet<String>) -> Option<String> {
         let name = all.identifier(at).filter(|_| named);
         if name.is_some_and(|name| names.contains(&name.to_lowercase())) {
             out.push_str(&normal[written..token.start]);
-            out.push_str("<name>");
+            out.push_str(ANY_NAME);
             written = token.end;
         }
     }

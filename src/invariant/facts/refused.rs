@@ -132,13 +132,16 @@ impl Facts<'_> {
     }
 }
 
-/// Whether a request writes none of the protected tables, as far as its text and its error tell.
+/// Whether a request writes none of the protected tables, as far as its text and its error tell. One that holds
+/// a row only while a pod is at work is the lock's, and carries no work.
 pub(crate) fn writes_nothing_protected(
     rules: &Rules,
     request: &Request,
     table: Option<&str>,
 ) -> bool {
-    let is_protected = |name: &str| protects(&rules.protect, name).is_some();
+    let is_protected = |name: &str| {
+        protects(&rules.protect, name).is_some() && protects(&rules.lock_rows, name).is_none()
+    };
     !request.opaque
         && !request.writes.iter().any(|name| is_protected(name))
         && !table.is_some_and(is_protected)

@@ -15,7 +15,9 @@ fn asks(
 ) -> StepId {
     let writes = normal.split(' ').collect::<Vec<_>>();
     let writes = match writes.as_slice() {
-        ["insert", "into", table, ..] | ["update", table, ..] => vec![(*table).to_owned()],
+        ["insert", "into", table, ..] | ["delete", "from", table, ..] | ["update", table, ..] => {
+            vec![(*table).to_owned()]
+        }
         _ => Vec::new(),
     };
     let request = Request {
@@ -318,6 +320,44 @@ fn a_unique_row_that_is_the_lock_is_an_answer_where_it_comes_again_or_the_pod_le
     assert_eq!(with(true, "job_lock", works), None);
     // A protected table is no lock.
     assert_eq!(with(true, "invoices", leaves), None);
+}
+
+#[test]
+fn a_row_that_stays_only_while_a_pod_works_is_the_locks_unless_the_pod_took_it_away_itself() {
+    let with = |lock_rows: &[&str], between: &'static str, fault: bool| {
+        let (sql, normal) = unique("job_lock");
+        let mut story = Story::of(&["a", "b"]);
+        story.run.rules.lock = LockRule::None;
+        story.run.rules.protect.push("public.job_lock".to_owned());
+        story.run.rules.lock_rows = lock_rows.iter().map(|one| (*one).to_owned()).collect();
+        if fault {
+            story.start("b", 1).killed("b", 1);
+        }
+        story.start("a", 2);
+        let refused = ServerError {
+            table: Some("job_lock".to_owned()),
+            ..error("23505", "there")
+        };
+        let refused = Answer {
+            error: Some(refused),
+            transaction: Some('I'),
+            ..Answer::default()
+        };
+        asks(&mut story, "a.0", (&sql, &normal), refused);
+        let away = ("delete from job_lock", "delete from job_lock");
+        asks(&mut story, "a.0", away, ok(between, 'I'));
+        asks(&mut story, "a.0", (&sql, &normal), ok("INSERT 0 1", 'I'));
+        story.leaves("a.0").leaves("a.1").succeeds("a");
+        reason(&verdict(&story.end()))
+    };
+    let rows = ["public.job_lock"];
+    assert_eq!(
+        with(&rows, "DELETE 0", false),
+        Some(AnswerReason::CameAgain)
+    );
+    assert_eq!(with(&[], "DELETE 0", false), None);
+    assert_eq!(with(&rows, "DELETE 1", false), None);
+    assert_eq!(with(&rows, "DELETE 1", true), Some(AnswerReason::CameAgain));
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn rules(lock: LockRule) -> Rules {
     Rules {
         lock_mode: None,
         ignore: Vec::new(),
+        lock_rows: Vec::new(),
         protect: Vec::new(),
         lock,
         release: Release::Unlock,

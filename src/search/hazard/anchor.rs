@@ -6,8 +6,9 @@
 use crate::name::PodName;
 use crate::schedule::{Move, SqlPattern, Stop, Turn};
 use crate::search::footprint::Step;
+use crate::sql::ANY_NAME;
 
-use super::trace::Trace;
+use super::trace::{Trace, meets};
 
 /// Lengths at which a pattern is cut, at a word's end, from short to long.
 const LENGTHS: [usize; 3] = [48, 96, 1_000];
@@ -71,17 +72,13 @@ fn turn(pod: &PodName, until: Stop) -> Option<Move> {
     }))
 }
 
-fn meets(step: &Step, sql: &SqlPattern) -> bool {
-    sql.matches(&step.sql) || sql.matches(&step.normal)
-}
-
 /// The shortest text that names no step of another form.
 fn pattern(trace: &Trace, place: usize) -> Option<SqlPattern> {
     let step = trace.steps.get(place)?;
     let form = step.normal.iter().find(|form| !form.starts_with("/*"))?;
     let mut last = None;
     for text in candidates(form) {
-        let Ok(sql) = SqlPattern::new(&text) else {
+        let Ok(sql) = SqlPattern::new(&with_any_name(&text)) else {
             continue;
         };
         if !meets(step, &sql) {
@@ -104,6 +101,19 @@ fn candidates(form: &str) -> Vec<String> {
     texts.extend(LENGTHS.iter().map(|length| cut(form, *length)));
     texts.retain(|text| !text.is_empty());
     texts
+}
+
+/// The text, or the regular expression that it becomes where a name in it is another one in each run.
+fn with_any_name(text: &str) -> String {
+    if !text.contains(ANY_NAME) {
+        return text.to_owned();
+    }
+    let word = |word: &str| {
+        let parts: Vec<String> = word.split(ANY_NAME).map(regex::escape).collect();
+        parts.join(r#"("[^"]+"|[\w$]+)"#)
+    };
+    let words: Vec<String> = text.split_whitespace().map(word).collect();
+    format!(r"/^\s*{}/", words.join(r"\s+"))
 }
 
 /// As people write it: `insert into t`, `update t`, `select pg_advisory_lock`.
@@ -143,6 +153,15 @@ pub(super) fn words(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_left_out_may_be_any() {
+        let pattern = SqlPattern::new(&with_any_name("drop table s.<name>")).unwrap();
+        let meets = |sql: &str| pattern.matches(&[sql.to_owned()]);
+        assert!(meets("DROP TABLE  s.\"tmp aB3\"") && meets("drop table s.tmp_4 cascade"));
+        assert!(!meets("drop table town") && !meets("drop view s.tmp_4"));
+        assert_eq!(with_any_name("drop table town"), "drop table town");
+    }
 
     #[test]
     fn a_short_text_is_what_people_write() {

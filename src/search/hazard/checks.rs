@@ -91,6 +91,7 @@ fn unnamed(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
             && step.own.locks.is_empty()
             && !writes(step)
             && !defines(step)
+            && !looks_at_nothing(step)
     };
     type Is<'i> = &'i dyn Fn(&Step) -> bool;
     let catalog: (Is<'_>, Is<'_>) = (&|step| step.own.reads_catalog, &defines);
@@ -126,6 +127,24 @@ fn unnamed(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
             found.extend(stale(ground, (x, y), (read, write, intruder), told));
         }
     }
+}
+
+/// Whether a step begins a transaction, sets something for it, or goes back: it has no snapshot yet, or what it
+/// saw is undone. (A COMMIT runs what was deferred.)
+fn looks_at_nothing(step: &Step) -> bool {
+    let none = [
+        "begin",
+        "start",
+        "set",
+        "savepoint",
+        "release",
+        "rollback",
+        "abort",
+    ];
+    step.normal.iter().all(|form| {
+        let word = form.split([' ', ';']).next().unwrap_or_default();
+        none.contains(&word)
+    })
 }
 
 /// What a hazard of this kind says of itself.

@@ -2,6 +2,7 @@
 
 use super::tests::{hazards, mined, of, turns};
 use super::*;
+use crate::history::Line;
 use crate::search::tale::{Tale, catalog};
 
 #[test]
@@ -84,4 +85,69 @@ fn what_a_function_hides_and_what_the_catalog_says_are_checks_too() {
         stale.title
     );
     assert_eq!(turns(stale)[0], "run a until after \"select to_regclass\"");
+}
+
+#[test]
+fn a_rollback_is_no_look_though_its_snapshot_outlives_a_statement() {
+    let mut tale = Tale::of(&["a"]);
+    tale.in_transaction("a.0", "begin isolation level serializable")
+        .in_transaction("a.0", "select a from t")
+        .step("a.0", "rollback")
+        .step("a.0", "insert into u (a) values (1)");
+    let found = mined(&[tale.lines()], &catalog());
+    let titles: Vec<&str> = found.iter().map(|one| one.title.as_str()).collect();
+    let of = |text: &str| titles.iter().any(|title| title.contains(text));
+    assert!(
+        of("a reads t and then writes u") || of("hides what it reads"),
+        "{titles:?}"
+    );
+    assert!(!of("`rollback`") && !of("`begin"), "{titles:?}");
+}
+
+#[test]
+fn a_first_turn_stops_only_where_a_pod_comes_that_runs_alone() {
+    let mut alone = Tale::of(&["a"]);
+    alone
+        .step("a.0", "select a from t")
+        .step("a.0", "insert into t (a) values (1)");
+    let mut beside = Tale::of(&["a", "b"]);
+    beside
+        .step("b.0", "select a from t")
+        .step("b.0", "select count(*) from t")
+        .step("b.0", "insert into t (a) values (1)");
+    let firsts = |runs: &[Vec<Line>]| -> Vec<String> {
+        let found = mined(runs, &catalog());
+        found
+            .iter()
+            .map(|hazard| turns(hazard)[0].clone())
+            .collect()
+    };
+    let (alone, beside) = (alone.lines(), beside.lines());
+    let count = "run a until after \"select count\"".to_owned();
+    assert!(firsts(std::slice::from_ref(&beside)).contains(&count));
+    let both = firsts(&[alone, beside]);
+    assert!(!both.is_empty() && !both.contains(&count), "{both:?}");
+}
+
+#[test]
+fn names_that_are_made_up_in_each_run_make_no_other_hazards_and_no_stops() {
+    let run = |name: &str| {
+        let mut tale = Tale::of(&["a"]);
+        tale.step("a.0", "select to_regclass('made') is null")
+            .step("a.0", &format!("create table \"tmp_{name}\" (id int)"))
+            .step("a.0", "select count(*) from t")
+            .step("a.0", &format!("drop table \"tmp_{name}\""))
+            .step("a.0", "insert into t (a) values (1)");
+        tale.lines()
+    };
+    let (one, two) = (run("aB3"), run("cD4"));
+    let key = |found: &[Hazard]| found.iter().map(Hazard::key).collect::<Vec<_>>();
+    let first = mined(&[one.clone(), two.clone()], &catalog());
+    assert_eq!(
+        key(&first),
+        key(&mined(&[two.clone(), one.clone()], &catalog()))
+    );
+    let stops: Vec<String> = first.iter().flat_map(turns).collect();
+    assert!(!stops.iter().any(|stop| stop.contains("tmp_")), "{stops:?}");
+    assert!(!stops.is_empty());
 }

@@ -46,6 +46,7 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
             }
         }
     }
+    found.retain(|hazard| ground.comes_alone_to(hazard.moves.first()));
     // The first of each: that of the clean run, if it was there.
     let mut keys = BTreeSet::new();
     found.retain(|hazard| keys.insert(hazard.key()));

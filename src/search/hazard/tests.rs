@@ -13,6 +13,7 @@ fn rules() -> Rules {
         lock: LockRule::None,
         lock_mode: None,
         ignore: Vec::new(),
+        lock_rows: Vec::new(),
         release: Release::Unlock,
         on_contention: OnContention::Wait,
         answers: Vec::new(),

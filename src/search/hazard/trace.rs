@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Catalog, Ending, Line, Operation, Rules};
+use crate::history::{Catalog, Ending, Event, Line, Operation, Rules};
 use crate::name::{LockKey, PodName};
+use crate::schedule::{Move, SqlPattern, Stop};
 use crate::search::footprint::{Footprints, LockUseKind, Step, is_protected, writes_protected};
+use crate::sql;
 
 /// The most different courses of a pod that are looked at; later ones rarely add anything.
 const MOST: usize = 8;
@@ -36,12 +38,14 @@ impl<'a> Ground<'a> {
         a: &'a PodName,
         b: &'a PodName,
     ) -> Self {
+        let made_up = made_up(runs);
         let mut traces: Vec<Trace> = Vec::new();
         let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
-        for lines in runs {
+        for (lines, names) in runs.iter().zip(&made_up) {
             let footprints = Footprints::of(lines, catalog);
             for pod in footprints.pods() {
-                let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
+                let own = footprints.of_pod(&pod).cloned();
+                let steps: Vec<Step> = own.map(|step| without(step, names)).collect();
                 for step in &steps {
                     texts
                         .entry(step.form())
@@ -79,10 +83,74 @@ impl<'a> Ground<'a> {
         pods.len() > 1 && sets.all(|set| set.is_disjoint(first))
     }
 
+    /// Whether a pod that runs alone from its start, as the first turn of a schedule does, comes to the end of
+    /// this turn. What only one does that another has come in between is no place to stop at.
+    pub(super) fn comes_alone_to(&self, first: Option<&Move>) -> bool {
+        let (Some(alone), Some(Move::Turn(turn))) = (self.traces.first(), first) else {
+            return true;
+        };
+        match &turn.until {
+            Stop::Before { sql, nth } | Stop::After { sql, nth } if turn.pod == *self.a => {
+                let met = alone.steps.iter().filter(|step| meets(step, sql)).count();
+                u32::try_from(met).unwrap_or(u32::MAX) >= *nth
+            }
+            _ => true,
+        }
+    }
+
     /// Whether this table is protected.
     pub(super) fn is_protected(&self, table: &str) -> bool {
         is_protected(table, self.rules)
     }
+}
+
+/// For each run the names that its pods made up for it: they create something by them, as no other run does. None
+/// where the clean run made up none.
+fn made_up(runs: &[&[Line]]) -> Vec<BTreeSet<String>> {
+    let made = |lines: &&[Line]| -> BTreeSet<String> {
+        let texts = lines.iter().filter_map(|line| match &line.event {
+            Event::StepHeld { request, .. } => Some(&request.sql),
+            _ => None,
+        });
+        let objects = texts.flatten().flat_map(|text| sql::created(text));
+        let last = |name: String| name.rsplit('.').next().map(str::to_lowercase);
+        objects.filter_map(|object| last(object.name)).collect()
+    };
+    let all: Vec<BTreeSet<String>> = runs.iter().map(made).collect();
+    let own = |index: usize| -> BTreeSet<String> {
+        let others = all.iter().enumerate().filter(|(other, _)| *other != index);
+        let others: Vec<&BTreeSet<String>> = others.map(|(_, names)| names).collect();
+        let names = all[index]
+            .iter()
+            .filter(|name| !others.is_empty() && !others.iter().any(|other| other.contains(*name)));
+        names.cloned().collect()
+    };
+    let each: Vec<BTreeSet<String>> = (0..all.len()).map(own).collect();
+    match each.first().is_some_and(|clean| clean.is_empty()) {
+        true => vec![BTreeSet::new(); all.len()],
+        false => each,
+    }
+}
+
+/// The step without such names: another run has other ones, and no pod touches what another made up.
+fn without(mut step: Step, names: &BTreeSet<String>) -> Step {
+    if names.is_empty() {
+        return step;
+    }
+    for form in &mut step.normal {
+        if let Some(nameless) = sql::nameless(form, names) {
+            *form = nameless;
+        }
+    }
+    let other = |table: &String| {
+        let last = table.rsplit('.').next().unwrap_or_default();
+        !names.contains(&last.to_lowercase())
+    };
+    for footprint in [&mut step.own, &mut step.footprint] {
+        footprint.writes.retain(|table, _| other(table));
+        footprint.reads.retain(other);
+    }
+    step
 }
 
 impl Trace {
@@ -156,6 +224,11 @@ impl Trace {
             .flat_map(|step| step.own.writes.keys().cloned())
             .collect()
     }
+}
+
+/// Whether this pattern means the step.
+pub(super) fn meets(step: &Step, sql: &SqlPattern) -> bool {
+    sql.matches(&step.sql) || sql.matches(&step.normal)
 }
 
 /// Whether an operation puts rows in.
