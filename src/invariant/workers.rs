@@ -23,14 +23,17 @@ pub(super) struct Workers<'a> {
 }
 
 impl<'a> Workers<'a> {
-    /// Of this run.
-    pub fn of(facts: &Facts<'a>) -> Self {
+    /// Of this run. `known`: pods whose work a run of the same schedule with the witness saw committed; without
+    /// it, what a function, a trigger or a block hides is not seen, and they count all the same.
+    pub fn of(facts: &Facts<'a>, known: &[PodName]) -> Self {
         let mut workers = Self::default();
         for (pod, course) in facts.started() {
             if facts.skipped(pod) {
                 continue;
             }
-            let sure = course.succeeded() && facts.hit(pod).is_none() && committed(facts, pod);
+            let worked =
+                || committed(facts, pod) || (!facts.run.witness && known.contains(pod));
+            let sure = course.succeeded() && facts.hit(pod).is_none() && worked();
             match sure {
                 true => workers.certain.push(pod),
                 false => workers.perhaps.push(pod),

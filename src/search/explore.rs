@@ -408,7 +408,7 @@ impl Search<'_, '_> {
             let mut seen = seen;
             let again = self
                 .workers
-                .on_own_runtime(async { self.workers.trial.judged(&mut seen.lines, None).await })?;
+                .on_own_runtime(async { self.workers.trial.judged(&mut seen.lines, None, &[]).await })?;
             if again.judgement != Judgement::Violated {
                 return Ok(false);
             }
