@@ -8,7 +8,7 @@ use super::guards::guards;
 use super::limits::not_tested;
 use super::reports::reports;
 use super::verdict::{Judgement, MalformedHistory, Verdict};
-use super::workers::Workers;
+use super::workers::{Workers, idle};
 use super::{
     clean_state, honest_exit, mutual_exclusion, no_errors, no_leak, progress, same_session,
     work_under_lock,
@@ -62,6 +62,8 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let mut not_tested = not_tested(&facts, &invariants);
     not_tested.extend(not_compared);
     let reports = reports(&facts);
+    let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
+    let idle: Vec<PodName> = idle.cloned().collect();
     Ok(Verdict {
         judgement,
         invariants,
@@ -70,6 +72,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         reports,
         answers: answers.told(&facts),
         gave_up: Vec::new(),
+        idle,
         worked: workers.certain.into_iter().cloned().collect(),
     })
 }

@@ -160,6 +160,9 @@ pub struct Verdict {
     /// The pods whose protected work is known to have been committed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub worked: Vec<PodName>,
+    /// The pods that ended well and wrote nothing, though they write in a serial run and were not refused the lock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<PodName>,
 }
 
 /// A pod that gave up waiting for others that the gate held, and does not where they go on as soon as it
@@ -238,6 +241,7 @@ impl Verdict {
             answers: Vec::new(),
             gave_up: Vec::new(),
             worked: Vec::new(),
+            idle: Vec::new(),
         }
     }
 }
