@@ -9,6 +9,9 @@ use crate::search::footprint::Step;
 
 use super::trace::Trace;
 
+/// What stands in a form for a name that is another one in each session.
+const NAME: &str = "<name>";
+
 /// Lengths at which a pattern is cut, at a word's end, from short to long.
 const LENGTHS: [usize; 3] = [48, 96, 1_000];
 
@@ -71,7 +74,7 @@ fn turn(pod: &PodName, until: Stop) -> Option<Move> {
     }))
 }
 
-fn meets(step: &Step, sql: &SqlPattern) -> bool {
+pub(super) fn meets(step: &Step, sql: &SqlPattern) -> bool {
     sql.matches(&step.sql) || sql.matches(&step.normal)
 }
 
@@ -81,7 +84,7 @@ fn pattern(trace: &Trace, place: usize) -> Option<SqlPattern> {
     let form = step.normal.iter().find(|form| !form.starts_with("/*"))?;
     let mut last = None;
     for text in candidates(form) {
-        let Ok(sql) = SqlPattern::new(&text) else {
+        let Ok(sql) = SqlPattern::new(&with_any_name(text)) else {
             continue;
         };
         if !meets(step, &sql) {
@@ -97,6 +100,18 @@ fn pattern(trace: &Trace, place: usize) -> Option<SqlPattern> {
         }
     }
     last
+}
+
+/// The same text as a pattern that any name meets, where one was left out of it.
+fn with_any_name(text: String) -> String {
+    if !text.contains(NAME) {
+        return text;
+    }
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|word| regex::escape(word).replace(NAME, r"\S+"))
+        .collect();
+    format!(r"/^\s*{}/", words.join(r"\s+"))
 }
 
 fn candidates(form: &str) -> Vec<String> {

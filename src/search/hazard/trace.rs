@@ -4,9 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::anchor::meets;
 use crate::history::{Catalog, Ending, Line, Operation, Rules};
 use crate::name::{LockKey, PodName};
+use crate::schedule::{Move, Stop};
 use crate::search::footprint::{Footprints, LockUseKind, Step, is_protected, writes_protected};
+use crate::sql::{nameless, names_made};
 
 /// The most different courses of a pod that are looked at; later ones rarely add anything.
 const MOST: usize = 8;
@@ -24,6 +27,8 @@ pub(super) struct Ground<'a> {
     pub a: &'a PodName,
     pub b: &'a PodName,
     pub traces: Vec<Trace>,
+    /// What the first pod of each run did before any other did anything: how far a pod gets by itself.
+    alone: Vec<Vec<Step>>,
     /// For each normal form the texts with which each pod sent it.
     texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>>,
 }
@@ -38,8 +43,16 @@ impl<'a> Ground<'a> {
     ) -> Self {
         let mut traces: Vec<Trace> = Vec::new();
         let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
-        for lines in runs {
-            let footprints = Footprints::of(lines, catalog);
+        let mut alone = Vec::new();
+        let all = runs.iter().map(|lines| Footprints::of(lines, catalog));
+        let mut all: Vec<Footprints> = all.collect();
+        leave_names_out(&mut all);
+        for footprints in &all {
+            let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
+            if let Some(first) = numbered.clone().next() {
+                let by_itself = numbered.by_ref().take_while(|step| step.pod == first.pod);
+                alone.push(by_itself.cloned().collect());
+            }
             for pod in footprints.pods() {
                 let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
                 for step in &steps {
@@ -63,8 +76,22 @@ impl<'a> Ground<'a> {
             a,
             b,
             traces,
+            alone,
             texts,
         }
+    }
+
+    /// Whether a pod comes to the stop of this turn by itself, as the first pod of a schedule has to. What it does
+    /// only behind or beside another is not reached so.
+    pub(super) fn reached_alone(&self, turn: &Move) -> bool {
+        let Move::Turn(turn) = turn else { return true };
+        let (Stop::Before { sql, nth } | Stop::After { sql, nth }) = &turn.until else {
+            return true;
+        };
+        self.alone.iter().any(|steps| {
+            let met = steps.iter().filter(|step| meets(step, sql)).count();
+            u32::try_from(met).is_ok_and(|met| met >= *nth)
+        })
     }
 
     /// Whether two pods were seen to send statements of this form, and never the same one.
@@ -82,6 +109,37 @@ impl<'a> Ground<'a> {
     /// Whether this table is protected.
     pub(super) fn is_protected(&self, table: &str) -> bool {
         is_protected(table, self.rules)
+    }
+}
+
+/// Leaves out of all forms the names of cursors, temporary tables and the like that each session makes up anew.
+fn leave_names_out(runs: &mut [Footprints]) {
+    let mut by_form: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for footprints in runs.iter() {
+        let sessions: BTreeSet<_> = footprints
+            .steps
+            .iter()
+            .map(|step| &step.connection)
+            .collect();
+        for session in sessions {
+            let own = footprints.steps.iter();
+            let own = own.filter(|step| step.connection == *session);
+            for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
+                by_form.entry(form).or_default().insert(name);
+            }
+        }
+    }
+    let random: BTreeSet<String> = by_form
+        .into_values()
+        .filter(|names| names.len() > 1)
+        .flatten()
+        .collect();
+    for step in runs.iter_mut().flat_map(|one| &mut one.steps) {
+        for form in &mut step.normal {
+            if let Some(without) = nameless(form, &random) {
+                *form = without;
+            }
+        }
     }
 }
 
