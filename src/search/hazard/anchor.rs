@@ -22,7 +22,7 @@ pub(super) fn before(pod: &PodName, trace: &Trace, place: usize, from: usize) ->
         .steps
         .get(from..=place)?
         .iter()
-        .filter(|step| meets(step, &sql))
+        .filter(|step| step.meets(&sql))
         .count();
     turn(
         pod,
@@ -40,7 +40,7 @@ pub(super) fn after(pod: &PodName, trace: &Trace, place: usize, from: usize) -> 
         .steps
         .get(from..=place)?
         .iter()
-        .filter(|step| meets(step, &sql))
+        .filter(|step| step.meets(&sql))
         .count();
     turn(
         pod,
@@ -74,10 +74,6 @@ fn turn(pod: &PodName, until: Stop) -> Option<Move> {
     }))
 }
 
-pub(super) fn meets(step: &Step, sql: &SqlPattern) -> bool {
-    sql.matches(&step.sql) || sql.matches(&step.normal)
-}
-
 /// The shortest text that names no step of another form.
 fn pattern(trace: &Trace, place: usize) -> Option<SqlPattern> {
     let step = trace.steps.get(place)?;
@@ -87,13 +83,13 @@ fn pattern(trace: &Trace, place: usize) -> Option<SqlPattern> {
         let Ok(sql) = SqlPattern::new(&with_any_name(text)) else {
             continue;
         };
-        if !meets(step, &sql) {
+        if !step.meets(&sql) {
             continue;
         }
         let exact = trace
             .steps
             .iter()
-            .all(|other| other.normal == step.normal || !meets(other, &sql));
+            .all(|other| other.normal == step.normal || !other.meets(&sql));
         last = Some(sql);
         if exact {
             break;

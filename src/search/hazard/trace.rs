@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::anchor::meets;
 use crate::history::{Catalog, Ending, Line, Operation, Rules};
 use crate::name::{LockKey, PodName};
 use crate::schedule::{Move, Stop};
@@ -89,7 +88,7 @@ impl<'a> Ground<'a> {
             return true;
         };
         self.alone.iter().any(|steps| {
-            let met = steps.iter().filter(|step| meets(step, sql)).count();
+            let met = steps.iter().filter(|step| step.meets(sql)).count();
             u32::try_from(met).is_ok_and(|met| met >= *nth)
         })
     }
