@@ -2,6 +2,7 @@
 # Small jobs whose rows say whether they were done right:
 #   rows.sh count read|atomic|as-pod   adds one to a counter: reads and then writes it; in one statement; and
 #                                      another rule for each pod, so that the order of pods matters
+#   rows.sh count hidden|hidden-atomic the first two by functions, so that no text tells what is written
 #   rows.sh swap                       reads both guests, then gives each the other's seat
 #   rows.sh log free|locked            puts a line into a log, if it is not there yet
 #   rows.sh bucket                     puts a row under the second in which it runs, in place of all others
@@ -17,6 +18,11 @@ case "$1 ${2:-}" in
     ask s "update counter set n = $((answer + 1)) where name = 'visits'"
     ;;
   "count atomic") ask s "update counter set n = n + 1 where name = 'visits'" ;;
+  "count hidden")
+    ask s "select n from counter where name = 'visits'"
+    ask s "select set_visits($((answer + 1)))"
+    ;;
+  "count hidden-atomic") ask s "select add_visit()" ;;
   "count as-pod")
     # Alone both make 20 of 10; one after the other it depends on who was first.
     if [[ $LOCKPROOF_POD == a ]]; then rule="n + 10"; else rule="n * 2"; fi

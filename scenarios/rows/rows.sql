@@ -1,5 +1,11 @@
 create table counter (name text primary key, n integer not null);
 insert into counter values ('visits', 10);
+create function set_visits(v integer) returns void language sql as $$
+    update counter set n = v where name = 'visits'
+$$;
+create function add_visit() returns void language sql as $$
+    update counter set n = n + 1 where name = 'visits'
+$$;
 
 create table seat (nr integer primary key, guest text not null);
 insert into seat values (1, 'ann'), (2, 'bob');

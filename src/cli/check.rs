@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::common::{Failure, Format, Talk};
 use super::exit::{Exit, exit_of};
 use crate::history::{self, Line};
-use crate::invariant::{Verdict, judge, whole};
+use crate::invariant::{Verdict, judge_knowing, whole};
+use crate::name::PodName;
 use crate::report::{VerdictJson, verdict_block, wrap};
 use crate::scenario;
 use crate::search::{CONFIRMATION, HISTORY, LET_GO, unexpected, weigh, weigh_giving_up};
@@ -32,14 +33,15 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     if !history.exists() {
         return Err(no_history(dir));
     }
-    let (lines, mut verdict) = verdict_of(&history)?;
+    let (lines, mut verdict) = verdict_of(&history, &[])?;
     let let_go = dir.join(LET_GO);
     if let_go.exists() {
-        weigh_giving_up(&mut verdict, &lines, &verdict_of(&let_go)?.1);
+        weigh_giving_up(&mut verdict, &lines, &verdict_of(&let_go, &[])?.1);
     }
     let confirmation = dir.join(CONFIRMATION);
     if confirmation.exists() {
-        weigh(&mut verdict, &verdict_of(&confirmation)?.1);
+        let bare = verdict_of(&confirmation, &verdict.worked)?.1;
+        weigh(&mut verdict, &bare);
     }
     let scenario = scenario::load(&dir.join("scenario.toml"))
         .map_err(|error| Failure::scenarios(vec![error]))?;
@@ -53,11 +55,11 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     Ok(exit_of(&verdict, &scenario.expect))
 }
 
-fn verdict_of(path: &Path) -> Result<(Vec<Line>, Verdict), Failure> {
+fn verdict_of(path: &Path, worked: &[PodName]) -> Result<(Vec<Line>, Verdict), Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, text);
     let lines = history::read(path).map_err(|error| usage(error.to_string()))?;
     let verdict = whole(&lines)
-        .and_then(|()| judge(&lines))
+        .and_then(|()| judge_knowing(&lines, worked))
         .map_err(|error| usage(format!("{}: {error}", path.display())))?;
     Ok((lines, verdict))
 }

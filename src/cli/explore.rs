@@ -18,7 +18,7 @@ use crate::search::Job;
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub use arguments::{ExploreArguments, StrategyName};
-pub(super) use told::{not_applicable_lines, unclear_lines};
+pub(super) use told::{left_open_lines, not_applicable_lines, unclear_lines};
 pub(super) use work::Work;
 
 /// Explores; the exit code: 0 if nothing failed, 1 if something did, 3 if something could not be

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
-use super::explore::{exit, not_applicable_lines, unclear_lines};
+use super::explore::{exit, left_open_lines, not_applicable_lines, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
 use crate::search::strategy::{Space, Tally, claim};
-use crate::search::{self, Unclear};
+use crate::search::{self, LeftOpen, Unclear};
 
 /// Options of `merge`.
 #[derive(Debug, Clone, clap::Args)]
@@ -69,6 +69,9 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
     talk.result(&wrap("means", &merged.claim));
     if let Some(promise) = &merged.promise {
         talk.result(&wrap("", promise));
+    }
+    for line in left_open_lines(&merged.left_open) {
+        talk.result(&line);
     }
     if merged.interrupted {
         talk.result(&wrap(
@@ -268,6 +271,12 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     merged.not_applicable = Vec::new();
     for one in parts.iter().flat_map(|part| &part.not_applicable) {
         one.clone().add_to(&mut merged.not_applicable);
+    }
+    merged.left_open = LeftOpen::default();
+    for part in parts {
+        merged
+            .left_open
+            .join(&part.left_open, |number| place(part, number));
     }
     merged.unclear = Vec::new();
     for part in parts {

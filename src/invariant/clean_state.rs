@@ -23,7 +23,7 @@ use crate::state::{Difference, Differs};
 const NAME: InvariantName = InvariantName::CleanState;
 
 /// Judges, and tells what was not compared.
-pub(super) fn judge(facts: &Facts<'_>) -> (InvariantVerdict, Vec<Limit>) {
+pub(super) fn judge(facts: &Facts<'_>, workers: &Workers<'_>) -> (InvariantVerdict, Vec<Limit>) {
     let serial = facts
         .run
         .baseline
@@ -44,7 +44,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> (InvariantVerdict, Vec<Limit>) {
     let Some((seq, last)) = facts.final_state() else {
         return unlimited(inconclusive(NAME, "the final rows were not read"));
     };
-    let counts = Workers::of(facts).count(serial.len());
+    let counts = workers.count(serial.len());
     let candidates = || {
         counts
             .clone()

@@ -8,7 +8,7 @@ use super::guards::guards;
 use super::limits::not_tested;
 use super::reports::reports;
 use super::verdict::{Judgement, MalformedHistory, Verdict};
-use super::workers::Workers;
+use super::workers::{Workers, idle};
 use super::{
     clean_state, honest_exit, mutual_exclusion, no_errors, no_leak, progress, same_session,
     work_under_lock,
@@ -24,12 +24,22 @@ use crate::timeline::Timeline;
 /// When it is no history of a run: empty, not begun with what was run, out of order, of another
 /// format. A history that was cut is judged; its verdict is at best inconclusive.
 pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
+    judge_knowing(history, &[])
+}
+
+/// Judges the history of a run without the witness beside one of the same schedule with it, which saw these pods'
+/// work committed ([`Verdict::worked`]).
+///
+/// # Errors
+/// As for [`judge`].
+pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, MalformedHistory> {
     let run = run_of(history)?;
     let timeline = Timeline::of(history);
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
     let answers = Answers::of(&facts);
-    let (clean_state, not_compared) = clean_state::judge(&facts);
+    let workers = Workers::of(&facts, worked);
+    let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
     let invariants = vec![
         no_errors::judge(&facts, &answers),
         same_session::judge(&facts),
@@ -52,6 +62,8 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
     let mut not_tested = not_tested(&facts, &invariants);
     not_tested.extend(not_compared);
     let reports = reports(&facts);
+    let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
+    let idle: Vec<PodName> = idle.cloned().collect();
     Ok(Verdict {
         judgement,
         invariants,
@@ -60,6 +72,8 @@ pub fn judge(history: &[Line]) -> Result<Verdict, MalformedHistory> {
         reports,
         answers: answers.told(&facts),
         gave_up: Vec::new(),
+        idle,
+        worked: workers.certain.into_iter().cloned().collect(),
     })
 }
 
@@ -73,7 +87,7 @@ pub fn serial_orders(history: &[Line]) -> Result<Vec<Vec<PodName>>, MalformedHis
     let timeline = Timeline::of(history);
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
-    Ok(Workers::of(&facts).orders(&facts))
+    Ok(Workers::of(&facts, &[]).orders(&facts))
 }
 
 pub(super) fn run_of(history: &[Line]) -> Result<&RunFacts, MalformedHistory> {

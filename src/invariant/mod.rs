@@ -45,7 +45,7 @@ mod tests;
 
 pub(crate) use answers::{may_be_answer, may_exist_already, refusals};
 pub(crate) use facts::{answered, known_errors, named_constraint, named_table, was_refused};
-pub use judge::{judge, serial_orders};
+pub use judge::{judge, judge_knowing, serial_orders};
 pub use limit::Limit;
 pub use verdict::*;
 pub use whole::whole;

@@ -27,11 +27,26 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    reports.extend(idle(facts));
+    reports.extend(did_nothing(facts));
     let limits = facts.limits.iter();
     reports.extend(limits.map(|limit| format!("{} (line {})", limit.words(), limit.seq)));
     reports.extend(facts.timers.iter().map(|timer| timer.why.clone()));
     reports
+}
+
+/// Pods that did nothing and ended well.
+fn did_nothing(facts: &Facts<'_>) -> Vec<String> {
+    let words = |pod: &PodName| match facts.refused(pod) {
+        true => format!(
+            "pod {pod} was refused the lock and left with success, having written no protected table \
+             (`on_contention = \"skip\"` says that it is to)"
+        ),
+        false => format!(
+            "pod {pod} ended with success, was not refused the lock and wrote no protected table, though it \
+             writes in the serial run of all pods"
+        ),
+    };
+    idle(facts).into_iter().map(words).collect()
 }
 
 /// Locks that went with their session because the pod was done.

@@ -157,6 +157,12 @@ pub struct Verdict {
     /// The pods that failed only because they gave up waiting for one that the gate held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gave_up: Vec<GaveUp>,
+    /// The pods whose protected work is known to have been committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worked: Vec<PodName>,
+    /// The pods that ended well and wrote nothing, though they write in a serial run and were not refused the lock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<PodName>,
 }
 
 /// A pod that gave up waiting for others that the gate held, and does not where they go on as soon as it
@@ -234,6 +240,8 @@ impl Verdict {
             reports: Vec::new(),
             answers: Vec::new(),
             gave_up: Vec::new(),
+            worked: Vec::new(),
+            idle: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
 use crate::search::strategy::{Kind, Settings};
-use crate::search::{Breaks, FindingKey, NotApplicable, Rate, Unclear};
+use crate::search::{Breaks, FindingKey, LeftOpen, NotApplicable, Rate, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct ExploreJson {
     pub schedule_file: Option<PathBuf>,
     /// One of each failure.
     pub found: Vec<FoundJson>,
+    /// What the runs left open: columns that were not compared, pods that did nothing.
+    #[serde(default)]
+    pub left_open: LeftOpen,
     /// Why schedules could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
     /// What the schedules were: all of a kind, predictions, or draws.

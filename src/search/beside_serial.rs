@@ -8,12 +8,13 @@ use super::error::TrialError;
 use super::giving_up::keep_giving_up;
 use super::trial::{Outcome, Trial};
 use crate::history::{Event, Line, SerialRun, append};
-use crate::invariant::{Judgement, Verdict, judge, serial_orders};
-use crate::name::InvariantName;
+use crate::invariant::{Judgement, Verdict, judge_knowing, serial_orders};
+use crate::name::{InvariantName, PodName};
 
 impl Trial<'_> {
     /// The verdict. Where the final rows are not those of a serial run by their digests, what all serial runs so
     /// far left goes into the history, the second one of all pods among them, and the rows are compared.
+    /// `worked`: the pods whose work the run with the witness saw, where this one is without.
     ///
     /// # Errors
     /// When the harness cannot do its work.
@@ -21,8 +22,9 @@ impl Trial<'_> {
         &self,
         lines: &mut Vec<Line>,
         path: Option<&Path>,
+        worked: &[PodName],
     ) -> Result<Verdict, TrialError> {
-        let verdict = judge(lines)?;
+        let verdict = judge_knowing(lines, worked)?;
         let has_rows = |line: &Line| matches!(line.event, Event::FinalRows(_));
         if !differs(&verdict) || !lines.iter().any(has_rows) {
             return Ok(verdict);
@@ -36,7 +38,7 @@ impl Trial<'_> {
             return Ok(verdict);
         }
         append(path, lines, Event::SerialRuns { runs })?;
-        Ok(judge(lines)?)
+        Ok(judge_knowing(lines, worked)?)
     }
 
     /// Makes serial runs anew, if the final rows differ from all so far, and judges again.
@@ -54,7 +56,7 @@ impl Trial<'_> {
             let seat = stage.seat().await?;
             serial.anew(seat.place(), plan, &orders).await?;
             drop(seat);
-            let anew = self.judged(&mut outcome.lines, path).await?;
+            let anew = self.judged(&mut outcome.lines, path, &[]).await?;
             let before = std::mem::replace(&mut outcome.verdict, anew);
             keep_giving_up(&before, &mut outcome.verdict);
         }

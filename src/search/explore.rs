@@ -16,6 +16,7 @@ use super::confirm::{CHANCES, MEETINGS, alone, fails_without_faults, whole};
 use super::course::{NotApplicable, other_course};
 use super::error::TrialError;
 use super::failure::Failure;
+use super::left_open::LeftOpen;
 use super::strategy::{Candidate, Explored, Kind, OtherCourse, Shard, Space, Strategy};
 use super::trial::{Outcome, Trial, is_in_own_lines};
 use super::unclear::{Reason, Unclear, only_other_turns, unclear};
@@ -98,6 +99,8 @@ pub struct Exploration {
     pub missed: u64,
     /// How many held that ask for what this subject never does: each reason once.
     pub not_applicable: Vec<NotApplicable>,
+    /// What the runs left open, those that held among them.
+    pub left_open: LeftOpen,
     /// Why those that are unclear could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
     /// The number of the first that failed, from 1.
@@ -187,6 +190,7 @@ impl Exploration {
             unconfirmed: 0,
             missed: 0,
             not_applicable: Vec::new(),
+            left_open: LeftOpen::default(),
             unclear: Vec::new(),
             first_violation_at: None,
             found: Vec::new(),
@@ -257,6 +261,9 @@ impl Search<'_, '_> {
                     return Ok(true);
                 }
                 self.told.schedules += 1;
+                self.told
+                    .left_open
+                    .take(self.told.schedules, &outcome.verdict);
                 let not_applicable = match &course {
                     Some(OtherCourse::NotApplicable(why)) => Some(why.clone()),
                     _ => None,
@@ -426,9 +433,9 @@ impl Search<'_, '_> {
         let Some((failure, outcome)) = confirmed else {
             // Serial runs that were made meanwhile may have shown that the rows are right.
             let mut seen = seen;
-            let again = self
-                .workers
-                .on_own_runtime(async { self.workers.trial.judged(&mut seen.lines, None).await })?;
+            let again = self.workers.on_own_runtime(async {
+                self.workers.trial.judged(&mut seen.lines, None, &[]).await
+            })?;
             if again.judgement != Judgement::Violated {
                 return Ok(false);
             }

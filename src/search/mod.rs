@@ -16,6 +16,7 @@ mod failure;
 pub mod footprint;
 mod giving_up;
 pub mod hazard;
+mod left_open;
 mod minimise;
 mod printed;
 mod replay;
@@ -43,6 +44,7 @@ pub use explore::{
 };
 pub use failure::{Failure, FindingKey};
 pub use giving_up::{LET_GO, weigh_giving_up};
+pub use left_open::{Idle, LeftOpen};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage, StageSeat};

@@ -38,6 +38,8 @@ pub struct Trial<'a> {
     measured: BaselineRuns,
     /// Whether plain statements were seen to leave advisory locks alone in all of these runs.
     plain_keeps_locks: bool,
+    /// Whether the texts of the clean and serial runs name all that they write.
+    text_tells: bool,
     /// Whether probes go without the witness where no lock is judged.
     lean: bool,
     /// At which errors probes stop.
@@ -157,6 +159,9 @@ impl<'a> Trial<'a> {
         Ok(Self {
             stage,
             scenario,
+            text_tells: std::iter::once(&measured.clean)
+                .chain(&measured.serial)
+                .all(|lines| text_tells(lines)),
             plain_keeps_locks: std::iter::once(&measured.clean)
                 .chain(&measured.serial)
                 .all(|lines| plain_keeps_locks(lines)),
@@ -265,7 +270,8 @@ impl<'a> Trial<'a> {
             outcome.confirmation = match bare {
                 Ok(mut lines) => {
                     let path = dir.map(|dir| dir.join(CONFIRMATION));
-                    let bare = self.judged(&mut lines, path.as_deref()).await?;
+                    let worked = &outcome.verdict.worked;
+                    let bare = self.judged(&mut lines, path.as_deref(), worked).await?;
                     weigh(&mut outcome.verdict, &bare)
                 }
                 Err(why) => Confirmation::NotPossible(why),
@@ -295,7 +301,7 @@ impl<'a> Trial<'a> {
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
                 witness: self.plan.witness
-                    && !(self.lean && self.plan.rules.lock == LockRule::None),
+                    && !(self.lean && self.text_tells && self.plan.rules.lock == LockRule::None),
                 ..self.along(schedule)
             };
             let outcome = self.run_plan(&plan, Writer::in_memory(), None).await?;
@@ -351,7 +357,7 @@ impl<'a> Trial<'a> {
         let mut run = run_once(seat.place(), plan, writer, false).await?;
         drop(seat);
         let took = begun.elapsed();
-        let mut verdict = self.judged(&mut run.lines, path.as_deref()).await?;
+        let mut verdict = self.judged(&mut run.lines, path.as_deref(), &[]).await?;
         look_again(self.stage, plan, &run.lines, &mut verdict, dir).await?;
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
@@ -481,6 +487,21 @@ fn plain_keeps_locks(lines: &[Line]) -> bool {
         }
     }
     true
+}
+
+/// Whether the text of each step names what the witness saw it write: only then can a run without the witness
+/// tell whose work was done.
+fn text_tells(lines: &[Line]) -> bool {
+    let timeline = Timeline::of(lines);
+    lines.iter().all(|line| match &line.event {
+        Event::Write(write) if write.connection.is_some() => {
+            let step = write.step.and_then(|step| timeline.steps.get(&step));
+            let table = write.table.rsplit('.').next();
+            let named = |name: &String| name.rsplit('.').next() == table;
+            step.is_some_and(|step| step.request.writes.iter().any(named))
+        }
+        _ => true,
+    })
 }
 
 fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {

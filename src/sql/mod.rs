@@ -38,6 +38,6 @@ pub use kind::Kind;
 pub use look_up::describes_database;
 pub use meaning::{Meaning, meaning};
 pub use reads::{Inserted, Looks, TablesRead, inserted, tables_read};
-pub use session_names::{ANY_NAME, SessionNames, nameless};
+pub use session_names::{ANY_NAME, SessionNames, nameless, names_made};
 pub use split::{beginnings, statements};
 pub use writes::TEMPORARY;

@@ -59,6 +59,23 @@ impl SessionNames {
     }
 }
 
+/// The names that these statements of one session make, in order, each under the form of the statement that made
+/// it with numbers in the place of names.
+pub fn names_made<'f>(forms: impl IntoIterator<Item = &'f String>) -> Vec<(String, String)> {
+    let mut names = SessionNames::default();
+    let mut all = Vec::new();
+    for form in forms {
+        let known = names.numbers.len();
+        let numbered = names.numbered(form);
+        if names.numbers.len() == known {
+            continue;
+        }
+        let new = names.numbers.iter().filter(|(_, number)| **number > known);
+        all.extend(new.map(|(name, _)| (numbered.clone(), name.to_lowercase())));
+    }
+    all
+}
+
 /// The normal form of a statement with these names, in any case, left out; `None` if it has none of them.
 #[must_use]
 pub fn nameless(normal: &str, names: &BTreeSet<String>) -> Option<String> {

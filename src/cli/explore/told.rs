@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{ExploreJson, SpaceJson, count, strategy_words, wrap};
+use crate::report::{ExploreJson, SpaceJson, count, limit_sentence, strategy_words, wrap};
 use crate::search::strategy::{Kind, Settings, Shard};
-use crate::search::{self, Breaks, Exploration, NotApplicable, Unclear};
+use crate::search::{self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear};
 
 /// A search that has come to its end.
 pub(super) struct Told {
@@ -103,6 +103,9 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
              query are what --strategy overlap is for",
         ));
     }
+    for line in left_open_lines(&exploration.left_open) {
+        talk.result(&line);
+    }
     talk.say(&wrap("histories", &out.display().to_string()));
 }
 
@@ -116,6 +119,26 @@ pub(in crate::cli) fn not_applicable_lines(all: &[NotApplicable]) -> Vec<String>
         wrap("n/a", &text)
     };
     all.iter().map(line).collect()
+}
+
+/// What the runs left open, a line each.
+pub(in crate::cli) fn left_open_lines(open: &LeftOpen) -> Vec<String> {
+    let idle = open.idle.map(|idle| {
+        let times = match idle.times {
+            1 => format!("in schedule {}", idle.first),
+            times => format!("in {times} schedules, the first of them number {},", idle.first),
+        };
+        wrap(
+            "reported",
+            &format!(
+                "{times} a pod that writes in a serial run ended with success, was not refused the lock and \
+                 wrote nothing: either there was nothing left for it to do, or its work is lost"
+            ),
+        )
+    });
+    let limits = open.not_compared.iter();
+    let limits = limits.map(|limit| wrap("not tested", &limit_sentence(limit)));
+    idle.into_iter().chain(limits).collect()
 }
 
 /// Why schedules could not be judged, a line each.
@@ -178,6 +201,7 @@ impl Told {
                 .zip(&kept)
                 .map(|(found, kept)| kept.json(found))
                 .collect(),
+            left_open: exploration.left_open,
             unclear: exploration.unclear,
             tried: self.kind,
             claim: self.claim,

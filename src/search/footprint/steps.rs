@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::touched::Footprint;
 use crate::history::Ending;
 use crate::name::{ConnectionName, PodName, StepId};
+use crate::schedule::SqlPattern;
 
 /// An executed step and what it touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,12 @@ impl Step {
     #[must_use]
     pub fn form(&self) -> String {
         self.normal.join("; ")
+    }
+
+    /// Whether a stop with this pattern means it.
+    #[must_use]
+    pub fn meets(&self, sql: &SqlPattern) -> bool {
+        sql.matches(&self.sql) || sql.matches(&self.normal)
     }
 }
 

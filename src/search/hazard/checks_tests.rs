@@ -66,6 +66,89 @@ fn a_flag_that_is_looked_at_and_set_lets_both_past_the_look() {
 }
 
 #[test]
+fn two_that_share_a_lock_and_then_want_it_alone_are_stopped_in_their_transactions() {
+    let tried = |first: &str| {
+        let mut tale = Tale::of(&["a"]);
+        tale.in_transaction("a.0", first)
+            .in_transaction("a.0", "update t set a = 1")
+            .step("a.0", "commit");
+        mined(&[tale.lines()], &catalog())
+    };
+    let shared = tried("select a from t for share");
+    assert_eq!(
+        turns(of(&shared, HazardKind::Deadlock)),
+        [
+            "run a until after \"select a from t for share\"",
+            "run b until after \"select a from t for share\"",
+            "run a to its end",
+            "run b to its end",
+        ]
+    );
+    let plain = tried("select a from u");
+    let deadlock = |hazard: &Hazard| hazard.kind == HazardKind::Deadlock;
+    assert!(!plain.iter().any(deadlock), "{plain:#?}");
+}
+
+/// a reads, fails, and reads again; b writes twice.
+fn begun_again() -> Vec<crate::history::Line> {
+    let mut tale = Tale::of(&["a", "b"]);
+    tale.step("a.0", "select a from t")
+        .step("b.0", "select a from t")
+        .step("b.0", "update t set a = 1")
+        .step("b.0", "select a from t")
+        .step("b.0", "update t set a = 2")
+        .step("a.0", "update t set a = 1")
+        .step("a.0", "select count(*) from t")
+        .step("a.0", "select a from t")
+        .step("a.0", "update t set a = 2")
+        .step("a.0", "select a from t")
+        .step("a.0", "update t set a = 3");
+    tale.lines()
+}
+
+#[test]
+fn what_a_pod_reads_only_when_it_begins_again_is_disturbed_once_more_and_not_sought_alone() {
+    let mut alone = Tale::of(&["a"]);
+    alone
+        .step("a.0", "select a from t")
+        .step("a.0", "update t set a = 1")
+        .step("a.0", "select a from t")
+        .step("a.0", "update t set a = 2");
+    let hazards = mined(&[alone.lines(), begun_again()], &catalog());
+    // No pod by itself comes to the count.
+    let sought = |hazard: &Hazard| turns(hazard)[0].contains("count");
+    assert!(!hazards.iter().any(sought), "{hazards:#?}");
+    let again = |hazard: &&Hazard| hazard.about.as_deref() == Some("again");
+    let again = hazards.iter().find(again).unwrap();
+    let turns = turns(again);
+    assert_eq!(turns[1], "run b until after \"update t\"");
+    assert_eq!(turns[3..], ["run b to its end", "run a to its end"]);
+}
+
+#[test]
+fn a_cursor_whose_name_each_run_makes_up_is_one_hazard_that_any_name_meets() {
+    let run = |name: &str| {
+        let mut tale = Tale::of(&["a"]);
+        tale.in_transaction(
+            "a.0",
+            &format!("declare cur_{name} cursor for select a from t"),
+        )
+        .in_transaction("a.0", &format!("fetch forward 2 from cur_{name}"))
+        .in_transaction("a.0", "update t set a = 1")
+        .step("a.0", "commit");
+        tale.lines()
+    };
+    let hazards = mined(&[run("11"), run("12")], &catalog());
+    let stops: Vec<String> = hazards
+        .iter()
+        .filter(|hazard| hazard.kind == HazardKind::StaleRead)
+        .map(|hazard| turns(hazard)[0].clone())
+        .collect();
+    assert_eq!(stops.len(), 2, "{stops:?}");
+    assert!(stops.iter().all(|stop| stop.contains("\\S+")), "{stops:?}");
+}
+
+#[test]
 fn what_a_function_hides_and_what_the_catalog_says_are_checks_too() {
     let hidden = hazards(&["select look()", "insert into t (a) values (1)"]);
     let stale = of(&hidden, HazardKind::StaleRead);

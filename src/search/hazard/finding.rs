@@ -22,6 +22,8 @@ pub enum HazardKind {
     StaleRead,
     /// Both pods are past the same check before either has set what it looks at.
     CheckThenSet,
+    /// Each pod has locked something in its transaction that the other needs next.
+    Deadlock,
     /// Rows that a pod has inserted are taken away while it inserts more.
     WipedRows,
     /// A write that the lock does not cover falls into another pod's section.
@@ -48,6 +50,7 @@ impl HazardKind {
             Self::EqualKeys => "equal-keys",
             Self::StaleRead => "stale-read",
             Self::CheckThenSet => "check-then-set",
+            Self::Deadlock => "deadlock",
             Self::WipedRows => "wiped-rows",
             Self::OutsideLock => "outside-lock",
             Self::Contention => "contention",

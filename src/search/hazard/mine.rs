@@ -5,7 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::again::stale_again;
 use super::checks::{check_then_set, stale_read};
+use super::deadlock::deadlock;
 use super::faults::faults;
 use super::finding::Hazard;
 use super::keys::{equal_keys, parent_gone};
@@ -34,7 +36,9 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
                 parent_gone,
                 equal_keys,
                 stale_read,
+                stale_again,
                 check_then_set,
+                deadlock,
                 wiped_rows,
                 outside_lock,
                 contention,
@@ -46,7 +50,11 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
             }
         }
     }
-    found.retain(|hazard| ground.comes_alone_to(hazard.moves.first()));
+    // What a pod comes to only beside another is not reached by the first turn.
+    found.retain(|hazard: &Hazard| {
+        let first = hazard.moves.first();
+        first.is_none_or(|first| ground.reached_alone(first))
+    });
     // The first of each: that of the clean run, if it was there.
     let mut keys = BTreeSet::new();
     found.retain(|hazard| keys.insert(hazard.key()));

@@ -33,8 +33,10 @@
 //! Two hazards of one kind, on the same tables, constraint or lock, with the same normal forms are one:
 //! a job that flushes forty times has the hazard once.
 
+mod again;
 mod anchor;
 mod checks;
+mod deadlock;
 mod faults;
 mod finding;
 mod keys;

@@ -35,6 +35,8 @@ pub fn other_course(hazard: &Hazard, lines: &[Line]) -> Option<OtherCourse> {
         Move::Turn(turn) => Some(turn.pod.clone()),
         _ => None,
     })?;
+    // In its first turn the first pod is alone; in a later one others have been there, too.
+    let second = |index: usize, pod: &PodName| *pod != first || index > 0;
     let mut polled = None;
     for (index, one) in moves.iter().enumerate() {
         let Move::Turn(turn) = one else { continue };
@@ -54,8 +56,8 @@ pub fn other_course(hazard: &Hazard, lines: &[Line]) -> Option<OtherCourse> {
                 return was_refused(lines, pod)
                     .then(|| OtherCourse::NotApplicable(DOES_NOT_WAIT.to_owned()));
             }
-            (TurnEnd::Blocked | TurnEnd::Yielded, _) if *pod != first => return answer(),
-            (TurnEnd::PodEnded, _) if *pod != first && ended_well() => return answer(),
+            (TurnEnd::Blocked | TurnEnd::Yielded, _) if second(index, pod) => return answer(),
+            (TurnEnd::PodEnded, _) if second(index, pod) && ended_well() => return answer(),
             _ => return None,
         }
     }

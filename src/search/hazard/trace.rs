@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{Catalog, Ending, Event, Line, Operation, Rules};
 use crate::name::{LockKey, PodName};
-use crate::schedule::{Move, SqlPattern, Stop};
+use crate::schedule::{Move, Stop};
 use crate::search::footprint::{Footprints, LockUseKind, Step, is_protected, writes_protected};
-use crate::sql;
+use crate::sql::{self, nameless, names_made};
 
 /// The most different courses of a pod that are looked at; later ones rarely add anything.
 const MOST: usize = 8;
@@ -26,6 +26,8 @@ pub(super) struct Ground<'a> {
     pub a: &'a PodName,
     pub b: &'a PodName,
     pub traces: Vec<Trace>,
+    /// What the first pod of each run did before any other did anything: how far a pod gets by itself.
+    alone: Vec<Vec<Step>>,
     /// For each normal form the texts with which each pod sent it.
     texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>>,
 }
@@ -38,14 +40,25 @@ impl<'a> Ground<'a> {
         a: &'a PodName,
         b: &'a PodName,
     ) -> Self {
-        let made_up = made_up(runs);
         let mut traces: Vec<Trace> = Vec::new();
         let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
-        for (lines, names) in runs.iter().zip(&made_up) {
-            let footprints = Footprints::of(lines, catalog);
+        let mut alone = Vec::new();
+        let all = runs.iter().map(|lines| Footprints::of(lines, catalog));
+        let mut all: Vec<Footprints> = all.collect();
+        leave_names_out(&mut all);
+        for (footprints, names) in all.iter_mut().zip(&made_up(runs)) {
+            for step in &mut footprints.steps {
+                leave_out(step, names);
+            }
+        }
+        for footprints in &all {
+            let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
+            if let Some(first) = numbered.clone().next() {
+                let by_itself = numbered.by_ref().take_while(|step| step.pod == first.pod);
+                alone.push(by_itself.cloned().collect());
+            }
             for pod in footprints.pods() {
-                let own = footprints.of_pod(&pod).cloned();
-                let steps: Vec<Step> = own.map(|step| without(step, names)).collect();
+                let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
                 for step in &steps {
                     texts
                         .entry(step.form())
@@ -67,8 +80,22 @@ impl<'a> Ground<'a> {
             a,
             b,
             traces,
+            alone,
             texts,
         }
+    }
+
+    /// Whether a pod comes to the stop of this turn by itself, as the first pod of a schedule has to. What it does
+    /// only behind or beside another is not reached so.
+    pub(super) fn reached_alone(&self, turn: &Move) -> bool {
+        let Move::Turn(turn) = turn else { return true };
+        let (Stop::Before { sql, nth } | Stop::After { sql, nth }) = &turn.until else {
+            return true;
+        };
+        self.alone.iter().any(|steps| {
+            let met = steps.iter().filter(|step| step.meets(sql)).count();
+            u32::try_from(met).is_ok_and(|met| met >= *nth)
+        })
     }
 
     /// Whether two pods were seen to send statements of this form, and never the same one.
@@ -81,21 +108,6 @@ impl<'a> Ground<'a> {
             return false;
         };
         pods.len() > 1 && sets.all(|set| set.is_disjoint(first))
-    }
-
-    /// Whether a pod that runs alone from its start, as the first turn of a schedule does, comes to the end of
-    /// this turn. What only one does that another has come in between is no place to stop at.
-    pub(super) fn comes_alone_to(&self, first: Option<&Move>) -> bool {
-        let (Some(alone), Some(Move::Turn(turn))) = (self.traces.first(), first) else {
-            return true;
-        };
-        match &turn.until {
-            Stop::Before { sql, nth } | Stop::After { sql, nth } if turn.pod == *self.a => {
-                let met = alone.steps.iter().filter(|step| meets(step, sql)).count();
-                u32::try_from(met).unwrap_or(u32::MAX) >= *nth
-            }
-            _ => true,
-        }
     }
 
     /// Whether this table is protected.
@@ -132,14 +144,14 @@ fn made_up(runs: &[&[Line]]) -> Vec<BTreeSet<String>> {
     }
 }
 
-/// The step without such names: another run has other ones, and no pod touches what another made up.
-fn without(mut step: Step, names: &BTreeSet<String>) -> Step {
+/// Leaves such names out of the step: another run has other ones, and no pod touches what another made up.
+fn leave_out(step: &mut Step, names: &BTreeSet<String>) {
     if names.is_empty() {
-        return step;
+        return;
     }
     for form in &mut step.normal {
-        if let Some(nameless) = sql::nameless(form, names) {
-            *form = nameless;
+        if let Some(without) = nameless(form, names) {
+            *form = without;
         }
     }
     let other = |table: &String| {
@@ -150,7 +162,37 @@ fn without(mut step: Step, names: &BTreeSet<String>) -> Step {
         footprint.writes.retain(|table, _| other(table));
         footprint.reads.retain(other);
     }
-    step
+}
+
+/// Leaves out of all forms the names of cursors, temporary tables and the like that each session makes up anew.
+fn leave_names_out(runs: &mut [Footprints]) {
+    let mut by_form: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for footprints in runs.iter() {
+        let sessions: BTreeSet<_> = footprints
+            .steps
+            .iter()
+            .map(|step| &step.connection)
+            .collect();
+        for session in sessions {
+            let own = footprints.steps.iter();
+            let own = own.filter(|step| step.connection == *session);
+            for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
+                by_form.entry(form).or_default().insert(name);
+            }
+        }
+    }
+    let random: BTreeSet<String> = by_form
+        .into_values()
+        .filter(|names| names.len() > 1)
+        .flatten()
+        .collect();
+    for step in runs.iter_mut().flat_map(|one| &mut one.steps) {
+        for form in &mut step.normal {
+            if let Some(without) = nameless(form, &random) {
+                *form = without;
+            }
+        }
+    }
 }
 
 impl Trace {
@@ -224,11 +266,6 @@ impl Trace {
             .flat_map(|step| step.own.writes.keys().cloned())
             .collect()
     }
-}
-
-/// Whether this pattern means the step.
-pub(super) fn meets(step: &Step, sql: &SqlPattern) -> bool {
-    sql.matches(&step.sql) || sql.matches(&step.normal)
 }
 
 /// Whether an operation puts rows in.

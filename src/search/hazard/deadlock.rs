@@ -1,0 +1,87 @@
+//! Hazards of two transactions that each wait for what the other has locked.
+//!
+//! Owns this kind: locks that are shared first and then wanted alone (FOR SHARE, then UPDATE), and rows or tables
+//! that pods lock in different orders.
+
+use std::collections::BTreeSet;
+
+use super::anchor::{after, end, words};
+use super::finding::{Expected, Hazard, HazardKind, Role};
+use super::parts::{kept_apart, part, window};
+use super::trace::{Ground, Trace};
+use crate::search::footprint::Step;
+
+/// The most places at which two pods are stopped inside their transactions.
+const MOST: usize = 3;
+
+/// Both pods are past the first step of a transaction that locks rows or a table; each goes on to the next one.
+pub(super) fn deadlock(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
+    let (a, b) = (ground.a, ground.b);
+    let locking = x.places(|step| !locked(step).is_empty());
+    let mut firsts: BTreeSet<_> = BTreeSet::new();
+    let mut forms = BTreeSet::new();
+    for (index, first) in locking.iter().enumerate() {
+        let step = &x.steps[*first];
+        let mut later = locking[index + 1..].iter();
+        let Some(next) = later.find(|place| x.one_transaction(*first, **place)) else {
+            continue;
+        };
+        // One place a transaction, one of each form.
+        if !firsts.insert(step.effective) || !forms.insert(step.form()) || forms.len() > MOST {
+            continue;
+        }
+        let theirs = y.places(|other| other.form() == step.form());
+        let Some(other) = theirs.first() else {
+            continue;
+        };
+        let shared = locked(&x.steps[*next]);
+        let meet = locked(&y.steps[*other]);
+        if shared.is_disjoint(&meet) || kept_apart(step, &y.steps[*other]) {
+            continue;
+        }
+        let moves = || {
+            Some(vec![
+                after(a, x, *first, 0)?,
+                after(b, y, *other, 0)?,
+                end(a),
+                end(b),
+            ])
+        };
+        found.extend(moves().map(|moves| Hazard {
+            kind: HazardKind::Deadlock,
+            title: format!(
+                "{a} and {b} are each past {} in a transaction and go on to {}: does each wait for the other?",
+                words(step),
+                words(&x.steps[*next])
+            ),
+            tables: shared.intersection(&meet).cloned().collect(),
+            about: None,
+            steps: vec![
+                part(a, Role::Opens, step),
+                part(a, Role::Closes, &x.steps[*next]),
+                part(b, Role::Intrudes, &y.steps[*other]),
+            ],
+            expected: Expected {
+                sqlstate: Some("40P01".to_owned()),
+                constraint: None,
+                words: "40P01, a deadlock".to_owned(),
+            },
+            window: window(*first, *next),
+            depth: 0,
+            moves,
+        }));
+    }
+}
+
+/// The tables that a step locks, or of which it locks rows.
+fn locked(step: &Step) -> BTreeSet<String> {
+    let own = &step.own;
+    let keys = own.locks.iter().filter_map(|one| one.key);
+    let tables = keys.filter_map(|key| key.table().map(|table| table.to_string()));
+    own.writes
+        .keys()
+        .chain(&own.locked)
+        .cloned()
+        .chain(tables)
+        .collect()
+}
