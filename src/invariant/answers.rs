@@ -50,7 +50,9 @@ impl Answers {
     pub fn of(facts: &Facts<'_>) -> Self {
         let mut standing: Vec<Standing> = Vec::with_capacity(facts.errors.len());
         for (index, error) in facts.errors.iter().enumerate() {
-            let known = facts.explained[index] || facts.met_in_clean_run(error);
+            // An injected one may be an answer, too: what a pod that took it for one says of itself is honest.
+            let injected = facts.explained[index] && !TRY_AGAIN.contains(&error.sqlstate);
+            let known = injected || facts.met_in_clean_run(error);
             let one = match cause(facts, index) {
                 _ if known => Standing::Judged,
                 Some(cause) => standing[cause],
@@ -71,8 +73,13 @@ impl Answers {
 
     /// What is told of the answers: nothing of what clean runs show, or a fault explains.
     pub fn told(&self, facts: &Facts<'_>) -> Vec<Answered> {
-        let answers = facts.errors.iter().zip(&self.standing);
-        let answers = answers.filter_map(|(error, standing)| {
+        let answers = facts
+            .errors
+            .iter()
+            .zip(&self.standing)
+            .zip(&facts.explained);
+        let answers = answers.filter(|(_, explained)| !**explained);
+        let answers = answers.filter_map(|((error, standing), _)| {
             let Standing::Answer(reason) = *standing else {
                 return None;
             };
@@ -137,6 +144,14 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     let mut declared = rules.answers.iter();
     if declared.any(|one| one.means(error.sqlstate, constraint, table)) {
         return Standing::Answer(AnswerReason::Declared);
+    }
+    // Whom a fault cut off before the answer came could not send it again.
+    let mut faults = facts.faults.iter();
+    let cut_off = faults.any(|fault| {
+        fault.may_fail(error.pod()) && (fault.event.takes_pod || fault.event.ends_session)
+    });
+    if cut_off && !error.heard && TRY_AGAIN.contains(&error.sqlstate) {
+        return Standing::Answer(AnswerReason::CutShort);
     }
     let step = error.step.and_then(|step| facts.steps.get(&step));
     let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {

@@ -195,9 +195,11 @@ fn a_first_turn_stops_only_where_a_pod_comes_that_runs_alone() {
         .step("a.0", "insert into t (a) values (1)");
     let mut beside = Tale::of(&["a", "b"]);
     beside
+        .step("a.0", "select a from t")
         .step("b.0", "select a from t")
         .step("b.0", "select count(*) from t")
-        .step("b.0", "insert into t (a) values (1)");
+        .step("b.0", "insert into t (a) values (1)")
+        .step("a.0", "insert into t (a) values (1)");
     let firsts = |runs: &[Vec<Line>]| -> Vec<String> {
         let found = mined(runs, &catalog());
         found
@@ -207,7 +209,6 @@ fn a_first_turn_stops_only_where_a_pod_comes_that_runs_alone() {
     };
     let (alone, beside) = (alone.lines(), beside.lines());
     let count = "run a until after \"select count\"".to_owned();
-    assert!(firsts(std::slice::from_ref(&beside)).contains(&count));
     let both = firsts(&[alone, beside]);
     assert!(!both.is_empty() && !both.contains(&count), "{both:?}");
 }
