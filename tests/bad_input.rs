@@ -1,10 +1,13 @@
 //! Bad input, each through the real program: one clear message (what, where, what to do), the
 //! documented exit code, within a bound, and nothing left behind.
 
+#![deny(dead_code)]
+
 #[path = "bad_input/external.rs"]
 mod external;
 #[path = "bad_input/files.rs"]
 mod files;
+mod harness;
 #[path = "bad_input/output.rs"]
 mod output;
 #[path = "bad_input/preparing.rs"]
@@ -45,4 +48,16 @@ fn fails(text: &str, code: i32, texts: &[&str]) -> Done {
     let done = run(&sandbox, text);
     done.fails(code, texts);
     done
+}
+
+fn main() -> std::process::ExitCode {
+    harness::run([
+        files::tests(),
+        output::tests(),
+        preparing::tests(),
+        servers::tests(),
+        stored::tests(),
+        subjects::tests(),
+        usage::tests(),
+    ])
 }

@@ -3,7 +3,9 @@
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "clients/tokio_program.rs"]
@@ -12,6 +14,7 @@ mod tokio_program;
 use std::process::Stdio;
 use std::time::Duration;
 
+use harness::{Need, need};
 use lockproof::history::{
     Event, Line, LockRule, OnContention, OutputStream, Release, Rules, Writer,
 };
@@ -20,7 +23,7 @@ use lockproof::run::{Plan, Waits, run_once};
 use lockproof::schedule::{FreeSchedule, Schedule};
 use lockproof::search::{Job, Stage};
 use lockproof::server::Server;
-use support::{Client, NODE_PATH, PYTHON};
+use support::{NODE_PATH, PYTHON};
 
 /// What a program printed and how it ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -228,11 +231,7 @@ fn cancels(lines: &[Line], count: usize) {
     assert!(targets.iter().all(|pid| pids.contains(pid)), "{targets:?}");
 }
 
-#[tokio::test]
 async fn psql_prints_the_same_through_the_proxy_in_both_pacings() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let script = support::file("clients/psql.sh");
     let [controlled, free] =
         prints_the_same(program(&["sh", &script], &[]), "end", |said| said).await;
@@ -243,11 +242,8 @@ async fn psql_prints_the_same_through_the_proxy_in_both_pacings() {
     }
 }
 
-#[tokio::test]
 async fn psycopg_prints_the_same_through_the_proxy_in_both_pacings() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let script = support::file("clients/with_psycopg.py");
     let histories = prints_the_same(program(&[PYTHON, &script], &[]), "end", |said| said).await;
     for lines in &histories {
@@ -257,11 +253,8 @@ async fn psycopg_prints_the_same_through_the_proxy_in_both_pacings() {
     }
 }
 
-#[tokio::test]
 async fn asyncpg_prints_the_same_through_the_proxy_in_both_pacings() {
-    if !Client::Asyncpg.wanted() {
-        return;
-    }
+    need(Need::Asyncpg);
     let script = support::file("clients/with_asyncpg.py");
     let [controlled, free] =
         prints_the_same(program(&[PYTHON, &script], &[]), "end", |said| said).await;
@@ -277,11 +270,8 @@ async fn asyncpg_prints_the_same_through_the_proxy_in_both_pacings() {
     assert_eq!(each.count(), 1 + 60 + 3, "executemany holds each execution");
 }
 
-#[tokio::test]
 async fn node_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
-    if !Client::NodePg.wanted() {
-        return;
-    }
+    need(Need::NodePostgres);
     let script = support::file("clients/node-pg.cjs");
     let env = [("NODE_PATH", NODE_PATH)];
     let histories =
@@ -292,18 +282,10 @@ async fn node_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
     }
 }
 
-#[tokio::test]
 async fn tokio_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
     let own = std::env::current_exe().unwrap().display().to_string();
-    let argv = [
-        own.as_str(),
-        "the_program_of_another_test",
-        "--exact",
-        "--ignored",
-        "--nocapture",
-    ];
     let histories = prints_the_same(
-        program(&argv, &[(tokio_program::SWITCH, "1")]),
+        program(&[&own], &[(tokio_program::SWITCH, "1")]),
         "out: end",
         own_words,
     )
@@ -315,10 +297,18 @@ async fn tokio_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
     }
 }
 
-#[tokio::test]
-#[ignore = "the program of another test"]
-async fn the_program_of_another_test() {
+crate::harness::tests![
+    psql_prints_the_same_through_the_proxy_in_both_pacings,
+    psycopg_prints_the_same_through_the_proxy_in_both_pacings,
+    asyncpg_prints_the_same_through_the_proxy_in_both_pacings,
+    node_postgres_prints_the_same_through_the_proxy_in_both_pacings,
+    tokio_postgres_prints_the_same_through_the_proxy_in_both_pacings,
+];
+
+fn main() -> std::process::ExitCode {
     if std::env::var_os(tokio_program::SWITCH).is_some() {
-        tokio_program::run().await;
+        harness::on_this_thread(tokio_program::run());
+        return std::process::ExitCode::SUCCESS;
     }
+    harness::run([tests()])
 }

@@ -2,11 +2,13 @@
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
 #[path = "conducting/ends.rs"]
 mod ends;
 #[path = "conducting/faults.rs"]
 mod faults;
+mod harness;
 #[path = "conducting/limits.rs"]
 mod limits;
 #[path = "conducting/locks.rs"]
@@ -17,3 +19,14 @@ mod outages;
 mod pools;
 #[path = "support/mod.rs"]
 mod support;
+
+fn main() -> std::process::ExitCode {
+    harness::run([
+        ends::tests(),
+        faults::tests(),
+        limits::tests(),
+        locks::tests(),
+        outages::tests(),
+        pools::tests(),
+    ])
+}

@@ -14,7 +14,7 @@ use lockproof::invariant::{Judgement, judge};
 use lockproof::report;
 use lockproof::scenario::{self, ExpectedVerdict, Scenario};
 use lockproof::search::Outcome;
-use support::{Client, Theatre, exit_of, faults, play, rows};
+use support::{Theatre, exit_of, faults, play, rows};
 
 const TABLE: &str = "create table t (id int)";
 /// It fills the table anew with two rows, each a step, and ends at the first error.
@@ -71,9 +71,6 @@ fn told(outcome: &Outcome) -> String {
 
 #[tokio::test]
 async fn turns_and_faults_of_a_pod_that_was_never_created_say_why_it_was_not() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let turns = [
         "{ tick = true }",
         HELD,
@@ -119,9 +116,6 @@ async fn one_pod_more_than_the_scenario_has_is_an_error_that_says_which() {
 
 #[tokio::test]
 async fn after_the_schedule_time_passes_until_a_failed_job_has_been_tried_again() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let turns = [
         "{ tick = true }",
         HELD,
@@ -150,9 +144,6 @@ async fn after_the_schedule_time_passes_until_a_failed_job_has_been_tried_again(
 
 #[tokio::test]
 async fn a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_with_it() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     // What the shell waits for does not know of the signal.
     let line = "trap 'exit 7' TERM; psql -XqAt -c 'delete from t' -c 'insert into t values (1)' \
                 -c 'insert into t values (2)' & wait $!";
@@ -188,9 +179,6 @@ async fn a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_
 
 #[tokio::test]
 async fn a_first_process_with_no_handler_writes_on_until_sigkill() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let line = "psql -XqAt -c 'delete from t' -c 'insert into t values (1)' \
                 -c 'insert into t values (2)' -c 'insert into t values (3)'; exit $?";
     let turns = [

@@ -2,6 +2,7 @@
 //! small and comes again, that parts of a search are the search, and that an interrupt loses nothing.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
 #[path = "exploring/built_in.rs"]
 mod built_in;
@@ -9,6 +10,7 @@ mod built_in;
 mod claims;
 #[path = "exploring/foreign.rs"]
 mod foreign;
+mod harness;
 #[path = "exploring/interrupts.rs"]
 mod interrupts;
 #[path = "exploring/parts.rs"]
@@ -24,3 +26,16 @@ mod support;
 mod wrong;
 #[path = "exploring/yard.rs"]
 mod yard;
+
+fn main() -> std::process::ExitCode {
+    harness::run([
+        built_in::tests(),
+        claims::tests(),
+        foreign::tests(),
+        interrupts::tests(),
+        parts::tests(),
+        races::tests(),
+        strategies::tests(),
+        wrong::tests(),
+    ])
+}

@@ -2,11 +2,14 @@
 //! among the first, and no sound lock is violated by any. (tests/exploring.rs has the unsound locks.)
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 mod support;
 
 use std::time::Instant;
 
+use harness::{Need, need};
 use lockproof::evidence;
 use lockproof::history::{Catalog, Event, Line, Rules, Writer};
 use lockproof::invariant::Judgement;
@@ -14,7 +17,7 @@ use lockproof::name::PodName;
 use lockproof::schedule::Schedule;
 use lockproof::search::Trial;
 use lockproof::search::hazard::{Hazard, HazardKind, mine, refuted};
-use support::{Client, NODE_PATH, PYTHON, Theatre};
+use support::{NODE_PATH, PYTHON, Theatre};
 
 /// What came of trying the hazards of a lock one by one, until the first violation.
 struct Tried {
@@ -136,7 +139,6 @@ async fn tried_subject(name: &'static str, schema: &str, text: &str, all: bool) 
     tried
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn the_original_bug_is_among_the_first_three_schedules_with_no_hint() {
     let tried = tried_with("none", "", false).await;
     assert!(tried.violated_at.is_some_and(|at| at <= 3));
@@ -152,8 +154,6 @@ async fn the_original_bug_is_among_the_first_three_schedules_with_no_hint() {
     assert!(tried.hazards.len() <= 20, "{}", tried.hazards.len());
 }
 
-#[tokio::test(flavor = "current_thread")]
-#[ignore = "long: .ci/long runs it"]
 async fn sound_locks_stand_all_their_hazards() {
     for lock in ["single", "guarded"] {
         let tried = tried_with(lock, "", true).await;
@@ -162,14 +162,11 @@ async fn sound_locks_stand_all_their_hazards() {
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
-#[ignore = "long: .ci/long runs it"]
 async fn a_reset_under_the_lock_falls_only_with_its_session() {
     let tried = tried_with("whole-job", ", reset = true", true).await;
     assert_eq!(tried.violated, [HazardKind::LockLost]);
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn the_fixed_lock_falls_only_with_its_session() {
     let tried = tried_with("session", "", true).await;
     assert_eq!(tried.violated, [HazardKind::LockLost]);
@@ -181,7 +178,6 @@ async fn the_fixed_lock_falls_only_with_its_session() {
     assert!(waited, "{:#?}", tried.refuted);
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn a_reset_before_the_lock_is_found() {
     let tried = tried_with("session", ", reset = true", false).await;
     assert!(tried.violated_at.is_some(), "{:#?}", tried.refuted);
@@ -189,11 +185,7 @@ async fn a_reset_before_the_lock_is_found() {
 
 const STOCK: &str = "create table stock (id int generated always as identity, what text not null)";
 
-#[tokio::test(flavor = "current_thread")]
 async fn a_shell_script_that_looks_before_it_inserts_is_found() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let text = r#"[subject]
 command = ["sh", "-c", '''
 n=$(psql -XqtAc "select count(*) from stock") || exit 1
@@ -210,11 +202,8 @@ if [ "$n" = 0 ]; then psql -Xqc "insert into stock (what) values ('soap'), ('bru
     assert_eq!(tried.violated_at, Some(1));
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn a_python_job_that_deletes_in_one_transaction_and_fills_in_two_is_found() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let text = format!(
         r#"[subject]
 command = ["{PYTHON}", "-c", '''
@@ -250,11 +239,8 @@ with psycopg.connect(os.environ["DATABASE_URL"]) as c:
     );
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn a_node_job_that_takes_the_next_number_by_itself_is_found() {
-    if !Client::NodePg.wanted() {
-        return;
-    }
+    need(Need::NodePostgres);
     let text = format!(
         r#"[subject]
 command = ["node", "-e", '''
@@ -280,7 +266,6 @@ env = {{ NODE_PATH = "{NODE_PATH}" }}
     assert_eq!(tried.first_three[0].0.as_deref(), Some("23505"));
 }
 
-#[tokio::test(flavor = "current_thread")]
 async fn the_catalog_tells_keys_views_sequences_and_hidden_code() {
     let schema = "
         create schema s;
@@ -343,4 +328,19 @@ async fn the_catalog_tells_keys_views_sequences_and_hidden_code() {
     let both: std::collections::BTreeSet<String> = ["public.c".into(), "public.p".into()].into();
     assert_eq!(catalog.views["public.w"], Some(both));
     assert_eq!(catalog.views["public.x"], None);
+}
+
+crate::harness::tests![
+    the_original_bug_is_among_the_first_three_schedules_with_no_hint,
+    the_fixed_lock_falls_only_with_its_session,
+    a_reset_before_the_lock_is_found,
+    a_shell_script_that_looks_before_it_inserts_is_found,
+    a_python_job_that_deletes_in_one_transaction_and_fills_in_two_is_found,
+    a_node_job_that_takes_the_next_number_by_itself_is_found,
+    the_catalog_tells_keys_views_sequences_and_hidden_code;
+    long: sound_locks_stand_all_their_hazards, a_reset_under_the_lock_falls_only_with_its_session
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

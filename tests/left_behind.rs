@@ -2,9 +2,11 @@
 //! data directory, no container, no database. Real servers, real kills.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![deny(dead_code)]
 
 #[path = "bad_input/external.rs"]
 mod external;
+mod harness;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 
@@ -14,9 +16,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use external::External;
+use harness::{Need, image, need};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sandbox::{Done, Sandbox, becomes, command_line, finish, image, pids, runs};
+use sandbox::{Done, Sandbox, becomes, command_line, finish, pids, runs};
 
 /// `lockproof clean` looks at all of the machine: nothing may be dying beside it.
 static OTHERS: RwLock<()> = RwLock::new(());
@@ -135,7 +138,6 @@ fn pods_of(lockproof: u32) -> Vec<i32> {
 
 const LOCAL: [(&str, &str); 1] = [("LOCKPROOF_SERVER", "local")];
 
-#[test]
 fn nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails() {
     let _others = among_others();
     let sandbox = Sandbox::new();
@@ -156,7 +158,6 @@ fn nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails() {
     }
 }
 
-#[test]
 fn an_interrupted_run_is_gone_at_once_and_says_so() {
     let _others = among_others();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -169,7 +170,6 @@ fn an_interrupted_run_is_gone_at_once_and_says_so() {
     }
 }
 
-#[test]
 fn an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm() {
     let _others = among_others();
     let sandbox = Sandbox::new();
@@ -184,43 +184,31 @@ fn an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm
     sandbox.is_clear("twice SIGINT");
 }
 
-/// Whether this process, and with it what it starts, ignores a signal.
-fn ignores(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .unwrap();
-    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
-    mask >> (signal as i32 - 1) & 1 == 1
-}
-
-#[test]
 fn nothing_is_left_of_a_killed_run_on_a_local_server() {
-    let _others = among_others();
-    let mut signals = vec![Signal::SIGKILL];
-    if ignores(Signal::SIGHUP) {
-        // What nohup(1) starts lives on by design, and lockproof inherits that.
-        eprintln!("NOT RUN: SIGHUP, which this process was started to ignore");
-    } else {
-        signals.push(Signal::SIGHUP);
-    }
-    for signal in signals {
-        let sandbox = Sandbox::new();
-        let run = Hanging::start(&sandbox, "it", &LOCAL);
-        // The server that all share, and the ground of this run's own.
-        assert_eq!(sandbox.data_homes().len(), 2);
-        let done = run.ends_with(signal);
-        // A terminal that goes away is an interrupt: what was found is told, and all is cleared up.
-        let code = (signal == Signal::SIGHUP).then_some(130);
-        assert_eq!(done.code, code, "{done}");
-    }
+    let done = ended_on_a_local_server(Signal::SIGKILL);
+    assert_eq!(done.code, None, "{done}");
 }
 
-#[test]
-fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
+/// A terminal that goes away is an interrupt: what was found is told, and all is cleared up.
+fn nothing_is_left_of_a_run_on_a_local_server_whose_terminal_goes_away() {
+    need(Need::Hangup);
+    let done = ended_on_a_local_server(Signal::SIGHUP);
+    assert_eq!(done.code, Some(130), "{done}");
+}
+
+fn ended_on_a_local_server(signal: Signal) -> Done {
     let _others = among_others();
-    let Some(image) = image() else { return };
+    let sandbox = Sandbox::new();
+    let run = Hanging::start(&sandbox, "it", &LOCAL);
+    // The server that all share, and the ground of this run's own.
+    assert_eq!(sandbox.data_homes().len(), 2);
+    run.ends_with(signal)
+}
+
+fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
+    need(Need::Containers);
+    let _others = among_others();
+    let image = image().unwrap();
     let server = [
         ("LOCKPROOF_SERVER", "container"),
         ("LOCKPROOF_IMAGE", &image),
@@ -238,7 +226,6 @@ fn nothing_is_left_of_a_killed_or_interrupted_run_in_a_container() {
     }
 }
 
-#[test]
 fn nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt() {
     let _others = among_others();
     let external = External::start();
@@ -258,39 +245,26 @@ fn nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt() {
     }
 }
 
-#[test]
-fn nothing_is_left_whenever_in_its_life_a_command_is_killed() {
+fn nothing_is_left_whenever_in_its_life_a_command_is_killed(server: &str) {
     let _others = among_others();
-    let mut servers = vec![vec![("LOCKPROOF_SERVER", "local")]];
-    let image = image();
-    if let Some(image) = &image {
-        servers.push(vec![
-            ("LOCKPROOF_SERVER", "container"),
-            ("LOCKPROOF_IMAGE", image),
-        ]);
-    }
-    std::thread::scope(|scope| {
-        for server in &servers {
-            scope.spawn(move || {
-                for after in [5, 10, 15, 25, 60, 150, 400, 1_000] {
-                    let sandbox = Sandbox::new();
-                    let mut command = sandbox.command(&["reproduce"]);
-                    let child = command.envs(server.iter().copied()).spawn().unwrap();
-                    std::thread::sleep(Duration::from_millis(after));
-                    kill(
-                        Pid::from_raw(i32::try_from(child.id()).unwrap()),
-                        Signal::SIGKILL,
-                    )
-                    .unwrap();
-                    finish(child);
-                    sandbox.is_clear(&format!("killed after {after} ms on {server:?}"));
-                }
-            });
+    for after in [5, 10, 15, 25, 60, 150, 400, 1_000] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command(&["reproduce", "--server", server]);
+        if server == "container" {
+            command.env("LOCKPROOF_IMAGE", image().unwrap());
         }
-    });
+        let child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(after));
+        kill(
+            Pid::from_raw(i32::try_from(child.id()).unwrap()),
+            Signal::SIGKILL,
+        )
+        .unwrap();
+        finish(child);
+        sandbox.is_clear(&format!("killed after {after} ms on {server}"));
+    }
 }
 
-#[test]
 fn an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced() {
     let _others = among_others();
     // While preparing, with a daemon and a grandchild.
@@ -358,7 +332,6 @@ fn interrupted(sandbox: &Sandbox, child: Child, when: &str) {
     sandbox.is_clear(when);
 }
 
-#[test]
 fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
     let _alone = alone();
     let sandbox = Sandbox::new();
@@ -425,4 +398,21 @@ fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
     done.fails(130, &["interrupted; cleaned up"]);
     let done = sandbox.run(&["clean"]);
     done.fails(0, &["nothing was left behind"]);
+}
+
+crate::harness::tests![
+    nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails,
+    an_interrupted_run_is_gone_at_once_and_says_so,
+    an_interrupt_from_the_keyboard_goes_to_the_whole_group_and_twice_does_no_harm,
+    nothing_is_left_of_a_killed_run_on_a_local_server,
+    nothing_is_left_of_a_run_on_a_local_server_whose_terminal_goes_away,
+    nothing_is_left_of_a_killed_or_interrupted_run_in_a_container,
+    nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt,
+    an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced,
+    clean_names_what_it_removes_and_touches_nothing_of_a_live_run;
+    on each server: nothing_is_left_whenever_in_its_life_a_command_is_killed,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

@@ -5,8 +5,11 @@
 //! is what `check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
 //! for the API server. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
+#![deny(dead_code)]
+
 #[path = "playbook/cluster.rs"]
 mod cluster;
+mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 
@@ -16,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::{Need, need};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -52,12 +56,6 @@ impl Block {
             .find_map(|word| word.strip_prefix("exit="));
         stated.map_or(0, |code| code.parse().expect("exit=N"))
     }
-}
-
-/// Whether a program is on PATH.
-fn is_there(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn project() -> &'static Path {
@@ -162,19 +160,16 @@ fn run(script: &str, dir: &Path, input: Option<&Path>) -> (String, i32) {
     (text, status.code().unwrap_or(-1))
 }
 
-/// Runs the local commands of a page, one after the other in one directory; how many there were.
-fn run_local(name: &str) -> usize {
+/// Runs the local commands of a page that need this program besides, or none, one after the other in one
+/// directory; how many there were.
+fn run_local(name: &str, needs: Option<&str>) -> usize {
     kept::keep_server();
     let page = page(name);
     let blocks = blocks(&page);
     let dir = workplace();
     let mut count = 0;
     for (index, block) in blocks.iter().enumerate() {
-        if !block.begins(&["sh", "local"]) {
-            continue;
-        }
-        if let Some(program) = block.needs().filter(|program| !is_there(program)) {
-            println!("{name}:{}: NOT RUN: {program} is not on PATH", block.line);
+        if !block.begins(&["sh", "local"]) || block.needs() != needs {
             continue;
         }
         count += 1;
@@ -194,22 +189,31 @@ fn run_local(name: &str) -> usize {
     count
 }
 
-#[test]
 fn the_playbooks_local_commands_do_what_it_says() {
-    assert!(run_local("UAT_PLAYBOOK.md") >= 7);
+    assert!(run_local("UAT_PLAYBOOK.md", None) >= 6);
 }
 
-#[test]
-fn the_readmes_example_does_what_it_says() {
-    let psql = Command::new("psql").arg("--version").output();
-    if psql.is_err() {
-        println!("skipped: the example's job needs psql, which is not on PATH");
-        return;
+fn the_playbooks_local_commands_that_need_kubectl_do_what_it_says() {
+    need(Need::Kubectl);
+    assert!(run_local("UAT_PLAYBOOK.md", Some("kubectl")) >= 1);
+}
+
+fn no_local_command_needs_anything_but_kubectl() {
+    for name in ["UAT_PLAYBOOK.md", "README.md"] {
+        for block in blocks(&page(name)) {
+            assert!(
+                matches!(block.needs(), None | Some("kubectl")),
+                "{name}:{}: no test runs it",
+                block.line
+            );
+        }
     }
-    assert!(run_local("README.md") >= 5);
 }
 
-#[test]
+fn the_readmes_example_does_what_it_says() {
+    assert!(run_local("README.md", None) >= 5);
+}
+
 fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
     let page = page("UAT_PLAYBOOK.md");
     let blocks = blocks(&page);
@@ -258,12 +262,8 @@ fn parts_of_a_search(dir: &Path) -> [String; 4] {
     })
 }
 
-#[test]
 fn the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes() {
-    if !is_there("kubectl") {
-        println!("NOT RUN: kubectl is not on PATH (.ci/install)");
-        return;
-    }
+    need(Need::Kubectl);
     kept::keep_server();
     let dir = workplace();
     let sample = std::fs::read_to_string(project().join("docs/samples/reset-demo-data.log"));
@@ -323,7 +323,6 @@ fn the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes() {
     );
 }
 
-#[test]
 fn the_deployed_commands_are_sound_shell() {
     let page = page("UAT_PLAYBOOK.md");
     for block in blocks(&page) {
@@ -337,10 +336,24 @@ fn the_deployed_commands_are_sound_shell() {
     }
 }
 
-#[test]
 fn an_expectation_is_met_in_order_and_with_gaps() {
     let output = "one two three\nfour\nfive six\n";
     assert_eq!(first_missing(output, "one…three\nfive"), None);
     assert_eq!(first_missing(output, "five\none"), Some("one"));
     assert_eq!(first_missing(output, "three…one"), Some("three…one"));
+}
+
+crate::harness::tests![
+    the_playbooks_local_commands_do_what_it_says,
+    the_playbooks_local_commands_that_need_kubectl_do_what_it_says,
+    no_local_command_needs_anything_but_kubectl,
+    the_readmes_example_does_what_it_says,
+    the_deployed_jobs_log_is_judged_as_the_playbook_says,
+    the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes,
+    the_deployed_commands_are_sound_shell,
+    an_expectation_is_met_in_order_and_with_gaps,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

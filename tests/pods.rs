@@ -1,10 +1,14 @@
 //! What a pod does with real programs: output, exit codes, signals, orphans, errors.
 
+#![deny(dead_code)]
+
+mod harness;
 mod subjects;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use harness::{Need, need};
 use lockproof::history::OutputStream;
 use lockproof::name::PodName;
 use lockproof::pod::{MARKER, Pod, PodError, PodEvent, Program, Termination, kill_by_marker};
@@ -56,7 +60,6 @@ fn script(dir: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
     path
 }
 
-#[tokio::test]
 async fn lines_come_with_their_stream_and_before_the_exit() {
     let (pod, mut heard) = start(&sh("echo one; echo two >&2; printf three; exit 3"));
     let (mut lines, code, signal) = to_exit(&mut heard).await;
@@ -74,7 +77,6 @@ async fn lines_come_with_their_stream_and_before_the_exit() {
     assert!(!pod.is_running());
 }
 
-#[tokio::test]
 async fn all_of_a_large_output_comes_before_the_exit() {
     for _ in 0..5 {
         let (_pod, mut heard) = start(&sh(
@@ -86,8 +88,8 @@ async fn all_of_a_large_output_comes_before_the_exit() {
     }
 }
 
-#[tokio::test]
 async fn binary_output_is_made_readable() {
+    need(Need::Python);
     let (_pod, mut heard) = start(&program(&[
         "python3",
         "-c",
@@ -100,7 +102,6 @@ async fn binary_output_is_made_readable() {
     assert_eq!(lines[1001].1, "end");
 }
 
-#[tokio::test]
 async fn a_line_without_end_is_cut() {
     let (_pod, mut heard) = start(&sh(
         "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo next",
@@ -111,7 +112,6 @@ async fn a_line_without_end_is_cut() {
     assert_eq!(lines[1].1, "next");
 }
 
-#[tokio::test]
 async fn a_pod_gets_its_environment_and_its_directory() {
     let dir = scratch();
     let mut subject = sh("echo $FIRST $SECOND; pwd; echo $LOCKPROOF_POD_ID");
@@ -130,7 +130,6 @@ async fn a_pod_gets_its_environment_and_its_directory() {
     assert!(pod.identity().1 > 0);
 }
 
-#[tokio::test]
 async fn a_pod_has_no_input_and_a_group_of_its_own() {
     let (pod, mut heard) = start(&sh("wc -c; ps -o pgid= -p $$"));
     let (lines, ..) = to_exit(&mut heard).await;
@@ -138,14 +137,12 @@ async fn a_pod_has_no_input_and_a_group_of_its_own() {
     assert_eq!(lines[1].1.trim(), pod.pid().to_string());
 }
 
-#[tokio::test]
 async fn a_signal_that_ends_a_pod_is_told() {
     let (_pod, mut heard) = start(&sh("kill -SEGV $$; sleep 60"));
     let (_, code, signal) = to_exit(&mut heard).await;
     assert_eq!((code, signal), (None, Some(11)));
 }
 
-#[tokio::test]
 async fn terminate_reaches_the_first_process_only() {
     let (pod, mut heard) = start(&sh(
         "trap 'echo got it; exit 7' TERM; sh -c 'trap \"echo child too\" TERM; echo ready; while :; do sleep 0.05; done' & wait",
@@ -168,7 +165,6 @@ async fn terminate_reaches_the_first_process_only() {
     pod.gone(LIMIT).await.unwrap();
 }
 
-#[tokio::test]
 async fn as_pid_1_only_a_first_process_with_a_handler_hears_of_terminate() {
     for (script, wanted) in [
         ("echo ready; sleep 60; :", Termination::NoHandler),
@@ -194,7 +190,6 @@ async fn as_pid_1_only_a_first_process_with_a_handler_hears_of_terminate() {
     }
 }
 
-#[tokio::test]
 async fn a_pod_that_ignores_terminate_is_still_killed() {
     let (pod, mut heard) = start(&sh(
         "trap '' TERM; echo ready; while :; do sleep 0.02; done",
@@ -222,7 +217,6 @@ async fn a_pod_that_ignores_terminate_is_still_killed() {
     assert_eq!(pod.kill().signalled, Vec::<i32>::new());
 }
 
-#[tokio::test]
 async fn a_kill_takes_children_that_left_the_group() {
     let (pod, mut heard) = start(&sh("setsid sh -c 'echo $$; sleep 60' & sleep 60"));
     let child: i32 = line(&mut heard).await.parse().unwrap();
@@ -233,8 +227,8 @@ async fn a_kill_takes_children_that_left_the_group() {
     ended(child).await;
 }
 
-#[tokio::test]
 async fn a_daemon_that_was_never_seen_before_its_parent_ended_is_killed_and_reaped() {
+    need(Need::Python);
     // Double fork in a new session, everything closed: only the mark tells whose it is.
     let daemon = "import os,sys,time
 if os.fork(): os._exit(0)
@@ -262,8 +256,8 @@ time.sleep(60)";
     assert!(!Path::new(&format!("/proc/{daemon}")).exists());
 }
 
-#[tokio::test]
 async fn a_daemon_with_an_emptied_environment_is_known_by_the_pipe_that_it_prints_to() {
+    need(Need::Python);
     let daemon = sh("env -i setsid sh -c 'echo $$; exec sleep 60' &");
     // Each pod has its own, though both lose their parents at the same time.
     let ((one, mut from_one), (two, mut from_two)) = (start(&daemon), start(&daemon));
@@ -285,8 +279,8 @@ async fn a_daemon_with_an_emptied_environment_is_known_by_the_pipe_that_it_print
     }
 }
 
-#[tokio::test]
 async fn a_daemon_that_loses_its_parent_while_it_begins_its_program_belongs_to_the_pod() {
+    need(Need::Python);
     // The parent leaves as soon as it hears that exec(2) succeeded: at that moment the new program
     // may not have its environment, and with it the mark, yet.
     let daemon = "import os,subprocess
@@ -306,8 +300,11 @@ os._exit(0)";
 
 /// A pod that begins has, between fork(2) and exec(2), every descriptor of lockproof's, the read
 /// ends of all pods' pipes among them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_pod_that_is_killed_takes_none_along_that_is_just_beginning() {
+fn a_pod_that_is_killed_takes_none_along_that_is_just_beginning() {
+    harness::on_threads(4, killed_beside_others_that_begin());
+}
+
+async fn killed_beside_others_that_begin() {
     let killed = async {
         for _ in 0..150 {
             let (pod, mut heard) = start(&sh("sleep 60"));
@@ -333,7 +330,6 @@ async fn a_pod_that_is_killed_takes_none_along_that_is_just_beginning() {
     }
 }
 
-#[tokio::test]
 async fn an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit() {
     let begun = Instant::now();
     let (pod, mut heard) = start(&sh(
@@ -347,7 +343,6 @@ async fn an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit() {
     pod.gone(LIMIT).await.unwrap();
 }
 
-#[tokio::test]
 async fn a_fork_storm_is_killed_to_the_last_process() {
     for _ in 0..5 {
         let (pod, mut heard) = start(&sh(
@@ -361,7 +356,6 @@ async fn a_fork_storm_is_killed_to_the_last_process() {
     }
 }
 
-#[tokio::test]
 async fn a_dropped_pod_leaves_nothing() {
     let (pod, mut heard) = start(&sh("setsid sleep 60 & echo $!; sleep 60"));
     let child: i32 = line(&mut heard).await.parse().unwrap();
@@ -371,7 +365,6 @@ async fn a_dropped_pod_leaves_nothing() {
     ended(first).await;
 }
 
-#[tokio::test]
 async fn a_paused_pod_stands_still_until_it_is_resumed() {
     let (pod, mut heard) = start(&sh(
         "i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done",
@@ -394,7 +387,6 @@ async fn a_paused_pod_stands_still_until_it_is_resumed() {
     line(&mut heard).await;
 }
 
-#[tokio::test]
 async fn processes_are_found_by_their_mark_alone() {
     let (pod, mut heard) = start(&sh("setsid sleep 60 & echo $!; sleep 60"));
     let child: i32 = line(&mut heard).await.parse().unwrap();
@@ -407,7 +399,6 @@ async fn processes_are_found_by_their_mark_alone() {
     assert_eq!(MARKER, "LOCKPROOF_POD_ID");
 }
 
-#[tokio::test]
 async fn two_pods_do_not_mix_up_their_orphans() {
     let daemon = sh("setsid sh -c 'echo $$; exec sleep 60' & wait");
     let ((one, mut from_one), (two, mut from_two)) = (start(&daemon), start(&daemon));
@@ -431,7 +422,6 @@ async fn two_pods_do_not_mix_up_their_orphans() {
     assert!(alive(second));
 }
 
-#[tokio::test]
 async fn a_program_that_is_not_there_is_named_with_where_was_looked() {
     let mut missing = program(&["no-such-program-here"]);
     missing.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
@@ -450,7 +440,6 @@ async fn a_program_that_is_not_there_is_named_with_where_was_looked() {
     ));
 }
 
-#[tokio::test]
 async fn a_file_that_cannot_be_run_says_why() {
     let dir = scratch();
     let cases = [
@@ -478,7 +467,37 @@ async fn a_file_that_cannot_be_run_says_why() {
     assert!(refused(&elsewhere).to_string().contains("nowhere"));
 }
 
-#[test]
 fn outside_of_a_runtime_a_pod_is_refused_without_panic() {
     assert!(matches!(refused(&sh("true")), PodError::NoRuntime));
+}
+
+crate::harness::tests![
+    lines_come_with_their_stream_and_before_the_exit,
+    all_of_a_large_output_comes_before_the_exit,
+    binary_output_is_made_readable,
+    a_line_without_end_is_cut,
+    a_pod_gets_its_environment_and_its_directory,
+    a_pod_has_no_input_and_a_group_of_its_own,
+    a_signal_that_ends_a_pod_is_told,
+    terminate_reaches_the_first_process_only,
+    as_pid_1_only_a_first_process_with_a_handler_hears_of_terminate,
+    a_pod_that_ignores_terminate_is_still_killed,
+    a_kill_takes_children_that_left_the_group,
+    a_daemon_that_was_never_seen_before_its_parent_ended_is_killed_and_reaped,
+    a_daemon_with_an_emptied_environment_is_known_by_the_pipe_that_it_prints_to,
+    a_daemon_that_loses_its_parent_while_it_begins_its_program_belongs_to_the_pod,
+    a_pod_that_is_killed_takes_none_along_that_is_just_beginning,
+    an_orphan_that_keeps_the_pipe_open_does_not_hold_up_the_exit,
+    a_fork_storm_is_killed_to_the_last_process,
+    a_dropped_pod_leaves_nothing,
+    a_paused_pod_stands_still_until_it_is_resumed,
+    processes_are_found_by_their_mark_alone,
+    two_pods_do_not_mix_up_their_orphans,
+    a_program_that_is_not_there_is_named_with_where_was_looked,
+    a_file_that_cannot_be_run_says_why,
+    outside_of_a_runtime_a_pod_is_refused_without_panic,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

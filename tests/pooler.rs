@@ -3,21 +3,23 @@
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
 #[path = "pooled/backends.rs"]
 mod backends;
 #[path = "pooled/faults.rs"]
 mod faults;
+mod harness;
 #[path = "pooled/left.rs"]
 mod left;
+#[path = "pooled/ports.rs"]
+mod ports;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "pooled/waiting.rs"]
 mod waiting;
-
-use support::Client;
 
 /// A job of psql's with these statements, behind a pooler.
 fn psql(mode: &str, size: u32, statements: &[&str], schedule: &str) -> String {
@@ -43,10 +45,6 @@ const JOB: [&str; 5] = [
 
 const ITEM: &str = "create table item (id int primary key)";
 
-fn wanted() -> bool {
-    Client::Psql.wanted()
-}
-
 /// The process ids that a pod printed.
 fn pids(outcome: &lockproof::search::Outcome, pod: &str) -> Vec<i32> {
     support::printed(
@@ -57,4 +55,14 @@ fn pids(outcome: &lockproof::search::Outcome, pod: &str) -> Vec<i32> {
     .iter()
     .filter_map(|line| line.strip_prefix("pid ")?.parse().ok())
     .collect()
+}
+
+fn main() -> std::process::ExitCode {
+    harness::run([
+        backends::tests(),
+        faults::tests(),
+        left::tests(),
+        ports::tests(),
+        waiting::tests(),
+    ])
 }

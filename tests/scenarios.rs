@@ -3,8 +3,12 @@
 //! The server is `LOCKPROOF_SERVER` (auto, container, local, postgres://…); which one was used is
 //! printed first. Filters, `--list` and `--exact` work as with any test. The history that each leaves is
 //! judged a second time with noise in the place of every sentence, and what of its rows was not compared must
-//! be listed in `scenarios/left-out.txt`.
+//! be listed in `scenarios/left-out.txt`. A scenario whose job or surroundings need what is not there is
+//! ignored (`harness`).
 
+#![deny(dead_code)]
+
+mod harness;
 #[path = "scenarios/left_out.rs"]
 mod left_out;
 mod noise;
@@ -13,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use harness::{Need, need, need_all_of};
+use libtest_mimic::Failed;
 use lockproof::cli::run::{Known, ScenarioResult, run_one};
 use lockproof::scenario;
 use lockproof::server::{Server, ServerChoice, ServerOptions};
@@ -99,7 +104,20 @@ fn judged(file: &Path, out: &Path) -> Result<ScenarioResult, String> {
     }
 }
 
+/// Ends the test unless everything is there that the scenario's subject and surroundings need.
+fn need_what_it_needs(file: &Path) -> Result<(), Failed> {
+    let scenario = scenario::load(file).map_err(|error| error.to_string())?;
+    if scenario.server.pooler.is_some() {
+        need(Need::PgBouncer);
+    }
+    if let scenario::Program::Command(command) = &scenario.subject.program {
+        need_all_of(command, Path::new(env!("CARGO_MANIFEST_DIR")));
+    }
+    Ok(())
+}
+
 fn test(file: &Path, out: &Path) -> Result<(), Failed> {
+    need_what_it_needs(file)?;
     let result = judged(file, out)?;
     if result.json.as_expected {
         left_out::only_what_is_listed(file, &result.json.artifacts)?;
@@ -117,7 +135,7 @@ fn test(file: &Path, out: &Path) -> Result<(), Failed> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let arguments = harness::arguments();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("scenarios-{}", std::process::id()));
@@ -133,7 +151,7 @@ fn main() -> ExitCode {
                 .display()
                 .to_string();
             let out = out.clone();
-            Trial::test(name, move || test(&file, &out))
+            harness::checked(name, move || test(&file, &out))
         })
         .collect();
     if arguments.list {

@@ -1,5 +1,8 @@
 //! When a pod of real programs is said to be at rest.
 
+#![deny(dead_code)]
+
+mod harness;
 mod subjects;
 
 use std::io::{Read, Write};
@@ -9,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use harness::{Need, need};
 use lockproof::pod::{Pod, Program, Quiet, SettleLimits, Settled, Settler};
 use subjects::*;
 
@@ -67,39 +71,40 @@ async fn never_declared_quiet_too_early(subject: &Program) {
     );
 }
 
-#[tokio::test]
 async fn a_python_poller_is_never_declared_quiet_before_it_speaks() {
+    need(Need::Python);
     never_declared_quiet_too_early(&subject("python3", "poller.py", &["15"])).await;
 }
 
-#[tokio::test]
 async fn a_node_poller_is_never_declared_quiet_before_it_speaks() {
+    need(Need::Node);
     never_declared_quiet_too_early(&subject("node", "poller.mjs", &["15"])).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poller_is_heard_on_a_runtime_of_several_threads_too() {
-    never_declared_quiet_too_early(&subject("python3", "poller.py", &["15"])).await;
+fn a_poller_is_heard_on_a_runtime_of_several_threads_too() {
+    need(Need::Python);
+    harness::on_threads(
+        2,
+        never_declared_quiet_too_early(&subject("python3", "poller.py", &["15"])),
+    );
 }
 
-#[tokio::test]
 async fn node_waiting_for_a_child_is_never_declared_quiet_before_the_child_ends() {
+    need(Need::Node);
     never_declared_quiet_too_early(&subject("node", "waits-for-child.mjs", &[])).await;
 }
 
-#[tokio::test]
 async fn a_chain_of_shells_is_never_declared_quiet_before_the_innermost_ends() {
     let chain = sh("echo ready; sh -c 'sleep 0.015; true'; echo late; sleep 60");
     never_declared_quiet_too_early(&chain).await;
 }
 
-#[tokio::test]
 async fn a_timer_that_is_a_file_is_waited_for() {
+    need(Need::Python);
     let timer = subject("python3", "timer-file.py", &["0.015"]);
     never_declared_quiet_too_early(&timer).await;
 }
 
-#[tokio::test]
 async fn a_process_that_only_its_parent_can_wake_settles() {
     let (pod, mut heard) = start(&sh("echo ready; kill -STOP $$"));
     assert_eq!(line(&mut heard).await, "ready");
@@ -107,8 +112,8 @@ async fn a_process_that_only_its_parent_can_wake_settles() {
     assert_eq!(settled.quiet, Quiet::Settled, "{settled:?}");
 }
 
-#[tokio::test]
 async fn processes_that_wait_for_each_other_settle() {
+    need(Need::Python);
     // The pipe leads from one process of the pod to another: it leaves nothing.
     let chain = python(
         "import os,sys
@@ -126,7 +131,6 @@ os.wait()",
     assert_eq!(settled.leaves, Vec::<String>::new());
 }
 
-#[tokio::test]
 async fn a_later_timer_is_ignored_and_makes_it_an_assumption() {
     let (pod, mut heard) = start(&sh("echo ready; exec sleep 60"));
     assert_eq!(line(&mut heard).await, "ready");
@@ -134,8 +138,8 @@ async fn a_later_timer_is_ignored_and_makes_it_an_assumption() {
     assert_eq!(settled.quiet, Quiet::Assumed, "{settled:?}");
 }
 
-#[tokio::test]
 async fn a_poller_that_says_nothing_is_assumed_after_two_wakes() {
+    need(Need::Python);
     let (pod, mut heard) = start(&subject("python3", "poller.py", &["60000"]));
     assert_eq!(line(&mut heard).await, "ready");
     let mut settler = Settler::new();
@@ -147,7 +151,6 @@ async fn a_poller_that_says_nothing_is_assumed_after_two_wakes() {
     }
 }
 
-#[tokio::test]
 async fn a_busy_loop_is_restless() {
     let (pod, mut heard) = start(&sh("echo ready; while :; do :; done"));
     assert_eq!(line(&mut heard).await, "ready");
@@ -157,8 +160,8 @@ async fn a_busy_loop_is_restless() {
     assert!(settled.took >= limit, "{settled:?}");
 }
 
-#[tokio::test]
 async fn a_paused_poller_is_at_rest() {
+    need(Need::Python);
     let (pod, mut heard) = start(&subject("python3", "poller.py", &["60000"]));
     assert_eq!(line(&mut heard).await, "ready");
     pod.pause();
@@ -166,7 +169,6 @@ async fn a_paused_poller_is_at_rest() {
     assert_eq!(settled.quiet, Quiet::Settled, "{settled:?}");
 }
 
-#[tokio::test]
 async fn a_pod_that_has_ended_is_at_rest() {
     let (pod, _heard) = start(&sh("true"));
     pod.gone(LIMIT).await.unwrap();
@@ -176,7 +178,6 @@ async fn a_pod_that_has_ended_is_at_rest() {
     assert_eq!(settle(&mut settler, &[]).await.quiet, Quiet::Settled);
 }
 
-#[tokio::test]
 async fn one_restless_pod_of_two_keeps_both_from_rest() {
     let (quiet, mut from_quiet) = start(&sh("echo ready; kill -STOP $$"));
     let (busy, mut from_busy) = start(&sh("echo ready; while :; do :; done"));
@@ -188,8 +189,8 @@ async fn one_restless_pod_of_two_keeps_both_from_rest() {
     assert_eq!(at_rest(&mut settler, &[&quiet]).await.quiet, Quiet::Settled);
 }
 
-#[tokio::test]
 async fn what_leaves_the_pod_is_named_and_lockproofs_own_port_is_not() {
+    need(Need::Python);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let client = python(&format!(
@@ -208,8 +209,8 @@ s.recv(1)",
     assert_eq!((own.quiet, own.leaves), (Quiet::Settled, vec![]));
 }
 
-#[tokio::test]
 async fn sockets_of_other_kinds_are_named_too() {
+    need(Need::Python);
     let dir = scratch();
     let path = dir.path().join("s");
     let listener = UnixListener::bind(&path).unwrap();
@@ -240,8 +241,8 @@ l.accept()",
 
 /// A byte is given to the pod, it thinks for 15 ms on 10 ms timers, and answers; 40 times, with
 /// one settler, as the conductor does it.
-#[tokio::test]
 async fn a_word_on_the_wire_is_waited_for_again_and_again() {
+    need(Need::Python);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let echo = subject("python3", "echo-late.py", &[&port.to_string()]);
@@ -284,19 +285,11 @@ const AS_SUBJECT: &str = "LOCKPROOF_TEST_AS_SUBJECT";
 
 /// This test program itself, as a pod with a runtime of four threads that answers each byte after
 /// a timer of 15 ms.
-#[tokio::test]
 async fn a_tokio_program_of_many_threads_is_waited_for() {
-    if let Ok(port) = std::env::var(AS_SUBJECT) {
-        std::thread::spawn(move || answer_late(&port))
-            .join()
-            .unwrap();
-        return;
-    }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let own = std::env::current_exe().unwrap();
-    let name = "a_tokio_program_of_many_threads_is_waited_for";
-    let mut subject = program(&[own.to_str().unwrap(), "--exact", name, "--nocapture"]);
+    let mut subject = program(&[own.to_str().unwrap()]);
     subject.env = vec![(AS_SUBJECT.to_owned(), port.to_string())];
     let (pod, _heard) = start(&subject);
     pod.set_own_ports(&[port]);
@@ -338,14 +331,12 @@ fn answer_late(port: &str) {
     }
 }
 
-#[test]
 fn a_wait_can_be_part_of_a_task_that_moves_between_threads() {
     fn can_move(_: impl Send) {}
     let limits = SettleLimits::default();
     can_move(Settler::new().wait(&[], &AtomicU64::new(0), &limits));
 }
 
-#[tokio::test]
 async fn a_look_at_a_resting_pod_is_cheap() {
     for (what, subject) in [
         (
@@ -373,4 +364,35 @@ async fn a_look_at_a_resting_pod_is_cheap() {
             first.took, first.looks, took[100], took[199]
         );
     }
+}
+
+crate::harness::tests![
+    a_python_poller_is_never_declared_quiet_before_it_speaks,
+    a_node_poller_is_never_declared_quiet_before_it_speaks,
+    a_poller_is_heard_on_a_runtime_of_several_threads_too,
+    node_waiting_for_a_child_is_never_declared_quiet_before_the_child_ends,
+    a_chain_of_shells_is_never_declared_quiet_before_the_innermost_ends,
+    a_timer_that_is_a_file_is_waited_for,
+    a_process_that_only_its_parent_can_wake_settles,
+    processes_that_wait_for_each_other_settle,
+    a_later_timer_is_ignored_and_makes_it_an_assumption,
+    a_poller_that_says_nothing_is_assumed_after_two_wakes,
+    a_busy_loop_is_restless,
+    a_paused_poller_is_at_rest,
+    a_pod_that_has_ended_is_at_rest,
+    one_restless_pod_of_two_keeps_both_from_rest,
+    what_leaves_the_pod_is_named_and_lockproofs_own_port_is_not,
+    sockets_of_other_kinds_are_named_too,
+    a_word_on_the_wire_is_waited_for_again_and_again,
+    a_tokio_program_of_many_threads_is_waited_for,
+    a_wait_can_be_part_of_a_task_that_moves_between_threads,
+    a_look_at_a_resting_pod_is_cheap,
+];
+
+fn main() -> std::process::ExitCode {
+    if let Ok(port) = std::env::var(AS_SUBJECT) {
+        answer_late(&port);
+        return std::process::ExitCode::SUCCESS;
+    }
+    harness::run([tests()])
 }

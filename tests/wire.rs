@@ -2,9 +2,11 @@
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
 #[path = "wire/bounds.rs"]
 mod bounds;
+mod harness;
 #[path = "wire/passing.rs"]
 mod passing;
 #[path = "wire/programs.rs"]
@@ -117,4 +119,13 @@ impl Place {
         self.server.drop_database(self.database).await.unwrap();
         self.server.release().await.unwrap();
     }
+}
+
+fn main() -> std::process::ExitCode {
+    harness::run([
+        bounds::tests(),
+        passing::tests(),
+        programs::tests(),
+        sessions::tests(),
+    ])
 }

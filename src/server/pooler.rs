@@ -352,41 +352,6 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_port_that_was_taken_after_the_choice_is_left_for_another() {
-        if Pooler::program().is_err() {
-            return;
-        }
-        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let mut ports = vec![taken.local_addr().unwrap().port()];
-        let choose = || ports.pop().map_or_else(port::free, Ok);
-        // It says Postgres's no to whoever comes.
-        let listening = taken.try_clone().unwrap();
-        std::thread::spawn(move || {
-            for mut client in listening.incoming().flatten() {
-                let mut start = [0_u8; 8];
-                let _ = io::Read::read(&mut client, &mut start);
-                let no = b"E\0\0\0\x1eSFATAL\0VFATAL\0C28P01\0Mno\0\0";
-                let _ = io::Write::write_all(&mut client, no);
-            }
-        });
-        let server = Address {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-            user: "somebody".to_owned(),
-            password: Secret::new("secret".to_owned()),
-            maintenance: "postgres".to_owned(),
-        };
-        let settings = PoolerSettings {
-            mode: crate::history::PoolMode::Transaction,
-            size: 1,
-        };
-        let pooler = Pooler::start_on(choose, &server, 1, settings)
-            .await
-            .unwrap();
-        assert_ne!(pooler.port(), taken.local_addr().unwrap().port());
-    }
-
     #[test]
     fn the_one_in_path_goes_before_the_usual_ones() {
         let folder = tempfile::tempdir().unwrap();

@@ -11,7 +11,6 @@ struct Wrong {
     says: &'static [&'static str],
 }
 
-#[test]
 fn a_scenario_that_cannot_be_used_is_named_with_file_line_and_column_and_shown() {
     let wrong = [
         Wrong {
@@ -86,7 +85,6 @@ fn a_scenario_that_cannot_be_used_is_named_with_file_line_and_column_and_shown()
     sandbox.is_clear("after all");
 }
 
-#[test]
 fn all_scenarios_with_errors_are_named_at_once_and_none_is_run() {
     let sandbox = Sandbox::new();
     sandbox.write("all/a.toml", SEEDER);
@@ -100,7 +98,6 @@ fn all_scenarios_with_errors_are_named_at_once_and_none_is_run() {
     assert_eq!(error.lines().count(), 2, "{error}");
 }
 
-#[test]
 fn where_there_is_no_scenario_it_says_where_was_looked() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.work().join("empty")).unwrap();
@@ -119,7 +116,6 @@ fn where_there_is_no_scenario_it_says_where_was_looked() {
         .fails(2, &["no scenario with tag none in some"]);
 }
 
-#[test]
 fn a_stop_that_is_never_reached_is_inconclusive_and_named() {
     let sandbox = Sandbox::new();
     let text = format!(
@@ -137,3 +133,10 @@ fn a_stop_that_is_never_reached_is_inconclusive_and_named() {
     let done = sandbox.run(&["check", "lockproof-out/run/it"]);
     done.fails(3, &["stops-reached", "vacuum full"]);
 }
+
+crate::harness::tests![
+    a_scenario_that_cannot_be_used_is_named_with_file_line_and_column_and_shown,
+    all_scenarios_with_errors_are_named_at_once_and_none_is_run,
+    where_there_is_no_scenario_it_says_where_was_looked,
+    a_stop_that_is_never_reached_is_inconclusive_and_named,
+];

@@ -3,27 +3,31 @@
 use std::path::PathBuf;
 
 use super::SEEDER;
-use super::sandbox::{Mount, Sandbox, finish, is_root};
+use super::sandbox::{Mount, Sandbox, finish};
+use crate::harness::{Need, need};
 
-#[test]
 fn a_place_that_cannot_be_written_is_said_before_anything_is_run() {
     let sandbox = Sandbox::new();
-    sandbox.write("it.toml", SEEDER);
     sandbox.write("file", "");
+    is_said_before_anything_is_run(&sandbox, &["file", "/dev/full", "/proc/none", "file/below"]);
+    sandbox.is_clear("after all");
+}
+
+fn a_file_system_that_cannot_be_written_is_said_before_anything_is_run() {
+    need(Need::Mounts);
+    let sandbox = Sandbox::new();
+    let mounts = [
+        Mount::new(&sandbox.work().join("readonly"), "ro"),
+        Mount::new(&sandbox.work().join("full"), "size=16k"),
+    ];
+    is_said_before_anything_is_run(&sandbox, &["readonly", "full"]);
+    drop(mounts);
+    sandbox.is_clear("after all");
+}
+
+fn is_said_before_anything_is_run(sandbox: &Sandbox, places: &[&str]) {
+    sandbox.write("it.toml", SEEDER);
     let says = ["cannot write to", "choose another place with --out DIR"];
-    let mut places = vec!["file", "/dev/full", "/proc/none", "file/below"];
-    let mounts = if is_root() {
-        places.extend(["readonly", "full"]);
-        vec![
-            Mount::new(&sandbox.work().join("readonly"), "ro"),
-            Mount::new(&sandbox.work().join("full"), "size=16k"),
-        ]
-    } else {
-        Vec::new()
-    };
-    if mounts.iter().any(Option::is_none) {
-        return;
-    }
     for place in places {
         let done = sandbox.run(&["run", "it.toml", "--out", place]);
         done.fails(4, &says);
@@ -32,19 +36,12 @@ fn a_place_that_cannot_be_written_is_said_before_anything_is_run() {
             "{done}"
         );
     }
-    drop(mounts);
-    sandbox.is_clear("after all");
 }
 
-#[test]
 fn a_disk_that_is_full_in_the_middle_is_told_and_everything_cleared_up() {
-    if !is_root() {
-        return;
-    }
+    need(Need::Mounts);
     let sandbox = Sandbox::new();
-    let Some(_mount) = Mount::new(&sandbox.work().join("small"), "size=128k") else {
-        return;
-    };
+    let _mount = Mount::new(&sandbox.work().join("small"), "size=128k");
     sandbox.write("it.toml", SEEDER);
     let done = sandbox.run(&["run", "it.toml", "--server", "local", "--out", "small"]);
     done.fails(
@@ -59,7 +56,6 @@ fn a_disk_that_is_full_in_the_middle_is_told_and_everything_cleared_up() {
     sandbox.is_clear("after the run");
 }
 
-#[test]
 fn a_directory_that_is_not_lockproofs_own_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", SEEDER);
@@ -69,7 +65,6 @@ fn a_directory_that_is_not_lockproofs_own_is_left_alone() {
     assert_eq!(sandbox.read("run/thesis.txt"), "years of work");
 }
 
-#[test]
 fn two_at_once_do_not_meet() {
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", SEEDER);
@@ -93,7 +88,6 @@ fn two_at_once_do_not_meet() {
     sandbox.is_clear("after both");
 }
 
-#[test]
 fn no_control_character_of_a_job_reaches_the_terminal() {
     let job = r"printf '\033]0;x\a\302\2332J\342\200\256gnp\r\n'; exit 1";
     let text = super::scenario(&["sh", "-c", job], "")
@@ -116,3 +110,12 @@ fn no_control_character_of_a_job_reaches_the_terminal() {
         }
     }
 }
+
+crate::harness::tests![
+    a_place_that_cannot_be_written_is_said_before_anything_is_run,
+    a_file_system_that_cannot_be_written_is_said_before_anything_is_run,
+    a_disk_that_is_full_in_the_middle_is_told_and_everything_cleared_up,
+    a_directory_that_is_not_lockproofs_own_is_left_alone,
+    two_at_once_do_not_meet,
+    no_control_character_of_a_job_reaches_the_terminal,
+];

@@ -3,7 +3,6 @@
 use super::sandbox::Sandbox;
 use super::{fails, run, scenario};
 
-#[test]
 fn a_schema_that_fails_is_named_with_file_and_line() {
     for (sql, says) in [
         (
@@ -33,7 +32,6 @@ fn a_schema_that_fails_is_named_with_file_and_line() {
     }
 }
 
-#[test]
 fn a_schema_that_is_not_there_is_said_before_a_server_is_started() {
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", scenario(&["psql", "-c", "select 1"], ""));
@@ -53,7 +51,6 @@ fn a_schema_that_is_not_there_is_said_before_a_server_is_started() {
     assert!(!done.text().contains("server:"), "{done}");
 }
 
-#[test]
 fn a_prepare_command_that_fails_is_told_with_its_code_and_its_words() {
     let job = ["psql", "-c", "select 1"];
     fails(
@@ -83,7 +80,6 @@ fn a_prepare_command_that_fails_is_told_with_its_code_and_its_words() {
     );
 }
 
-#[test]
 fn neither_a_pod_nor_prepare_inherits_another_server_or_what_is_lockproofs_own() {
     let sandbox = Sandbox::new();
     let noted = |file: &str, sql: &str| format!("env | cut -d= -f1 > {file}; psql -Xqc '{sql}'");
@@ -129,7 +125,6 @@ fn neither_a_pod_nor_prepare_inherits_another_server_or_what_is_lockproofs_own()
     sandbox.is_clear("after the run");
 }
 
-#[test]
 fn each_pod_has_a_host_name_of_its_own_unless_the_scenario_sets_it() {
     for (more, names) in [
         ("", "job-a job-b"),
@@ -147,7 +142,6 @@ fn each_pod_has_a_host_name_of_its_own_unless_the_scenario_sets_it() {
     }
 }
 
-#[test]
 fn a_setting_that_schema_or_prepare_gives_the_database_is_there_in_a_run() {
     let set = "create table t (i int); do $$ begin execute format('alter database %I set default_transaction_isolation \
                = ''serializable''', current_database()); end $$;";
@@ -164,3 +158,12 @@ fn a_setting_that_schema_or_prepare_gives_the_database_is_there_in_a_run() {
         assert_eq!(done.code, Some(0), "{more}: {done}");
     }
 }
+
+crate::harness::tests![
+    a_schema_that_fails_is_named_with_file_and_line,
+    a_schema_that_is_not_there_is_said_before_a_server_is_started,
+    a_prepare_command_that_fails_is_told_with_its_code_and_its_words,
+    neither_a_pod_nor_prepare_inherits_another_server_or_what_is_lockproofs_own,
+    each_pod_has_a_host_name_of_its_own_unless_the_scenario_sets_it,
+    a_setting_that_schema_or_prepare_gives_the_database_is_there_in_a_run,
+];

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::external::{External, SECRET, SPELLED};
-use super::sandbox::{Sandbox, finish, image};
+use super::sandbox::{Sandbox, finish};
 use super::{SEEDER, scenario};
+use crate::harness::{Need, need};
 
-#[test]
 fn with_no_server_to_be_had_the_message_lists_what_was_tried() {
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", SEEDER);
@@ -43,7 +43,6 @@ fn with_no_server_to_be_had_the_message_lists_what_was_tried() {
     sandbox.is_clear("after all");
 }
 
-#[test]
 fn a_server_that_does_not_answer_is_named_without_its_password() {
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", SEEDER);
@@ -64,11 +63,8 @@ fn a_server_that_does_not_answer_is_named_without_its_password() {
     sandbox.is_clear("after all");
 }
 
-#[test]
 fn an_image_that_is_not_there_is_named_with_what_makes_one() {
-    if image().is_none() {
-        return;
-    }
+    need(Need::Containers);
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", SEEDER);
     let image = "127.0.0.1:1/nosuch:1";
@@ -77,7 +73,6 @@ fn an_image_that_is_not_there_is_named_with_what_makes_one() {
     sandbox.is_clear("after the run");
 }
 
-#[test]
 fn an_external_server_without_its_log_is_used_and_what_it_could_not_show_is_said() {
     let external = External::start();
     let sandbox = Sandbox::new();
@@ -115,7 +110,6 @@ fn an_external_server_without_its_log_is_used_and_what_it_could_not_show_is_said
     sandbox.is_clear("after all");
 }
 
-#[test]
 fn a_password_is_in_no_output_no_file_and_no_command_line() {
     let external = External::start();
     let sandbox = Sandbox::new();
@@ -175,3 +169,11 @@ fn a_password_is_in_no_output_no_file_and_no_command_line() {
     assert_eq!(external.databases(), Vec::<String>::new());
     sandbox.is_clear("after all");
 }
+
+crate::harness::tests![
+    with_no_server_to_be_had_the_message_lists_what_was_tried,
+    a_server_that_does_not_answer_is_named_without_its_password,
+    an_image_that_is_not_there_is_named_with_what_makes_one,
+    an_external_server_without_its_log_is_used_and_what_it_could_not_show_is_said,
+    a_password_is_in_no_output_no_file_and_no_command_line,
+];

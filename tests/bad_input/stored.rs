@@ -2,7 +2,6 @@
 
 use super::sandbox::Sandbox;
 
-#[test]
 fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_history() {
     let sandbox = Sandbox::new();
     let planted = concat!(
@@ -124,3 +123,7 @@ fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_hist
         .fails(1, &["does not keep"]);
     sandbox.is_clear("after all");
 }
+
+crate::harness::tests![
+    check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_history,
+];

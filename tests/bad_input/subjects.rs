@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::sandbox::Sandbox;
 use super::{fails, run, scenario};
 
-#[test]
 fn a_subject_that_does_not_exist_is_a_wrong_scenario() {
     let done = fails(
         &scenario(&["/no/such/job"], ""),
@@ -28,7 +27,6 @@ fn a_subject_that_does_not_exist_is_a_wrong_scenario() {
     );
 }
 
-#[test]
 fn a_subject_that_exits_at_once_is_told_with_its_code_and_its_words() {
     let command = ["sh", "-c", "echo begun; echo no config; exit 7"];
     let done = fails(
@@ -51,7 +49,6 @@ fn a_subject_that_exits_at_once_is_told_with_its_code_and_its_words() {
     );
 }
 
-#[test]
 fn a_subject_that_works_and_then_fails_is_told_with_the_error() {
     let command = [
         "psql",
@@ -69,7 +66,6 @@ fn a_subject_that_works_and_then_fails_is_told_with_the_error() {
     );
 }
 
-#[test]
 fn a_subject_that_never_connects_is_told_what_it_must_use() {
     fails(
         &scenario(&["sh", "-c", "echo done"], ""),
@@ -82,7 +78,6 @@ fn a_subject_that_never_connects_is_told_what_it_must_use() {
     );
 }
 
-#[test]
 fn a_subject_that_insists_on_tls_is_told_to_turn_it_off() {
     let command = ["env", "PGSSLMODE=require", "psql", "-c", "select 1"];
     fails(
@@ -106,7 +101,6 @@ fn a_subject_that_insists_on_tls_is_told_to_turn_it_off() {
     assert_eq!(done.code, Some(0), "{done}");
 }
 
-#[test]
 fn binary_output_is_no_obstacle() {
     let sandbox = Sandbox::new();
     let command = "head -c 100000 /dev/urandom; head -c 9 /dev/zero >&2; \
@@ -117,7 +111,6 @@ fn binary_output_is_no_obstacle() {
     assert_eq!(done.code, Some(0), "{done}");
 }
 
-#[test]
 fn a_subject_that_prints_without_end_is_stopped() {
     let done = fails(
         &scenario(&["yes", "and on"], "time_limit = \"2s\""),
@@ -133,7 +126,6 @@ fn a_subject_that_prints_without_end_is_stopped() {
     assert!(done.stdout.len() < 10_000, "{done}");
 }
 
-#[test]
 fn a_subject_that_never_ends_is_told_with_what_was_waited_for_and_seen() {
     fails(
         &scenario(&["sleep", "600"], "time_limit = \"1s\""),
@@ -155,3 +147,14 @@ fn a_subject_that_never_ends_is_told_with_what_was_waited_for_and_seen() {
         ],
     );
 }
+
+crate::harness::tests![
+    a_subject_that_does_not_exist_is_a_wrong_scenario,
+    a_subject_that_exits_at_once_is_told_with_its_code_and_its_words,
+    a_subject_that_works_and_then_fails_is_told_with_the_error,
+    a_subject_that_never_connects_is_told_what_it_must_use,
+    a_subject_that_insists_on_tls_is_told_to_turn_it_off,
+    binary_output_is_no_obstacle,
+    a_subject_that_prints_without_end_is_stopped,
+    a_subject_that_never_ends_is_told_with_what_was_waited_for_and_seen,
+];

@@ -2,7 +2,6 @@
 
 use super::sandbox::Sandbox;
 
-#[test]
 fn wrong_usage_says_what_would_be_right() {
     let sandbox = Sandbox::new();
     for (arguments, says) in [
@@ -32,3 +31,5 @@ fn wrong_usage_says_what_would_be_right() {
     let done = sandbox.run(&["--help"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
 }
+
+crate::harness::tests![wrong_usage_says_what_would_be_right,];

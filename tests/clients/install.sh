@@ -1,12 +1,19 @@
 #!/bin/sh
 # Installs the clients that tests/clients.rs and tests/conducting.rs talk through, from Debian's
-# packages: psql, psycopg 3, asyncpg and node-postgres. Run as root; safe to run again.
+# packages: psql, psycopg 3, asyncpg and node-postgres. As root or with sudo; safe to run again.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 there() {
   command -v psql >/dev/null && /usr/bin/python3 -c 'import psycopg, psycopg_pool, asyncpg' 2>/dev/null \
     && NODE_PATH=/usr/share/nodejs node -e 'require("pg")' 2>/dev/null
 }
+if ! there && [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "install.sh: neither root nor sudo; please run it as root" >&2
+    exit 1
+  }
+  exec sudo sh "$0"
+fi
 if ! there; then
 apt-get update -qq
 command -v node >/dev/null || apt-get install -qq -y --no-install-recommends nodejs >/dev/null

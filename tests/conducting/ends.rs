@@ -2,15 +2,13 @@
 
 use lockproof::history::{Event, OutputStream};
 
-use crate::support::{self, Client, exit_of, place, play, the_fault_fired, trace};
+use crate::harness::{Need, need};
+use crate::support::{self, exit_of, place, play, the_fault_fired, trace};
 
 const TABLE: &str = "create table t (id serial, x text)";
 
-#[tokio::test]
 async fn a_child_that_outlives_the_first_process_belongs_to_the_pod() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcome = play(
         TABLE,
         "[subject]
@@ -43,11 +41,7 @@ async fn a_child_that_outlives_the_first_process_belongs_to_the_pod() {
     );
 }
 
-#[tokio::test]
 async fn a_client_that_is_killed_while_its_insert_waits_leaves_a_ghost() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let outcome = play(
         TABLE,
         "[subject]
@@ -88,11 +82,8 @@ async fn a_client_that_is_killed_while_its_insert_waits_leaves_a_ghost() {
     assert_eq!(support::rows(&outcome, "t"), 2, "the ghost has written");
 }
 
-#[tokio::test]
 async fn a_pod_with_a_handler_tidies_up_within_its_grace() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcome = play(
         TABLE,
         "[subject]
@@ -112,11 +103,8 @@ async fn a_pod_with_a_handler_tidies_up_within_its_grace() {
     );
 }
 
-#[tokio::test]
 async fn a_pod_that_ignores_sigterm_works_on_through_its_grace_and_is_killed_after_it() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcome = play(
         TABLE,
         "[subject]
@@ -152,3 +140,10 @@ async fn a_pod_that_ignores_sigterm_works_on_through_its_grace_and_is_killed_aft
     assert_eq!(exit_of(&outcome.lines, "a"), -9);
     assert_eq!(support::rows(&outcome, "t"), 4);
 }
+
+crate::harness::tests![
+    a_child_that_outlives_the_first_process_belongs_to_the_pod,
+    a_client_that_is_killed_while_its_insert_waits_leaves_a_ghost,
+    a_pod_with_a_handler_tidies_up_within_its_grace,
+    a_pod_that_ignores_sigterm_works_on_through_its_grace_and_is_killed_after_it,
+];

@@ -4,8 +4,9 @@ use lockproof::history::{Event, OutputStream};
 use lockproof::invariant::Judgement;
 use lockproof::name::GuardName;
 
+use crate::harness::{Need, need};
 use crate::support::{
-    self, Client, exit_of, in_order, play, play_all, printed, rows, the_fault_fired, trace,
+    self, exit_of, in_order, play, play_all, printed, rows, the_fault_fired, trace,
 };
 
 const TABLE: &str = "create table t (id serial primary key, x text)";
@@ -45,11 +46,8 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-#[tokio::test]
 async fn a_kill_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let wanted = [
         (vec!["wrote 1"], 1),
         (vec!["wrote 1"], 2),
@@ -66,11 +64,8 @@ async fn a_kill_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kno
     }
 }
 
-#[tokio::test]
 async fn a_kill_of_a_pod_with_more_in_its_pipeline_does_not_keep_the_run() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let scenario = |point: &str, more: &str| {
         format!(
             "[subject]
@@ -100,11 +95,8 @@ async fn a_kill_of_a_pod_with_more_in_its_pipeline_does_not_keep_the_run() {
     }
 }
 
-#[tokio::test]
 async fn a_reset_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let wanted = [
         (vec!["wrote 1", "lost 2 True"], 1),
         (vec!["wrote 1", "lost 2 True"], 2),
@@ -117,11 +109,8 @@ async fn a_reset_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kn
     }
 }
 
-#[tokio::test]
 async fn a_drop_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let wanted = [
         (vec!["wrote 1", "lost 2 True"], 1),
         (vec!["wrote 1", "lost 2 True"], 2),
@@ -133,11 +122,8 @@ async fn a_drop_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_kno
     }
 }
 
-#[tokio::test]
 async fn a_pause_and_a_cut_link_keep_an_answer_back_until_they_are_undone() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     // Undone when the schedule is over, so that a hears of everything in the end.
     for fault in ["pause", "blackhole"] {
         for (outcome, point) in writer_under(fault).await.iter().zip(POINTS) {
@@ -148,11 +134,8 @@ async fn a_pause_and_a_cut_link_keep_an_answer_back_until_they_are_undone() {
     }
 }
 
-#[tokio::test]
 async fn a_link_that_is_late_or_narrow_changes_when_and_not_what() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let plain = "[subject]
          command = [\"/usr/bin/python3\", \"$TESTS/conducting/tool.py\", \"writer\"]
          [schedule]
@@ -171,11 +154,8 @@ async fn a_link_that_is_late_or_narrow_changes_when_and_not_what() {
     }
 }
 
-#[tokio::test]
 async fn a_fault_of_a_pod_that_has_ended_does_not_fire_and_says_so() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let faults = [
         "kill = { pod = \"a\" }",
         "pause = { pod = \"a\" }",
@@ -210,11 +190,8 @@ async fn a_fault_of_a_pod_that_has_ended_does_not_fire_and_says_so() {
     }
 }
 
-#[tokio::test]
 async fn every_session_of_a_pod_is_hit_at_once() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let faults = ["reset", "drop", "terminate-backend"];
     let scenario = |fault: &str| {
         format!(
@@ -246,11 +223,8 @@ async fn every_session_of_a_pod_is_hit_at_once() {
     }
 }
 
-#[tokio::test]
 async fn a_terminated_backend_takes_the_session_before_in_doubt_and_after_a_step() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let wanted = [
         (vec!["wrote 1", "lost 2 True"], 1),
         (vec!["wrote 1", "lost 2 True"], 2),
@@ -262,11 +236,8 @@ async fn a_terminated_backend_takes_the_session_before_in_doubt_and_after_a_step
     }
 }
 
-#[tokio::test]
 async fn an_error_inside_a_transaction_aborts_it_as_a_real_one_would() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let points = ["before", "in-doubt"];
     let scenario = |point: &str| {
         format!(
@@ -313,31 +284,19 @@ async fn waiter_under(fault: &str) -> lockproof::search::Outcome {
     outcome
 }
 
-#[tokio::test]
 async fn a_cancelled_waiter_gets_57014_and_its_session_lives() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let outcome = waiter_under("cancel-backend = { pod = \"b\", point = \"waiting\" }").await;
     in_order(&trace(&outcome), &["b.0 blocked", "b.0 done 57014"]);
     assert_eq!(exit_of(&outcome.lines, "b"), 1);
 }
 
-#[tokio::test]
 async fn a_waiter_whose_backend_is_terminated_is_gone() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let outcome = waiter_under("terminate-backend = { pod = \"b\", point = \"waiting\" }").await;
     in_order(&trace(&outcome), &["b.0 blocked", "b.0 gone"]);
     assert_ne!(exit_of(&outcome.lines, "b"), 0);
 }
 
-#[tokio::test]
 async fn an_idle_holder_whose_backend_is_terminated_loses_its_lock_to_the_waiter() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let scenario = format!(
         "[subject]\n{WAITER}\n[schedule]\nturns = [
            {{ run = \"a\", until = {{ before = \"insert\" }} }},
@@ -358,11 +317,7 @@ async fn an_idle_holder_whose_backend_is_terminated_loses_its_lock_to_the_waiter
     assert_eq!(rows(&outcome, "t"), 1);
 }
 
-#[tokio::test]
 async fn a_reset_waiter_leaves_a_ghost_in_the_queue() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let scenario = format!(
         "[subject]\n{WAITER}\n[schedule]\nturns = [
            {{ run = \"a\", until = {{ before = \"insert\" }} }},
@@ -381,11 +336,7 @@ async fn a_reset_waiter_leaves_a_ghost_in_the_queue() {
     assert_ne!(exit_of(&outcome.lines, "b"), 0);
 }
 
-#[tokio::test]
 async fn who_is_refused_and_asks_again_is_let_in_when_the_schedule_is_over() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let job = "psql -qc 'select 1'; \
                until psql -qc \\\"insert into t (x) values ('late')\\\"; do sleep 0.05; done";
     let scenario = format!(
@@ -415,3 +366,21 @@ async fn who_is_refused_and_asks_again_is_let_in_when_the_schedule_is_over() {
     assert_eq!(exit_of(&outcome.lines, "a"), 0);
     assert_eq!(rows(&outcome, "t"), 2);
 }
+
+crate::harness::tests![
+    a_kill_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known,
+    a_kill_of_a_pod_with_more_in_its_pipeline_does_not_keep_the_run,
+    a_reset_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known,
+    a_drop_before_in_doubt_and_after_a_step_differs_in_what_is_done_and_known,
+    a_pause_and_a_cut_link_keep_an_answer_back_until_they_are_undone,
+    a_link_that_is_late_or_narrow_changes_when_and_not_what,
+    a_fault_of_a_pod_that_has_ended_does_not_fire_and_says_so,
+    every_session_of_a_pod_is_hit_at_once,
+    a_terminated_backend_takes_the_session_before_in_doubt_and_after_a_step,
+    an_error_inside_a_transaction_aborts_it_as_a_real_one_would,
+    a_cancelled_waiter_gets_57014_and_its_session_lives,
+    a_waiter_whose_backend_is_terminated_is_gone,
+    an_idle_holder_whose_backend_is_terminated_loses_its_lock_to_the_waiter,
+    a_reset_waiter_leaves_a_ghost_in_the_queue,
+    who_is_refused_and_asks_again_is_let_in_when_the_schedule_is_over,
+];

@@ -4,7 +4,8 @@ use lockproof::history::{Event, TurnEnd};
 use lockproof::invariant::Judgement;
 use lockproof::name::InvariantName;
 
-use crate::support::{self, Client, place, play, refused, trace, turn_ends};
+use crate::harness::{Need, need};
+use crate::support::{self, place, play, refused, trace, turn_ends};
 
 const TABLE: &str = "create table t (id serial, x text)";
 const INSERTS: &str = "command = [\"psql\", \"-X\", \"-q\", \"-c\", \"insert into t (x) values ('one')\", \"-c\", \"insert into t (x) values ('two')\", \"-c\", \"delete from t where x = 'none'\", \"-c\", \"insert into t (x) values ('three')\"]";
@@ -21,11 +22,7 @@ fn steps_of_a(outcome: &lockproof::search::Outcome) -> usize {
     place(&trace(outcome), "b.0")
 }
 
-#[tokio::test]
 async fn a_turn_ends_where_its_stop_says() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     for (stop, steps) in [
         ("{ before = \"insert into t\" }", 0),
         ("{ before = \"INSERT  into t\", nth = 2 }", 1),
@@ -46,11 +43,7 @@ async fn a_turn_ends_where_its_stop_says() {
     }
 }
 
-#[tokio::test]
 async fn a_stop_that_is_never_reached_makes_the_run_inconclusive_with_a_sentence() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     for (stop, why) in [
         ("{ before = \"truncate\" }", "the pod ended before it"),
         (
@@ -70,11 +63,8 @@ async fn a_stop_that_is_never_reached_makes_the_run_inconclusive_with_a_sentence
     }
 }
 
-#[tokio::test]
 async fn a_pod_that_falls_silent_runs_into_the_limit_which_says_so() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcome = play(
         TABLE,
         "[subject]
@@ -98,11 +88,7 @@ async fn a_pod_that_falls_silent_runs_into_the_limit_which_says_so() {
     );
 }
 
-#[tokio::test]
 async fn a_clean_run_that_takes_too_long_says_what_was_waited_for_and_what_was_seen() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let why = refused(
         TABLE,
         "[subject]\ncommand = [\"psql\", \"-X\", \"-c\", \"select pg_sleep(60)\"]\ntime_limit = \"1s\"",
@@ -122,11 +108,7 @@ async fn a_clean_run_that_takes_too_long_says_what_was_waited_for_and_what_was_s
     assert!(why.contains("a runs and has never connected"), "{why}");
 }
 
-#[tokio::test]
 async fn a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_inconclusive() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     // Only the second of two overlapping pods sleeps: it finds the first one's lock taken.
     let script = "psql -X -q -At -c 'select pg_try_advisory_lock(1)' -c 'select pg_sleep(case when (select count(*) from pg_locks where locktype = $$advisory$$ and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()) > 0 then 60 else 0 end)'";
     let outcome = play(
@@ -157,24 +139,37 @@ async fn a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_in
     assert!(outcome.lines.iter().any(|line| matches!(&line.event, Event::PodExited { pod, signal: Some(9), .. } if pod.as_str() == "b")));
 }
 
-#[tokio::test]
 async fn a_subject_that_insists_on_tls_is_told_what_to_do() {
-    if !Client::Psql.wanted() {
-        return;
-    }
-    for script in [
-        "PGSSLMODE=require exec psql -X -c 'select 1'",
-        // TLS without asking first, as clients of 17 and later can.
-        "exec /usr/bin/python3 -c 'import os, socket; s = socket.create_connection((os.environ[\\\"PGHOST\\\"], int(os.environ[\\\"PGPORT\\\"]))); s.sendall(bytes([22, 3, 1, 0, 200])); s.recv(1); raise SystemExit(1)'",
-    ] {
-        let why = refused(
-            TABLE,
-            &format!("[subject]\ncommand = [\"sh\", \"-c\", \"{script}\"]"),
-        )
-        .await;
-        assert!(
-            why.contains("insists on TLS") && why.contains("sslmode=disable"),
-            "{why}"
-        );
-    }
+    is_told_of_tls("PGSSLMODE=require exec psql -X -c 'select 1'").await;
 }
+
+async fn a_subject_that_begins_with_tls_is_told_what_to_do() {
+    need(Need::Python);
+    // TLS without asking first, as clients of 17 and later can.
+    is_told_of_tls(
+        "exec /usr/bin/python3 -c 'import os, socket; s = socket.create_connection((os.environ[\\\"PGHOST\\\"], int(os.environ[\\\"PGPORT\\\"]))); s.sendall(bytes([22, 3, 1, 0, 200])); s.recv(1); raise SystemExit(1)'",
+    )
+    .await;
+}
+
+async fn is_told_of_tls(script: &str) {
+    let why = refused(
+        TABLE,
+        &format!("[subject]\ncommand = [\"sh\", \"-c\", \"{script}\"]"),
+    )
+    .await;
+    assert!(
+        why.contains("insists on TLS") && why.contains("sslmode=disable"),
+        "{why}"
+    );
+}
+
+crate::harness::tests![
+    a_turn_ends_where_its_stop_says,
+    a_stop_that_is_never_reached_makes_the_run_inconclusive_with_a_sentence,
+    a_pod_that_falls_silent_runs_into_the_limit_which_says_so,
+    a_clean_run_that_takes_too_long_says_what_was_waited_for_and_what_was_seen,
+    a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_inconclusive,
+    a_subject_that_insists_on_tls_is_told_what_to_do,
+    a_subject_that_begins_with_tls_is_told_what_to_do,
+];

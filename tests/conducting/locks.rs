@@ -2,9 +2,8 @@
 
 use lockproof::history::TurnEnd;
 
-use crate::support::{
-    self, Client, in_order, place, play, play_times, same_trace, trace, turn_ends,
-};
+use crate::harness::{Need, need};
+use crate::support::{self, in_order, place, play, play_times, same_trace, trace, turn_ends};
 
 const ROWS: &str = "create table t (id int primary key, x text);
     insert into t values (1, 'one'), (2, 'two')";
@@ -25,11 +24,7 @@ fn psql(by_pod: &[(&str, &[&str])]) -> String {
     format!("command = [\"sh\", \"-c\", '''case $LOCKPROOF_POD in {cases} esac''']")
 }
 
-#[tokio::test]
 async fn a_deadlock_on_row_locks_has_the_same_victim_and_the_same_trace_every_time() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let subject = psql(&[
         (
             "a",
@@ -79,11 +74,7 @@ async fn a_deadlock_on_row_locks_has_the_same_victim_and_the_same_trace_every_ti
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_deadlock_on_advisory_locks_has_the_same_victim_and_the_same_trace_every_time() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let subject = psql(&[
         (
             "a",
@@ -120,11 +111,7 @@ async fn a_deadlock_on_advisory_locks_has_the_same_victim_and_the_same_trace_eve
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_step_that_waits_for_one_that_waits_itself_is_blocked_and_both_go_on_in_turn() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let subject = psql(&[
         (
             "a",
@@ -182,11 +169,7 @@ async fn a_step_that_waits_for_one_that_waits_itself_is_blocked_and_both_go_on_i
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_queue_of_three_waiters_is_served_in_the_order_in_which_they_came() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let subject = "command = [\"psql\", \"-X\", \"-q\", \"-c\", \"select pg_advisory_lock(1)\", \"-c\", \"select pg_advisory_unlock(1)\"]";
     let scenario = format!(
         "[subject]\n{subject}\n[pods]\ncount = 4\n[schedule]\nturns = [
@@ -210,11 +193,7 @@ async fn a_queue_of_three_waiters_is_served_in_the_order_in_which_they_came() {
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn steps_that_complete_at_once_are_written_in_the_order_of_pod_names() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let share: &[&str] = &[
         "select pg_advisory_lock_shared(1)",
         "select pg_advisory_unlock_shared(1)",
@@ -248,11 +227,7 @@ async fn steps_that_complete_at_once_are_written_in_the_order_of_pod_names() {
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_at_once_does_not_change_the_order_in_which_endings_are_written() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     // The last word of each waiting pod is the one that waits: its client is gone in no time.
     let subject = psql(&[
         ("a", &["select pg_advisory_lock(1)", "select 'a works'"]),
@@ -280,11 +255,7 @@ async fn a_client_that_leaves_at_once_does_not_change_the_order_in_which_endings
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_step_that_the_end_of_a_session_lets_go_is_written_before_what_its_pod_does_next() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let subject = psql(&[
         ("a", &["select pg_advisory_lock(1)", "select 'a works'"]),
         ("*", &["select pg_advisory_lock(1)", "select 'works'"]),
@@ -308,11 +279,8 @@ async fn a_step_that_the_end_of_a_session_lets_go_is_written_before_what_its_pod
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_polling_try_lock_makes_way_and_the_run_ends() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcomes = play_times(
         "create table t (id serial, x text)",
         "[subject]
@@ -339,11 +307,7 @@ async fn a_polling_try_lock_makes_way_and_the_run_ends() {
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_pod_that_repeats_itself_while_no_other_is_under_way_runs_to_its_exit() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let asks = "select count(*) from t where id > 5";
     let subject = psql(&[("*", &[asks, asks, asks, asks, "insert into t values (7)"])]);
     let scenario =
@@ -361,11 +325,7 @@ async fn a_pod_that_repeats_itself_while_no_other_is_under_way_runs_to_its_exit(
     );
 }
 
-#[tokio::test]
 async fn a_step_that_fails_ends_a_turn_that_runs_until_after_it() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let outcome = play(
         "create table t (id int)",
         "[subject]
@@ -386,11 +346,7 @@ async fn a_step_that_fails_ends_a_turn_that_runs_until_after_it() {
     );
 }
 
-#[tokio::test]
 async fn transactions_that_wait_for_row_locks_are_blocked_until_the_other_commits() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let all: &[&str] = &[
         "begin",
         "update t set x = x || '!' where id = 1",
@@ -421,3 +377,17 @@ async fn transactions_that_wait_for_row_locks_are_blocked_until_the_other_commit
     assert_eq!(support::rows(&outcome, "t"), 4);
     assert_eq!(turn_ends(&outcome.lines), [TurnEnd::Reached; 4]);
 }
+
+crate::harness::tests![
+    a_deadlock_on_row_locks_has_the_same_victim_and_the_same_trace_every_time,
+    a_deadlock_on_advisory_locks_has_the_same_victim_and_the_same_trace_every_time,
+    a_step_that_waits_for_one_that_waits_itself_is_blocked_and_both_go_on_in_turn,
+    a_queue_of_three_waiters_is_served_in_the_order_in_which_they_came,
+    steps_that_complete_at_once_are_written_in_the_order_of_pod_names,
+    a_client_that_leaves_at_once_does_not_change_the_order_in_which_endings_are_written,
+    a_step_that_the_end_of_a_session_lets_go_is_written_before_what_its_pod_does_next,
+    a_polling_try_lock_makes_way_and_the_run_ends,
+    a_pod_that_repeats_itself_while_no_other_is_under_way_runs_to_its_exit,
+    a_step_that_fails_ends_a_turn_that_runs_until_after_it,
+    transactions_that_wait_for_row_locks_are_blocked_until_the_other_commits,
+];

@@ -4,7 +4,8 @@
 use lockproof::history::{Event, FaultEvent, Operation};
 use lockproof::invariant::Judgement;
 
-use crate::support::{self, Client, exit_of, faults, play, play_all};
+use crate::harness::{Need, need};
+use crate::support::{self, exit_of, faults, play, play_all};
 
 const TABLE: &str = "create table t (id serial primary key, x text)";
 /// Under a lock of its session it writes twice; an error ends it.
@@ -29,11 +30,7 @@ fn named<'o>(outcome: &'o lockproof::search::Outcome, name: &str) -> &'o FaultEv
         .unwrap()
 }
 
-#[tokio::test]
 async fn while_the_server_is_paused_no_fault_lets_a_step_go_and_nothing_is_waited_for_in_vain() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let faults = [
         ("kill", "kill = { pod = \"a\", point = \"in-doubt\" }"),
         ("reset", "reset = { pod = \"a\", point = \"after\" }"),
@@ -59,11 +56,7 @@ async fn while_the_server_is_paused_no_fault_lets_a_step_go_and_nothing_is_waite
     }
 }
 
-#[tokio::test]
 async fn a_session_ended_behind_a_cut_link_has_ended_and_its_pod_hears_of_it_when_that_is_healed() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let turns = [
         "{ run = \"a\", until = { before = \"insert\" } }",
         "{ fault = { blackhole = { pod = \"a\" } } }",
@@ -86,11 +79,7 @@ async fn a_session_ended_behind_a_cut_link_has_ended_and_its_pod_hears_of_it_whe
     assert_eq!(support::rows(&outcome, "t"), 2, "those of b");
 }
 
-#[tokio::test]
 async fn after_a_promotion_pods_go_to_the_new_primary_even_if_the_old_one_comes_back() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let turns = [
         "{ fault = { promote = { old = \"alive\" } } }",
         "{ fault = { crash = {} } }",
@@ -113,11 +102,7 @@ async fn after_a_promotion_pods_go_to_the_new_primary_even_if_the_old_one_comes_
     assert_eq!(support::rows(&outcome, "t"), 4);
 }
 
-#[tokio::test]
 async fn a_signal_without_effect_excuses_nothing_and_the_kill_after_it_is_told() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     // It comes to its end within its grace, and its lock is still not given back.
     let leaves = LOCKED.replace(" -c 'select pg_advisory_unlock(7)'", "");
     let turns = [
@@ -150,11 +135,7 @@ async fn a_signal_without_effect_excuses_nothing_and_the_kill_after_it_is_told()
     assert_eq!(outcome.verdict.judgement, Judgement::Holds);
 }
 
-#[tokio::test]
 async fn the_witness_sees_what_becomes_of_a_tables_indexes_triggers_and_policies() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let schema = "create function f() returns trigger language plpgsql as 'begin return null; end'";
     let commands = [
         ("create table t (x text)", "CREATE TABLE"),
@@ -203,11 +184,8 @@ async fn the_witness_sees_what_becomes_of_a_tables_indexes_triggers_and_policies
     assert_eq!(seen, wanted);
 }
 
-#[tokio::test]
 async fn the_longest_gap_of_a_clean_run_is_its_pods_and_not_that_of_a_resting_connection() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     // The connection with the lock rests while the other one writes for a while.
     let job = "import os, psycopg\nu = os.environ['DATABASE_URL']\n\
                with psycopg.connect(u, autocommit=True) as l, psycopg.connect(u, autocommit=True) as w:\n \
@@ -227,3 +205,12 @@ async fn the_longest_gap_of_a_clean_run_is_its_pods_and_not_that_of_a_resting_co
     let took: u64 = outcome.lines.last().unwrap().at_us;
     assert!(gap > 0 && gap < took / 2, "{gap} of {took} µs");
 }
+
+crate::harness::tests![
+    while_the_server_is_paused_no_fault_lets_a_step_go_and_nothing_is_waited_for_in_vain,
+    a_session_ended_behind_a_cut_link_has_ended_and_its_pod_hears_of_it_when_that_is_healed,
+    after_a_promotion_pods_go_to_the_new_primary_even_if_the_old_one_comes_back,
+    a_signal_without_effect_excuses_nothing_and_the_kill_after_it_is_told,
+    the_witness_sees_what_becomes_of_a_tables_indexes_triggers_and_policies,
+    the_longest_gap_of_a_clean_run_is_its_pods_and_not_that_of_a_resting_connection,
+];

@@ -2,15 +2,13 @@
 
 use lockproof::history::{Ending, Event};
 
-use crate::support::{self, Client, in_order, play, play_times, same_trace, trace};
+use crate::harness::{Need, need};
+use crate::support::{self, in_order, play, play_times, same_trace, trace};
 
 const TABLES: &str = "create table t (id serial, x text); create table u (id serial, x text)";
 
-#[tokio::test]
 async fn a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcomes = play_times(
         "create table t (id int, x text)",
         "[subject]
@@ -38,11 +36,8 @@ async fn a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends(
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_copy_in_that_waits_for_another_connection_of_the_same_pod_needs_its_pod_and_ends() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcomes = play_times(
         TABLES,
         "[subject]
@@ -69,11 +64,8 @@ async fn a_copy_in_that_waits_for_another_connection_of_the_same_pod_needs_its_p
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_copy_in_that_was_blocked_ends_before_the_next_step_whatever_its_pod_sends() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcomes = play_times(
         TABLES,
         "[subject]
@@ -104,11 +96,8 @@ async fn a_copy_in_that_was_blocked_ends_before_the_next_step_whatever_its_pod_s
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn a_pool_with_two_requests_at_once_gives_the_same_trace_each_time() {
-    if !Client::NodePg.wanted() {
-        return;
-    }
+    need(Need::NodePostgres);
     let outcomes = play_times(
         TABLES,
         "[subject]
@@ -144,11 +133,8 @@ async fn a_pool_with_two_requests_at_once_gives_the_same_trace_each_time() {
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn connections_that_are_opened_in_parallel_give_the_same_trace_each_time() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::Psycopg);
     let outcomes = play_times(
         TABLES,
         "[subject]
@@ -164,11 +150,7 @@ async fn connections_that_are_opened_in_parallel_give_the_same_trace_each_time()
     same_trace(&outcomes);
 }
 
-#[tokio::test]
 async fn look_ups_are_recorded_and_released_at_once_and_stay_out_of_the_trace() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let outcome = play(
         TABLES,
         "[subject]
@@ -205,3 +187,12 @@ async fn look_ups_are_recorded_and_released_at_once_and_stay_out_of_the_trace() 
     assert_eq!(trace.len(), 4, "{trace:#?}");
     assert!(!trace.iter().any(|line| line.contains("typarray")));
 }
+
+crate::harness::tests![
+    a_copy_out_that_feeds_a_copy_in_of_the_same_pod_needs_its_pod_and_ends,
+    a_copy_in_that_waits_for_another_connection_of_the_same_pod_needs_its_pod_and_ends,
+    a_copy_in_that_was_blocked_ends_before_the_next_step_whatever_its_pod_sends,
+    a_pool_with_two_requests_at_once_gives_the_same_trace_each_time,
+    connections_that_are_opened_in_parallel_give_the_same_trace_each_time,
+    look_ups_are_recorded_and_released_at_once_and_stay_out_of_the_trace,
+];

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::support::Theatre;
 use crate::yard::Yard;
 
-#[test]
 fn the_original_bug_is_found_made_small_and_kept_as_a_file_that_stands_changes() {
     let yard = Yard::new();
     let (found, code) = yard.explore(&["--seeder", "none", "--save", "kept", "--times", "4"], &[]);
@@ -55,8 +54,6 @@ fn the_original_bug_is_found_made_small_and_kept_as_a_file_that_stands_changes()
     assert_ne!(done.code, Some(0), "{done}");
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn the_schedule_of_the_original_bug_stands_other_numbers_of_steps() {
     let yard = Yard::new();
     let file = concat!(
@@ -86,37 +83,27 @@ fn unsound(lock: &str, names: &[&str]) -> Value {
     found
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_lock_taken_too_late_or_given_back_too_early_is_found() {
     unsound("late", &["work-under-lock"]);
     unsound("early-release", &["work-under-lock"]);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_lock_of_a_transaction_and_a_shared_one_are_found() {
     unsound("xact", &["work-under-lock"]);
     unsound("shared", &["work-under-lock"]);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_key_of_its_own_and_a_try_that_nobody_looks_at_are_found() {
     unsound("wrong-key", &["work-under-lock"]);
     // Of its first contended run the rows are gone before the lock is asked after.
     unsound("try-ignored", &["no-errors", "work-under-lock"]);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_lock_of_any_connection_and_one_taken_twice_are_found() {
     unsound("pooled", &["same-session"]);
     unsound("double", &["same-session"]);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_lock_that_an_error_or_the_end_of_the_pool_leaves_behind_is_found() {
     let found = unsound("no-finally", &["same-session"]);
     // It takes an error that the harness makes.
@@ -125,8 +112,6 @@ fn a_lock_that_an_error_or_the_end_of_the_pool_leaves_behind_is_found() {
     unsound("end-first", &["same-session"]);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn one_preemption_of_the_fixed_job_is_gone_through_as_a_whole() {
     let yard = Yard::new();
     let options = ["--seeder", "session", "--strategy", "preemptions"];
@@ -148,8 +133,6 @@ fn one_preemption_of_the_fixed_job_is_gone_through_as_a_whole() {
 /// Seeds that are tried.
 const SEEDS: u64 = 20;
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn random_priorities_find_a_violation_within_twenty_draws() {
     // The search starts runtimes of its own; this one is only for what comes before and after.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,3 +166,8 @@ fn random_priorities_find_a_violation_within_twenty_draws() {
     eprintln!("draws until the first violation: {draws:?}");
     assert!(draws[draws.len() / 2] <= 20, "{draws:?}");
 }
+
+crate::harness::tests![
+    the_original_bug_is_found_made_small_and_kept_as_a_file_that_stands_changes;
+    long: the_schedule_of_the_original_bug_stands_other_numbers_of_steps, a_lock_taken_too_late_or_given_back_too_early_is_found, a_lock_of_a_transaction_and_a_shared_one_are_found, a_key_of_its_own_and_a_try_that_nobody_looks_at_are_found, a_lock_of_any_connection_and_one_taken_twice_are_found, a_lock_that_an_error_or_the_end_of_the_pool_leaves_behind_is_found, one_preemption_of_the_fixed_job_is_gone_through_as_a_whole, random_priorities_find_a_violation_within_twenty_draws
+];

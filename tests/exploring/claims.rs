@@ -37,7 +37,6 @@ fn count(value: &Value, name: &str) -> u64 {
     value[name].as_u64().unwrap()
 }
 
-#[test]
 fn a_sweep_counts_every_schedule_and_what_it_finds_comes_again() {
     let yard = Yard::new();
     yard.write("split.sh", &split());
@@ -87,8 +86,6 @@ fn a_sweep_counts_every_schedule_and_what_it_finds_comes_again() {
     assert_eq!(run.code, Some(0), "{run}");
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing() {
     let yard = Yard::new();
     yard.write("job.sh", &locked());
@@ -109,7 +106,6 @@ fn a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing() {
     assert!(swept["groups"].as_array().unwrap().is_empty());
 }
 
-#[test]
 fn the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for() {
     let yard = Yard::new();
     std::fs::create_dir(yard.path("sound")).unwrap();
@@ -144,8 +140,6 @@ fn the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for() {
     assert_eq!(document["strategies"].as_array().unwrap().len(), 7);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_subject_that_is_not_sound_is_told_with_its_schedule() {
     let yard = Yard::new();
     yard.write("refill.sh", &psql(&crate::yard::REFILL));
@@ -161,3 +155,9 @@ fn a_subject_that_is_not_sound_is_told_with_its_schedule() {
     );
     assert!(!text.contains(": 0 violated"), "{done}");
 }
+
+crate::harness::tests![
+    a_sweep_counts_every_schedule_and_what_it_finds_comes_again,
+    the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for;
+    long: a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing, a_subject_that_is_not_sound_is_told_with_its_schedule
+];

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, NODE_PATH, PYTHON, file};
+use crate::harness::{Need, need};
+use crate::support::{NODE_PATH, PYTHON, file};
 use crate::yard::Yard;
 
 /// Explores; with `--save` in another directory, so that the schema must be found from there.
@@ -25,32 +26,20 @@ fn found(options: &[&str], subject: &[&str]) -> Value {
     found
 }
 
-#[test]
 fn a_shell_script_that_pays_twice_is_found() {
-    if !Client::Psql.wanted() {
-        return;
-    }
     let found = found(&[], &["sh", &file("exploring/once.sh")]);
     assert_eq!(found["invariant"], "clean-state", "{found:#}");
     assert!(found["first_violation_at"].as_u64().unwrap() <= 3);
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_python_import_that_gives_its_lock_back_too_soon_is_found() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PsycopgPool);
     let found = found(&[], &[PYTHON, &file("exploring/import.py")]);
     assert_eq!(found["invariant"], "work-under-lock", "{found:#}");
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_node_program_that_counts_before_its_lock_is_found() {
-    if !Client::NodePg.wanted() {
-        return;
-    }
+    need(Need::NodePostgres);
     let node_path = format!("NODE_PATH={NODE_PATH}");
     let found = found(
         &[],
@@ -58,3 +47,8 @@ fn a_node_program_that_counts_before_its_lock_is_found() {
     );
     assert_eq!(found["invariant"], "clean-state", "{found:#}");
 }
+
+crate::harness::tests![
+    a_shell_script_that_pays_twice_is_found;
+    long: a_python_import_that_gives_its_lock_back_too_soon_is_found, a_node_program_that_counts_before_its_lock_is_found
+];

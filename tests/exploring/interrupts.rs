@@ -73,7 +73,6 @@ const SEARCH: [&str; 12] = [
     "--",
 ];
 
-#[test]
 fn an_interrupted_search_tells_and_keeps_what_it_has_found() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let sandbox = sandbox(&psql(&REFILL));
@@ -105,7 +104,6 @@ fn an_interrupted_search_tells_and_keeps_what_it_has_found() {
     }
 }
 
-#[test]
 fn an_interrupt_while_a_failure_is_made_small_keeps_the_failure() {
     let sandbox = sandbox(&psql(&REFILL));
     let mut arguments = SEARCH.to_vec();
@@ -120,7 +118,6 @@ fn an_interrupt_while_a_failure_is_made_small_keeps_the_failure() {
     assert!(file.exists(), "{kept:#}");
 }
 
-#[test]
 fn an_interrupt_in_the_clean_run_ends_the_search() {
     let sandbox = sandbox("touch ready; exec psql -XqAtc 'select pg_sleep(100)'\n");
     let mut arguments = SEARCH.to_vec();
@@ -143,3 +140,9 @@ fn an_interrupt_in_the_clean_run_ends_the_search() {
     assert!(done.took < PROMPT + Duration::from_secs(30), "{done}");
     sandbox.is_clear("SIGINT in the clean run");
 }
+
+crate::harness::tests![
+    an_interrupted_search_tells_and_keeps_what_it_has_found,
+    an_interrupt_while_a_failure_is_made_small_keeps_the_failure,
+    an_interrupt_in_the_clean_run_ends_the_search,
+];

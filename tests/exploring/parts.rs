@@ -19,8 +19,6 @@ fn counts(document: &Value) -> Vec<(&'static str, Value)> {
         .collect()
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn the_number_of_jobs_changes_nothing_but_the_time() {
     let yard = Yard::new();
     yard.write("job.sh", &psql(&REFILL));
@@ -58,8 +56,6 @@ fn whole_and_merged(yard: &Yard, options: &[&str], job: &str) -> (Value, Value) 
     (whole, merged.json())
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn three_parts_are_the_whole_with_no_gap_and_nothing_twice() {
     let yard = Yard::new();
     yard.write("job.sh", &psql(&REFILL));
@@ -91,7 +87,6 @@ fn three_parts_are_the_whole_with_no_gap_and_nothing_twice() {
     }
 }
 
-#[test]
 fn an_indexed_job_says_which_part_and_parts_that_do_not_fit_are_refused() {
     let yard = Yard::new();
     yard.write("job.sh", &locked());
@@ -155,3 +150,8 @@ fn an_indexed_job_says_which_part_and_parts_that_do_not_fit_are_refused() {
         done.fails(2, &[words]);
     }
 }
+
+crate::harness::tests![
+    an_indexed_job_says_which_part_and_parts_that_do_not_fit_are_refused;
+    long: the_number_of_jobs_changes_nothing_but_the_time, three_parts_are_the_whole_with_no_gap_and_nothing_twice
+];

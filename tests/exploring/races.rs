@@ -154,37 +154,30 @@ fn found_within_ten_and_not_where_it_is_sound(race: &Race) {
     assert!(claim.contains("tried, and none came true"), "{claim}");
 }
 
-#[test]
 fn write_skew() {
     found_within_ten_and_not_where_it_is_sound(&RACES[0]);
 }
 
-#[test]
 fn a_check_before_an_insert() {
     found_within_ten_and_not_where_it_is_sound(&RACES[1]);
 }
 
-#[test]
 fn a_check_before_a_flag_is_set() {
     found_within_ten_and_not_where_it_is_sound(&RACES[2]);
 }
 
-#[test]
 fn a_list_that_is_read_before_lock_table() {
     found_within_ten_and_not_where_it_is_sound(&RACES[3]);
 }
 
-#[test]
 fn a_row_that_is_picked_up_twice() {
     found_within_ten_and_not_where_it_is_sound(&RACES[4]);
 }
 
-#[test]
 fn a_number_that_is_drawn_twice() {
     found_within_ten_and_not_where_it_is_sound(&RACES[5]);
 }
 
-#[test]
 fn a_lost_update() {
     found_within_ten_and_not_where_it_is_sound(&LOST_UPDATE);
 }
@@ -199,7 +192,6 @@ ask s 'insert into t values (2)'
 ask s 'commit'
 ask s 'select pg_advisory_unlock(7)'";
 
-#[test]
 fn a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait() {
     let yard = Yard::new();
     yard.write("job.sh", &script(TRY_AND_LEAVE));
@@ -229,7 +221,6 @@ if [ \"$answer\" = 0 ]; then
 fi
 ask s 'select pg_advisory_unlock(7)'";
 
-#[test]
 fn what_only_a_crash_leaves_behind_is_told_apart_from_the_lock() {
     let yard = Yard::new();
     yard.write("job.sh", &script(HALF));
@@ -263,7 +254,6 @@ ask s \"select to_regclass('public.made') is null\"
 if [ \"$answer\" = t ]; then ask s 'create table made (a int)'; fi
 ask s 'insert into t values (1)'";
 
-#[test]
 fn the_reduced_search_finds_what_the_unreduced_one_finds() {
     let made = Race {
         name: "made",
@@ -286,3 +276,16 @@ fn the_reduced_search_finds_what_the_unreduced_one_finds() {
         assert_eq!(found(&[]), found(&["--unreduced"]), "{}", race.name);
     }
 }
+
+crate::harness::tests![
+    write_skew,
+    a_check_before_an_insert,
+    a_check_before_a_flag_is_set,
+    a_list_that_is_read_before_lock_table,
+    a_row_that_is_picked_up_twice,
+    a_number_that_is_drawn_twice,
+    a_lost_update,
+    a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait,
+    what_only_a_crash_leaves_behind_is_told_apart_from_the_lock,
+    the_reduced_search_finds_what_the_unreduced_one_finds,
+];

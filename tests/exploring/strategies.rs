@@ -2,7 +2,6 @@
 
 use crate::yard::{REFILL, Yard, failures, locked, psql};
 
-#[test]
 fn one_preemption_of_a_locked_job_is_gone_through_as_a_whole() {
     let yard = Yard::new();
     yard.write("job.sh", &locked());
@@ -14,7 +13,6 @@ fn one_preemption_of_a_locked_job_is_gone_through_as_a_whole() {
     );
 }
 
-#[test]
 fn the_reduction_leaves_schedules_out_and_loses_no_failure() {
     let yard = Yard::new();
     // Looking at what nobody writes may change places with anything of the other pod. (Three times
@@ -51,8 +49,6 @@ fn the_reduction_leaves_schedules_out_and_loses_no_failure() {
     );
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn a_sweep_does_each_fault_at_each_step_and_point() {
     let yard = Yard::new();
     // The transaction gives the lock back, whatever becomes of its session.
@@ -78,7 +74,6 @@ fn a_sweep_does_each_fault_at_each_step_and_point() {
 const ONCE: &str = "insert into t select 1 where not exists (select from t where a = 1) \
                     and (select count(*) from generate_series(1, 300000)) > 0";
 
-#[test]
 fn a_race_inside_a_step_is_found_by_letting_two_go_at_once_and_not_otherwise() {
     let yard = Yard::new();
     yard.write("job.sh", &psql(&[ONCE]));
@@ -93,7 +88,6 @@ fn a_race_inside_a_step_is_found_by_letting_two_go_at_once_and_not_otherwise() {
     assert!(found["schedule_file"].is_string(), "{found:#}");
 }
 
-#[test]
 fn random_schedules_find_what_has_no_lock_and_claim_a_bound_where_nothing_failed() {
     let yard = Yard::new();
     yard.write("job.sh", &psql(&REFILL));
@@ -113,8 +107,6 @@ fn random_schedules_find_what_has_no_lock_and_claim_a_bound_where_nothing_failed
     assert!(claim.contains("probability below 25.89 %"), "{claim}");
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
 fn what_a_random_stagger_hits_by_chance_is_kept() {
     let yard = Yard::new();
     let (found, code) = yard.explore(
@@ -127,3 +119,11 @@ fn what_a_random_stagger_hits_by_chance_is_kept() {
     assert!(found["schedule_file"].is_string(), "{found:#}");
     assert!(found["replay"]["of"].as_u64() >= Some(2), "{found:#}");
 }
+
+crate::harness::tests![
+    one_preemption_of_a_locked_job_is_gone_through_as_a_whole,
+    the_reduction_leaves_schedules_out_and_loses_no_failure,
+    a_race_inside_a_step_is_found_by_letting_two_go_at_once_and_not_otherwise,
+    random_schedules_find_what_has_no_lock_and_claim_a_bound_where_nothing_failed;
+    long: a_sweep_does_each_fault_at_each_step_and_point, what_a_random_stagger_hits_by_chance_is_kept
+];

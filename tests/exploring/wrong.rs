@@ -1,5 +1,6 @@
 //! Subjects and files that a search can make nothing of, or not everything: one clear message each.
 
+use crate::harness::{Need, need};
 use crate::sandbox::Done;
 use crate::yard::{Yard, locked, psql};
 
@@ -13,7 +14,6 @@ fn says(script: &str, options: &[&str], code: i32, words: &[&str]) -> Done {
     done
 }
 
-#[test]
 fn a_job_that_writes_nothing_has_nothing_to_guard() {
     says(
         &psql(&["select 1", "select 2"]),
@@ -23,7 +23,6 @@ fn a_job_that_writes_nothing_has_nothing_to_guard() {
     );
 }
 
-#[test]
 fn a_job_with_no_lock_is_searched_and_told_what_cannot_be_judged() {
     let done = says(
         &psql(&["insert into t values (1)"]),
@@ -34,7 +33,6 @@ fn a_job_with_no_lock_is_searched_and_told_what_cannot_be_judged() {
     assert_eq!(done.text().matches("not judged").count(), 1, "{done}");
 }
 
-#[test]
 fn a_job_that_differs_from_run_to_run_is_told_with_the_steps_that_do() {
     // A table of its own for each of two runs in turn, so that two clean runs always differ.
     let script = "echo x >> \"$0.count\"; n=$(wc -l < \"$0.count\")\n\
@@ -47,7 +45,6 @@ fn a_job_that_differs_from_run_to_run_is_told_with_the_steps_that_do() {
     );
 }
 
-#[test]
 fn replays_that_differ_name_pod_step_and_both_sides() {
     let yard = Yard::new();
     let script = "echo x >> \"$0.count\"; n=$(wc -l < \"$0.count\")\n\
@@ -67,8 +64,8 @@ fn replays_that_differ_name_pod_step_and_both_sides() {
     }
 }
 
-#[test]
 fn a_job_that_polls_for_its_lock_is_searched() {
+    need(Need::Python);
     let script = r#"# It must keep the session of its lock: psql reads from a pipe.
 exec /usr/bin/env python3 - <<'P'
 import subprocess, sys
@@ -92,7 +89,6 @@ P
     );
 }
 
-#[test]
 fn a_job_that_works_in_one_transaction_is_searched() {
     let statements = [
         "begin",
@@ -110,8 +106,8 @@ fn a_job_that_works_in_one_transaction_is_searched() {
     );
 }
 
-#[test]
 fn a_job_that_opens_more_connections_than_there_are_is_told_so() {
+    need(Need::Psycopg);
     // On a server of its own: the one that all tests share would have no connection left for them.
     let yard = Yard::new();
     let open = || std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -135,7 +131,6 @@ fn a_job_that_opens_more_connections_than_there_are_is_told_so() {
     done.fails(3, &["the clean run did not succeed", "too many clients"]);
 }
 
-#[test]
 fn a_space_with_nothing_in_it_is_told_and_so_is_a_part_that_there_is_not() {
     let yard = Yard::new();
     yard.write("job.sh", &psql(&["insert into t values (1)"]));
@@ -163,7 +158,6 @@ fn a_space_with_nothing_in_it_is_told_and_so_is_a_part_that_there_is_not() {
     }
 }
 
-#[test]
 fn a_command_that_is_not_there_or_does_not_work_is_told() {
     let yard = Yard::new();
     let done = yard.explored(&[], &["no-such-job"], "json");
@@ -188,7 +182,6 @@ fn a_command_that_is_not_there_or_does_not_work_is_told() {
 }
 
 /// A schedule of another subject, or of a version that had other words.
-#[test]
 fn a_schedule_of_another_subject_or_version_is_told() {
     let yard = Yard::new();
     yard.write("job.sh", &locked());
@@ -221,3 +214,16 @@ fn a_schedule_of_another_subject_or_version_is_told() {
         yard.run(command).fails(2, &["newer.toml:6:1", "rounds"]);
     }
 }
+
+crate::harness::tests![
+    a_job_that_writes_nothing_has_nothing_to_guard,
+    a_job_with_no_lock_is_searched_and_told_what_cannot_be_judged,
+    a_job_that_differs_from_run_to_run_is_told_with_the_steps_that_do,
+    replays_that_differ_name_pod_step_and_both_sides,
+    a_job_that_polls_for_its_lock_is_searched,
+    a_job_that_works_in_one_transaction_is_searched,
+    a_job_that_opens_more_connections_than_there_are_is_told_so,
+    a_space_with_nothing_in_it_is_told_and_so_is_a_part_that_there_is_not,
+    a_command_that_is_not_there_or_does_not_work_is_told,
+    a_schedule_of_another_subject_or_version_is_told,
+];

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{self, Client, play, play_times, printed};
+use crate::harness::{Need, need};
+use crate::support::{self, play, play_times, printed};
 use lockproof::history::{Event, Line, OutputStream};
 use lockproof::invariant::Limit;
 use lockproof::name::{ConnectionName, StepId};
@@ -104,11 +105,9 @@ fn who(mode: &str, arguments: &[&str], threads: bool, schedule: &str) -> String 
 const IN_TURN: &str = "turns = [\n{ run = \"a\", until = { steps = 4 } },\n{ run = \"b\", until = { steps = 7 } },\n\
      { run = \"a\", until = { steps = 3 } },\n{ run = \"b\", until = { steps = 2 } },\n{ run = \"a\", until = { steps = 5 } },\n]";
 
-#[tokio::test]
 async fn the_backend_that_is_told_is_the_one_that_served_the_step_whatever_a_client_calls_itself() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
+    need(Need::Psycopg);
     let kinds = ["plain", "long", "own:mine", "bare:theirs", "own:mine"];
     for (mode, more) in [
         ("session", &[][..]),
@@ -131,11 +130,9 @@ async fn the_backend_that_is_told_is_the_one_that_served_the_step_whatever_a_cli
     }
 }
 
-#[tokio::test]
 async fn in_real_time_no_backend_is_told_wrongly_and_clients_of_one_name_may_be_unknown() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
+    need(Need::Psycopg);
     let free = "free = { stagger = [\"0ms\", \"1ms\"] }";
     let kinds = ["plain", "plain", "plain", "long", "own:mine", "own:mine"];
     let text = who("transaction", &kinds, true, free);
@@ -167,3 +164,8 @@ async fn in_real_time_no_backend_is_told_wrongly_and_clients_of_one_name_may_be_
     eprintln!("{known} steps told, {unknown} unknown");
     assert!(known > 0);
 }
+
+crate::harness::tests![
+    the_backend_that_is_told_is_the_one_that_served_the_step_whatever_a_client_calls_itself,
+    in_real_time_no_backend_is_told_wrongly_and_clients_of_one_name_may_be_unknown,
+];

@@ -4,18 +4,16 @@ use lockproof::history::{Event, OutputStream};
 use lockproof::invariant::Judgement;
 use lockproof::name::InvariantName;
 
-use crate::support::{self, Client, exit_of, play, printed, the_fault_fired};
-use crate::{ITEM, JOB, pids, psql, wanted};
+use crate::harness::{Need, need};
+use crate::support::{self, exit_of, play, printed, the_fault_fired};
+use crate::{ITEM, JOB, pids, psql};
 
 const AT_WORK: &str = "{ run = \"a\", until = { before = \"delete\" } },";
 const B_WAITS: &str = "{ run = \"a\", until = { before = \"delete\" } },\n\
      { run = \"b\", until = { blocked = true } },";
 
-#[tokio::test]
 async fn the_session_that_holds_the_lock_is_ended_though_the_pooler_keeps_it() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let fault = "{ fault = { terminate-backend = { pod = \"a\", holding = \"lock\" } } },";
     let schedule = format!("{AT_WORK}\n{fault}");
     let outcome = play(ITEM, &psql("transaction", 2, &JOB, &schedule)).await;
@@ -34,11 +32,8 @@ async fn the_session_that_holds_the_lock_is_ended_though_the_pooler_keeps_it() {
     );
 }
 
-#[tokio::test]
 async fn with_session_pooling_the_pod_hears_that_its_session_has_ended_and_the_fault_explains_it() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let fault = "{ fault = { terminate-backend = { pod = \"a\", holding = \"lock\" } } },";
     let schedule = format!("{AT_WORK}\n{fault}");
     let outcome = play(ITEM, &psql("session", 2, &JOB, &schedule)).await;
@@ -53,11 +48,8 @@ async fn with_session_pooling_the_pod_hears_that_its_session_has_ended_and_the_f
     );
 }
 
-#[tokio::test]
 async fn a_killed_waiter_goes_on_as_a_ghost_on_a_backend_that_the_pooler_has_given_up() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let fault = "{ fault = { kill = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
     let schedule = format!("{B_WAITS}\n{fault}");
     let outcome = play(ITEM, &psql("session", 2, &JOB, &schedule)).await;
@@ -78,11 +70,8 @@ async fn a_killed_waiter_goes_on_as_a_ghost_on_a_backend_that_the_pooler_has_giv
     );
 }
 
-#[tokio::test]
 async fn a_killed_client_that_waits_inside_the_pooler_leaves_nothing_on_the_server() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let fault = "{ fault = { kill = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
     let schedule = format!("{B_WAITS}\n{fault}");
     let outcome = play(ITEM, &psql("session", 1, &JOB, &schedule)).await;
@@ -100,11 +89,8 @@ async fn a_killed_client_that_waits_inside_the_pooler_leaves_nothing_on_the_serv
     );
 }
 
-#[tokio::test]
 async fn a_killed_holder_s_lock_stays_with_the_pooler_s_session_under_transaction_pooling_alone() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let schedule = format!("{AT_WORK}\n{{ fault = {{ kill = {{ pod = \"a\" }} }} }},");
     let left = |outcome: &lockproof::search::Outcome| {
         let mut lines = outcome.lines.iter();
@@ -127,11 +113,8 @@ async fn a_killed_holder_s_lock_stays_with_the_pooler_s_session_under_transactio
     );
 }
 
-#[tokio::test]
 async fn a_fault_for_which_there_is_no_backend_says_so() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let fault = "{ fault = { terminate-backend = { pod = \"b\", point = \"waiting\" } } },\n{ run = \"a\" },";
     let schedule = format!("{B_WAITS}\n{fault}");
     let outcome = play(ITEM, &psql("session", 1, &JOB, &schedule)).await;
@@ -143,11 +126,9 @@ async fn a_fault_for_which_there_is_no_backend_says_so() {
     );
 }
 
-#[tokio::test]
 async fn a_cancel_request_of_a_client_reaches_the_backend_behind_the_pooler() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
+    need(Need::Psycopg);
     let job = "import psycopg, threading, os\n\
                c = psycopg.connect('', autocommit=True, prepare_threshold=None)\n\
                c.execute('insert into item values (ascii(%s))', (os.environ['LOCKPROOF_POD'],))\n\
@@ -177,3 +158,13 @@ async fn a_cancel_request_of_a_client_reaches_the_backend_behind_the_pooler() {
     });
     assert_eq!(pids(&outcome, "a"), [target.unwrap()]);
 }
+
+crate::harness::tests![
+    the_session_that_holds_the_lock_is_ended_though_the_pooler_keeps_it,
+    with_session_pooling_the_pod_hears_that_its_session_has_ended_and_the_fault_explains_it,
+    a_killed_waiter_goes_on_as_a_ghost_on_a_backend_that_the_pooler_has_given_up,
+    a_killed_client_that_waits_inside_the_pooler_leaves_nothing_on_the_server,
+    a_killed_holder_s_lock_stays_with_the_pooler_s_session_under_transaction_pooling_alone,
+    a_fault_for_which_there_is_no_backend_says_so,
+    a_cancel_request_of_a_client_reaches_the_backend_behind_the_pooler,
+];

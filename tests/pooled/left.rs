@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::sandbox::{Sandbox, becomes, command_line, finish, image, pids};
-use crate::wanted;
+use crate::harness::{Need, image, need};
+use crate::sandbox::{Sandbox, becomes, command_line, finish, pids};
 
 const LOCAL: [(&str, &str); 1] = [("LOCKPROOF_SERVER", "local")];
 
@@ -29,7 +29,7 @@ fn is_clear(sandbox: &Sandbox, after: &str) {
     assert_eq!(poolers(sandbox), [0; 0], "{after}");
 }
 
-fn scenario(statement: &str) -> String {
+pub(crate) fn scenario(statement: &str) -> String {
     format!(
         "title = \"t\"\n[subject]\ncommand = [\"psql\", \"-Xq\", \"-v\", \"ON_ERROR_STOP=1\", \
          \"-c\", \"insert into t values (1)\", \"-c\", {statement:?}]\n\
@@ -38,11 +38,8 @@ fn scenario(statement: &str) -> String {
     )
 }
 
-#[test]
 fn nothing_is_left_of_the_pooler_of_a_run_that_succeeds_or_fails() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let sandbox = Sandbox::new();
     sandbox.write("good.toml", scenario("select 1"));
     sandbox.write("bad.toml", scenario("select 1/0"));
@@ -53,11 +50,8 @@ fn nothing_is_left_of_the_pooler_of_a_run_that_succeeds_or_fails() {
     }
 }
 
-#[test]
 fn nothing_is_left_of_the_pooler_of_a_run_that_is_interrupted_or_killed() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let sandbox = Sandbox::new();
         sandbox.write("hangs.toml", scenario("select pg_sleep(614)"));
@@ -112,7 +106,6 @@ fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-#[test]
 fn a_pooler_that_is_not_installed_is_told_before_anything_runs() {
     let sandbox = Sandbox::new();
     sandbox.write("t.toml", scenario("select 1"));
@@ -133,7 +126,6 @@ fn a_pooler_that_is_not_installed_is_told_before_anything_runs() {
     }
 }
 
-#[test]
 fn a_program_that_is_no_pooler_is_told_with_what_it_printed() {
     let sandbox = Sandbox::new();
     sandbox.write("t.toml", scenario("select 1"));
@@ -152,12 +144,10 @@ fn a_program_that_is_no_pooler_is_told_with_what_it_printed() {
     is_clear(&sandbox, "a program that is no pooler");
 }
 
-#[test]
 fn scenarios_behind_a_pooler_come_out_alike_on_a_container() {
-    if !wanted() {
-        return;
-    }
-    let Some(image) = image() else { return };
+    need(Need::PgBouncer);
+    need(Need::Containers);
+    let image = image().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sandbox = Sandbox::new();
     let done = Command::new(env!("CARGO_BIN_EXE_lockproof"))
@@ -175,3 +165,11 @@ fn scenarios_behind_a_pooler_come_out_alike_on_a_container() {
         "{text}"
     );
 }
+
+crate::harness::tests![
+    nothing_is_left_of_the_pooler_of_a_run_that_succeeds_or_fails,
+    nothing_is_left_of_the_pooler_of_a_run_that_is_interrupted_or_killed,
+    a_pooler_that_is_not_installed_is_told_before_anything_runs,
+    a_program_that_is_no_pooler_is_told_with_what_it_printed,
+    scenarios_behind_a_pooler_come_out_alike_on_a_container,
+];

@@ -7,8 +7,9 @@ use lockproof::invariant::Judgement;
 use lockproof::report::play as told;
 use lockproof::search::Outcome;
 
-use crate::support::{self, Client, limit, play, play_times, same_trace};
-use crate::{ITEM, JOB, psql, wanted};
+use crate::harness::{Need, need};
+use crate::support::{self, limit, play, play_times, same_trace};
+use crate::{ITEM, JOB, psql};
 
 const OVERLAP: &str = "{ run = \"a\", until = { before = \"delete\" } },\n\
      { run = \"b\", until = { blocked = true } },\n{ run = \"a\" },";
@@ -37,11 +38,8 @@ fn lines(outcome: &Outcome) -> String {
     scenes.iter().map(|scene| format!("{scene}\n")).collect()
 }
 
-#[tokio::test]
 async fn a_pod_for_which_no_server_connection_is_left_is_blocked_and_goes_on_when_one_is_free() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let text = psql("session", 1, &JOB, OVERLAP);
     let outcomes = play_times(ITEM, &text, 3).await;
     same_trace(&outcomes);
@@ -62,11 +60,8 @@ async fn a_pod_for_which_no_server_connection_is_left_is_blocked_and_goes_on_whe
     }
 }
 
-#[tokio::test]
 async fn with_a_server_connection_for_each_pod_the_second_waits_for_the_lock_itself() {
-    if !wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
     let outcome = play(ITEM, &psql("session", 2, &JOB, OVERLAP)).await;
     assert_eq!(waits(&outcome), (0, 1));
     assert_eq!(
@@ -79,11 +74,9 @@ async fn with_a_server_connection_for_each_pod_the_second_waits_for_the_lock_its
     assert!(play.contains("pg_advisory_lock(7)  (for a.0)"), "{play}");
 }
 
-#[tokio::test]
 async fn a_driver_s_look_up_that_waits_inside_the_pooler_is_not_waited_for_in_vain() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
+    need(Need::Psycopg);
     let job = "import psycopg, psycopg.types.hstore as h\n\
                c = psycopg.connect('', autocommit=True)\n\
                psycopg.types.TypeInfo.fetch(c, 'int4')\n\
@@ -112,11 +105,9 @@ async fn a_driver_s_look_up_that_waits_inside_the_pooler_is_not_waited_for_in_va
     );
 }
 
-#[tokio::test]
 async fn a_pod_that_waits_for_its_own_server_connections_is_told_as_that_when_the_time_is_up() {
-    if !Client::Psycopg.wanted() {
-        return;
-    }
+    need(Need::PgBouncer);
+    need(Need::Psycopg);
     let job = "import psycopg\n\
                one = psycopg.connect('', autocommit=True)\n\
                one.execute('insert into item values (1)')\n\
@@ -133,3 +124,10 @@ async fn a_pod_that_waits_for_its_own_server_connections_is_told_as_that_when_th
         "{why}"
     );
 }
+
+crate::harness::tests![
+    a_pod_for_which_no_server_connection_is_left_is_blocked_and_goes_on_when_one_is_free,
+    with_a_server_connection_for_each_pod_the_second_waits_for_the_lock_itself,
+    a_driver_s_look_up_that_waits_inside_the_pooler_is_not_waited_for_in_vain,
+    a_pod_that_waits_for_its_own_server_connections_is_told_as_that_when_the_time_is_up,
+];

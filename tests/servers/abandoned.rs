@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::holder::*;
 use crate::looks::*;
-use crate::outages::own_kinds;
 
 /// Data homes on the memory file system that belong to an instance of this machine.
 fn data_homes(machine: &Path) -> Vec<PathBuf> {
@@ -86,8 +85,7 @@ fn holder(kind: &str, machine: &Path, fate: &str) -> (Holder, Said, Vec<PathBuf>
     (holder, said, homes)
 }
 
-#[test]
-fn nothing_is_left_of_a_killed_holder_whatever_its_server_had_met() {
+fn nothing_is_left_of_a_killed_holder_whatever_its_server_had_met(kind: &str) {
     let fates = [
         "standby pause",
         "standby crash promote",
@@ -95,79 +93,77 @@ fn nothing_is_left_of_a_killed_holder_whatever_its_server_had_met() {
         "standby crash start",
         "stop",
     ];
-    for kind in own_kinds() {
-        for fate in fates {
+    for fate in fates {
+        let machine = machine();
+        let (holder, said, homes) = holder(kind, machine.path(), fate);
+        let servers = usize::from(fate.contains("standby")) + 1;
+        if kind == "container" {
+            assert_eq!(containers(machine.path()).len(), servers, "{fate}");
+        } else if fate != "stop" {
+            assert!(!processes(&homes).is_empty(), "{fate}");
+        }
+        if fate.contains("promote") {
+            assert!(answers(&said.standbys[0]), "{fate}");
+        }
+        holder.kill();
+        is_clear(machine.path(), &homes, &format!("{kind}: {fate}"));
+        for url in &said.standbys {
+            assert!(!answers(url), "{kind}: {fate}");
+        }
+    }
+}
+
+fn nothing_is_left_of_a_holder_killed_while_it_starts_a_server_again_or_makes_a_standby(
+    kind: &str,
+) {
+    for fate in ["restart-forever", "standby-forever"] {
+        // From the stop through all of the start.
+        let times: &[u64] = match kind {
+            "local" => &[0, 70, 200, 600],
+            _ => &[20, 120, 350],
+        };
+        for after in times.iter().copied() {
             let machine = machine();
-            let (holder, said, homes) = holder(kind, machine.path(), fate);
-            let servers = usize::from(fate.contains("standby")) + 1;
-            if kind == "container" {
-                assert_eq!(containers(machine.path()).len(), servers, "{fate}");
-            } else if fate != "stop" {
-                assert!(!processes(&homes).is_empty(), "{fate}");
-            }
-            if fate.contains("promote") {
-                assert!(answers(&said.standbys[0]), "{fate}");
-            }
+            let (holder, _, homes) = holder(kind, machine.path(), fate);
+            std::thread::sleep(Duration::from_millis(after));
             holder.kill();
-            is_clear(machine.path(), &homes, &format!("{kind}: {fate}"));
-            for url in &said.standbys {
-                assert!(!answers(url), "{kind}: {fate}");
-            }
+            is_clear(
+                machine.path(),
+                &homes,
+                &format!("{kind}: {fate}, {after} ms"),
+            );
         }
     }
 }
 
-#[test]
-#[ignore = "long: .ci/long runs it"]
-fn nothing_is_left_of_a_holder_killed_while_it_starts_a_server_again_or_makes_a_standby() {
-    for kind in own_kinds() {
-        for fate in ["restart-forever", "standby-forever"] {
-            // From the stop through all of the start.
-            let times: &[u64] = match kind {
-                "local" => &[0, 70, 200, 600],
-                _ => &[20, 120, 350],
-            };
-            for after in times.iter().copied() {
-                let machine = machine();
-                let (holder, _, homes) = holder(kind, machine.path(), fate);
-                std::thread::sleep(Duration::from_millis(after));
-                holder.kill();
-                is_clear(
-                    machine.path(),
-                    &homes,
-                    &format!("{kind}: {fate}, {after} ms"),
-                );
-            }
-        }
-    }
+fn without_a_keeper_and_a_guardian_clean_removes_a_standby_too(kind: &str) {
+    let machine = machine();
+    let (holder, said, homes) = holder(kind, machine.path(), "standby pause");
+    let (_, text) = lockproof(&["clean"], machine.path(), &[]);
+    assert!(text.contains("in use"), "{text}");
+    assert!(!text.contains("problem"), "{text}");
+    sigkill(keeper(machine.path()));
+    sigkill(i32::try_from(said.guardian).unwrap());
+    holder.kill();
+    let (code, text) = lockproof(&["clean"], machine.path(), &[]);
+    assert_eq!(code, 0, "{text}");
+    // Any other lockproof that starts a server removes what it finds as well, so not all of it
+    // need be in this one's report.
+    is_clear(machine.path(), &homes, kind);
 }
 
-#[test]
-fn without_a_keeper_and_a_guardian_clean_removes_a_standby_too() {
-    for kind in own_kinds() {
-        let machine = machine();
-        let (holder, said, homes) = holder(kind, machine.path(), "standby pause");
-        let (_, text) = lockproof(&["clean"], machine.path(), &[]);
-        assert!(text.contains("in use"), "{text}");
-        assert!(!text.contains("problem"), "{text}");
-        sigkill(keeper(machine.path()));
-        sigkill(i32::try_from(said.guardian).unwrap());
-        holder.kill();
-        let (code, text) = lockproof(&["clean"], machine.path(), &[]);
-        assert_eq!(code, 0, "{text}");
-        // Any other lockproof that starts a server removes what it finds as well, so not all of it
-        // need be in this one's report.
-        is_clear(machine.path(), &homes, kind);
-    }
+fn without_a_keeper_the_guardian_stops_a_paused_server_with_its_standby(kind: &str) {
+    let machine = machine();
+    let (holder, _, homes) = holder(kind, machine.path(), "standby pause");
+    sigkill(keeper(machine.path()));
+    holder.kill();
+    is_clear(machine.path(), &homes, kind);
 }
 
-#[test]
-fn without_a_keeper_the_guardian_stops_a_paused_server_with_its_standby() {
-    for kind in own_kinds() {
-        let machine = machine();
-        let (holder, _, homes) = holder(kind, machine.path(), "standby pause");
-        sigkill(keeper(machine.path()));
-        holder.kill();
-        is_clear(machine.path(), &homes, kind);
-    }
-}
+crate::harness::tests![
+    ;
+    on each server: nothing_is_left_of_a_killed_holder_whatever_its_server_had_met,
+    without_a_keeper_and_a_guardian_clean_removes_a_standby_too,
+    without_a_keeper_the_guardian_stops_a_paused_server_with_its_standby;
+    on each server, long: nothing_is_left_of_a_holder_killed_while_it_starts_a_server_again_or_makes_a_standby,
+];

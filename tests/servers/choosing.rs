@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use crate::holder::*;
 use crate::looks::*;
 
-#[test]
 fn auto_takes_a_local_server_and_says_why_where_docker_is_nowhere() {
     for nowhere in [
         "tcp://127.0.0.1:1",
@@ -29,7 +28,6 @@ fn auto_takes_a_local_server_and_says_why_where_docker_is_nowhere() {
     }
 }
 
-#[test]
 fn with_neither_docker_nor_binaries_the_error_lists_what_was_tried() {
     let machine = machine();
     let empty = tempfile::tempdir().unwrap();
@@ -59,7 +57,6 @@ fn with_neither_docker_nor_binaries_the_error_lists_what_was_tried() {
     assert!(text.contains("server       none"), "{text}");
 }
 
-#[test]
 fn an_image_that_cannot_be_had_is_named_with_what_would_help() {
     let machine = machine();
     let environment = [("LOCKPROOF_IMAGE", "127.0.0.1:1/no/such:image")];
@@ -82,7 +79,6 @@ fn an_image_that_cannot_be_had_is_named_with_what_would_help() {
     );
 }
 
-#[test]
 fn a_temporary_directory_that_cannot_be_written_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let nowhere = file.path().join("nowhere");
@@ -90,3 +86,10 @@ fn a_temporary_directory_that_cannot_be_written_is_named() {
     assert_eq!(code, 4, "{text}");
     assert!(text.contains(nowhere.to_str().unwrap()), "{text}");
 }
+
+crate::harness::tests![
+    auto_takes_a_local_server_and_says_why_where_docker_is_nowhere,
+    with_neither_docker_nor_binaries_the_error_lists_what_was_tried,
+    an_image_that_cannot_be_had_is_named_with_what_would_help,
+    a_temporary_directory_that_cannot_be_written_is_named,
+];

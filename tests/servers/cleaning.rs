@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::harness::{Need, image, need};
 use crate::holder::*;
 use crate::looks::*;
 
@@ -11,7 +12,6 @@ fn until_nobody_else_cleans(attempt: impl Fn() -> bool) {
     assert!((0..8).any(|_| attempt()), "others always came first");
 }
 
-#[test]
 fn clean_removes_what_a_dead_run_left_and_spares_a_live_one() {
     until_nobody_else_cleans(removes_what_a_dead_run_left);
 }
@@ -75,11 +75,9 @@ fn removes_what_a_dead_run_left() -> bool {
     alone
 }
 
-#[test]
 fn clean_removes_a_container_whose_owner_is_dead() {
-    if containers_work() {
-        until_nobody_else_cleans(removes_a_container);
-    }
+    need(Need::Containers);
+    until_nobody_else_cleans(removes_a_container);
 }
 
 fn removes_a_container() -> bool {
@@ -113,27 +111,20 @@ fn removes_a_container() -> bool {
     alone
 }
 
-#[test]
 fn clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment() {
-    if !containers_work() {
-        return;
-    }
+    need(Need::Containers);
+    let image = image().unwrap();
     let docker = |arguments: &[&str]| {
         let output = Command::new("docker").args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let image = docker(&["images", "lockproof/postgres", "--format", "{{.ID}}"]);
-    let Some(image) = image.lines().next() else {
-        eprintln!("NOT RUN: no image lockproof/postgres (.ci/make-image)");
-        return;
     };
     let machine = machine();
     let id = docker(&[
         "create",
         "--label=lockproof.instance=/nowhere/lockproof-0/own-x/y",
         "--label=lockproof.boot=another",
-        image,
+        &image,
     ]);
     let (code, text) = lockproof(&["clean"], machine.path(), &[]);
     docker(&["rm", "--force", "--volumes", &id]);
@@ -141,7 +132,6 @@ fn clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment() {
     assert!(text.contains("it runs, or did a moment ago"), "{text}");
 }
 
-#[test]
 fn clean_spares_an_initdb_that_has_made_nothing_yet_and_stops_a_server_whose_home_is_gone() {
     let machine = machine();
     let uid = nix::unistd::Uid::effective();
@@ -168,3 +158,10 @@ fn clean_spares_an_initdb_that_has_made_nothing_yet_and_stops_a_server_whose_hom
         "{then}"
     );
 }
+
+crate::harness::tests![
+    clean_removes_what_a_dead_run_left_and_spares_a_live_one,
+    clean_removes_a_container_whose_owner_is_dead,
+    clean_spares_a_container_of_elsewhere_that_is_only_down_for_a_moment,
+    clean_spares_an_initdb_that_has_made_nothing_yet_and_stops_a_server_whose_home_is_gone,
+];

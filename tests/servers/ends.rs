@@ -4,14 +4,12 @@ use std::process::Command;
 
 use lockproof::server::{Guardian, Server, Ward};
 
+use crate::harness::{Need, need};
 use crate::holder::*;
 use crate::looks::*;
 
-#[test]
 fn a_container_whose_holder_was_killed_is_removed() {
-    if !containers_work() {
-        return;
-    }
+    need(Need::Containers);
     let machine = machine();
     let mut holder = Holder::start("container", machine.path(), &[]);
     let said = holder.said();
@@ -48,7 +46,6 @@ fn a_container_whose_holder_was_killed_is_removed() {
     );
 }
 
-#[test]
 fn a_handle_that_is_dropped_gives_everything_back_too() {
     let runtime = runtime();
     let kept = runtime.block_on(Server::own(&options("local"))).unwrap();
@@ -70,7 +67,6 @@ fn a_handle_that_is_dropped_gives_everything_back_too() {
     );
 }
 
-#[test]
 fn nothing_is_left_of_the_only_holder_whatever_ends_it() {
     for end in ["SIGKILL", "SIGTERM", "SIGINT", "panic", "exit"] {
         let machine = machine();
@@ -102,7 +98,6 @@ fn nothing_is_left_of_the_only_holder_whatever_ends_it() {
     }
 }
 
-#[test]
 fn a_killed_holder_loses_its_database_and_the_others_keep_the_server() {
     let machine = machine();
     let mut victim = Holder::start("local", machine.path(), &[]);
@@ -136,7 +131,6 @@ fn a_killed_holder_loses_its_database_and_the_others_keep_the_server() {
     );
 }
 
-#[test]
 fn without_a_keeper_the_last_holder_stops_the_server_itself() {
     for end in ["release", "kill"] {
         let machine = machine();
@@ -166,7 +160,6 @@ fn without_a_keeper_the_last_holder_stops_the_server_itself() {
     }
 }
 
-#[test]
 fn a_guardian_that_was_killed_is_replaced() {
     let machine = machine();
     let mut other = Holder::start("local", machine.path(), &[]);
@@ -190,7 +183,6 @@ fn a_guardian_that_was_killed_is_replaced() {
     );
 }
 
-#[test]
 fn the_guardian_removes_what_it_was_told_when_its_owner_is_gone() {
     // The owner of a guardian is this process, so a child of ours plays the pod and a directory
     // is cleared at once.
@@ -215,3 +207,13 @@ fn the_guardian_removes_what_it_was_told_when_its_owner_is_gone() {
     pod.wait().unwrap();
     assert!(kept.path().exists());
 }
+
+crate::harness::tests![
+    a_container_whose_holder_was_killed_is_removed,
+    a_handle_that_is_dropped_gives_everything_back_too,
+    nothing_is_left_of_the_only_holder_whatever_ends_it,
+    a_killed_holder_loses_its_database_and_the_others_keep_the_server,
+    without_a_keeper_the_last_holder_stops_the_server_itself,
+    a_guardian_that_was_killed_is_replaced,
+    the_guardian_removes_what_it_was_told_when_its_owner_is_gone,
+];

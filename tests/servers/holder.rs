@@ -27,12 +27,8 @@ pub(crate) struct Said {
     pub(crate) error: Option<String>,
 }
 
-/// No test, but the holder: does nothing unless it was started as one.
-#[test]
-fn holder() {
-    let Ok(choice) = std::env::var("LOCKPROOF_TEST_HOLD") else {
-        return;
-    };
+/// What this program does when it is started as a holder.
+pub(crate) fn hold(choice: &str) {
     runtime().block_on(async {
         let said = |said: &Said| println!("\nHOLDER {}", serde_json::to_string(said).unwrap());
         let nothing = Said {
@@ -51,9 +47,9 @@ fn holder() {
         };
         let fate = std::env::var("LOCKPROOF_TEST_FATE").unwrap_or_default();
         let had = if fate.is_empty() {
-            Server::acquire(&options(&choice)).await
+            Server::acquire(&options(choice)).await
         } else {
-            Server::own(&options(&choice)).await
+            Server::own(&options(choice)).await
         };
         let server = match had {
             Ok(server) => server,
@@ -162,7 +158,7 @@ impl Holder {
         // on must not keep it open. And a group of its own, as a test runner gives.
         let mut command = Command::new("sh");
         command
-            .args(["-c", "exec \"$0\" --exact holder::holder --nocapture 9>&1"])
+            .args(["-c", "exec \"$0\" 9>&1"])
             .arg(std::env::current_exe().unwrap())
             .process_group(0)
             .env("LOCKPROOF_TEST_HOLD", choice)

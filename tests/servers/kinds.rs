@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use lockproof::server::Server;
 
+use crate::harness::{Need, need};
 use crate::looks::*;
 
 async fn is_set_up_as_agreed(server: Server) {
@@ -63,7 +64,6 @@ async fn is_set_up_as_agreed(server: Server) {
     server.release().await.unwrap();
 }
 
-#[test]
 fn a_local_server_is_set_up_as_agreed() {
     runtime().block_on(async {
         let start = Instant::now();
@@ -74,11 +74,8 @@ fn a_local_server_is_set_up_as_agreed() {
     });
 }
 
-#[test]
 fn a_container_is_set_up_as_agreed() {
-    if !containers_work() {
-        return;
-    }
+    need(Need::Containers);
     runtime().block_on(async {
         let start = Instant::now();
         let server = Server::acquire(&options("container")).await.unwrap();
@@ -88,7 +85,6 @@ fn a_container_is_set_up_as_agreed() {
     });
 }
 
-#[test]
 fn a_database_is_a_copy_of_its_template() {
     runtime().block_on(async {
         let server = Server::acquire(&options("local")).await.unwrap();
@@ -122,7 +118,6 @@ fn a_database_is_a_copy_of_its_template() {
     });
 }
 
-#[test]
 fn the_settings_of_a_template_reach_its_copies_but_not_the_harness() {
     runtime().block_on(async {
         let server = Server::acquire(&options("local")).await.unwrap();
@@ -180,7 +175,6 @@ fn the_settings_of_a_template_reach_its_copies_but_not_the_harness() {
     });
 }
 
-#[test]
 fn a_client_of_maintenance_outlives_the_runtime_it_was_made_on() {
     let server = runtime()
         .block_on(Server::acquire(&options("local")))
@@ -204,7 +198,6 @@ fn a_client_of_maintenance_outlives_the_runtime_it_was_made_on() {
     runtime().block_on(server.release()).unwrap();
 }
 
-#[test]
 fn an_external_server_is_used_inside_new_databases_only() {
     runtime().block_on(async {
         let owned = Server::own(&options("local")).await.unwrap();
@@ -284,7 +277,6 @@ fn an_external_server_is_used_inside_new_databases_only() {
     });
 }
 
-#[test]
 fn an_owned_server_is_shared_with_nobody() {
     runtime().block_on(async {
         let one = Server::own(&options("local")).await.unwrap();
@@ -295,3 +287,13 @@ fn an_owned_server_is_shared_with_nobody() {
         other.release().await.unwrap();
     });
 }
+
+crate::harness::tests![
+    a_local_server_is_set_up_as_agreed,
+    a_container_is_set_up_as_agreed,
+    a_database_is_a_copy_of_its_template,
+    the_settings_of_a_template_reach_its_copies_but_not_the_harness,
+    a_client_of_maintenance_outlives_the_runtime_it_was_made_on,
+    an_external_server_is_used_inside_new_databases_only,
+    an_owned_server_is_shared_with_nobody,
+];

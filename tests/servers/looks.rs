@@ -142,19 +142,3 @@ pub(crate) fn lockproof(
         + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap(), text)
 }
-
-/// Whether a container can be had here. Only an engine that is there and has, or can pull, an
-/// image lets the container tests mean anything.
-pub(crate) fn containers_work() -> bool {
-    let survey = runtime().block_on(lockproof::server::survey(&options("container")));
-    let works = survey.docker.is_ok()
-        && (survey.image.ends_with(": there")
-            || survey
-                .images
-                .iter()
-                .any(|tag| tag.starts_with("lockproof/postgres:")));
-    if !works {
-        eprintln!("NOT RUN: {:?}, {}", survey.docker, survey.image);
-    }
-    works
-}

@@ -26,7 +26,6 @@ async fn one(server: &Server, database: &str, sql: &str) -> i64 {
 }
 
 /// Also prints what the speed of a search hangs on: how long a server takes, and its memory.
-#[test]
 fn runs_at_the_same_time_have_databases_of_one_name_on_servers_of_their_own() {
     runtime().block_on(async {
         let shared = Server::acquire(&options("local")).await.unwrap();
@@ -63,7 +62,6 @@ fn runs_at_the_same_time_have_databases_of_one_name_on_servers_of_their_own() {
     });
 }
 
-#[test]
 fn a_server_whose_roles_databases_or_settings_were_changed_is_made_anew_and_what_is_kept_stays() {
     runtime().block_on(async {
         let shared = Server::acquire(&options("local")).await.unwrap();
@@ -117,7 +115,6 @@ fn a_server_whose_roles_databases_or_settings_were_changed_is_made_anew_and_what
     });
 }
 
-#[test]
 fn templates_outside_of_the_data_directory_are_refused_in_a_sentence() {
     runtime().block_on(async {
         let shared = Server::acquire(&options("local")).await.unwrap();
@@ -138,3 +135,9 @@ fn templates_outside_of_the_data_directory_are_refused_in_a_sentence() {
         shared.release().await.unwrap();
     });
 }
+
+crate::harness::tests![
+    runs_at_the_same_time_have_databases_of_one_name_on_servers_of_their_own,
+    a_server_whose_roles_databases_or_settings_were_changed_is_made_anew_and_what_is_kept_stays,
+    templates_outside_of_the_data_directory_are_refused_in_a_sentence,
+];

@@ -5,7 +5,6 @@ use lockproof::server::Server;
 use crate::holder::*;
 use crate::looks::*;
 
-#[test]
 fn processes_share_a_server_and_the_last_one_out_stops_it() {
     let machine = machine();
     let mut holders: Vec<Holder> = (0..4)
@@ -41,7 +40,6 @@ fn processes_share_a_server_and_the_last_one_out_stops_it() {
     );
 }
 
-#[test]
 fn a_shared_server_that_crashed_is_replaced() {
     let machine = machine();
     let mut first = Holder::start("local", machine.path(), &[]);
@@ -67,7 +65,6 @@ fn a_shared_server_that_crashed_is_replaced() {
     );
 }
 
-#[test]
 fn a_keeper_that_was_killed_is_replaced_by_the_next_holder() {
     let machine = machine();
     let mut first = Holder::start("local", machine.path(), &[]);
@@ -93,7 +90,6 @@ fn a_keeper_that_was_killed_is_replaced_by_the_next_holder() {
     );
 }
 
-#[test]
 fn takers_and_givers_in_a_hurry_always_have_a_server_that_answers() {
     let threads: Vec<_> = (0..3)
         .map(|_| {
@@ -113,3 +109,10 @@ fn takers_and_givers_in_a_hurry_always_have_a_server_that_answers() {
         thread.join().unwrap();
     }
 }
+
+crate::harness::tests![
+    processes_share_a_server_and_the_last_one_out_stops_it,
+    a_shared_server_that_crashed_is_replaced,
+    a_keeper_that_was_killed_is_replaced_by_the_next_holder,
+    takers_and_givers_in_a_hurry_always_have_a_server_that_answers,
+];

@@ -6,7 +6,6 @@
 
 use lockproof::schedule::FaultKind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use lockproof::history::{Event, FaultEvent, Line, OutputStream, TurnEnd, Writer};
 use lockproof::run::trace_of;
@@ -36,64 +35,10 @@ pub fn options() -> ServerOptions {
     ServerOptions::of(choice)
 }
 
-/// A client that a test talks through.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Client {
-    Psql,
-    Psycopg,
-    Asyncpg,
-    NodePg,
-}
-
 /// The Python that Debian's python3-psycopg belongs to.
 pub const PYTHON: &str = "/usr/bin/python3";
 /// Where Debian keeps Node's modules.
 pub const NODE_PATH: &str = "/usr/share/nodejs";
-
-impl Client {
-    fn package(self) -> &'static str {
-        match self {
-            Self::Psql => "postgresql-client",
-            Self::Psycopg => "python3-psycopg",
-            Self::Asyncpg => "python3-asyncpg",
-            Self::NodePg => "node-pg",
-        }
-    }
-
-    fn is_there(self) -> bool {
-        let mut command = match self {
-            Self::Psql => Command::new("psql"),
-            Self::Psycopg | Self::Asyncpg => Command::new(PYTHON),
-            Self::NodePg => Command::new("node"),
-        };
-        match self {
-            Self::Psql => command.arg("--version"),
-            Self::Psycopg => command.args(["-c", "import psycopg"]),
-            Self::Asyncpg => command.args(["-c", "import asyncpg"]),
-            Self::NodePg => command
-                .args(["-e", "require('pg')"])
-                .env("NODE_PATH", NODE_PATH),
-        };
-        command.output().is_ok_and(|output| output.status.success())
-    }
-
-    /// Whether the test can be made. A missing client is a failure, unless the environment says
-    /// that it is to be done without.
-    pub fn wanted(self) -> bool {
-        let package = self.package();
-        let skipped = std::env::var("LOCKPROOF_SKIP_CLIENTS").unwrap_or_default();
-        if skipped.split([',', ' ']).any(|name| name == package) {
-            eprintln!("not tested: {package} (LOCKPROOF_SKIP_CLIENTS)");
-            return false;
-        }
-        assert!(
-            self.is_there(),
-            "Debian's package {package} is not installed: run tests/clients/install.sh, or set \
-             LOCKPROOF_SKIP_CLIENTS={package} to do without"
-        );
-        true
-    }
-}
 
 /// A scenario's text with `$TESTS` for the folder of the tests.
 pub fn scenario(text: &str) -> Scenario {

@@ -49,7 +49,6 @@ async fn all_of(client: &mut TcpStream) -> String {
     String::from_utf8_lossy(&rest).into_owned()
 }
 
-#[tokio::test]
 async fn a_password_longer_than_postgres_takes_is_refused_at_its_length() {
     let (place, _proxy, mut client, server) = scripted(b"p\0\x0a\0\0").await;
     // The server goes when it hears of the client's end.
@@ -68,7 +67,6 @@ async fn a_password_longer_than_postgres_takes_is_refused_at_its_length() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_server_that_is_none_is_left_at_its_first_message() {
     let (mut place, _proxy, mut client, mut server) = scripted(b"").await;
     server.write_all(b"R\x20\0\0\0").await.unwrap();
@@ -83,7 +81,6 @@ async fn a_server_that_is_none_is_left_at_its_first_message() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_server_that_sends_errors_for_ever_is_told_of_a_hundred_times() {
     let (mut place, _proxy, mut client, mut server) = scripted(b"").await;
     let mut errors = BytesMut::new();
@@ -106,7 +103,6 @@ async fn a_server_that_sends_errors_for_ever_is_told_of_a_hundred_times() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_client_that_sends_on_and_on_without_a_sync_is_refused() {
     let mut place = Place::new(false).await;
     let mut client = place.login(V3_0).await;
@@ -132,7 +128,6 @@ async fn a_client_that_sends_on_and_on_without_a_sync_is_refused() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_single_message_may_be_longer_than_all_that_is_kept_without_an_end() {
     let place = Place::new(true).await;
     let mut client = place.login(V3_0).await;
@@ -147,3 +142,11 @@ async fn a_single_message_may_be_longer_than_all_that_is_kept_without_an_end() {
     assert_eq!(row.body[6..], *(70 * MIB).to_string().as_bytes());
     place.close().await;
 }
+
+crate::harness::tests![
+    a_password_longer_than_postgres_takes_is_refused_at_its_length,
+    a_server_that_is_none_is_left_at_its_first_message,
+    a_server_that_sends_errors_for_ever_is_told_of_a_hundred_times,
+    a_client_that_sends_on_and_on_without_a_sync_is_refused,
+    a_single_message_may_be_longer_than_all_that_is_kept_without_an_end,
+];

@@ -126,7 +126,6 @@ fn any_answer() -> impl Strategy<Value = (u8, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
     fn whatever_is_said_arrives_byte_for_byte_on_both_sides(
         mut requests in prop::collection::vec(any_request(), 0..40),
         answers in prop::collection::vec(any_answer(), 0..8),
@@ -145,7 +144,6 @@ proptest! {
     }
 }
 
-#[tokio::test]
 async fn messages_and_bursts_longer_than_any_buffer_arrive_byte_for_byte() {
     let long = (b'Q', vec![b'x'; 20 << 20]);
     let burst: Vec<(u8, Vec<u8>)> = (0..100_000)
@@ -158,3 +156,8 @@ async fn messages_and_bursts_longer_than_any_buffer_arrive_byte_for_byte() {
     exchange(&burst, &rows, 64 << 10).await;
     assert!(begun.elapsed() < LIMIT, "it took {:?}", begun.elapsed());
 }
+
+crate::harness::tests![
+    whatever_is_said_arrives_byte_for_byte_on_both_sides,
+    messages_and_bursts_longer_than_any_buffer_arrive_byte_for_byte,
+];

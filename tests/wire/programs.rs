@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{proxy, support};
+use crate::harness::{Need, need};
 
 type Recorded = Arc<Mutex<Vec<[Arc<Mutex<Vec<u8>>>; 2]>>>;
 
@@ -115,39 +116,37 @@ async fn byte_exact(argv: &[&str], env: &[(&str, &str)]) {
     server.release().await.unwrap();
 }
 
-#[tokio::test]
 async fn every_byte_of_psql_arrives_as_it_was_sent() {
-    if support::Client::Psql.wanted() {
-        byte_exact(&["sh", &support::file("clients/psql.sh")], &[]).await;
-    }
+    byte_exact(&["sh", &support::file("clients/psql.sh")], &[]).await;
 }
 
-#[tokio::test]
 async fn every_byte_of_psycopg_arrives_as_it_was_sent() {
-    if support::Client::Psycopg.wanted() {
-        byte_exact(
-            &[support::PYTHON, &support::file("clients/with_psycopg.py")],
-            &[],
-        )
-        .await;
-    }
+    need(Need::Psycopg);
+    byte_exact(
+        &[support::PYTHON, &support::file("clients/with_psycopg.py")],
+        &[],
+    )
+    .await;
 }
 
-#[tokio::test]
 async fn every_byte_of_asyncpg_arrives_as_it_was_sent() {
-    if support::Client::Asyncpg.wanted() {
-        byte_exact(
-            &[support::PYTHON, &support::file("clients/with_asyncpg.py")],
-            &[],
-        )
-        .await;
-    }
+    need(Need::Asyncpg);
+    byte_exact(
+        &[support::PYTHON, &support::file("clients/with_asyncpg.py")],
+        &[],
+    )
+    .await;
 }
 
-#[tokio::test]
 async fn every_byte_of_node_postgres_arrives_as_it_was_sent() {
-    if support::Client::NodePg.wanted() {
-        let env = [("NODE_PATH", support::NODE_PATH)];
-        byte_exact(&["node", &support::file("clients/node-pg.cjs")], &env).await;
-    }
+    need(Need::NodePostgres);
+    let env = [("NODE_PATH", support::NODE_PATH)];
+    byte_exact(&["node", &support::file("clients/node-pg.cjs")], &env).await;
 }
+
+crate::harness::tests![
+    every_byte_of_psql_arrives_as_it_was_sent,
+    every_byte_of_psycopg_arrives_as_it_was_sent,
+    every_byte_of_asyncpg_arrives_as_it_was_sent,
+    every_byte_of_node_postgres_arrives_as_it_was_sent,
+];

@@ -13,7 +13,6 @@ use super::passing::message;
 use super::raw::{self, LIMIT, Raw};
 use super::{Place, V3_0, V3_2, proxy};
 
-#[tokio::test]
 async fn protocol_3_2_is_negotiated_with_the_server_and_cancels_with_its_key() {
     let mut place = Place::new(true).await;
     eprintln!("server {}", place.server.facts().version);
@@ -77,7 +76,6 @@ async fn closed_by(place: &mut Place) -> CloseCause {
         .await
 }
 
-#[tokio::test]
 async fn each_way_of_a_client_to_close_ends_its_session_and_is_told_apart() {
     let mut place = Place::new(true).await;
     let mut client = place.login(V3_0).await;
@@ -123,7 +121,6 @@ fn unfinished(sql: &str) -> BytesMut {
     bytes
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_without_its_sync_ends_its_session() {
     for open in [true, false] {
         let mut place = Place::new(open).await;
@@ -158,7 +155,6 @@ async fn a_client_that_leaves_without_its_sync_ends_its_session() {
     }
 }
 
-#[tokio::test]
 async fn what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session() {
     let mut place = Place::new(false).await;
     let mut client = place.login(V3_0).await;
@@ -187,7 +183,6 @@ async fn what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session()
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_inside_its_pipeline_ends_its_session() {
     let mut place = Place::new(false).await;
     let mut client = place.login(V3_0).await;
@@ -231,7 +226,6 @@ async fn a_client_that_leaves_inside_its_pipeline_ends_its_session() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_half_closed_client_still_gets_its_answer() {
     let place = Place::new(true).await;
     let mut client = place.login(V3_0).await;
@@ -243,7 +237,6 @@ async fn a_half_closed_client_still_gets_its_answer() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn the_end_of_a_session_by_the_server_reaches_the_client_with_its_reason() {
     let mut place = Place::new(true).await;
     let admin = place.server.connect(&place.database.name).await.unwrap();
@@ -278,7 +271,6 @@ async fn the_end_of_a_session_by_the_server_reaches_the_client_with_its_reason()
     place.close().await;
 }
 
-#[tokio::test]
 async fn a_request_sent_before_the_session_is_ready_is_held_like_any_other() {
     let mut place = Place::new(false).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -319,7 +311,6 @@ async fn a_request_sent_before_the_session_is_ready_is_held_like_any_other() {
     place.close().await;
 }
 
-#[tokio::test]
 async fn what_breaks_the_protocol_is_refused_with_a_sentence() {
     let place = Place::new(true).await;
     // TLS without asking first: closed without an answer that it could not read.
@@ -354,3 +345,15 @@ async fn what_breaks_the_protocol_is_refused_with_a_sentence() {
     assert_eq!(client.next().await, None);
     place.close().await;
 }
+
+crate::harness::tests![
+    protocol_3_2_is_negotiated_with_the_server_and_cancels_with_its_key,
+    each_way_of_a_client_to_close_ends_its_session_and_is_told_apart,
+    a_client_that_leaves_without_its_sync_ends_its_session,
+    what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session,
+    a_client_that_leaves_inside_its_pipeline_ends_its_session,
+    a_half_closed_client_still_gets_its_answer,
+    the_end_of_a_session_by_the_server_reaches_the_client_with_its_reason,
+    a_request_sent_before_the_session_is_ready_is_held_like_any_other,
+    what_breaks_the_protocol_is_refused_with_a_sentence,
+];
