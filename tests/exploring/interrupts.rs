@@ -93,7 +93,7 @@ fn an_interrupted_search_tells_and_keeps_what_it_has_found() {
         assert!(kept["schedules"].as_u64().unwrap() >= 1, "{kept:#}");
         assert!(kept["violations"].as_u64().unwrap() >= 1, "{kept:#}");
         assert!(
-            ["  found  ", "failed, not confirmed before the interrupt"]
+            ["  found  ", "failed, not confirmed before the search ended"]
                 .iter()
                 .any(|told| done.stdout.contains(told)),
             "{done}"
