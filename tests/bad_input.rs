@@ -1,6 +1,8 @@
 //! Bad input, each through the real program: one clear message (what, where, what to do), the
 //! documented exit code, within a bound, and nothing left behind.
 
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
 #[path = "bad_input/external.rs"]

@@ -5,6 +5,8 @@
 //! is what `check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
 //! for the API server. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
 #[path = "playbook/cluster.rs"]

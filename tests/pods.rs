@@ -1,5 +1,7 @@
 //! What a pod does with real programs: output, exit codes, signals, orphans, errors.
 
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
 mod harness;

@@ -1,5 +1,7 @@
 //! When a pod of real programs is said to be at rest.
 
+// Test code: a failed unwrap is a failed test, in helper functions too.
+#![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
 mod harness;
