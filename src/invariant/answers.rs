@@ -145,11 +145,9 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if declared.any(|one| one.means(error.sqlstate, constraint, table)) {
         return Standing::Answer(AnswerReason::Declared);
     }
-    // Whom a fault cut off before the answer came could not send it again.
+    // Whom a fault cut off before the answer came, or told something else, could not send it again.
     let mut faults = facts.faults.iter();
-    let cut_off = faults.any(|fault| {
-        fault.may_fail(error.pod()) && (fault.event.takes_pod || fault.event.ends_session)
-    });
+    let cut_off = faults.any(|fault| fault.may_fail(error.pod()));
     if cut_off && !error.heard && TRY_AGAIN.contains(&error.sqlstate) {
         return Standing::Answer(AnswerReason::CutShort);
     }
