@@ -98,7 +98,7 @@ pub(super) fn write_last(
 ) -> Result<Exit, Failure> {
     match write_json(path, document) {
         Err(failure) if exit == Exit::Unexpected => {
-            eprintln!("lockproof: {}", failure.message);
+            failure.tell(false);
             Ok(exit)
         }
         written => written.map(|()| exit),

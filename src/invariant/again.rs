@@ -33,7 +33,7 @@ pub(super) fn came_again(facts: &Facts<'_>, step: &StepFacts<'_>, whole: bool) -
     let undone = undone(facts, step);
     let wanted: Vec<&StepFacts<'_>> = undone.into_iter().filter(|one| works(one)).collect();
     let Some(first) = wanted.first() else {
-        return false;
+        return was_sent_again(facts, step);
     };
     let after = course_after(facts, step, wanted.len());
     for (at, one) in after.iter().enumerate() {
@@ -54,6 +54,16 @@ pub(super) fn came_again(facts: &Facts<'_>, step: &StepFacts<'_>, whole: bool) -
         }
     }
     false
+}
+
+/// Whether the pod sent a statement that does no work of its own once more, and it did not fail: nothing was lost
+/// with the first one.
+fn was_sent_again(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
+    let mut later = facts.steps.range(step.id..).map(|(_, one)| one).skip(1);
+    later.any(|one| {
+        let same = one.pod() == step.pod() && one.request.normal == step.request.normal;
+        same && one.ran() && one.last().is_some() && !failed(one)
+    })
 }
 
 /// Whether nothing but this step was undone by its error.
@@ -77,7 +87,9 @@ fn undone<'f, 'a>(facts: &'f Facts<'a>, step: &StepFacts<'_>) -> Vec<&'f StepFac
     };
     let after = own.partition_point(|id| *id <= step.id);
     let (until, later) = own.split_at(after);
-    let known = |id: &StepId| facts.steps.get(id).filter(|one| one.ran());
+    // It may have been replaced by another statement that raised its error.
+    let ran = |one: &&StepFacts<'a>| one.ran() || one.id == step.id;
+    let known = |id: &StepId| facts.steps.get(id).filter(ran);
     let mut undone: Vec<&StepFacts<'a>> = Vec::new();
     for one in until.iter().rev().filter_map(known) {
         let open = one

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::again::{came_again, nothing_after, was_undone_alone};
-use super::facts::{Facts, PodError, quoted_name, writes_nothing_protected};
+use super::facts::{Facts, FaultFacts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
 use crate::history::{
     Ending, Event, Line, Object, OnContention, Request, Rules, ServerError, wrote_nothing,
@@ -145,10 +145,12 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if declared.any(|one| one.means(error.sqlstate, constraint, table)) {
         return Standing::Answer(AnswerReason::Declared);
     }
-    // Whom a fault cut off before the answer came, or told something else, could not send it again.
-    let mut faults = facts.faults.iter();
-    let cut_off = faults.any(|fault| fault.may_fail(error.pod()));
-    if cut_off && !error.heard && TRY_AGAIN.contains(&error.sqlstate) {
+    // Who never heard it, since a fault cut the connection off or put something else in its place, could not send
+    // it again.
+    let reached = |fault: &&FaultFacts<'_>| fault.reaches(error.connection, error.session);
+    let mut reaching = facts.faults.iter().filter(reached);
+    let unheard = !error.heard && TRY_AGAIN.contains(&error.sqlstate);
+    if unheard && reaching.any(|fault| fault.may_fail(error.pod())) {
         return Standing::Answer(AnswerReason::CutShort);
     }
     let step = error.step.and_then(|step| facts.steps.get(&step));
@@ -170,10 +172,10 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if skip && tells_of_lock && !facts.wrote_after(error.pod(), wire) {
         return Standing::Answer(AnswerReason::Left);
     }
-    let pod = error.pod();
-    let mut faults = facts.faults.iter();
-    let hit = faults.any(|fault| fault.may_fail(pod) && fault.event.takes_pod && fault.from > wire);
-    let stopped = facts.stopped_at_limit(pod);
+    let mut later = facts.faults.iter().filter(reached);
+    let hit =
+        later.any(|fault| fault.from > wire && (fault.event.takes_pod || fault.event.ends_session));
+    let stopped = facts.stopped_at_limit(error.pod());
     match (hit || stopped) && nothing_after(facts, step) {
         true if hit => Standing::Answer(AnswerReason::CutShort),
         true => Standing::Open,

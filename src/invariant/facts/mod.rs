@@ -25,6 +25,7 @@ pub(super) use all::*;
 pub(super) use errors::*;
 pub(crate) use errors::{named_constraint, named_table};
 pub(super) use explained::is_loss;
+pub(super) use faults::FaultFacts;
 pub(crate) use known::*;
 pub(crate) use refused::was_refused;
 pub(super) use refused::writes_nothing_protected;

@@ -141,6 +141,54 @@ fn one_that_is_not_sent_again_or_does_not_commit_is_judged() {
 }
 
 #[test]
+fn one_that_was_injected_is_an_answer_where_the_same_was_sent_again() {
+    let verdict = |place: usize, again: bool| {
+        let mut story = Story::of(&["a"]);
+        story.run.rules.lock = LockRule::None;
+        story.start("a", 1);
+        let course = [(BEGIN, "BEGIN"), (READ, "SELECT 1"), (WRITE, "UPDATE 1")];
+        for (statement, tag) in &course[..place] {
+            asks(&mut story, "a.0", *statement, ok(tag, 'T'));
+        }
+        let state = if place == 0 { 'I' } else { 'E' };
+        let injected = Answer {
+            error: Some(error("40001", INJECTED)),
+            transaction: Some(state),
+            ..Answer::default()
+        };
+        let replaced = Some(asks(&mut story, "a.0", course[place].0, injected));
+        let sqlstates = vec!["40001".to_owned()];
+        let fault = FaultEvent {
+            sqlstates,
+            step: replaced,
+            ..fault("error", "a.0")
+        };
+        story.event(Event::Fault(fault));
+        asks(&mut story, "a.0", ROLLBACK, ok("ROLLBACK", 'I'));
+        if again {
+            self::again(&mut story, COMMIT, "COMMIT");
+        }
+        story.leaves("a.0").succeeds("a");
+        let mut lines = story.end();
+        for line in &mut lines {
+            if let Event::StepReleased { step, delivery, .. } = &mut line.event
+                && Some(*step) == replaced
+            {
+                *delivery = Delivery::Replaced;
+            }
+        }
+        self::verdict(&lines)
+    };
+    for place in 0..3 {
+        let judged = |again: bool| verdict(place, again).of(HonestExit).unwrap().judgement;
+        assert_eq!(judged(true), Judgement::Holds, "{place}");
+        assert_eq!(judged(false), Judgement::Violated, "{place}");
+        // What a fault explains is not told as an answer.
+        assert!(verdict(place, true).answers.is_empty());
+    }
+}
+
+#[test]
 fn one_that_comes_after_other_work_is_no_second_try() {
     let other = |story: &mut Story| {
         asks(
@@ -499,6 +547,62 @@ fn a_pod_that_a_fault_took_could_not_try_again() {
     };
     assert_eq!(with(false), Some(AnswerReason::CutShort));
     assert_eq!(with(true), None);
+}
+
+#[test]
+fn a_pod_whose_session_a_fault_ended_could_not_try_again_either() {
+    let with = |hit: &str, works: bool| {
+        let mut story = Story::of(&["a", "b"]);
+        story.run.rules.lock = LockRule::None;
+        story.start("a", 1).start("b", 1);
+        asks(&mut story, "a.0", WRITE, no("40001", 'I'));
+        if works {
+            let other = ("insert into slot", "insert into slot values (?)");
+            asks(&mut story, "a.0", other, ok("INSERT 0 1", 'I'));
+        }
+        story.event(Event::Fault(fault("terminate-backend", hit)));
+        story
+            .lost(hit, ClosedBy::Server)
+            .leaves(if hit == "a.0" { "b.0" } else { "a.0" });
+        story.exits("a", 1).exits("b", 0);
+        let verdict = verdict(&story.end());
+        verdict.answers.first().map(|one| one.reason)
+    };
+    assert_eq!(with("a.0", false), Some(AnswerReason::CutShort));
+    assert_eq!(with("a.0", true), None);
+    assert_eq!(with("b.0", false), None);
+}
+
+#[test]
+fn a_pod_that_never_heard_that_it_should_try_again_is_excused_by_a_fault_of_its_own_connection_only()
+ {
+    let with = |hit: Option<&str>| {
+        let mut story = Story::of(&["a", "b"]);
+        story.run.rules.lock = LockRule::None;
+        story.start("a", 1).start("b", 1);
+        asks(&mut story, "a.0", WRITE, no("40001", 'I'));
+        if let Some(hit) = hit {
+            let sqlstates = vec!["53100".to_owned()];
+            let fault = fault("error", hit);
+            story.event(Event::Fault(FaultEvent { sqlstates, ..fault }));
+        }
+        story
+            .leaves("a.0")
+            .leaves("b.0")
+            .exits("a", 1)
+            .exits("b", 0);
+        let mut lines = story.end();
+        for line in &mut lines {
+            if let Event::StepReleased { delivery, .. } = &mut line.event {
+                *delivery = Delivery::AnswerReplaced;
+            }
+        }
+        let verdict = verdict(&lines);
+        verdict.answers.first().map(|one| one.reason)
+    };
+    assert_eq!(with(Some("a.0")), Some(AnswerReason::CutShort));
+    assert_eq!(with(Some("b.0")), None);
+    assert_eq!(with(None), None);
 }
 
 #[test]

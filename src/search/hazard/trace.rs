@@ -45,11 +45,11 @@ impl<'a> Ground<'a> {
         let mut alone = Vec::new();
         let all = runs.iter().map(|lines| Footprints::of(lines, catalog));
         let mut all: Vec<Footprints> = all.collect();
-        leave_names_out(&mut all);
-        for (footprints, names) in all.iter_mut().zip(&made_up(runs)) {
-            for step in &mut footprints.steps {
-                leave_out(step, names);
-            }
+        let mut names = made_up(runs);
+        names.extend(made_by_sessions(&all));
+        if !names.is_empty() {
+            let steps = all.iter_mut().flat_map(|one| &mut one.steps);
+            steps.for_each(|step| leave_out(step, &names));
         }
         for footprints in &all {
             let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
@@ -116,9 +116,9 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// For each run the names that its pods made up for it: they create something by them, as no other run does. None
-/// where the clean run made up none.
-fn made_up(runs: &[&[Line]]) -> Vec<BTreeSet<String>> {
+/// The names that the pods of one run alone made up: they create something by them, as no other run does. None where
+/// the clean run made up none.
+fn made_up(runs: &[&[Line]]) -> BTreeSet<String> {
     let made = |lines: &&[Line]| -> BTreeSet<String> {
         let texts = lines.iter().filter_map(|line| match &line.event {
             Event::StepHeld { request, .. } => Some(&request.sql),
@@ -129,26 +129,36 @@ fn made_up(runs: &[&[Line]]) -> Vec<BTreeSet<String>> {
         objects.filter_map(|object| last(object.name)).collect()
     };
     let all: Vec<BTreeSet<String>> = runs.iter().map(made).collect();
-    let own = |index: usize| -> BTreeSet<String> {
-        let others = all.iter().enumerate().filter(|(other, _)| *other != index);
-        let others: Vec<&BTreeSet<String>> = others.map(|(_, names)| names).collect();
-        let names = all[index]
-            .iter()
-            .filter(|name| !others.is_empty() && !others.iter().any(|other| other.contains(*name)));
-        names.cloned().collect()
-    };
-    let each: Vec<BTreeSet<String>> = (0..all.len()).map(own).collect();
-    match each.first().is_some_and(|clean| clean.is_empty()) {
-        true => vec![BTreeSet::new(); all.len()],
-        false => each,
+    let only_there = |name: &&String| all.iter().filter(|one| one.contains(*name)).count() == 1;
+    let clean_made_some = all
+        .first()
+        .is_some_and(|clean| clean.iter().any(|name| only_there(&name)));
+    if all.len() < 2 || !clean_made_some {
+        return BTreeSet::new();
     }
+    all.iter().flatten().filter(only_there).cloned().collect()
+}
+
+/// The names of cursors, temporary tables and the like that each session makes up anew.
+fn made_by_sessions(runs: &[Footprints]) -> BTreeSet<String> {
+    let mut by_form: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for footprints in runs {
+        let steps = footprints.steps.iter();
+        let sessions: BTreeSet<_> = steps.map(|step| &step.connection).collect();
+        for session in sessions {
+            let own = footprints.steps.iter();
+            let own = own.filter(|step| step.connection == *session);
+            for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
+                by_form.entry(form).or_default().insert(name);
+            }
+        }
+    }
+    let several = by_form.into_values().filter(|names| names.len() > 1);
+    several.flatten().collect()
 }
 
 /// Leaves such names out of the step: another run has other ones, and no pod touches what another made up.
 fn leave_out(step: &mut Step, names: &BTreeSet<String>) {
-    if names.is_empty() {
-        return;
-    }
     for form in &mut step.normal {
         if let Some(without) = nameless(form, names) {
             *form = without;
@@ -161,37 +171,6 @@ fn leave_out(step: &mut Step, names: &BTreeSet<String>) {
     for footprint in [&mut step.own, &mut step.footprint] {
         footprint.writes.retain(|table, _| other(table));
         footprint.reads.retain(other);
-    }
-}
-
-/// Leaves out of all forms the names of cursors, temporary tables and the like that each session makes up anew.
-fn leave_names_out(runs: &mut [Footprints]) {
-    let mut by_form: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for footprints in runs.iter() {
-        let sessions: BTreeSet<_> = footprints
-            .steps
-            .iter()
-            .map(|step| &step.connection)
-            .collect();
-        for session in sessions {
-            let own = footprints.steps.iter();
-            let own = own.filter(|step| step.connection == *session);
-            for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
-                by_form.entry(form).or_default().insert(name);
-            }
-        }
-    }
-    let random: BTreeSet<String> = by_form
-        .into_values()
-        .filter(|names| names.len() > 1)
-        .flatten()
-        .collect();
-    for step in runs.iter_mut().flat_map(|one| &mut one.steps) {
-        for form in &mut step.normal {
-            if let Some(without) = nameless(form, &random) {
-                *form = without;
-            }
-        }
     }
 }
 
