@@ -183,6 +183,17 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     }
 }
 
+/// Whether a pod that was told one of these in the place of an answer took it for what the server means by it: it
+/// sent the same again, and that committed.
+pub(super) fn took_for_answer(
+    facts: &Facts<'_>,
+    step: &StepFacts<'_>,
+    sqlstates: &[String],
+) -> bool {
+    let may = |sqlstate: &String| TRY_AGAIN.contains(&sqlstate.as_str());
+    !sqlstates.is_empty() && sqlstates.iter().all(may) && came_again(facts, step, true)
+}
+
 /// Whether an error with this SQLSTATE, which names this table, may say that the lock is taken.
 fn tells_of_lock(rules: &Rules, request: &Request, sqlstate: &str, table: Option<&str>) -> bool {
     sqlstate == NOT_AVAILABLE

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::{Answers, Standing};
+use super::answers::{Answers, Standing, took_for_answer};
 use super::facts::{
     Facts, Grant, How, PodError, PodFacts, StepFacts, answered, count, list, step_words,
 };
@@ -218,7 +218,7 @@ fn told_instead(facts: &Facts<'_>, name: &PodName) -> Option<(String, Vec<u64>)>
             list(states),
             fault.event.fault.kind.name()
         );
-        (!usual).then_some((what, seqs))
+        (!usual && !took_for_answer(facts, step, states)).then_some((what, seqs))
     })
 }
 

@@ -317,7 +317,12 @@ mod tests {
             .env(name, value)
             .spawn()
             .unwrap();
-        let found = with_environment(&entry);
+        // The child is there a moment before its new program's environment can be read.
+        let begun = Instant::now();
+        let mut found = with_environment(&entry);
+        while found.is_empty() && begun.elapsed() < Duration::from_secs(30) {
+            found = with_environment(&entry);
+        }
         assert_eq!(found.len(), 1);
         kill_with_group(&found[0]);
         child.wait().unwrap();

@@ -142,7 +142,7 @@ fn one_that_is_not_sent_again_or_does_not_commit_is_judged() {
 
 #[test]
 fn one_that_was_injected_is_an_answer_where_the_same_was_sent_again() {
-    let verdict = |place: usize, again: bool| {
+    let verdict = |place: usize, delivery: Delivery, again: bool| {
         let mut story = Story::of(&["a"]);
         story.run.rules.lock = LockRule::None;
         story.start("a", 1);
@@ -171,20 +171,27 @@ fn one_that_was_injected_is_an_answer_where_the_same_was_sent_again() {
         story.leaves("a.0").succeeds("a");
         let mut lines = story.end();
         for line in &mut lines {
-            if let Event::StepReleased { step, delivery, .. } = &mut line.event
+            if let Event::StepReleased {
+                step,
+                delivery: how,
+                ..
+            } = &mut line.event
                 && Some(*step) == replaced
             {
-                *delivery = Delivery::Replaced;
+                *how = delivery;
             }
         }
         self::verdict(&lines)
     };
-    for place in 0..3 {
-        let judged = |again: bool| verdict(place, again).of(HonestExit).unwrap().judgement;
-        assert_eq!(judged(true), Judgement::Holds, "{place}");
-        assert_eq!(judged(false), Judgement::Violated, "{place}");
-        // What a fault explains is not told as an answer.
-        assert!(verdict(place, true).answers.is_empty());
+    for delivery in [Delivery::Replaced, Delivery::AnswerReplaced] {
+        for place in 0..3 {
+            let of = |again: bool| verdict(place, delivery, again);
+            let judged = |again: bool| of(again).of(HonestExit).unwrap().judgement;
+            assert_eq!(judged(true), Judgement::Holds, "{place} {delivery:?}");
+            assert_eq!(judged(false), Judgement::Violated, "{place} {delivery:?}");
+            // What a fault explains is not told as an answer.
+            assert!(of(true).answers.is_empty());
+        }
     }
 }
 
