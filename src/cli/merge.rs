@@ -79,6 +79,10 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
             "at least one part was; this is what was found so far",
         ));
     }
+    if let Some(why) = &merged.broken_off {
+        let told = format!("{why}; at least one part was, and this is what was found so far");
+        talk.result(&wrap("broken off", &told));
+    }
     talk.document(&merged);
     Ok(exit(&merged))
 }
