@@ -46,6 +46,8 @@ const DISPOSABLE: &[(&str, &str)] = &[
     // A job may prepare transactions; a server that allows none would refuse it.
     ("max_prepared_transactions", "16"),
     ("shared_buffers", "64MB"),
+    // The witness is written in it: a session need not load it, then, before its first write.
+    ("shared_preload_libraries", "plpgsql"),
 ];
 
 /// What is otherwise on a server that nobody shares.
