@@ -127,28 +127,22 @@
 //! | [`history`] | what happened, line by line |
 //! | [`schedule`] | in what order |
 //! | [`name`] | what things are called |
-//! | [`seeder`] | the built-in subject; apart from all others |
+//!
+//! The last nine, `ledger` and `timeline` are those of `lockproof-core`; the built-in subject is the crate `groombook`.
 
 pub mod cli;
-pub mod cronjob;
-#[cfg(test)]
-mod edits;
 pub mod evidence;
 pub mod fault;
-pub mod history;
-pub mod invariant;
-pub(crate) mod ledger;
-pub mod name;
-pub mod operation;
 pub mod pod;
 pub mod report;
 pub mod run;
-pub mod scenario;
-pub mod schedule;
 pub mod search;
-pub mod seeder;
 pub mod server;
-pub mod sql;
-pub mod state;
-pub(crate) mod timeline;
 pub mod wire;
+
+#[cfg(test)]
+pub(crate) use lockproof_core::edits;
+pub use lockproof_core::{
+    cronjob, history, invariant, name, operation, scenario, schedule, sql, state,
+};
+pub(crate) use lockproof_core::{ledger, timeline};

@@ -1,4 +1,4 @@
-//! The imports between the files of `src`: they go down the list of rooms in DESIGN.md, and no files
+//! The imports between the files of each program: they go down the list of rooms in DESIGN.md, and no files
 //! import each other in a circle. An import leads to the file that declares what is taken, through
 //! whatever `pub use` passes it on. Test modules are left out.
 
@@ -51,13 +51,18 @@ impl std::fmt::Display for Import {
     }
 }
 
+/// The sources of the tool: its pure rooms are a crate of their own, which it passes on under the same names.
+const TOOL: [&str; 2] = ["src", "crates/lockproof-core/src"];
+/// The sources of the built-in subject.
+const SUBJECT: [&str; 1] = ["crates/groombook/src"];
+
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every import of the sources in this checkout.
-fn imports(checkout: &Path) -> Vec<Import> {
-    let modules = Modules::read(checkout, "src");
+/// Every import of these sources in this checkout.
+fn imports(checkout: &Path, sources: &[&str]) -> Vec<Import> {
+    let modules = Modules::read(checkout, sources);
     let (mut found, mut lost) = (BTreeSet::new(), Vec::new());
     for module in modules.0.values() {
         for taken in &module.takes {
@@ -124,9 +129,12 @@ fn rooms(design: &str) -> (Vec<String>, Vec<String>) {
     (ordered, apart)
 }
 
-/// The room of a file: the first name under `src`.
+/// The room of a file: the first name under its crate's `src`.
 fn room(file: &Path) -> String {
-    let inside = file.strip_prefix("src").unwrap();
+    let inside = TOOL
+        .iter()
+        .find_map(|sources| file.strip_prefix(sources).ok());
+    let inside = inside.unwrap();
     inside.iter().next().unwrap().to_string_lossy().into_owned()
 }
 
@@ -198,7 +206,7 @@ fn circles(imports: &[Import]) -> Vec<(BTreeSet<PathBuf>, Vec<Import>)> {
 #[test]
 fn imports_go_down_the_list_of_rooms_in_design() {
     let design = std::fs::read_to_string(checkout().join("DESIGN.md")).unwrap();
-    let wrong = against_the_order(&imports(checkout()), &design);
+    let wrong = against_the_order(&imports(checkout(), &TOOL), &design);
     assert!(
         wrong.is_empty(),
         "imports against the order of DESIGN.md:\n{}",
@@ -224,13 +232,15 @@ fn told(circles: &[(BTreeSet<PathBuf>, Vec<Import>)]) -> String {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let said = told(&circles(&imports(checkout())));
+    let said = [&TOOL[..], &SUBJECT[..]]
+        .map(|sources| told(&circles(&imports(checkout(), sources))))
+        .concat();
     assert!(said.is_empty(), "{said}");
 }
 
-/// The files under `src` that no module names: the compiler never sees them.
-fn unnamed(checkout: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![checkout.join("src")];
+/// The files under these sources that no module names: the compiler never sees them.
+fn unnamed(checkout: &Path, sources: &str) -> Vec<PathBuf> {
+    let mut folders = vec![checkout.join(sources)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
@@ -239,7 +249,7 @@ fn unnamed(checkout: &Path) -> Vec<PathBuf> {
                 folders.push(path);
                 continue;
             }
-            let is_root = folder == checkout.join("src")
+            let is_root = folder == checkout.join(sources)
                 && ["lib.rs", "main.rs"]
                     .iter()
                     .any(|root| path.ends_with(root));
@@ -283,7 +293,9 @@ fn unnamed(checkout: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_file_is_named_by_a_module() {
-    assert_eq!(unnamed(checkout()), Vec::<PathBuf>::new());
+    for sources in TOOL.iter().chain(&SUBJECT) {
+        assert_eq!(unnamed(checkout(), sources), Vec::<PathBuf>::new());
+    }
     let checkout = sources(&[
         ("lib.rs", "pub mod room;\nmod alone;\n"),
         ("alone.rs", "mod inside;\n"),
@@ -294,7 +306,7 @@ fn every_file_is_named_by_a_module() {
         ("left.rs", ""),
     ]);
     let left = ["src/alone/left.rs", "src/left.rs"].map(PathBuf::from);
-    assert_eq!(unnamed(checkout.path()), left);
+    assert_eq!(unnamed(checkout.path(), "src"), left);
 }
 
 /// A checkout with these sources.
@@ -326,7 +338,7 @@ fn a_circle_is_seen_through_a_door_and_names_the_lines() {
             "pub struct Low;\n#[cfg(test)]\nuse crate::upper::One;\n",
         ),
     ]);
-    let said = told(&circles(&imports(checkout.path())));
+    let said = told(&circles(&imports(checkout.path(), &["src"])));
     assert_eq!(
         said,
         "2 files import each other in a circle:\n  \
@@ -356,7 +368,7 @@ fn an_import_up_the_list_of_rooms_names_both_files() {
         ("new/mod.rs", "pub struct New(crate::lower::Low);\n"),
     ]);
     assert_eq!(
-        against_the_order(&imports(checkout.path()), design),
+        against_the_order(&imports(checkout.path(), &["src"]), design),
         [
             "src/alone/mod.rs:1 imports from src/lower/mod.rs: `alone` stands apart",
             "src/lower/mod.rs:3 imports from src/upper/mod.rs: `lower` lies below `upper`",

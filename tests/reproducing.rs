@@ -92,7 +92,7 @@ fn a_foreign_subject_is_reproduced_along_a_schedule_file() {
     let dir = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_lockproof");
     let schema = dir.path().join("schema.sql");
-    std::fs::write(&schema, lockproof::seeder::SCHEMA).unwrap();
+    std::fs::write(&schema, groombook::SCHEMA).unwrap();
     let file = dir.path().join("mine.toml");
     std::fs::write(
         &file,

@@ -315,7 +315,7 @@ impl Work<'_> {
     /// The same schedule with the lock: it must block, and hold.
     async fn with_lock(&self, stage: &Stage) -> Result<Judgement, Failure> {
         let mut scenario = original_bug("session")?;
-        scenario.subject.lock = Some(scenario::LockName::Key(crate::seeder::LOCK_KEY));
+        scenario.subject.lock = Some(scenario::LockName::Key(groombook::LOCK_KEY));
         scenario.expect.guards = vec![scenario::DemandedGuard::Contention];
         let job = job(&scenario.subject)?;
         let trial = Trial::prepare(stage, &scenario, &job, None).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 
-use crate::seeder::{Console, LockKind, Options, Profile, run as run_seeder};
+use groombook::{Console, LockKind, Options, Profile, run as run_seeder};
 
 /// Reset GroomBook's demo data in the database of DATABASE_URL.
 ///

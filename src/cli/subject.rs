@@ -8,7 +8,6 @@ use super::exit::Exit;
 use crate::pod;
 use crate::scenario::{Prepare, Program, Scenario, Subject};
 use crate::search::Job;
-use crate::seeder;
 use crate::server::lockproof_binary;
 
 /// The job of a scenario's subject.
@@ -28,9 +27,10 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
     };
     let schema = match (&subject.schema, &subject.program) {
         (Some(path), _) => Some((path.display().to_string(), read(path)?)),
-        (None, Program::Seeder(_)) => {
-            Some(("the seeder's schema".to_owned(), seeder::SCHEMA.to_owned()))
-        }
+        (None, Program::Seeder(_)) => Some((
+            "the seeder's schema".to_owned(),
+            groombook::SCHEMA.to_owned(),
+        )),
         (None, Program::Command(_)) => None,
     };
     let prepare = subject.prepare.as_ref().map(|prepare| match prepare {

@@ -12,8 +12,9 @@ use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
 
-/// How long the sentinel may take from the backend to the file.
-const SENTINEL_LIMIT: Duration = Duration::from_secs(10);
+/// How long the sentinel may take from the backend to the file. On a machine with ten programs a processor 10 s
+/// were not enough.
+const SENTINEL_LIMIT: Duration = Duration::from_secs(60);
 /// Statements are cut at this many characters.
 const STATEMENT: usize = 2_000;
 
@@ -137,7 +138,7 @@ impl LogReader {
     /// returns all records of this database between the beginning and the sentinel.
     ///
     /// # Errors
-    /// When the sentinel does not arrive within 10 s or the log cannot be read.
+    /// When the sentinel does not arrive within a minute or the log cannot be read.
     pub async fn finish(
         self,
         client: &Client,

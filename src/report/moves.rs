@@ -134,3 +134,49 @@ fn names(pods: &[PodName], between: &str) -> String {
     let names: Vec<&str> = pods.iter().map(PodName::as_str).collect();
     names.join(between)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::schedule::{FaultKind, OldPrimary, Point};
+
+    #[test]
+    fn a_description_tells_target_parameters_and_point() {
+        let of = |kind, session, point| {
+            fault_words(&Fault::of_pod(kind, PodName::of_index(0), session, point))
+        };
+        let terminate = FaultKind::Terminate {
+            grace: Duration::from_millis(500),
+            pid1: true,
+        };
+        assert_eq!(
+            of(terminate, SessionChoice::Next, Point::InDoubt),
+            "terminate a, grace 500 ms, as PID 1 (in-doubt)"
+        );
+        let error = FaultKind::Error {
+            sqlstate: "53100".to_owned(),
+        };
+        assert_eq!(
+            of(error, SessionChoice::HoldingLock, Point::After),
+            "error a, the session that holds the lock, SQLSTATE 53100 (after)"
+        );
+        let throttle = FaultKind::Throttle {
+            bytes_per_second: 9,
+        };
+        assert_eq!(
+            of(throttle, SessionChoice::Every, Point::Before),
+            "throttle a, 9 bytes a second (before)"
+        );
+        let promote = Fault {
+            kind: FaultKind::Promote {
+                old: OldPrimary::Alive,
+            },
+            pod: None,
+            session: SessionChoice::Next,
+            point: Point::Before,
+        };
+        assert_eq!(fault_words(&promote), "promote, the old primary alive");
+    }
+}

@@ -50,13 +50,18 @@ enum Found<'a> {
 }
 
 impl Modules {
-    /// Of the sources in this directory of the checkout.
-    pub fn read(checkout: &Path, sources: &str) -> Self {
+    /// Of the sources in these directories of the checkout. What the later ones have at their top stands at the
+    /// top of the first, as if that passed all of it on.
+    pub fn read(checkout: &Path, sources: &[&str]) -> Self {
         let mut files = Vec::new();
-        list(&checkout.join(sources), &mut files);
+        for sources in sources {
+            let mut inside = Vec::new();
+            list(&checkout.join(sources), &mut inside);
+            files.extend(inside.into_iter().map(|file| (*sources, file)));
+        }
         let mut modules = BTreeMap::new();
         let mut tests = BTreeSet::new();
-        for file in files {
+        for (sources, file) in files {
             let text = std::fs::read_to_string(&file).unwrap();
             let relative = file.strip_prefix(checkout).unwrap().to_owned();
             let (tokens, its_tests) = product_tokens(&text);
@@ -70,7 +75,7 @@ impl Modules {
                 .file_name()
                 .is_some_and(|name| name != "main.rs")
             {
-                modules.insert(module.path.clone(), module);
+                modules.entry(module.path.clone()).or_insert(module);
             }
         }
         modules.retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));

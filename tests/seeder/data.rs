@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lockproof::seeder::{LockKind, Options, Profile, TABLES};
+use groombook::{LockKind, Options, Profile, TABLES};
 
 use crate::database::{ACQUIRED, COMPLETE, Database, RELEASED, seed};
 

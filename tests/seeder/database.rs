@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lockproof::seeder::{Collected, LockKind, Options, Output, Profile, TABLES, run};
+use groombook::{Collected, LockKind, Options, Output, Profile, TABLES, run};
 
 use crate::server::{LIMIT, Server, server, wait_for};
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use lockproof::seeder::{LOCK_KEY, LockKind, Options, Profile};
+use groombook::{LOCK_KEY, LockKind, Options, Profile};
 
 use crate::database::{ACQUIRED, COMPLETE, Database, RELEASED, SERVICES, seed, seed_hooked};
 use crate::server::{LIMIT, wait_for};

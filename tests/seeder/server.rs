@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use lockproof::seeder::SCHEMA;
+use groombook::SCHEMA;
 
 /// Longer than anything here takes.
 pub const LIMIT: Duration = Duration::from_secs(120);

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
-use lockproof::seeder::LOCK_KEY;
+use groombook::LOCK_KEY;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -138,7 +138,7 @@ fn locks_and_waits(database: &Database) -> (String, String) {
 #[test]
 fn sigterm_lets_the_statement_under_way_finish_and_releases_the_lock_before_the_exit() {
     let database = Database::new();
-    database.seed(lockproof::seeder::LockKind::Session);
+    database.seed(groombook::LockKind::Session);
     let mut holder = Holder::of_invoices(&database);
     let seed = Running::start(&database, &["--stop-on-sigterm"]);
     database.wait_until_blocked("truncate");

@@ -115,7 +115,7 @@ fn scenario(
     command[0] = lockproof().display().to_string();
     command.extend(settings.arguments.iter().cloned());
     command.extend(["--lock".to_owned(), lock.to_owned()]);
-    let schema = project("src/seeder/schema.sql");
+    let schema = project("crates/groombook/src/schema.sql");
     let mut text = format!(
         "title = {title:?}\n[subject]\ncommand = {command:?}\nschema = {schema:?}\n\
          env = {{ SEED_PROFILE = \"tiny\" }}\n"

@@ -244,7 +244,7 @@ impl Stage {
     /// A database with the schema, of this name.
     pub fn database(&self, name: &str) {
         self.sql(&format!("create database {name}")).unwrap();
-        let schema = std::fs::read_to_string(project("src/seeder/schema.sql")).unwrap();
+        let schema = std::fs::read_to_string(project("crates/groombook/src/schema.sql")).unwrap();
         self.sql_in(name, &schema).unwrap();
     }
 

@@ -1,0 +1,35 @@
+//! WHAT HAPPENED: the event types, the versioned format, and how it is written and read.
+//!
+//! Owns the history's words and its file. Pure but for the writer's and the reader's plain files;
+//! knows nothing of Postgres, of sockets or of the verdict.
+
+mod answer;
+mod catalog;
+mod course;
+mod cronjob;
+mod digest;
+mod event;
+mod facts;
+mod fault;
+mod held;
+mod not_there;
+pub mod private;
+mod reader;
+mod step;
+mod write;
+mod writer;
+
+pub use answer::*;
+pub use catalog::*;
+pub use course::*;
+pub use cronjob::*;
+pub use digest::*;
+pub use event::*;
+pub use facts::*;
+pub use fault::*;
+pub use held::*;
+pub use not_there::*;
+pub use reader::*;
+pub use step::*;
+pub use write::*;
+pub use writer::*;

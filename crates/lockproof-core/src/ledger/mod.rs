@@ -1,0 +1,33 @@
+//! LEDGER: who holds which lock, from when to when.
+//!
+//! `event` reads a timeline once more for locks: which calls were made and what was answered, what
+//! drops locks unasked (the end of a transaction or a session, DISCARD ALL), what `pg_locks` showed.
+//! Two things follow from these events. `reading` makes grants of them: what is *sure*, for
+//! invariants, footprints, play and refutations. The room `operation` makes operations of them: what
+//! *may* have been, each as wide as it can have been. `kind` has the rules of a kind of lock: what
+//! conflicts, what ends a hold. A new way in which a lock is taken or ends is made in `event` and
+//! `kind`, and both readers have it. Pure. Knows nothing of which lock ought to be held.
+
+mod book;
+mod calls;
+mod event;
+mod grant;
+mod holders;
+mod kind;
+mod lock_rows;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod unlocks;
+mod used;
+mod work;
+
+pub use book::Ledger;
+pub use calls::{keyed_calls, rule_keys_of};
+pub use event::{LedgerEvent, Said, ledger_events};
+pub use grant::{Grant, How};
+pub use holders::{Holder, Holders, served};
+pub use kind::{LetGo, LockKind};
+pub use lock_rows::lock_rows;
+pub use unlocks::{FailedUnlock, failed_unlocks};
+pub use used::{is_kept, used_keys};
