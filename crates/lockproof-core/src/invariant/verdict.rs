@@ -228,10 +228,10 @@ pub enum MalformedHistory {
     ClockBackwards(u64),
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "for-tests"))]
 impl Verdict {
     /// One that says this of invariants, and nothing else.
-    pub(crate) fn saying(judgement: Judgement, invariants: Vec<InvariantVerdict>) -> Self {
+    pub fn saying(judgement: Judgement, invariants: Vec<InvariantVerdict>) -> Self {
         Self {
             judgement,
             invariants,
