@@ -130,6 +130,7 @@
 //! | [`seeder`] | the built-in subject; apart from all others |
 
 pub mod cli;
+pub(crate) mod conductor;
 pub mod cronjob;
 #[cfg(test)]
 mod edits;

@@ -2,21 +2,22 @@
 //!
 //! Owns the words of it. Whatever waits asks here when its time is up.
 
-use super::conductor::Conductor;
-use super::links::Member;
+use super::books::Member;
+use super::machine::Conductor;
+use super::world::World;
 use crate::history::{Awaited, Event};
 use crate::name::StepId;
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Notes that the run's time is up, with what is seen of every pod.
-    pub fn hit_limit(&mut self, waited_for: Awaited) {
-        let limit = u64::try_from(self.plan.time_limit.as_micros()).unwrap_or(u64::MAX);
+    pub(crate) fn hit_limit(&mut self, waited_for: Awaited) {
+        let limit = u64::try_from(self.orders.time_limit.as_micros()).unwrap_or(u64::MAX);
         self.note_limit(waited_for, limit);
     }
 
     /// Notes that a limit was hit; 0 stands for the cap on steps. What follows from it is not told
     /// again.
-    pub fn note_limit(&mut self, waited_for: Awaited, limit_us: u64) {
+    pub(crate) fn note_limit(&mut self, waited_for: Awaited, limit_us: u64) {
         if self.limit_hit {
             return;
         }
@@ -33,9 +34,9 @@ impl Conductor<'_> {
         });
     }
 
-    pub(super) fn describe(&self, member: &Member) -> String {
+    pub(crate) fn describe(&self, member: &Member) -> String {
         let name = &member.name;
-        if member.pod.is_none() {
+        if !member.started {
             return format!("{name} was not started");
         }
         if member.ended {
@@ -56,9 +57,7 @@ impl Conductor<'_> {
                 parts.push(format!(
                     "{} waits inside the pooler for one of its {} server connections, with \"{}\"",
                     link.name,
-                    self.pooled
-                        .as_ref()
-                        .map_or(0, |pooled| pooled.settings().size),
+                    self.world.pool_size().unwrap_or(0),
                     sql(id)
                 ));
             } else if let Some(id) = &link.running {

@@ -3,73 +3,59 @@
 //! Owns the waiting for it and the look at everything that waits, after every step. An outcome is
 //! latched when its ending is seen on the wire; the server is only asked while none is.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use super::answer::read_answer;
+use super::books::Waiting;
 use super::chain::Chain;
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::Waiting;
-use crate::history::{self, Awaited, Delivery, Ending, Event, NamedError};
+use super::machine::Conductor;
+use super::plain::is_plain;
+use super::world::World;
+use crate::history::{Answer, Awaited, Delivery, Ending, Event, NamedError};
 use crate::invariant::{answered, may_be_answer, named_constraint, named_table};
-use crate::name::StepId;
-use crate::wire::Handover;
+use crate::name::{ConnectionName, StepId};
 
 /// How long an answer is waited for before the server is asked what the session does.
 const BEFORE_ASKING: Duration = Duration::from_micros(1_500);
 /// How often it is asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
 
-/// Whether a step is a plain statement that came to its end: no call of a lock function, nothing
-/// that the text hides, no end of a transaction, no error; or it only prepared one. It can change advisory locks only by what
-/// the database itself does unasked (a trigger).
-#[must_use]
-pub fn is_plain(request: &history::Request, answer: &history::Answer) -> bool {
-    const PLAIN: [&str; 6] = [
-        "insert ",
-        "update ",
-        "delete ",
-        "truncate ",
-        "select ",
-        "copy ",
-    ];
-    request.lock_calls.is_empty()
-        && !request.opaque
-        && answer.error.is_none()
-        && (request.prepares
-            || request
-                .normal
-                .iter()
-                .all(|normal| PLAIN.iter().any(|word| normal.starts_with(word))))
-}
-
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Lets a held step go and waits for its ending. Then looks at all that waits.
-    pub(super) async fn step(
+    pub(crate) async fn step(
         &mut self,
         id: StepId,
-        handover: Handover,
         delivery: Delivery,
-    ) -> Result<Option<Ending>, RunError> {
+    ) -> Result<Option<Ending>, W::Error> {
+        self.step_by(id, delivery, |world, connection| {
+            world.release(connection, delivery);
+        })
+        .await
+    }
+
+    /// The same, released in this way.
+    pub(crate) async fn step_by(
+        &mut self,
+        id: StepId,
+        delivery: Delivery,
+        release: impl FnOnce(&mut W, &ConnectionName),
+    ) -> Result<Option<Ending>, W::Error> {
         let Some(step) = self.steps.get(&id) else {
             return Ok(None);
         };
         let connection = step.connection.clone();
-        if let Some(member) = self.members.get(&connection.pod) {
-            // A connection that ended in between has told so, or will.
-            let _ = member.proxy.release(&connection, handover);
-        }
-        // What comes from now on is an answer to this step, however soon it comes.
+        release(&mut self.world, &connection);
+        // What comes of it from now on is an answer to this step, however soon it comes.
         self.batch += 1;
-        self.book_release(id, delivery, Instant::now());
+        let now = self.now();
+        self.book_release(id, delivery, now);
         let ending = self.await_ending(id).await?;
         self.look_again().await?;
         Ok(ending)
     }
 
-    pub(super) async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, RunError> {
+    pub(crate) async fn await_ending(&mut self, id: StepId) -> Result<Option<Ending>, W::Error> {
         let mut pause = BEFORE_ASKING;
-        let mut blocked_since: Option<Instant> = None;
+        let mut blocked_since: Option<Duration> = None;
         loop {
             self.next_event(pause).await?;
             pause = BETWEEN_QUESTIONS;
@@ -80,7 +66,7 @@ impl Conductor<'_> {
             let Some((pid, over)) = self.session_of(id) else {
                 return Ok(None);
             };
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::StepEnding);
                 return Ok(None);
             }
@@ -106,7 +92,8 @@ impl Conductor<'_> {
                 continue;
             }
             if let Chain::Stuck(by) = self.chain(pid, &picture) {
-                let since = *blocked_since.get_or_insert_with(Instant::now);
+                let now = self.now();
+                let since = *blocked_since.get_or_insert(now);
                 if self.deadlock_check_is_over(pid, &picture, since).await? {
                     self.note_waiting(id, Waiting::Lock, by);
                     return Ok(Some(Ending::Blocked));
@@ -123,10 +110,10 @@ impl Conductor<'_> {
 
     /// Looks at every step that waits: those that have ended are written down in the order of pod
     /// names; those whose way is free now are waited for.
-    pub(super) async fn look_again(&mut self) -> Result<(), RunError> {
+    pub(crate) async fn look_again(&mut self) -> Result<(), W::Error> {
         loop {
             self.absorb_all().await?;
-            if !self.can_ask() {
+            if !self.world.can_look() {
                 return Ok(());
             }
             self.await_gone().await?;
@@ -142,7 +129,7 @@ impl Conductor<'_> {
                 if severed > 0 {
                     continue;
                 }
-                if Instant::now() > self.deadline {
+                if self.time_is_up() {
                     self.hit_limit(Awaited::StepToGoOn);
                     break;
                 }
@@ -174,14 +161,14 @@ impl Conductor<'_> {
         self.note_locks().await
     }
 
-    pub(super) fn has_answer(&self, id: StepId) -> bool {
+    pub(crate) fn has_answer(&self, id: StepId) -> bool {
         self.steps
             .get(&id)
             .is_some_and(|step| step.answer.is_some())
     }
 
     /// The backend of a step's connection, and whether that connection is over on the server.
-    pub(super) fn session_of(&self, id: StepId) -> Option<(Option<i32>, bool)> {
+    pub(crate) fn session_of(&self, id: StepId) -> Option<(Option<i32>, bool)> {
         let step = self.steps.get(&id)?;
         let link = self
             .members
@@ -193,12 +180,12 @@ impl Conductor<'_> {
 
     /// Waits until the backends of all connections whose end has begun have left
     /// `pg_stat_activity`: only then are their locks free.
-    pub(super) async fn await_gone(&mut self) -> Result<(), RunError> {
-        if self.pooled.is_some() {
-            return self.await_returned().await;
+    pub(crate) async fn await_gone(&mut self) -> Result<(), W::Error> {
+        if self.is_pooled() {
+            return W::await_returned(self).await;
         }
         // A server that is paused tells nothing; what it would tell is waited for later.
-        while self.can_ask() {
+        while self.world.can_look() {
             let leaving: Vec<i32> = self
                 .members
                 .values()
@@ -209,7 +196,7 @@ impl Conductor<'_> {
             if leaving.is_empty() {
                 return Ok(());
             }
-            let picture = self.watchers.activity(&leaving).await?;
+            let picture = self.world.look(&leaving).await?;
             let mut any = false;
             let mut gone = Vec::new();
             for link in self
@@ -241,48 +228,27 @@ impl Conductor<'_> {
                 self.note_locks().await?;
                 continue;
             }
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::SessionEnd);
                 return Ok(());
             }
-            self.absorb_all().await?;
-            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            self.next_event(BETWEEN_QUESTIONS).await?;
         }
         Ok(())
     }
 
     /// Reads the advisory locks and writes them down if a step has ended since the last time (that
     /// a lock is still held after an unlock is evidence, too), or if they have changed.
-    pub(super) async fn note_locks(&mut self) -> Result<(), RunError> {
-        if !self.can_ask() {
+    pub(crate) async fn note_locks(&mut self) -> Result<(), W::Error> {
+        if !self.world.can_look() {
             return Ok(());
         }
-        if self.plan.sparse_locks && !self.at_boundary && self.waiting_steps().is_empty() {
+        if self.orders.sparse_locks && !self.at_boundary && self.waiting_steps().is_empty() {
             return Ok(());
         }
-        let asked = Instant::now();
-        let (server_us, locks) = self.watchers.locks().await?;
-        // Free pods have gone on meanwhile: what they did before the server looked is written before
-        // what it saw, or a lock would seem to be given back later than it was.
-        if !self.controlled {
-            let answered = Instant::now();
-            let mut looked = self.instant(server_us);
-            // Its clock is not ours, or there are two of them: when it looked is not known. Where
-            // nothing happened meanwhile that does not matter; else this look says nothing.
-            if looked < asked || looked > answered || self.standby.is_some() {
-                looked = asked;
-            }
-            while let Some(event) = self.wire.next_until(looked) {
-                self.absorb(event).await?;
-            }
-            if looked == asked && self.wire.has_until(answered) {
-                return Ok(());
-            }
-        }
-        if let Some(pooled) = &mut self.pooled {
-            pooled.note_owners(&locks);
-        }
-        self.note_prepared(&locks).await?;
+        let Some((server_us, locks)) = W::look_at_locks(self).await? else {
+            return Ok(());
+        };
         let boundary = std::mem::take(&mut self.at_boundary);
         if boundary || self.locks.as_ref() != Some(&locks) {
             self.locks = Some(locks.clone());
@@ -291,7 +257,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    pub(super) fn note_waiting(&mut self, id: StepId, waiting: Waiting, blocked_by: Vec<i32>) {
+    pub(crate) fn note_waiting(&mut self, id: StepId, waiting: Waiting, blocked_by: Vec<i32>) {
         if let Some(step) = self.steps.get_mut(&id) {
             step.waiting = Some(waiting);
         }
@@ -302,12 +268,12 @@ impl Conductor<'_> {
                 Waiting::Lock | Waiting::Connection => Ending::Blocked,
                 Waiting::Pod => Ending::NeedsPod,
             },
-            answer: history::Answer::default(),
+            answer: Answer::default(),
             blocked_by,
         });
     }
 
-    pub(super) fn note_done(&mut self, id: StepId) {
+    pub(crate) fn note_done(&mut self, id: StepId) {
         let Some(step) = self.steps.get_mut(&id) else {
             return;
         };
@@ -316,22 +282,18 @@ impl Conductor<'_> {
         }
         step.ended = true;
         step.waiting = None;
-        let answer = step
-            .answer
-            .as_ref()
-            .map(|answer| read_answer(answer, &step.request))
-            .unwrap_or_default();
-        self.at_boundary |= !self.plan.sparse_locks || !is_plain(&step.request, &answer);
+        let answer = step.answer.clone().unwrap_or_default();
+        self.at_boundary |= !self.orders.sparse_locks || !is_plain(&step.request, &answer);
         // As none of the clean run does. (A look-up fails only as a consequence.)
-        let only = self.plan.stop_only_at.as_ref();
+        let only = self.orders.stop_only_at.as_ref();
         let failed = answer.error.as_ref().is_some_and(|error| {
             let (table, constraint) = (named_table(error), named_constraint(error));
             let named = |only: &NamedError| {
                 only.means(&error.sqlstate, constraint.as_deref(), table.as_deref())
             };
-            let baseline = self.plan.baseline.as_ref();
+            let baseline = self.orders.baseline.as_ref();
             baseline.is_none_or(|base| !base.shows(&answered(&step.request, error)))
-                && !may_be_answer(&self.plan.rules, &step.request, error)
+                && !may_be_answer(&self.orders.rules, &step.request, error)
                 && only.is_none_or(named)
         });
         self.note(Event::StepEnded {
@@ -340,7 +302,7 @@ impl Conductor<'_> {
             answer,
             blocked_by: Vec::new(),
         });
-        if failed && self.plan.stop_at_error && !self.limit_hit {
+        if failed && self.orders.stop_at_error && !self.limit_hit {
             self.limit_hit = true;
             self.stopped_early = true;
             self.note(Event::StoppedEarly { step: id });
@@ -372,20 +334,21 @@ impl Conductor<'_> {
         }
         for id in held.into_iter().filter(|_| paid) {
             self.write_arrival(id);
-            self.let_by(id, Instant::now());
+            self.let_by(id, self.now());
         }
         if paid {
             self.write_exit(&pod);
         }
     }
 
-    pub(super) fn note_gone(&mut self, id: StepId) {
+    pub(crate) fn note_gone(&mut self, id: StepId) {
+        let now = self.now();
         let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
             return;
         };
         step.ended = true;
         step.waiting = None;
-        step.answered = Some(SystemTime::now());
+        step.answered = Some(now);
         let connection = step.connection.clone();
         if let Some(link) = self
             .members
@@ -398,7 +361,7 @@ impl Conductor<'_> {
         self.note(Event::StepEnded {
             step: id,
             ending: Ending::Gone,
-            answer: history::Answer::default(),
+            answer: Answer::default(),
             blocked_by: Vec::new(),
         });
         self.settle_debt(id, false);

@@ -1,12 +1,49 @@
-//! How a fault came out.
+//! What a fault is aimed at, and how it came out.
 //!
-//! Owns that value, which whoever applies a fault gets back. Knows nothing of how it is written down.
+//! Owns these two values, which pass between the conductor and whoever applies a fault. Knows nothing of how
+//! it is written down.
 
-use crate::fault::Effect;
+use std::time::Duration;
+
+use crate::name::{ConnectionName, StepId};
+use crate::schedule::{Effect, Fault};
+
+/// How long a fault may take to show.
+pub(crate) const FAULT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a paused server could do nothing.
+pub(crate) const STANDS_STILL: &str = "the server is paused and hears of nothing";
+
+/// A fault with what it is aimed at, once that is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Aim<'f> {
+    pub fault: &'f Fault,
+    pub connection: Option<ConnectionName>,
+    pub step: Option<StepId>,
+}
+
+impl<'f> Aim<'f> {
+    /// A fault that is aimed at no connection and no step.
+    pub fn of(fault: &'f Fault) -> Self {
+        Self {
+            fault,
+            connection: None,
+            step: None,
+        }
+    }
+
+    /// The same at another connection of the pod.
+    pub fn at(&self, connection: ConnectionName) -> Self {
+        Self {
+            connection: Some(connection),
+            ..self.clone()
+        }
+    }
+}
 
 /// How a fault came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Whether it did fire, by the server's or the kernel's own word.
     pub fired: bool,
     /// Whether there was nothing that it could have hit.

@@ -5,57 +5,32 @@
 //! clock stands still while pods run: only moves of the schedule let time pass, so that a pod in its
 //! grace writes on exactly as far as its turns let it.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
-use super::killing::NO_HANDLER;
-use super::outcome::Outcome;
-use crate::cronjob::{Controller, CronJob, clock};
-use crate::fault::Effect;
-use crate::history::{Begun, Decided, Decision, DropReason, Event, why_not_there};
+use super::aim::Aim;
+use super::machine::Conductor;
+use super::orders::Mistake;
+use super::world::World;
+use crate::cronjob::clock;
+use crate::history::{Begun, Decided, Decision, Event, why_not_there};
 use crate::name::PodName;
-use crate::pod::{PodError, Termination};
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
 
-/// How often a pod is looked at that has got SIGTERM.
-const LOOK: Duration = Duration::from_millis(1);
-
-/// The controller, and what it has been told.
-pub(super) struct Launcher {
-    pub controller: Controller,
-    /// Pods whose end it knows.
-    told: BTreeSet<PodName>,
-    /// Whether what is done to a pod at the moment is its doing.
-    pub acts: bool,
-}
-
-impl Launcher {
-    pub fn new(spec: &CronJob) -> Self {
-        Self {
-            controller: Controller::new(spec.clone()),
-            told: BTreeSet::new(),
-            acts: false,
-        }
-    }
-}
-
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Whether there is such a pod. (One that the schedule names and that is simply not in the run is
     /// an error of its own.)
-    pub(super) fn is_there(&self, name: &PodName) -> bool {
+    pub(crate) fn is_there(&self, name: &PodName) -> bool {
         self.launcher.is_none() || self.members.contains_key(name)
     }
 
     /// Why a pod is not there.
-    pub(super) fn why_not_there(&self, name: &PodName) -> String {
+    pub(crate) fn why_not_there(&self, name: &PodName) -> String {
         why_not_there(self.writer.lines(), name)
     }
 
     /// The controller begins to watch the CronJob.
-    pub(super) async fn watch(&mut self) -> Result<(), RunError> {
+    pub(crate) async fn watch(&mut self) -> Result<(), W::Error> {
         let Some(launcher) = &mut self.launcher else {
             return Ok(());
         };
@@ -64,7 +39,7 @@ impl Conductor<'_> {
     }
 
     /// A move for the controller.
-    pub(super) async fn move_controller(&mut self, one: &Move) -> Result<(), RunError> {
+    pub(crate) async fn move_controller(&mut self, one: &Move) -> Result<(), W::Error> {
         let Some(launcher) = &mut self.launcher else {
             return Ok(());
         };
@@ -87,7 +62,7 @@ impl Conductor<'_> {
     }
 
     /// Lets the controller's time pass up to this moment, from one thing that is due to the next.
-    async fn pass_until(&mut self, until: Duration) -> Result<(), RunError> {
+    async fn pass_until(&mut self, until: Duration) -> Result<(), W::Error> {
         loop {
             let Some(launcher) = &mut self.launcher else {
                 return Ok(());
@@ -104,7 +79,7 @@ impl Conductor<'_> {
     }
 
     /// The schedule is over: no further Job is made.
-    pub(super) async fn suspend(&mut self) -> Result<(), RunError> {
+    pub(crate) async fn suspend(&mut self) -> Result<(), W::Error> {
         let Some(launcher) = &mut self.launcher else {
             return Ok(());
         };
@@ -114,7 +89,7 @@ impl Conductor<'_> {
 
     /// Lets time pass to whatever is due next of what was begun, with a line of its own in the
     /// history. Whether there was anything.
-    pub(super) async fn let_time_pass(&mut self, index: usize) -> Result<bool, RunError> {
+    pub(crate) async fn let_time_pass(&mut self, index: usize) -> Result<bool, W::Error> {
         let Some(time) = self.launcher.as_ref().and_then(|one| one.controller.due()) else {
             return Ok(false);
         };
@@ -133,12 +108,12 @@ impl Conductor<'_> {
     }
 
     /// Tells the controller of pods that have ended, and does what it decides.
-    pub(super) async fn tell_exits(&mut self) -> Result<(), RunError> {
+    pub(crate) async fn tell_exits(&mut self) -> Result<(), W::Error> {
         self.carry_out(Vec::new()).await
     }
 
     /// Writes decisions down and does them, with all that follows from the ends of pods.
-    async fn carry_out(&mut self, decisions: Vec<Decision>) -> Result<(), RunError> {
+    async fn carry_out(&mut self, decisions: Vec<Decision>) -> Result<(), W::Error> {
         if self.launcher.is_none() {
             return Ok(());
         }
@@ -152,7 +127,7 @@ impl Conductor<'_> {
                 .members
                 .values()
                 .filter(|member| !member.exit_unwritten)
-                .filter(|member| member.pod.as_ref().is_some_and(|pod| !pod.is_running()))
+                .filter(|member| member.started && !self.world.is_running(&member.name))
                 .filter_map(|member| Some((member.name.clone(), member.exited?.0 == Some(0))))
                 .collect();
             let Some(launcher) = &mut self.launcher else {
@@ -170,25 +145,26 @@ impl Conductor<'_> {
     }
 
     /// Does one decision; what the controller decides at once because of it.
-    async fn do_one(&mut self, decision: &Decision) -> Result<Vec<Decision>, RunError> {
+    async fn do_one(&mut self, decision: &Decision) -> Result<Vec<Decision>, W::Error> {
         let Some(name) = &decision.pod else {
             return Ok(Vec::new());
         };
-        let started = self.members.get(name).is_some_and(|one| one.pod.is_some());
+        let started = self.members.get(name).is_some_and(|one| one.started);
         match decision.decided {
             Decided::CreatePod => {
-                let most = self.plan.pods;
+                let most = self.orders.most_pods;
                 if (0..most).all(|index| PodName::of_index(index) != *name) {
-                    return Err(RunError::TooManyPods {
+                    return Err(W::Error::from(Mistake::TooManyPods {
                         most,
                         clock: decision.clock.clone(),
                         why: decision.why.clone(),
-                    });
+                    }));
                 }
                 self.add_member(name.clone(), false).await?;
             }
             Decided::Terminate | Decided::Kill if !started => {
                 self.members.remove(name);
+                self.world.dismiss(name);
                 return Ok(match &mut self.launcher {
                     Some(launcher) => launcher.controller.removed(name),
                     None => Vec::new(),
@@ -196,12 +172,16 @@ impl Conductor<'_> {
             }
             Decided::Terminate | Decided::Kill => {
                 self.set_acting(true);
-                let done = if decision.decided == Decided::Kill {
-                    let fault = of_controller(FaultKind::Kill, name);
-                    self.apply(&Aim::of(&fault)).await.map(drop)
-                } else {
-                    self.sigterm(name).await
+                let spec = self.launcher.as_ref().map(|one| one.controller.spec());
+                let kind = match (decision.decided, spec) {
+                    (Decided::Terminate, Some(spec)) => FaultKind::Terminate {
+                        grace: spec.grace,
+                        pid1: spec.pid1,
+                    },
+                    _ => FaultKind::Kill,
                 };
+                let fault = of_controller(kind, name);
+                let done = W::apply(self, &Aim::of(&fault)).await;
                 self.set_acting(false);
                 done?;
                 self.look_again().await?;
@@ -219,77 +199,9 @@ impl Conductor<'_> {
     }
 
     /// The controller's clock, if what is done to a pod at the moment is its doing.
-    pub(super) fn acting_at(&self) -> Option<String> {
+    pub(crate) fn acting_at(&self) -> Option<String> {
         let launcher = self.launcher.as_ref().filter(|one| one.acts)?;
         Some(clock(launcher.controller.now()))
-    }
-
-    /// SIGTERM to the first process of a pod, and the wait until it has come to its effect. The grace
-    /// is the controller's to count.
-    async fn sigterm(&mut self, name: &PodName) -> Result<(), RunError> {
-        let Some(launcher) = &self.launcher else {
-            return Ok(());
-        };
-        let spec = launcher.controller.spec();
-        let (pid1, grace) = (spec.pid1, spec.grace);
-        let fault = of_controller(FaultKind::Terminate { grace, pid1 }, name);
-        let aim = Aim::of(&fault);
-        let pod = self.members.get(name).and_then(|one| one.pod.as_ref());
-        match pod.map(|pod| pod.terminate(pid1)) {
-            None => return Ok(()),
-            Some(Ok(Termination::Sent)) => {
-                self.note_fault(&aim, Outcome::fired("SIGTERM sent to the first process"));
-            }
-            Some(Ok(Termination::NoHandler)) => {
-                // What has no effect explains nothing.
-                self.note_fault(&aim, Outcome::fired(NO_HANDLER).with(Effect::default()));
-                return Ok(());
-            }
-            Some(Err(error @ PodError::FirstProcessGone { .. })) => {
-                self.note_fault(&aim, Outcome::missed(error.to_string()));
-                return Ok(());
-            }
-            Some(Err(error)) => return Err(error.into()),
-        }
-        self.await_sigterm(name, FAULT_LIMIT).await?;
-        if self.exits(name, Instant::now() + FAULT_LIMIT).await? {
-            // With PID 1 the kernel ends all others of its container.
-            if pid1 && self.kill_rest(name).await? {
-                self.await_exit(name).await?;
-            }
-            self.forget_last_words(name, &DropReason::Fault(fault.kind.clone()))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until a SIGTERM has ended the first process or has been taken by its handler.
-    /// One that blocks the signal takes it never.
-    pub(super) async fn await_sigterm(
-        &mut self,
-        name: &PodName,
-        limit: Duration,
-    ) -> Result<(), RunError> {
-        let begun = Instant::now();
-        loop {
-            self.absorb_all().await?;
-            let Some(member) = self.members.get(name) else {
-                return Ok(());
-            };
-            let taken = member
-                .pod
-                .as_ref()
-                // Asked in this order: one that dies in between has not taken it.
-                .is_none_or(|pod| !pod.awaits_sigterm() && pod.first_lives());
-            // One that is stopped takes it when it goes on. The end of one that has died is reported.
-            if member.exited.is_some() || member.paused || taken {
-                return Ok(());
-            }
-            if begun.elapsed() > limit {
-                return Ok(());
-            }
-            self.next_event(LOOK).await?;
-        }
     }
 }
 

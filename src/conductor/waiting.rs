@@ -2,21 +2,21 @@
 //!
 //! Owns the look at each of them; what is written down of it is decided in `ending`.
 
-use std::time::Instant;
+use std::time::Duration;
 
+use super::books::Waiting;
 use super::chain::Chain;
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::Waiting;
+use super::machine::Conductor;
+use super::world::World;
 use crate::name::StepId;
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Which steps that were seen to wait go on now, without having ended yet; and which of those that
     /// waited for a lock do so no more and need their pod instead.
-    pub(super) async fn moving(
+    pub(crate) async fn moving(
         &mut self,
         waiting: &[StepId],
-    ) -> Result<(Vec<StepId>, Vec<StepId>), RunError> {
+    ) -> Result<(Vec<StepId>, Vec<StepId>), W::Error> {
         let mut moving = Vec::new();
         let mut unfed = Vec::new();
         if waiting.iter().all(|id| self.is_over(*id)) {
@@ -28,7 +28,7 @@ impl Conductor<'_> {
         for id in waiting.iter().copied() {
             let pid = match self.session_of(id) {
                 Some((Some(pid), false)) => pid,
-                Some((None, false)) if self.pooled.is_some() => {
+                Some((None, false)) if self.is_pooled() => {
                     if !self.has_answer(id) && self.queued_behind(id, &picture).await?.is_none() {
                         moving.push(id);
                     }
@@ -56,9 +56,9 @@ impl Conductor<'_> {
 
     /// Looks at look-ups under way: one that waits for a lock that only another turn can free is
     /// noted as blocked, as any step would be.
-    pub(super) async fn watch_look_ups(&mut self) -> Result<(), RunError> {
-        let pooled = self.pooled.is_some();
-        let running: Vec<(StepId, Option<i32>, Instant)> = self
+    pub(crate) async fn watch_look_ups(&mut self) -> Result<(), W::Error> {
+        let pooled = self.is_pooled();
+        let running: Vec<(StepId, Option<i32>, Duration)> = self
             .members
             .values()
             .flat_map(|member| member.links.values())
@@ -91,7 +91,7 @@ impl Conductor<'_> {
 
     /// A step of a severed connection whose way is free ends with its session: only
     /// `pg_stat_activity` will tell. Whether it is one.
-    pub(super) fn let_severed_go(&mut self, id: StepId) -> bool {
+    pub(crate) fn let_severed_go(&mut self, id: StepId) -> bool {
         let Some(name) = self.steps.get(&id).map(|step| step.connection.clone()) else {
             return false;
         };
@@ -109,7 +109,7 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn waiting_steps(&self) -> Vec<StepId> {
+    pub(crate) fn waiting_steps(&self) -> Vec<StepId> {
         self.steps
             .values()
             .filter(|step| step.waiting.is_some() && !step.ended)
@@ -118,7 +118,7 @@ impl Conductor<'_> {
     }
 
     /// Whether a step that waits has its answer, or its session is over.
-    pub(super) fn is_over(&self, id: StepId) -> bool {
+    pub(crate) fn is_over(&self, id: StepId) -> bool {
         self.has_answer(id) || self.session_of(id).is_none_or(|(_, over)| over)
     }
 }

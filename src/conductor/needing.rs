@@ -4,29 +4,26 @@
 //! server that seems to wait for its client may only not have run since the client's last word. Knows
 //! nothing of locks; who waits for one is `chain`'s.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::chain::Chain;
-use super::conductor::Conductor;
-use super::error::RunError;
-use crate::evidence::Activity;
+use super::machine::Conductor;
+use super::world::{Need, Sessions, World};
 use crate::name::StepId;
-use crate::wire::Need;
 
 /// How long the server must seem to wait for more of a COPY. It gives no sign of having taken in what
 /// was sent; on a busy machine it may not have been given a processor since.
 const TAKEN_IN: Duration = Duration::from_millis(25);
 
 /// Whether the server waits for its client in the middle of a step.
-fn waits_for_client(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
+fn waits_for_client(pid: i32, picture: &Sessions) -> bool {
     picture
         .get(&pid)
         .is_some_and(|activity| activity.state == "active" && activity.wait_event_type == "Client")
 }
 
 /// Whether the server has nothing to do for its client.
-fn is_idle(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
+fn is_idle(pid: i32, picture: &Sessions) -> bool {
     picture
         .get(&pid)
         .is_some_and(|activity| activity.state.starts_with("idle"))
@@ -35,19 +32,19 @@ fn is_idle(pid: i32, picture: &HashMap<i32, Activity>) -> bool {
 /// How long a pod may be heard of without any of it reaching the step: then it counts as restless.
 const RESTLESS: Duration = Duration::from_secs(1);
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Whether only the step's own pod can bring it on, and will not do so by itself: wire and server
     /// show what is missing, the pod rests, and no other step of it is on its way.
-    pub(super) async fn needs_its_pod(
+    pub(crate) async fn needs_its_pod(
         &mut self,
         id: StepId,
-        picture: &HashMap<i32, Activity>,
-    ) -> Result<bool, RunError> {
+        picture: &Sessions,
+    ) -> Result<bool, W::Error> {
         let Some(since) = self.lacks_its_pod(id, picture) else {
             return Ok(false);
         };
         if self.another_moves(id, picture)
-            || !(self.is_quiet(id).await? || since.elapsed() > RESTLESS)
+            || !(self.is_quiet(id).await? || self.now() - since > RESTLESS)
         {
             return Ok(false);
         }
@@ -60,13 +57,13 @@ impl Conductor<'_> {
     }
 
     /// Since when the step has not been able to go on without its pod, if it is so.
-    fn lacks_its_pod(&mut self, id: StepId, picture: &HashMap<i32, Activity>) -> Option<Instant> {
+    fn lacks_its_pod(&mut self, id: StepId, picture: &Sessions) -> Option<Duration> {
         let (Some(pid), false) = self.session_of(id)? else {
             return None;
         };
         let step = self.steps.get_mut(&id)?;
-        let member = self.members.get(&step.connection.pod)?;
-        let need = member.proxy.need(&step.connection);
+        let need = self.world.need(&step.connection);
+        let now = self.world.now();
         let lacking = match need {
             Need::Nothing | Need::Late => false,
             Need::Message => true,
@@ -75,15 +72,15 @@ impl Conductor<'_> {
             Need::Reading { .. } => waits_for_client(pid, picture) || is_idle(pid, picture),
         };
         let known = step.lack.filter(|(before, _)| *before == need);
-        step.lack = lacking.then(|| known.unwrap_or_else(|| (need, Instant::now())));
+        step.lack = lacking.then(|| known.unwrap_or_else(|| (need, now)));
         let (_, since) = step.lack?;
-        let taken_in = !matches!(need, Need::Data { .. }) || since.elapsed() >= TAKEN_IN;
+        let taken_in = !matches!(need, Need::Data { .. }) || now - since >= TAKEN_IN;
         taken_in.then_some(since)
     }
 
     /// Whether another step of the pod is on its way: what comes of it may be what the pod waits
     /// for.
-    fn another_moves(&mut self, id: StepId, picture: &HashMap<i32, Activity>) -> bool {
+    fn another_moves(&mut self, id: StepId, picture: &Sessions) -> bool {
         let Some(step) = self.steps.get(&id) else {
             return false;
         };

@@ -3,17 +3,17 @@
 //! Owns the order after the schedule: by the names of the pods, again and again as long as that
 //! brings anything about.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
+use super::machine::Conductor;
+use super::world::World;
 use crate::history::{Awaited, Begun, Event};
 use crate::name::PodName;
 use crate::schedule::{Move, Stop, Turn};
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// The schedule's moves, then every pod to its end.
-    pub(super) async fn follow(&mut self, moves: &[Move]) -> Result<(), RunError> {
+    pub(crate) async fn follow(&mut self, moves: &[Move]) -> Result<(), W::Error> {
         self.watch().await?;
         for (index, one) in moves.iter().enumerate() {
             if self.limit_hit {
@@ -49,7 +49,7 @@ impl Conductor<'_> {
     /// that brings anything about. What a fault has left done is undone before. Where a CronJob's
     /// controller has something left to do (a grace, a further try), time passes for it once nothing
     /// else goes on.
-    pub(super) async fn run_out(&mut self, mut index: usize) -> Result<(), RunError> {
+    pub(crate) async fn run_out(&mut self, mut index: usize) -> Result<(), W::Error> {
         self.undo_all().await?;
         self.suspend().await?;
         loop {
@@ -90,11 +90,11 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) async fn added_turn(
+    pub(crate) async fn added_turn(
         &mut self,
         index: usize,
         name: &PodName,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), W::Error> {
         let turn = Turn {
             pod: name.clone(),
             until: Stop::End,
@@ -111,9 +111,9 @@ impl Conductor<'_> {
     }
 
     /// Whether anything still comes from any pod, waited for until the run's time is up.
-    pub(super) async fn anything_moves(&mut self) -> Result<bool, RunError> {
+    pub(crate) async fn anything_moves(&mut self) -> Result<bool, W::Error> {
         let endings = self.endings;
-        while Instant::now() < self.deadline {
+        while !self.time_is_up() {
             self.next_event(Duration::from_millis(20)).await?;
             self.look_again().await?;
             if self.endings > endings

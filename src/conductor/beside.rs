@@ -4,35 +4,30 @@
 //! Owns which faults those are, and what "in doubt" means then: the server has done the step and the
 //! pod has not heard, until the fault has fired.
 
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::faulting::Aim;
-use super::links::Member;
-use super::outcome::Outcome;
+use super::aim::{Aim, Outcome};
+use super::machine::Conductor;
+use super::world::World;
 use crate::history::{Delivery, Ending};
-use crate::name::{ConnectionName, PodName, StepId};
+use crate::name::{PodName, StepId};
 use crate::schedule::{Fault, Point, SessionChoice};
-use crate::wire::Handover;
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Does it at this step of another session.
-    pub(super) async fn fault_beside_step(
+    pub(crate) async fn fault_beside_step(
         &mut self,
         aim: &Aim<'_>,
         name: &PodName,
         step: StepId,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), W::Error> {
         let at = self.steps.get(&step).map(|step| step.connection.clone());
         let withheld = at.filter(|at| {
-            let passes = |member: &Member| !member.proxy.shape_of(at).cut;
-            aim.fault.point == Point::InDoubt && self.members.get(name).is_some_and(passes)
+            let is_there = self.members.contains_key(name);
+            aim.fault.point == Point::InDoubt && is_there && !self.world.is_cut_off(at)
         });
         if let Some(connection) = &withheld {
-            self.withhold(connection, true);
+            self.world.withhold(connection, true);
         }
-        let ending = self
-            .step(step, Handover::Forward, Delivery::Forwarded)
-            .await?;
+        let ending = self.step(step, Delivery::Forwarded).await?;
         // It is not the step of the session that is hit.
         let aim = Aim {
             step: None,
@@ -42,25 +37,18 @@ impl Conductor<'_> {
             let why = "the step had not ended, so nothing could come after it";
             self.note_fault(&aim, Outcome::missed(why));
         } else {
-            self.apply(&aim).await?;
+            W::apply(self, &aim).await?;
         }
         if let Some(connection) = &withheld {
-            self.withhold(connection, false);
+            self.world.withhold(connection, false);
         }
         Ok(())
-    }
-
-    /// Keeps from the pod what comes on this connection, or lets it have it.
-    fn withhold(&mut self, name: &ConnectionName, cut: bool) {
-        if let Some(member) = self.members.get(&name.pod) {
-            member.proxy.shape(Some(name), |shape| shape.cut = cut);
-        }
     }
 }
 
 /// Whether the fault ends a session that was named for itself, not for its step: then it may come
 /// round the step of another.
-pub(super) fn comes_beside(fault: &Fault) -> bool {
+pub(crate) fn comes_beside(fault: &Fault) -> bool {
     let named = matches!(
         fault.session,
         SessionChoice::HoldingLock | SessionChoice::Connection(_)

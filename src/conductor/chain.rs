@@ -3,32 +3,25 @@
 //! Owns the rule of what counts as blocked: every chain ends in a session that the gate holds or that
 //! is idle; a chain that leads back to itself is a deadlock, which the server ends.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::Waiting;
-use crate::evidence::Activity;
+use super::books::Waiting;
+use super::machine::Conductor;
+use super::world::{Sessions, World};
 
 /// Where a session's wait leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Chain {
+pub(crate) enum Chain {
     /// It does not wait, or what it waits for goes on by itself.
     Moves,
     /// Only another turn can end it; these block it.
     Stuck(Vec<i32>),
 }
 
-/// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
-/// machine.
-const DEADLOCK_CHECK: Duration = Duration::from_millis(50);
-/// How long the log is asked for the check. (It may be switched off for a role or a session.)
-const UNLOGGED: Duration = Duration::from_secs(1);
-
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// What all sessions of the run do, and those that block them.
-    pub(super) async fn picture(&self) -> Result<HashMap<i32, Activity>, RunError> {
+    pub(crate) async fn picture(&mut self) -> Result<Sessions, W::Error> {
         let ours: Vec<i32> = self
             .members
             .values()
@@ -36,7 +29,7 @@ impl Conductor<'_> {
             .filter(|link| !link.gone)
             .filter_map(|link| link.pid)
             .collect();
-        let mut picture = self.watchers.activity(&ours).await?;
+        let mut picture = self.world.look(&ours).await?;
         loop {
             let missing: Vec<i32> = picture
                 .values()
@@ -46,7 +39,7 @@ impl Conductor<'_> {
             if missing.is_empty() {
                 return Ok(picture);
             }
-            let more = self.watchers.activity(&missing).await?;
+            let more = self.world.look(&missing).await?;
             if more.is_empty() {
                 return Ok(picture);
             }
@@ -56,7 +49,7 @@ impl Conductor<'_> {
 
     /// Follows who blocks whom. Stuck only if every chain ends in a session that the gate holds or
     /// that is idle.
-    pub(super) fn chain(&self, pid: i32, picture: &HashMap<i32, Activity>) -> Chain {
+    pub(crate) fn chain(&self, pid: i32, picture: &Sessions) -> Chain {
         let Some(activity) = picture.get(&pid) else {
             return Chain::Moves;
         };
@@ -79,12 +72,7 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn is_stuck(
-        &self,
-        pid: i32,
-        picture: &HashMap<i32, Activity>,
-        path: &mut HashSet<i32>,
-    ) -> bool {
+    pub(crate) fn is_stuck(&self, pid: i32, picture: &Sessions, path: &mut HashSet<i32>) -> bool {
         if pid == 0 {
             // A prepared transaction: nothing of ours ends it.
             return true;
@@ -122,36 +110,18 @@ impl Conductor<'_> {
         }
     }
 
-    /// Whether the server has made its deadlock check on this wait. Its log tells, where it can be
-    /// read: a backend may get a processor long after its timer has gone off, and until then whoever
-    /// closes the circle does not become the victim. Else the time that the check takes, by the
-    /// server's own clock where it tells since when it waits.
-    pub(super) async fn deadlock_check_is_over(
+    /// Whether the server has made its deadlock check on this wait: until then whoever closes the circle
+    /// does not become the victim.
+    pub(crate) async fn deadlock_check_is_over(
         &mut self,
         pid: i32,
-        picture: &HashMap<i32, Activity>,
-        since: Instant,
-    ) -> Result<bool, RunError> {
+        picture: &Sessions,
+        since: Duration,
+    ) -> Result<bool, W::Error> {
         if self.paused_backends.contains(&pid) {
             // It makes none as long as it is stopped.
             return Ok(true);
         }
-        let timeout = Duration::from_micros(self.watchers.deadlock_timeout_us());
-        let seen = picture.get(&pid);
-        let waited = seen
-            .and_then(|activity| activity.waited_us)
-            .and_then(|waited| u64::try_from(waited).ok())
-            .map_or_else(|| since.elapsed(), Duration::from_micros);
-        if waited < timeout {
-            return Ok(false);
-        }
-        let begun = seen.and_then(|activity| activity.waits_since_us);
-        if let Some(begun) = begun
-            && waited < timeout + UNLOGGED
-            && let Some(checked) = self.watchers.has_checked(pid, begun).await?
-        {
-            return Ok(checked);
-        }
-        Ok(waited >= timeout + DEADLOCK_CHECK)
+        self.world.has_checked(pid, picture.get(&pid), since).await
     }
 }

@@ -3,28 +3,26 @@
 //! Owns the order of questions: reports first, then what is on its way (start-up, look-ups, ends),
 //! and only then a look at the pod's processes. No verdict depends on it; repeatability does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
+use super::machine::Conductor;
+use super::world::{Need, Quiet, World};
 use crate::history::Event;
 use crate::name::{PodName, StepId};
-use crate::pod::{Pod, Quiet, SettleLimits};
-use crate::wire::Need;
 
 /// How long the next request of a pod that has only one at once is waited for before a look.
 const NEXT_REQUEST: Duration = Duration::from_millis(20);
 /// How long something that is on its way is waited for before the books are looked at again.
 const ON_ITS_WAY: Duration = Duration::from_millis(2);
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Waits until the pod is quiet: it holds all it wants to say to the gate, or it has ended, or
     /// its processes rest.
-    pub(super) async fn quiet(&mut self, name: &PodName) -> Result<(), RunError> {
-        let begun = Instant::now();
+    pub(crate) async fn quiet(&mut self, name: &PodName) -> Result<(), W::Error> {
+        let begun = self.now();
         loop {
             self.absorb_all().await?;
-            if !self.can_ask() {
+            if !self.world.can_look() {
                 // Whether it has ended, the server will tell later.
                 return Ok(());
             }
@@ -33,19 +31,20 @@ impl Conductor<'_> {
             if self.look_due {
                 self.look_again().await?;
             }
-            if self.limit_hit || self.note_if_ended(name) || Instant::now() > self.deadline {
+            if self.limit_hit || self.note_if_ended(name) || self.time_is_up() {
                 return Ok(());
             }
             let Some(member) = self.members.get(name) else {
                 return Ok(());
             };
-            let Some(pod) = &member.pod else {
+            if !member.started {
                 return Ok(());
-            };
+            }
+            let now = self.now();
             let on_its_way = member.links.values().any(|link| {
                 // What is cut off does not come, however long it is waited for.
-                (link.is_starting() && !self.no_way_in && !member.is_cut_off(link))
-                    || member.proxy.need(&link.name) == Need::Late
+                (link.is_starting(now) && !self.no_way_in && !self.world.is_cut_off(&link.name))
+                    || self.world.need(&link.name) == Need::Late
                     || link
                         .running
                         .and_then(|id| self.steps.get(&id))
@@ -53,7 +52,7 @@ impl Conductor<'_> {
                             step.request.look_up && step.waiting.is_none() && !step.ended
                         })
             });
-            let dead = member.exited.is_some() && !pod.is_running();
+            let dead = member.exited.is_some() && !self.world.is_running(name);
             if dead && self.is_kept_back(name) {
                 // Its server side hears of its end when the link is healed.
                 return Ok(());
@@ -70,7 +69,7 @@ impl Conductor<'_> {
             if dead || member.paused {
                 return Ok(());
             }
-            if self.plan.one_request {
+            if self.orders.one_request {
                 if self.has_a_request(name) {
                     self.settling.not_needed += 1;
                     return Ok(());
@@ -86,20 +85,18 @@ impl Conductor<'_> {
     }
 
     /// One look at the processes of all live pods. Whether they rest.
-    pub(super) async fn settled(
+    pub(crate) async fn settled(
         &mut self,
         name: &PodName,
-        begun: Instant,
-    ) -> Result<bool, RunError> {
-        let pods: Vec<&Pod> = self
+        begun: Duration,
+    ) -> Result<bool, W::Error> {
+        let pods: Vec<PodName> = self
             .members
             .values()
-            .filter(|member| !member.ended && !member.paused)
-            .filter_map(|member| member.pod.as_ref())
+            .filter(|member| !member.ended && !member.paused && member.started)
+            .map(|member| member.name.clone())
             .collect();
-        let limits = SettleLimits::default();
-        let unseen = pods.iter().any(|pod| !pod.is_visible());
-        let seen = self.settler.wait(&pods, &self.activity, &limits).await;
+        let seen = self.world.settle(&pods).await;
         // The settler has read what was in the sockets before it called a pod quiet.
         let spoke = self.absorb_all().await?;
         for leaving in seen.leaves {
@@ -107,8 +104,8 @@ impl Conductor<'_> {
                 self.settling.leaves.push(leaving);
             }
         }
-        let over = begun.elapsed() > limits.restless_after * 4 && self.has_a_request(name);
-        self.settling.unseen += u64::from(unseen);
+        let over = self.now() - begun > self.orders.restless_after * 4 && self.has_a_request(name);
+        self.settling.unseen += u64::from(seen.unseen);
         match seen.quiet {
             Quiet::Spoke if !over => return Ok(false),
             _ if spoke && !over => return Ok(false),
@@ -121,9 +118,12 @@ impl Conductor<'_> {
 
     /// One look: whether the pod of this step rests, so that what the server waits for can only
     /// come by another of its connections.
-    pub(super) async fn is_quiet(&mut self, id: StepId) -> Result<bool, RunError> {
+    pub(crate) async fn is_quiet(&mut self, id: StepId) -> Result<bool, W::Error> {
         match self.steps.get(&id).map(|step| step.connection.pod.clone()) {
-            Some(name) => self.settled(&name, Instant::now()).await,
+            Some(name) => {
+                let now = self.now();
+                self.settled(&name, now).await
+            }
             None => Ok(false),
         }
     }
@@ -147,14 +147,14 @@ impl Conductor<'_> {
         })
     }
 
-    pub(super) fn is_waiting(&self, step: Option<StepId>) -> bool {
+    pub(crate) fn is_waiting(&self, step: Option<StepId>) -> bool {
         step.and_then(|id| self.steps.get(&id))
             .is_some_and(|step| step.waiting.is_some())
     }
 
     /// Notes that a pod has ended, once its processes and the server side of its sessions are
     /// gone. Whether it has.
-    pub(super) fn note_if_ended(&mut self, name: &PodName) -> bool {
+    pub(crate) fn note_if_ended(&mut self, name: &PodName) -> bool {
         let Some(member) = self.members.get_mut(name) else {
             return false;
         };
@@ -162,7 +162,8 @@ impl Conductor<'_> {
             return true;
         }
         let over = member.exited.is_some()
-            && member.pod.as_ref().is_some_and(|pod| !pod.is_running())
+            && member.started
+            && !self.world.is_running(name)
             && member.links.values().all(|link| link.gone);
         if over {
             member.ended = true;
@@ -170,5 +171,16 @@ impl Conductor<'_> {
             self.note(Event::PodEnded { pod: name.clone() });
         }
         over
+    }
+
+    /// Holds the pod that is at the gate, where other circumstances are wanted: not in order to wait for
+    /// anything, but so that time passes.
+    pub(crate) async fn hold(&mut self) -> Result<(), W::Error> {
+        let until = self.now() + self.orders.hold;
+        while self.now() < until {
+            let left = until - self.now();
+            self.next_event(left).await?;
+        }
+        Ok(())
     }
 }

@@ -2,17 +2,16 @@
 //!
 //! Owns the choice of the session that a fault means.
 
-use super::conductor::Conductor;
-use super::faulting::Aim;
-use super::outcome::Outcome;
-use crate::fault::effect_of;
-use crate::history::{Event, FaultBy, FaultEvent, LockRule};
+use super::aim::{Aim, Outcome};
+use super::machine::Conductor;
+use super::world::World;
+use crate::history::{Event, FaultBy, FaultEvent, HeldLock, LockRule};
 use crate::name::{ConnectionName, LockKey, PodName, StepId};
-use crate::schedule::{Fault, FaultTarget, Point, SessionChoice};
+use crate::schedule::{Fault, FaultTarget, Point, SessionChoice, effect_of};
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// The connection that a fault of a session is done to.
-    pub(super) fn choose(&self, fault: &Fault, pod: &PodName) -> Option<ConnectionName> {
+    pub(crate) fn choose(&self, fault: &Fault, pod: &PodName) -> Option<ConnectionName> {
         let member = self.members.get(pod)?;
         let live = || member.links.values().filter(|link| !link.gone);
         match &fault.session {
@@ -20,22 +19,10 @@ impl Conductor<'_> {
             SessionChoice::Connection(name) => live()
                 .find(|link| link.name == *name)
                 .map(|link| link.name.clone()),
-            SessionChoice::HoldingLock if self.pooled.is_some() => {
-                let (connection, _) = self.pooled_holder(pod)?;
+            SessionChoice::HoldingLock => {
+                let (connection, _) = self.holder(pod)?;
                 live()
                     .find(|link| link.name == connection)
-                    .map(|link| link.name.clone())
-            }
-            SessionChoice::HoldingLock => {
-                let held = self.locks.iter().flatten().filter(|lock| lock.granted);
-                // The lock of the scenario, if one of the pod's sessions holds that.
-                let mut held: Vec<_> = held
-                    .filter(|lock| live().any(|link| link.pid == Some(lock.pid)))
-                    .collect();
-                held.sort_by_key(|lock| !self.is_rule_key(&lock.key));
-                let pid = held.first()?.pid;
-                live()
-                    .find(|link| link.pid == Some(pid))
                     .map(|link| link.name.clone())
             }
             SessionChoice::Next => {
@@ -53,15 +40,40 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn is_rule_key(&self, key: &LockKey) -> bool {
-        match &self.plan.rules.lock {
+    /// The session of a pod that holds a lock, the scenario's lock first: its connection, behind a pooler the
+    /// one whose step took it, and its process id.
+    pub(crate) fn holder(&self, pod: &PodName) -> Option<(ConnectionName, i32)> {
+        let member = self.members.get(pod)?;
+        let pooled = self.is_pooled();
+        let owner = |pid: i32| {
+            let mut live = member.links.values().filter(|link| !link.gone);
+            live.find(|link| link.pid == Some(pid))
+        };
+        let mut held: Vec<(ConnectionName, &HeldLock)> = self
+            .locks
+            .iter()
+            .flatten()
+            .filter(|lock| lock.granted)
+            .filter_map(|lock| match pooled {
+                true => Some((self.world.owner_of(lock)?, lock)),
+                false => Some((owner(lock.pid)?.name.clone(), lock)),
+            })
+            .filter(|(owner, _)| owner.pod == *pod)
+            .collect();
+        held.sort_by_key(|(_, lock)| !self.is_rule_key(&lock.key));
+        let (owner, lock) = held.into_iter().next()?;
+        Some((owner, lock.pid))
+    }
+
+    pub(crate) fn is_rule_key(&self, key: &LockKey) -> bool {
+        match &self.orders.rules.lock {
             LockRule::Named(named) => named.same_key(key),
             LockRule::FromCleanRun(keys) => keys.iter().any(|known| known.same_key(key)),
             LockRule::None => false,
         }
     }
 
-    pub(super) fn held_on(&self, connection: &ConnectionName) -> Option<StepId> {
+    pub(crate) fn held_on(&self, connection: &ConnectionName) -> Option<StepId> {
         self.members
             .get(&connection.pod)?
             .links
@@ -70,7 +82,7 @@ impl Conductor<'_> {
     }
 
     /// The live connections of a pod.
-    pub(super) fn connections_of(&self, pod: &PodName) -> Vec<ConnectionName> {
+    pub(crate) fn connections_of(&self, pod: &PodName) -> Vec<ConnectionName> {
         let links = self.members.get(pod).into_iter();
         links
             .flat_map(|member| member.links.values())
@@ -79,34 +91,8 @@ impl Conductor<'_> {
             .collect()
     }
 
-    pub(super) fn target(&mut self, aim: &Aim<'_>) -> Option<(ConnectionName, i32)> {
-        if self.pooled.is_some() {
-            return self.pooled_target(aim);
-        }
-        let name = aim.connection.as_ref()?;
-        let link = self.members.get(&name.pod)?.links.get(&name.index)?;
-        Some((name.clone(), link.pid?))
-    }
-
-    /// Why nothing could be done to the backend of a connection that has none.
-    pub(super) fn no_backend(&self, aim: &Aim<'_>) -> &'static str {
-        if self.pooled.is_none() {
-            return "the connection has no backend that is known";
-        }
-        let link = aim.connection.as_ref().and_then(|name| {
-            let member = self.members.get(&name.pod)?;
-            member.links.get(&name.index)
-        });
-        if link.is_some_and(|link| link.running.is_some()) {
-            "the connection waits inside the pooler and has no backend"
-        } else {
-            "the pooler has no backend for the connection at the moment, and the last one has served \
-             others since"
-        }
-    }
-
     /// Writes down how a fault came out, for whoever applies it to give back.
-    pub(super) fn note_fault(&mut self, aim: &Aim<'_>, outcome: Outcome) -> Outcome {
+    pub(crate) fn note_fault(&mut self, aim: &Aim<'_>, outcome: Outcome) -> Outcome {
         let fault = aim.fault;
         let usual = || effect_of(&fault.kind, fault.point == Point::After);
         let effect = outcome.effect.clone().unwrap_or_else(usual);
@@ -117,10 +103,7 @@ impl Conductor<'_> {
         let session = connection
             .as_ref()
             .and_then(|name| self.members.get(&name.pod)?.links.get(&name.index)?.session);
-        let session = match &mut self.pooled {
-            Some(pooled) => pooled.aimed.take().or(session),
-            None => session,
-        };
+        let session = self.world.take_hit().or(session);
         let pod = match fault.kind.target() {
             // Whom it hits, not at whose step it came.
             FaultTarget::Server => connection.as_ref().map(|name| name.pod.clone()),

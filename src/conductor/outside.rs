@@ -4,16 +4,15 @@
 //! Owns when that counts as a wait, how long a turn goes on in it, and that the held pods are let go as
 //! soon as one waits, if the plan says so. What a wait excuses is not its affair.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::{OpenWait, Rest};
-use super::plan::LetGo;
+use super::books::{OpenWait, Rest};
+use super::machine::Conductor;
+use super::orders::LetGo;
 use super::repeats::Asked;
+use super::world::{Quiet, World};
 use crate::history::{Event, WaitsFor};
 use crate::name::{PodName, StepId};
-use crate::pod::{Quiet, SettleLimits};
 
 /// A pod that rests and has a timer is waited for this long, and three times as long as the clean run was
 /// ever silent, if that is more.
@@ -23,10 +22,10 @@ const PATIENCE_WITH_THE_RESTLESS: Duration = Duration::from_secs(30);
 /// A rest with a timer is a wait only if it lasts so much longer than twice the longest of the clean run.
 const NO_PAUSE: Duration = Duration::from_millis(100);
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Keeps what a step asked and was answered. A pod that goes round without effect polls (a try-lock,
     /// perhaps in a transaction of its own each time).
-    pub(super) fn count_repeat(&mut self, name: &PodName, id: StepId) {
+    pub(crate) fn count_repeat(&mut self, name: &PodName, id: StepId) {
         let released = self.released;
         let Some(step) = self.steps.get(&id).filter(|step| !step.request.prepares) else {
             return;
@@ -41,7 +40,7 @@ impl Conductor<'_> {
         };
         member.listens = (member.listens || listens) && !deaf;
         member.repeats.push(asked, released);
-        let silence = self.plan.waits.silence.as_ref();
+        let silence = self.orders.waits.silence.as_ref();
         let repeats = member.repeats.repeated();
         if repeats
             .is_some_and(|normal| silence.is_some_and(|known| !known.repeats.contains(normal)))
@@ -55,11 +54,12 @@ impl Conductor<'_> {
     /// Whether the pod makes way: it repeats itself, and another is under way that could change what it
     /// sees. Where no other is, as in clean and serial runs, a pod runs to its exit whatever it
     /// repeats. (After a fault the pod may wait for what the schedule's end undoes.)
-    pub(super) fn yields(&mut self, name: &PodName) -> bool {
-        let faults = self.plan.schedule.has_faults();
-        let others = self.members.values().any(|member| {
-            member.name != *name && !member.ended && (faults || member.pod.is_some())
-        });
+    pub(crate) fn yields(&mut self, name: &PodName) -> bool {
+        let faults = self.orders.faults;
+        let others = self
+            .members
+            .values()
+            .any(|member| member.name != *name && !member.ended && (faults || member.started));
         let Some(member) = self.members.get_mut(name) else {
             return false;
         };
@@ -72,8 +72,8 @@ impl Conductor<'_> {
 
     /// One look at a pod that has said nothing since its turn began. Its turn is over if only another pod
     /// can wake it, or if it has been waited for long enough.
-    pub(super) async fn rests(&mut self, name: &PodName, turn: Instant) -> Result<Rest, RunError> {
-        let Some(silence) = &self.plan.waits.silence else {
+    pub(crate) async fn rests(&mut self, name: &PodName, turn: Duration) -> Result<Rest, W::Error> {
+        let Some(silence) = &self.orders.waits.silence else {
             return Ok(Rest::Lasts);
         };
         let longest = silence.longest;
@@ -95,16 +95,16 @@ impl Conductor<'_> {
             return Ok(Rest::Lasts);
         }
         let answered = member.links.values().filter_map(|link| link.answered_at);
-        let silent = answered.max().map_or(turn, |at| at.max(turn)).elapsed();
-        let aim = self.plan.waits.let_go.as_ref();
+        let silent = self.now() - answered.max().map_or(turn, |at| at.max(turn));
+        let aim = self.orders.waits.let_go.as_ref();
         let aimed = aim.is_some_and(|aim| aim.pod == *name && aim.steps <= member.steps);
-        let Some(pod) = member.pod.as_ref() else {
+        if !member.started {
             return Ok(Rest::Lasts);
-        };
-        let limits = SettleLimits::default();
-        let seen = self.settler.wait(&[pod], &self.activity, &limits).await;
-        let (what, listens) = (pod.waits_for(), member.listens);
-        let has_ended = !pod.is_running();
+        }
+        let listens = member.listens;
+        let seen = self.world.settle(std::slice::from_ref(name)).await;
+        let what = self.world.waits_for(name);
+        let has_ended = !self.world.is_running(name);
         let what = match what {
             WaitsFor::Outside if listens => WaitsFor::Notification,
             what => what,
@@ -162,7 +162,7 @@ impl Conductor<'_> {
         });
         let at_the_aim =
             |aim: &LetGo| aim.pod == *name && (begun..=member.steps).contains(&aim.steps);
-        if self.plan.waits.let_go.as_ref().is_some_and(at_the_aim) {
+        if self.orders.waits.let_go.as_ref().is_some_and(at_the_aim) {
             self.lets_go.get_or_insert_with(|| name.clone());
         }
         if !same {
@@ -181,14 +181,14 @@ impl Conductor<'_> {
     }
 
     /// The same, once: its turn ends with that.
-    pub(super) fn takes_let_go(&mut self) -> bool {
+    pub(crate) fn takes_let_go(&mut self) -> bool {
         let due = self.is_to_let_go();
         self.let_go_begun |= due;
         due
     }
 
     /// A step of this pod has been let go: who waited for it does so no more.
-    pub(super) fn end_waits_for(&mut self, name: &PodName) {
+    pub(crate) fn end_waits_for(&mut self, name: &PodName) {
         for member in self.members.values_mut() {
             if member
                 .wait
@@ -202,7 +202,7 @@ impl Conductor<'_> {
 
     /// Lets everybody but the pod that waits run to their ends, then that; what is left of the schedule is
     /// not done any more. For a run that has come to the wait which it was made for.
-    pub(super) async fn let_all_go(&mut self, waiter: &PodName) -> Result<(), RunError> {
+    pub(crate) async fn let_all_go(&mut self, waiter: &PodName) -> Result<(), W::Error> {
         let mut index = self.turns;
         let names: Vec<PodName> = self.members.keys().cloned().collect();
         for name in names.iter().filter(|name| *name != waiter) {

@@ -3,53 +3,21 @@
 //! Owns the way to the point: the step before it, in doubt, waiting, after it. What is done there is
 //! the affair of `applying`; what a fault explains is `fault`'s.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::aim::{Aim, FAULT_LIMIT, Outcome, STANDS_STILL};
 use super::beside::comes_beside;
-use super::conductor::Conductor;
-use super::cutting::STANDS_STILL;
-use super::error::RunError;
-use super::outcome::Outcome;
-use crate::history::{Awaited, Delivery, Ending};
+use super::machine::Conductor;
+use super::world::World;
+use crate::history::{Delivery, Ending};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::{Fault, FaultKind, FaultTarget, InDoubt, Point, Points, SessionChoice};
-use crate::wire::Handover;
 
-/// How long a fault may take to show.
-pub(super) const FAULT_LIMIT: Duration = Duration::from_secs(10);
-
-/// A fault with what it is aimed at, once that is known.
-#[derive(Debug, Clone)]
-pub(super) struct Aim<'f> {
-    pub fault: &'f Fault,
-    pub connection: Option<ConnectionName>,
-    pub step: Option<StepId>,
-}
-
-impl<'f> Aim<'f> {
-    /// A fault that is aimed at no connection and no step.
-    pub fn of(fault: &'f Fault) -> Self {
-        Self {
-            fault,
-            connection: None,
-            step: None,
-        }
-    }
-
-    /// The same at another connection of the pod.
-    pub fn at(&self, connection: ConnectionName) -> Self {
-        Self {
-            connection: Some(connection),
-            ..self.clone()
-        }
-    }
-}
-
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Applies a fault of a controlled schedule.
-    pub(super) async fn fault(&mut self, fault: &Fault) -> Result<(), RunError> {
+    pub(crate) async fn fault(&mut self, fault: &Fault) -> Result<(), W::Error> {
         let Some(name) = &fault.pod else {
-            self.apply(&Aim::of(fault)).await?;
+            W::apply(self, &Aim::of(fault)).await?;
             return Ok(());
         };
         if !self.is_there(name) {
@@ -60,7 +28,7 @@ impl Conductor<'_> {
         let target = fault.kind.target();
         if target == FaultTarget::Link && fault.point == Point::Before {
             // A link can be slow before anybody uses it, and healed whatever its pod does.
-            if self.members.get(name).is_some_and(|one| one.pod.is_some()) {
+            if self.members.get(name).is_some_and(|one| one.started) {
                 self.quiet(name).await?;
             }
             if self.is_beyond(fault, name) {
@@ -73,7 +41,7 @@ impl Conductor<'_> {
                 connection: self.choose(fault, name),
                 step: None,
             };
-            self.apply(&aim).await?;
+            W::apply(self, &aim).await?;
             return Ok(());
         }
         self.start(name).await?;
@@ -108,7 +76,7 @@ impl Conductor<'_> {
                 self.note_fault(&aim, Outcome::absent(why));
                 return Ok(());
             }
-            (Point::InDoubt | Point::After, Some(_)) if !self.can_ask() => {
+            (Point::InDoubt | Point::After, Some(_)) if !self.world.can_look() => {
                 // It would be let go, and nothing would come of it.
                 self.note_fault(&aim, Outcome::missed(STANDS_STILL));
                 return Ok(());
@@ -121,7 +89,7 @@ impl Conductor<'_> {
                 self.note_fault(&aim, Outcome::absent(why));
             }
             (Point::Before | Point::Waiting | Point::At(_), _) => {
-                self.apply(&aim).await?;
+                W::apply(self, &aim).await?;
             }
         }
         self.look_again().await?;
@@ -136,8 +104,8 @@ impl Conductor<'_> {
 
     /// Waits until the pod has a step at the gate, or can have none: it waits on the server, it is
     /// kept back, it has ended. A busy machine takes its time over a pod's start.
-    async fn come_to_gate(&mut self, name: &PodName) -> Result<(), RunError> {
-        let until = Instant::now() + FAULT_LIMIT;
+    async fn come_to_gate(&mut self, name: &PodName) -> Result<(), W::Error> {
+        let until = self.now() + FAULT_LIMIT;
         loop {
             self.pass_preparations(name).await?;
             let ended = self.members.get(name).is_none_or(|member| member.ended);
@@ -145,7 +113,7 @@ impl Conductor<'_> {
             if ended || there || self.is_kept_back(name) || self.limit_hit {
                 return Ok(());
             }
-            if Instant::now() > until {
+            if self.now() > until {
                 // The fault says what it missed.
                 return Ok(());
             }
@@ -154,16 +122,16 @@ impl Conductor<'_> {
     }
 
     /// Applies a fault of free pacing, whose time has come.
-    pub(super) async fn fault_now(&mut self, fault: &Fault) -> Result<(), RunError> {
+    pub(crate) async fn fault_now(&mut self, fault: &Fault) -> Result<(), W::Error> {
         let mut aim = Aim::of(fault);
         let (Some(name), target) = (&fault.pod, fault.kind.target()) else {
-            self.apply(&aim).await?;
+            W::apply(self, &aim).await?;
             return Ok(());
         };
         let started = self
             .members
             .get(name)
-            .is_some_and(|member| member.pod.is_some() && !member.ended);
+            .is_some_and(|member| member.started && !member.ended);
         aim.connection = self.choose(fault, name);
         let there = match target {
             FaultTarget::Session => started && aim.connection.is_some(),
@@ -176,7 +144,7 @@ impl Conductor<'_> {
             self.note_fault(&aim, Outcome::absent(why));
             return Ok(());
         }
-        self.apply(&aim).await?;
+        W::apply(self, &aim).await?;
         Ok(())
     }
 
@@ -185,31 +153,31 @@ impl Conductor<'_> {
         aim: &Aim<'_>,
         name: &PodName,
         step: StepId,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), W::Error> {
         let fault = aim.fault;
         let at = self.steps.get(&step).map(|step| step.connection.clone());
         if comes_beside(fault) && aim.connection.is_some() && aim.connection != at {
             return self.fault_beside_step(aim, name, step).await;
         }
         let points = fault.kind.entry().points;
-        let (handover, delivery) = match (fault.point, points) {
+        let delivery = match (fault.point, points) {
             (Point::InDoubt, Points::OfAnAnswer) => {
                 // It takes the place of the answer.
-                self.apply(aim).await?;
+                W::apply(self, aim).await?;
                 return Ok(());
             }
             (Point::InDoubt, Points::Each(InDoubt::KeepsAnswer)) => {
                 return self.apply_and_release(aim, step).await;
             }
             (Point::InDoubt, Points::Each(InDoubt::AnswerDropped) | Points::Between) => {
-                (Handover::DropAnswer, Delivery::AnswerDropped)
+                Delivery::AnswerDropped
             }
             (Point::InDoubt, Points::Each(InDoubt::PodHears))
             | (Point::Before | Point::Waiting | Point::After | Point::At(_), _) => {
-                (Handover::Forward, Delivery::Forwarded)
+                Delivery::Forwarded
             }
         };
-        let ending = self.step(step, handover, delivery).await?;
+        let ending = self.step(step, delivery).await?;
         let gone = ending == Some(Ending::Gone);
         let why = match ending {
             Some(Ending::Gone) => Some("the step's session was gone before the fault"),
@@ -245,7 +213,7 @@ impl Conductor<'_> {
             let why = format!("pod {name} has no such session, not after the step either");
             self.note_fault(&aim, Outcome::absent(why))
         } else {
-            self.apply(&aim).await?
+            W::apply(self, &aim).await?
         };
         let cut = connection.as_ref().is_some_and(|name| self.is_cut(name));
         if let Some(connection) = connection
@@ -264,29 +232,16 @@ impl Conductor<'_> {
                 connection: Some(connection),
                 step: Some(step),
             };
-            self.apply(&aim).await?;
+            W::apply(self, &aim).await?;
         }
         Ok(())
     }
 
-    /// Lets the answer to a step that still waits pass to its pod when it comes.
-    pub(super) fn pass_answer(&mut self, id: StepId) {
-        let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
-            return;
-        };
-        step.delivery = Delivery::Forwarded;
-        if let Some(member) = self.members.get(&step.connection.pod) {
-            // A connection that ended in between has nothing to pass.
-            let _ = member.proxy.pass_answer(&step.connection);
-        }
-    }
-
     /// Does it, and then lets the step go: the fault keeps the answer from the pod.
-    async fn apply_and_release(&mut self, aim: &Aim<'_>, step: StepId) -> Result<(), RunError> {
-        self.apply(aim).await?;
+    async fn apply_and_release(&mut self, aim: &Aim<'_>, step: StepId) -> Result<(), W::Error> {
+        W::apply(self, aim).await?;
         // The step was under way before the link went.
-        self.step(step, Handover::Forward, Delivery::Forwarded)
-            .await?;
+        self.step(step, Delivery::Forwarded).await?;
         Ok(())
     }
 
@@ -297,18 +252,12 @@ impl Conductor<'_> {
                 || member
                     .links
                     .get(&name.index)
-                    .is_none_or(|link| link.gone || link.finished || link.client_closed.is_some())
+                    .is_none_or(|link| link.gone || link.finished || link.client_closed)
         })
     }
 
     /// Notes that there was nothing that a fault could have hit.
-    pub(super) fn miss(&mut self, fault: &Fault, why: &str) {
+    pub(crate) fn miss(&mut self, fault: &Fault, why: &str) {
         self.note_fault(&Aim::of(fault), Outcome::absent(why));
-    }
-
-    /// Notes that something did not come about in time. What goes on is not known then: the run ends.
-    pub(super) fn note_silence(&mut self, waited_for: Awaited) {
-        let limit = u64::try_from(FAULT_LIMIT.as_micros()).unwrap_or(u64::MAX);
-        self.note_limit(waited_for, limit);
     }
 }

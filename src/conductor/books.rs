@@ -1,27 +1,24 @@
-//! The state that a run keeps of its pods, connections and steps.
+//! The books that a run keeps of its pods, connections and steps.
 //!
-//! Owns plain bookkeeping. Knows nothing of how it comes about.
+//! Owns plain bookkeeping, with times as what has passed since the run began. Knows nothing of how it comes
+//! about.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use super::repeats::Repeats;
-use crate::history::{ClosedBy, Delivery, Request, WaitsFor};
+use super::world::Need;
+use crate::history::{Answer, ClosedBy, Delivery, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::pod::Pod;
-use crate::schedule::FaultKind;
-use crate::server::Registration;
-use crate::wire::{Answer, CloseCause, Need, Proxy};
+use crate::schedule::{FaultKind, SqlPattern};
 
 /// A pod of the run.
-pub(super) struct Member {
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
     pub name: PodName,
-    pub proxy: Proxy,
-    /// `None` until its first turn.
-    pub pod: Option<Pod>,
-    /// The guardian's promise to kill it if this process is killed.
-    pub ward: Option<Registration>,
     pub recovery: bool,
+    /// Its first turn has come.
+    pub started: bool,
     pub links: BTreeMap<u32, Link>,
     pub exited: Option<(Option<i32>, Option<i32>)>,
     /// Its processes are gone and so is the server side of its sessions.
@@ -50,22 +47,32 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Whether nothing passes on this connection's link.
-    pub fn is_cut_off(&self, link: &Link) -> bool {
-        self.proxy.shape_of(&link.name).cut
-    }
-
-    /// Whether something is wrong with its links that would keep it from its end.
-    pub fn is_kept_from_its_end(&self) -> bool {
-        let of_all = self.link_faults.iter();
-        let cut_off = |link: &Link| self.is_cut_off(link);
-        of_all.filter_map(FaultKind::undone_by).next().is_some() || self.links.values().any(cut_off)
+    pub fn new(name: PodName, recovery: bool) -> Self {
+        Self {
+            name,
+            recovery,
+            started: false,
+            links: BTreeMap::new(),
+            exited: None,
+            ended: false,
+            steps: 0,
+            max_open: 0,
+            repeats: Repeats::default(),
+            wait: None,
+            listens: false,
+            tls_demanded: false,
+            owed: 0,
+            exit_unwritten: false,
+            paused: false,
+            stopped_at: None,
+            link_faults: Vec::new(),
+        }
     }
 }
 
 /// What a look at a silent pod showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(crate) enum Rest {
     /// It was heard meanwhile.
     Heard,
     /// It may yet go on by itself.
@@ -76,7 +83,7 @@ pub(super) enum Rest {
 
 /// A wait that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OpenWait {
+pub(crate) struct OpenWait {
     /// After how many of the pod's steps.
     pub steps: u32,
     pub what: WaitsFor,
@@ -85,8 +92,8 @@ pub(super) struct OpenWait {
 }
 
 /// A connection of a pod.
-#[derive(Debug)]
-pub(super) struct Link {
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
     pub name: ConnectionName,
     pub session: Option<Session>,
     pub pid: Option<i32>,
@@ -100,7 +107,7 @@ pub(super) struct Link {
     pub held: Option<StepId>,
     /// Released, its ending not yet seen on the wire.
     pub running: Option<StepId>,
-    pub client_closed: Option<CloseCause>,
+    pub client_closed: bool,
     /// The pod has closed it; that is written once the ending of its answered step is.
     pub unwritten_close: Option<ClosedBy>,
     pub server_closed: bool,
@@ -111,9 +118,9 @@ pub(super) struct Link {
     /// Its backend has left `pg_stat_activity`, or it never had one.
     pub gone: bool,
     /// When the pod opened it.
-    pub opened_at: Instant,
+    pub opened_at: Duration,
     /// When the last answer went to the pod.
-    pub answered_at: Option<Instant>,
+    pub answered_at: Option<Duration>,
 }
 
 /// How far the estimated start of a session may be from the one that the server gives, in seconds:
@@ -121,7 +128,7 @@ pub(super) struct Link {
 const UNSEEN_TOLERANCE_S: u64 = 2;
 
 impl Link {
-    pub fn new(name: ConnectionName) -> Self {
+    pub fn new(name: ConnectionName, opened_at: Duration) -> Self {
         Self {
             name,
             session: None,
@@ -131,13 +138,13 @@ impl Link {
             started: false,
             held: None,
             running: None,
-            client_closed: None,
+            client_closed: false,
             unwritten_close: None,
             server_closed: false,
             severed: false,
             finished: false,
             gone: false,
-            opened_at: Instant::now(),
+            opened_at,
             answered_at: None,
         }
     }
@@ -153,17 +160,17 @@ impl Link {
 
     /// Between arrival and the first ReadyForQuery. A connection that says nothing for a second is
     /// open, not starting.
-    pub fn is_starting(&self) -> bool {
+    pub fn is_starting(&self, now: Duration) -> bool {
         !self.started
-            && self.client_closed.is_none()
+            && !self.client_closed
             && !self.server_closed
             && !self.finished
-            && self.opened_at.elapsed() < Duration::from_secs(1)
+            && now.saturating_sub(self.opened_at) < Duration::from_secs(1)
     }
 
     /// Neither side has closed it.
     pub fn is_open(&self) -> bool {
-        self.client_closed.is_none() && !self.server_closed && !self.finished && !self.gone
+        !self.client_closed && !self.server_closed && !self.finished && !self.gone
     }
 
     /// Its end has begun and its backend is about to leave.
@@ -171,30 +178,30 @@ impl Link {
         !self.gone
             && self.held.is_none()
             && self.unwritten_close.is_none()
-            && (self.server_closed || (self.client_closed.is_some() && self.running.is_none()))
+            && (self.server_closed || (self.client_closed && self.running.is_none()))
     }
 
     /// The pod's side is closed and its last statement still runs, or waits, on the server.
     pub fn is_ghost(&self) -> bool {
-        self.client_closed.is_some() && !self.server_closed && self.running.is_some()
+        self.client_closed && !self.server_closed && self.running.is_some()
     }
 }
 
 /// A step of the run.
-#[derive(Debug)]
-pub(super) struct Step {
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
     pub id: StepId,
     pub connection: ConnectionName,
-    /// Its number on the connection, as the gate counts.
+    /// What it asks.
     pub request: Request,
     /// How many steps had been released before it came: equal for steps that arrived together.
     pub batch: u64,
-    pub held_at: Instant,
-    pub released: Option<SystemTime>,
+    pub held_at: Duration,
+    pub released: Option<Duration>,
     pub delivery: Delivery,
     /// The answer, latched when it was seen on the wire.
     pub answer: Option<Answer>,
-    pub answered: Option<SystemTime>,
+    pub answered: Option<Duration>,
     /// Its final ending is in the history.
     pub ended: bool,
     /// Its arrival is still to be written down: an answer to the same pod comes first.
@@ -202,16 +209,28 @@ pub(super) struct Step {
     /// It was seen blocked, or to need its pod, and has not ended since.
     pub waiting: Option<Waiting>,
     /// What it lacks of its pod, and since when it has at every look.
-    pub lack: Option<(Need, Instant)>,
+    pub lack: Option<(Need, Duration)>,
 }
 
 /// What a step that has not ended waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiting {
+pub(crate) enum Waiting {
     /// For a lock.
     Lock,
     /// For its own pod.
     Pod,
     /// Inside a pooler, for a server connection.
     Connection,
+}
+
+/// A stop that was not met when its turn ended as blocked or because its pod made way.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingStop {
+    pub index: usize,
+    pub pod: PodName,
+    pub sql: SqlPattern,
+    pub nth: u32,
+    pub matches: u32,
+    /// A held step that was counted already when the turn ended.
+    pub counted: Option<StepId>,
 }

@@ -3,59 +3,51 @@
 //! Owns the meaning of each report for the run's state. Decides nothing but one thing: a driver's
 //! look-up in the catalog, or a Sync that commits nothing, is let go at once.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::answer::read_error;
-use super::booking::wall_us;
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::Link;
-use crate::history::{ClosedBy, Delivery, DropReason, Event};
+use super::books::Link;
+use super::machine::Conductor;
+use super::world::{Heard, Report, Sessions, World};
+use crate::history::{Answer, ClosedBy, Delivery, DropReason, Event};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::pod::PodEvent;
-use crate::wire::{Answer, CloseCause, ConnectionEvent, WireEvent};
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Waits for the next report, at most this long, and takes in all that have come. Whether
     /// there was one.
-    pub(super) async fn next_event(&mut self, limit: Duration) -> Result<bool, RunError> {
+    pub(crate) async fn next_event(&mut self, limit: Duration) -> Result<bool, W::Error> {
         if self.absorb_all().await? {
             return Ok(true);
         }
-        tokio::select! {
-            biased;
-            Some(event) = self.wire.next() => self.absorb(event).await?,
-            Some(event) = self.output.recv() => self.absorb_output(event),
-            () = tokio::time::sleep(limit) => return Ok(false),
-        }
+        let Some(heard) = self.world.next_report(limit).await? else {
+            return Ok(false);
+        };
+        self.absorb(heard).await?;
         self.absorb_all().await?;
         Ok(true)
     }
 
     /// Takes in all reports that have come. Whether there was one.
-    pub(super) async fn absorb_all(&mut self) -> Result<bool, RunError> {
+    pub(crate) async fn absorb_all(&mut self) -> Result<bool, W::Error> {
         let mut any = false;
-        loop {
-            if let Some(event) = self.wire.next_at_once() {
-                self.absorb(event).await?;
-            } else if let Ok(event) = self.output.try_recv() {
-                self.absorb_output(event);
-            } else {
-                return Ok(any);
-            }
+        while let Some(heard) = self.world.next_report(Duration::ZERO).await? {
+            self.absorb(heard).await?;
             any = true;
         }
+        Ok(any)
     }
 
-    fn absorb_output(&mut self, event: PodEvent) {
-        match event {
-            PodEvent::Output { pod, stream, line } => {
-                // A subject that prints its DATABASE_URL must not put the password on record.
-                let line = self.place.server.address().redact(line);
+    /// Takes in one report.
+    pub(crate) async fn absorb(&mut self, heard: Heard<W::Own>) -> Result<(), W::Error> {
+        match heard {
+            Heard::Wire {
+                connection,
+                at,
+                report,
+            } => self.absorb_report(connection, at, report).await?,
+            Heard::Output { pod, stream, line } => {
                 self.note(Event::PodOutput { pod, stream, line });
             }
-            PodEvent::Exited { pod, code, signal } => {
+            Heard::Exited { pod, code, signal } => {
                 if let Some(member) = self.members.get_mut(&pod) {
                     member.exited = Some((code, signal));
                     member.exit_unwritten = true;
@@ -66,10 +58,11 @@ impl Conductor<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Writes down that a pod has exited, once.
-    pub(super) fn write_exit(&mut self, pod: &PodName) {
+    pub(crate) fn write_exit(&mut self, pod: &PodName) {
         let Some(member) = self.members.get_mut(pod) else {
             return;
         };
@@ -81,80 +74,72 @@ impl Conductor<'_> {
         }
     }
 
-    pub(super) fn link(&mut self, name: &ConnectionName) -> Option<&mut Link> {
+    pub(crate) fn link(&mut self, name: &ConnectionName) -> Option<&mut Link> {
         self.members
             .get_mut(&name.pod)
             .and_then(|member| member.links.get_mut(&name.index))
     }
 
-    pub(super) async fn absorb(&mut self, report: WireEvent) -> Result<(), RunError> {
-        let WireEvent {
-            connection,
-            at,
-            event,
-        } = report;
-        match event {
-            ConnectionEvent::Opened => {
+    async fn absorb_report(
+        &mut self,
+        connection: ConnectionName,
+        at: Duration,
+        report: Report<W::Own>,
+    ) -> Result<(), W::Error> {
+        match report {
+            Report::Opened => {
+                let now = self.now();
                 if let Some(member) = self.members.get_mut(&connection.pod) {
                     member
                         .links
-                        .insert(connection.index, Link::new(connection.clone()));
+                        .insert(connection.index, Link::new(connection.clone(), now));
                 }
                 self.note(Event::ConnectionOpened { connection });
             }
-            ConnectionEvent::Elsewhere { asked, refused } => {
-                // What is done there is not undone with the run's database.
-                self.place.server.spoil();
-                self.note(Event::ConnectionElsewhere {
-                    connection,
-                    database: asked.database,
-                    replication: asked.replication,
-                    refused,
-                });
-            }
-            ConnectionEvent::Started { pid, server } => {
-                self.started(connection, pid, server).await?;
-            }
-            ConnectionEvent::Connected { port } => {
-                if let Some(pooled) = &mut self.pooled {
-                    pooled.connected(connection, port);
-                }
-            }
-            ConnectionEvent::ServerSide(what) => self.server_side(connection, what, at).await?,
-            ConnectionEvent::TlsDemanded => {
+            Report::Elsewhere {
+                database,
+                replication,
+                refused,
+            } => self.note(Event::ConnectionElsewhere {
+                connection,
+                database,
+                replication,
+                refused,
+            }),
+            Report::Started { pid, server } => self.started(connection, pid, server).await?,
+            Report::Own(own) => W::take_in(self, connection, own, at).await?,
+            Report::TlsDemanded => {
                 if let Some(member) = self.members.get_mut(&connection.pod) {
                     member.tls_demanded = true;
                 }
             }
-            ConnectionEvent::CancelRequested { pid } => {
+            Report::CancelRequested { pid, meant } => {
                 if let Some(link) = self.link(&connection) {
                     link.gone = true;
                 }
-                let meant = self.pooled.as_ref().and_then(|pooled| pooled.keyed_by(pid));
-                let meant = meant.cloned().and_then(|name| self.link(&name)?.pid);
+                let meant = meant.and_then(|name| self.link(&name)?.pid);
                 self.note(Event::CancelRequested {
                     pod: connection.pod,
                     target_pid: meant.unwrap_or(pid),
                 });
             }
-            ConnectionEvent::Held { step, text } => self.held(connection, step, &text, at),
-            ConnectionEvent::Released { .. } => {
-                if !self.controlled {
+            Report::Held(request) => self.held(connection, request, at),
+            Report::Passed => {
+                if !self.orders.controlled {
                     let held = self.link(&connection).and_then(|link| link.held);
                     if let Some(id) = held {
                         self.book_release(id, Delivery::Forwarded, at);
                     }
                 }
             }
-            ConnectionEvent::Ended { answer, .. } => self.answered(&connection, answer, at),
-            ConnectionEvent::ErrorOutsideStep(error) => self.note(Event::SessionError {
-                connection,
-                error: read_error(&error),
-            }),
-            ConnectionEvent::ClientClosed(cause) => self.client_closed(connection, cause),
-            ConnectionEvent::ServerClosed(cause) => self.server_closed(connection, &cause),
-            ConnectionEvent::Finished => {
-                let pooled = self.pooled.is_some();
+            Report::Answered(answer) => self.answered(&connection, answer, at),
+            Report::ErrorOutsideStep(error) => {
+                self.note(Event::SessionError { connection, error });
+            }
+            Report::ClientClosed(by) => self.client_closed(connection, by),
+            Report::ServerClosed(by) => self.server_closed(connection, by),
+            Report::Finished => {
+                let pooled = self.is_pooled();
                 self.drop_held(&connection, &DropReason::SessionEnded);
                 let running = self.link(&connection).and_then(|link| link.running);
                 let waits = self.is_waiting(running);
@@ -175,24 +160,22 @@ impl Conductor<'_> {
         connection: ConnectionName,
         pid: Option<i32>,
         server: usize,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), W::Error> {
         let mut session = None;
         let mut unseen = false;
-        if let (Some(pooled), Some(pid)) = (&mut self.pooled, pid) {
-            pooled.keyed(&connection, pid);
-        } else if let Some(pid) = pid {
+        if let Some(pid) = pid {
             // A server that was paused meanwhile cannot be asked.
-            let seen = if self.can_ask() {
-                self.watchers.activity(&[pid]).await?
+            let seen = if self.world.can_look() {
+                self.world.look(&[pid]).await?
             } else {
-                HashMap::new()
+                Sessions::new()
             };
             session = seen.get(&pid).map(|activity| activity.session);
             // In free pacing a short session may be over before it is looked for. The wire told
             // its backend; that it started after its pod had dialled is as near as can be known.
             let opened = self.link(&connection).map(|link| link.opened_at);
             if let (None, Some(opened)) = (session, opened) {
-                let started_us = wall_us(self.wall(opened));
+                let started_us = self.world.wall_us(opened);
                 session = Some(Session { pid, started_us });
                 unseen = true;
             }
@@ -214,7 +197,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn answered(&mut self, connection: &ConnectionName, answer: Answer, at: Instant) {
+    fn answered(&mut self, connection: &ConnectionName, answer: Answer, at: Duration) {
         let Some(link) = self.link(connection) else {
             return;
         };
@@ -222,17 +205,22 @@ impl Conductor<'_> {
         let Some(id) = link.running else {
             return;
         };
-        self.note_unplaced(connection, id);
+        if let Some(step) = self.steps.get(&id)
+            && self.world.forget_unplaced(connection, id, &step.request)
+        {
+            self.note(Event::SessionUnknown {
+                connection: connection.clone(),
+            });
+        }
         if let Some(link) = self.link(connection) {
             link.running = None;
         }
-        let wall = self.wall(at);
         let mut now = false;
         if let Some(step) = self.steps.get_mut(&id) {
             step.answer = Some(answer);
-            step.answered = Some(wall);
+            step.answered = Some(at);
             // Nobody waits for a look-up, nor, in free pacing, for anything.
-            now = step.request.look_up || !self.controlled;
+            now = step.request.look_up || !self.orders.controlled;
             self.look_due |= step.waiting.is_some();
         }
         if let Some(member) = self.members.get_mut(&connection.pod) {
@@ -243,15 +231,15 @@ impl Conductor<'_> {
         }
     }
 
-    fn client_closed(&mut self, connection: ConnectionName, cause: CloseCause) {
-        let pooled = self.pooled.is_some();
+    fn client_closed(&mut self, connection: ConnectionName, by: ClosedBy) {
+        let pooled = self.is_pooled();
         let Some(link) = self.link(&connection) else {
             return;
         };
-        if link.client_closed.is_some() {
+        if link.client_closed {
             return;
         }
-        link.client_closed = Some(cause.clone());
+        link.client_closed = true;
         // A pooler has still to take notice.
         link.gone |= link.pid.is_none() && !(pooled && link.started);
         let by_server = link.server_closed;
@@ -270,11 +258,6 @@ impl Conductor<'_> {
             self.note_done(id);
         }
         if !by_server {
-            let by = match cause {
-                CloseCause::Commanded => ClosedBy::Fault,
-                CloseCause::Protocol(_) => ClosedBy::Refused,
-                _ => ClosedBy::Client,
-            };
             if put_off && let Some(link) = self.link(&connection) {
                 link.unwritten_close = Some(by);
                 return;
@@ -293,8 +276,8 @@ impl Conductor<'_> {
         }
     }
 
-    fn server_closed(&mut self, connection: ConnectionName, cause: &CloseCause) {
-        let pooled = self.pooled.is_some();
+    fn server_closed(&mut self, connection: ConnectionName, by: ClosedBy) {
+        let pooled = self.is_pooled();
         let running = self.link(&connection).and_then(|link| link.running);
         let waits = self.is_waiting(running);
         let Some(link) = self.link(&connection) else {
@@ -307,26 +290,22 @@ impl Conductor<'_> {
         link.severed = pooled && waits && link.pid.is_some();
         link.server_closed = !link.severed;
         link.gone |= link.pid.is_none();
-        let first = link.client_closed.is_none();
+        let first = !link.client_closed;
         let running = link.running;
         if first {
-            let by = match cause {
-                CloseCause::Protocol(_) => ClosedBy::Refused,
-                _ => ClosedBy::Server,
-            };
             self.note(Event::ConnectionClosed { connection, by });
         }
         // Nobody waits for these; of others the end is told once the backend is gone.
         let unwatched = running
             .and_then(|id| self.steps.get(&id))
-            .is_some_and(|step| step.request.look_up || !self.controlled);
+            .is_some_and(|step| step.request.look_up || !self.orders.controlled);
         if unwatched && let Some(id) = running {
             self.note_gone(id);
         }
     }
 
     /// Notes that a held step never reaches the server.
-    pub(super) fn drop_held(&mut self, connection: &ConnectionName, why: &DropReason) {
+    pub(crate) fn drop_held(&mut self, connection: &ConnectionName, why: &DropReason) {
         let held = self.link(connection).and_then(|link| link.held.take());
         if let Some(id) = held {
             self.write_arrival(id);
@@ -338,17 +317,5 @@ impl Conductor<'_> {
                 why: why.clone(),
             });
         }
-    }
-
-    /// Which connection a session belongs to.
-    pub(super) fn connection_of(&self, session: Session) -> Option<ConnectionName> {
-        if let Some(pooled) = &self.pooled {
-            return pooled.served_by(session.pid).cloned();
-        }
-        self.members
-            .values()
-            .flat_map(|member| member.links.values())
-            .find(|link| link.is_of(session))
-            .map(|link| link.name.clone())
     }
 }

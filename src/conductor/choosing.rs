@@ -10,23 +10,22 @@
 
 use std::collections::BTreeMap;
 
-use super::conductor::Conductor;
-use super::error::RunError;
+use super::machine::Conductor;
+use super::world::World;
 use crate::history::{Begun, Delivery, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{Stop, Turn};
-use crate::wire::Handover;
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Runs all pods to their end; before each step the highest of those that can go on is chosen.
     /// `changes`: numbers of steps, from 1, before which the pod that is about to run falls below
     /// all that have not fallen; of those that have, the one of the i-th in this list has the i-th
     /// lowest place.
-    pub(super) async fn follow_priorities(
+    pub(crate) async fn follow_priorities(
         &mut self,
         order: &[PodName],
         changes: &[u64],
-    ) -> Result<(), RunError> {
+    ) -> Result<(), W::Error> {
         let mut order = order.to_vec();
         let mut changes: BTreeMap<usize, u64> = changes.iter().copied().enumerate().collect();
         let mut fallen: BTreeMap<usize, PodName> = BTreeMap::new();
@@ -102,7 +101,7 @@ impl Conductor<'_> {
 
     /// Lets the next held step of each of these pods go at the same moment, and waits for all of
     /// their endings.
-    pub(super) async fn together(&mut self, pods: &[PodName]) -> Result<TurnEnd, RunError> {
+    pub(crate) async fn together(&mut self, pods: &[PodName]) -> Result<TurnEnd, W::Error> {
         if !pods.iter().all(|name| self.is_there(name)) {
             return Ok(TurnEnd::NotThere);
         }
@@ -122,13 +121,10 @@ impl Conductor<'_> {
             .collect();
         // Nothing is awaited between the two.
         for connection in &connections {
-            if let Some(member) = self.members.get(&connection.pod) {
-                // A connection that ended in between has told so, or will.
-                let _ = member.proxy.release(connection, Handover::Forward);
-            }
+            self.world.release(connection, Delivery::Forwarded);
         }
         self.batch += 1;
-        let now = std::time::Instant::now();
+        let now = self.now();
         for id in &steps {
             self.book_release(*id, Delivery::Forwarded, now);
         }

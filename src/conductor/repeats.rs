@@ -4,12 +4,11 @@
 //! rows: a pod that goes round so makes way), and in kind (the same statements with the same kind of
 //! answer: a pod that asks again with another token may be waiting). Knows nothing of other pods.
 
-use crate::history::{Digest, Request, asks_nothing, wrote_nothing};
-use crate::wire::Answer;
+use crate::history::{Answer, Digest, Request, asks_nothing, wrote_nothing};
 
 /// A step without effect: what it asked and what came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Of request and answer.
     exact: (Digest, Digest),
     /// Normal forms of its statements.
@@ -28,7 +27,7 @@ impl Asked {
             || request.writes.is_empty()
             || answer.tags.iter().all(|tag| wrote_nothing(tag));
         without_effect.then(|| Self {
-            exact: (request.digest.0, answer.digest),
+            exact: (request.digest.0, answer.digest.0),
             normal: request.normal.clone(),
             tags: answer.tags.clone(),
             sqlstate: answer.error.as_ref().map(|error| error.sqlstate.clone()),
@@ -48,8 +47,8 @@ impl Asked {
 }
 
 /// What a pod did last, as long as it had no effect and no step of another pod came in between.
-#[derive(Debug, Default)]
-pub(super) struct Repeats {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Repeats {
     /// The latest last.
     recent: Vec<Asked>,
     /// The count of all steps at the latest of them.
@@ -127,8 +126,7 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Beside;
-    use crate::wire::RawError;
+    use crate::history::{Beside, ServerError};
 
     fn request(sql: &str, parameter: &str, writes: bool) -> Request {
         Request {
@@ -142,7 +140,7 @@ mod tests {
     fn answer(tag: &str, rows: &str) -> Answer {
         Answer {
             tags: vec![tag.to_owned()],
-            digest: Digest::of(&[tag.as_bytes(), rows.as_bytes()]),
+            digest: Beside(Digest::of(&[tag.as_bytes(), rows.as_bytes()])),
             ..Answer::default()
         }
     }
@@ -182,7 +180,7 @@ mod tests {
         assert_eq!(write("UPDATE 1"), None);
         assert_eq!(write("UPDATE 10"), None);
         let mut failed = answer("", "");
-        failed.error = Some(RawError::default());
+        failed.error = Some(ServerError::default());
         let failed = Asked::of(&request("insert", "", true), &failed);
         assert!(after(&vec![failed; 6]).is_polling());
     }

@@ -3,29 +3,14 @@
 //! Owns which of a pod's held steps goes next, when a stop is met (also later, by a step that was
 //! blocked when the turn ended), and when a pod that only repeats itself makes way.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::conductor::Conductor;
-use super::error::RunError;
-use super::links::{Rest, Step};
+use super::books::{Link, PendingStop, Rest, Step};
+use super::machine::Conductor;
+use super::world::World;
 use crate::history::{Awaited, Delivery, Ending, Event, TurnEnd};
 use crate::name::{PodName, StepId};
 use crate::schedule::{SqlPattern, Stop, Turn};
-use crate::wire::Handover;
-
-/// The most steps of a run.
-const STEP_CAP: u64 = 100_000;
-
-/// A stop that was not met when its turn ended as blocked or because its pod made way.
-pub(super) struct PendingStop {
-    index: usize,
-    pod: PodName,
-    sql: SqlPattern,
-    nth: u32,
-    matches: u32,
-    /// A held step that was counted already when the turn ended.
-    counted: Option<StepId>,
-}
 
 /// Whether a step is what a stop names, as it is written or in its normal form (which has no
 /// needless quotes). A step that only prepares is meant by no pattern that does not say so.
@@ -34,9 +19,9 @@ fn meets(step: &Step, sql: &SqlPattern) -> bool {
         && (sql.matches(&step.request.sql) || sql.matches(&step.request.normal))
 }
 
-impl Conductor<'_> {
+impl<W: World> Conductor<W> {
     /// Runs a turn; why it ended.
-    pub(super) async fn turn(&mut self, index: usize, turn: &Turn) -> Result<TurnEnd, RunError> {
+    pub(crate) async fn turn(&mut self, index: usize, turn: &Turn) -> Result<TurnEnd, W::Error> {
         let name = &turn.pod;
         if !self.is_there(name) {
             return Ok(TurnEnd::NotThere);
@@ -47,7 +32,7 @@ impl Conductor<'_> {
         let mut matches = 0;
         let mut counted: Option<StepId> = None;
         let mut steps = 0;
-        let begun = Instant::now();
+        let begun = self.now();
         loop {
             self.quiet(name).await?;
             if self.limit_hit {
@@ -94,13 +79,12 @@ impl Conductor<'_> {
                 self.keep_stop(index, turn, matches, counted);
                 return Ok(TurnEnd::Yielded);
             }
-            if self.released >= STEP_CAP {
-                self.note_limit(Awaited::Steps(STEP_CAP), 0);
+            let most = self.orders.most_steps;
+            if self.released >= most {
+                self.note_limit(Awaited::Steps(most), 0);
                 return Ok(TurnEnd::Limit);
             }
-            let ending = self
-                .step(id, Handover::Forward, Delivery::Forwarded)
-                .await?;
+            let ending = self.step(id, Delivery::Forwarded).await?;
             self.count_repeat(name, id);
             steps += u32::from(!self.prepares(id));
             if self.takes_let_go() {
@@ -128,30 +112,35 @@ impl Conductor<'_> {
 
     /// The step that is released next: of those held, the one that arrived first; of several that
     /// arrived together, the one of the lowest connection.
-    pub(super) fn next_held(&self, name: &PodName) -> Option<StepId> {
+    pub(crate) fn next_held(&self, name: &PodName) -> Option<StepId> {
         let member = self.members.get(name)?;
         member
             .links
             .values()
             // What is held on a link that is cut is still under way to the gate.
-            .filter(|link| !member.is_cut_off(link))
+            .filter(|link| !self.is_cut_off(link))
             .filter_map(|link| link.held)
             .filter_map(|id| self.steps.get(&id))
             .min_by_key(|step| (step.batch, step.connection.index))
             .map(|step| step.id)
     }
 
+    /// Whether nothing passes on this connection's link.
+    pub(crate) fn is_cut_off(&self, link: &Link) -> bool {
+        self.world.is_cut_off(&link.name)
+    }
+
     /// Whether nothing more can come from the pod until a fault is undone: it is stopped, or its
     /// link is cut.
-    pub(super) fn is_kept_back(&self, name: &PodName) -> bool {
+    pub(crate) fn is_kept_back(&self, name: &PodName) -> bool {
         self.members.get(name).is_some_and(|member| {
             let mut open = member.links.values().filter(|link| !link.gone).peekable();
-            member.paused || open.peek().is_some() && open.all(|link| member.is_cut_off(link))
+            member.paused || open.peek().is_some() && open.all(|link| self.is_cut_off(link))
         })
     }
 
     /// Whether a step only prepares.
-    pub(super) fn prepares(&self, id: StepId) -> bool {
+    pub(crate) fn prepares(&self, id: StepId) -> bool {
         self.steps
             .get(&id)
             .is_some_and(|step| step.request.prepares)
@@ -159,7 +148,7 @@ impl Conductor<'_> {
 
     /// Lets steps go that only prepare until the pod has another at the gate, or none: a fault or a
     /// release of several steps at once means an execution, unless a turn has stopped at a preparation.
-    pub(super) async fn pass_preparations(&mut self, name: &PodName) -> Result<(), RunError> {
+    pub(crate) async fn pass_preparations(&mut self, name: &PodName) -> Result<(), W::Error> {
         loop {
             self.quiet(name).await?;
             let Some(id) = self.next_held(name).filter(|id| self.prepares(*id)) else {
@@ -169,17 +158,16 @@ impl Conductor<'_> {
             if stopped_at == Some(id) || self.limit_hit {
                 return Ok(());
             }
-            self.step(id, Handover::Forward, Delivery::Forwarded)
-                .await?;
+            self.step(id, Delivery::Forwarded).await?;
         }
     }
 
-    pub(super) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {
+    pub(crate) fn matches(&self, id: StepId, sql: &SqlPattern) -> bool {
         self.steps.get(&id).is_some_and(|step| meets(step, sql))
     }
 
     /// Whether a step of the pod waits on the server.
-    pub(super) fn waits(&self, name: &PodName) -> bool {
+    pub(crate) fn waits(&self, name: &PodName) -> bool {
         self.members.get(name).is_some_and(|member| {
             member
                 .links
@@ -190,7 +178,7 @@ impl Conductor<'_> {
 
     /// Waits for the pod to say something more, within the run's time. Whether it waits for others
     /// instead; its turn has begun then.
-    async fn await_request(&mut self, name: &PodName, turn: Instant) -> Result<bool, RunError> {
+    async fn await_request(&mut self, name: &PodName, turn: Duration) -> Result<bool, W::Error> {
         loop {
             if self.next_event(Duration::from_millis(20)).await? || self.limit_hit {
                 return Ok(false);
@@ -199,10 +187,11 @@ impl Conductor<'_> {
                 return Ok(false);
             }
             // Processes other than the first one, or a session, may end without a report.
-            let over = self.members.get(name).is_none_or(|member| {
-                member.exited.is_some() && member.pod.as_ref().is_none_or(|pod| !pod.is_running())
-            });
-            if Instant::now() > self.deadline {
+            let over = self
+                .members
+                .get(name)
+                .is_none_or(|member| member.exited.is_some() && !self.world.is_running(name));
+            if self.time_is_up() {
                 self.hit_limit(Awaited::NextRequest(name.clone()));
                 return Ok(false);
             }
@@ -232,7 +221,7 @@ impl Conductor<'_> {
     }
 
     /// Looks whether a step that has ended meets a stop whose turn is over.
-    pub(super) fn meet_pending_stops(&mut self, id: StepId) {
+    pub(crate) fn meet_pending_stops(&mut self, id: StepId) {
         let Some(step) = self.steps.get(&id) else {
             return;
         };
