@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::books::Link;
 use super::machine::Conductor;
-use super::world::{Heard, Report, Sessions, World};
+use super::seen::{Heard, Report, Sessions};
+use super::world::World;
 use crate::history::{Answer, ClosedBy, Delivery, DropReason, Event};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 

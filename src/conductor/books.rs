@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::repeats::Repeats;
-use super::world::Need;
+use super::seen::Need;
 use crate::history::{Answer, ClosedBy, Delivery, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::schedule::{FaultKind, SqlPattern};

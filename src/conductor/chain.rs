@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::books::Waiting;
 use super::machine::Conductor;
-use super::world::{Sessions, World};
+use super::seen::Sessions;
+use super::world::World;
 
 /// Where a session's wait leads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,13 @@ mod plain;
 mod queueing;
 mod quiet;
 mod repeats;
+mod seen;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod starting;
 mod target;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod undoing;
 mod waiting;
@@ -41,5 +46,6 @@ pub(crate) use machine::Conductor;
 pub use orders::{LetGo, Silence, Waits};
 pub(crate) use orders::{Mistake, Orders};
 pub use plain::is_plain;
-pub use world::{Activity, Need, Quiet};
-pub(crate) use world::{Heard, Queue, Report, Rested, Sessions, Started, World};
+pub use seen::{Activity, Need, Quiet};
+pub(crate) use seen::{Heard, Queue, Report, Rested, Sessions, Started};
+pub(crate) use world::World;

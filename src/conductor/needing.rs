@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::chain::Chain;
 use super::machine::Conductor;
-use super::world::{Need, Sessions, World};
+use super::seen::{Need, Sessions};
+use super::world::World;
 use crate::name::StepId;
 
 /// How long the server must seem to wait for more of a COPY. It gives no sign of having taken in what

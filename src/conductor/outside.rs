@@ -10,7 +10,8 @@ use super::books::{OpenWait, Rest};
 use super::machine::Conductor;
 use super::orders::LetGo;
 use super::repeats::Asked;
-use super::world::{Quiet, World};
+use super::seen::Quiet;
+use super::world::World;
 use crate::history::{Event, WaitsFor};
 use crate::name::{PodName, StepId};
 

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use super::books::Waiting;
 use super::machine::Conductor;
-use super::world::{Sessions, World};
+use super::seen::Sessions;
+use super::world::World;
 use crate::history::Event;
 use crate::name::StepId;
 

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::machine::Conductor;
-use super::world::{Need, Quiet, World};
+use super::seen::{Need, Quiet};
+use super::world::World;
 use crate::history::Event;
 use crate::name::{PodName, StepId};
 

@@ -41,7 +41,9 @@ impl Asked {
     }
 
     fn is_in_kind(&self, other: &Self) -> bool {
-        let parts = |one: &Self| (one.normal.clone(), one.tags.clone(), one.sqlstate.clone());
+        fn parts(one: &Asked) -> (&[String], &[String], Option<&str>) {
+            (&one.normal, &one.tags, one.sqlstate.as_deref())
+        }
         parts(self) == parts(other)
     }
 }

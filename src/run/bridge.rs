@@ -1,23 +1,22 @@
 //! What the conductor asks of the real world.
 //!
-//! Owns the translation: reports of wire and pods into the conductor's, its calls into those of proxies,
-//! processes and the server. Decides nothing about steps.
+//! Owns the answers: each call of the conductor's in those of proxies, processes and the server. Decides nothing
+//! about steps; what is heard stands in `hearing`.
 
 use std::time::{Duration, Instant};
 
-use super::answer::{read_answer, read_error};
 use super::environment::{environment, node_name};
 use super::error::RunError;
+use super::hearing::PoolerReport;
 use super::real::{Body, Outage, RealWorld, Run, wall_us};
-use super::request::read_request;
 use crate::conductor::{
-    Activity, Aim, Heard, Mistake, Need, Outcome, Queue, Report, Rested, Sessions, Started, World,
+    Activity, Aim, Heard, Mistake, Need, Outcome, Queue, Rested, Sessions, Started, World,
 };
-use crate::history::{ClosedBy, Delivery, HeldLock, Request, WaitsFor};
+use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::pod::{Node, Pod, PodEvent, SettleLimits};
+use crate::pod::{Node, Pod, SettleLimits};
 use crate::server::{Guardian, Ward};
-use crate::wire::{Admission, CloseCause, ConnectionEvent, Handover, Proxy, ServerSide, WireEvent};
+use crate::wire::{Admission, Handover, Proxy};
 
 /// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
 /// machine.
@@ -25,102 +24,11 @@ const DEADLOCK_CHECK: Duration = Duration::from_millis(50);
 /// How long the log is asked for the check. (It may be switched off for a role or a session.)
 const UNLOGGED: Duration = Duration::from_secs(1);
 
-/// What only a pooler's books can take in.
-#[derive(Debug)]
-pub(super) enum PoolerReport {
-    /// The connection has reached the pooler from this port.
-    Connected { port: u16 },
-    /// Something happened on a connection of the pooler's to the server.
-    ServerSide(ServerSide),
-}
-
 impl From<Mistake> for RunError {
     fn from(mistake: Mistake) -> Self {
         match mistake {
             Mistake::NoSuchPod(name) => Self::NoSuchPod(name),
             Mistake::TooManyPods { most, clock, why } => Self::TooManyPods { most, clock, why },
-        }
-    }
-}
-
-impl RealWorld<'_> {
-    /// A report of the wire, as the conductor has it.
-    pub fn heard(&mut self, event: WireEvent) -> Heard<PoolerReport> {
-        let WireEvent {
-            connection,
-            at,
-            event,
-        } = event;
-        let at = at.saturating_duration_since(self.begun);
-        let report = match event {
-            ConnectionEvent::Opened => Report::Opened,
-            ConnectionEvent::Elsewhere { asked, refused } => {
-                // What is done there is not undone with the run's database.
-                self.place.server.spoil();
-                Report::Elsewhere {
-                    database: asked.database,
-                    replication: asked.replication,
-                    refused,
-                }
-            }
-            ConnectionEvent::Started { pid, server } => {
-                let mut own = pid;
-                if let (Some(pooled), Some(pid)) = (&mut self.pooled, pid) {
-                    // It is the pooler's invention.
-                    pooled.keyed(&connection, pid);
-                    own = None;
-                }
-                Report::Started { pid: own, server }
-            }
-            ConnectionEvent::Connected { port } => Report::Own(PoolerReport::Connected { port }),
-            ConnectionEvent::ServerSide(what) => Report::Own(PoolerReport::ServerSide(what)),
-            ConnectionEvent::TlsDemanded => Report::TlsDemanded,
-            ConnectionEvent::CancelRequested { pid } => {
-                let pooled = self.pooled.as_ref();
-                let meant = pooled.and_then(|pooled| pooled.keyed_by(pid)).cloned();
-                Report::CancelRequested { pid, meant }
-            }
-            ConnectionEvent::Held { step, text } => {
-                let request = read_request(&text);
-                let calls = request.lock_calls.clone();
-                self.asked.insert((connection.clone(), step), calls);
-                Report::Held(request)
-            }
-            ConnectionEvent::Released { .. } => Report::Passed,
-            ConnectionEvent::Ended { step, answer } => {
-                let calls = self.asked.remove(&(connection.clone(), step));
-                Report::Answered(read_answer(&answer, &calls.unwrap_or_default()))
-            }
-            ConnectionEvent::ErrorOutsideStep(error) => {
-                Report::ErrorOutsideStep(read_error(&error))
-            }
-            ConnectionEvent::ClientClosed(cause) => Report::ClientClosed(match cause {
-                CloseCause::Commanded => ClosedBy::Fault,
-                CloseCause::Protocol(_) => ClosedBy::Refused,
-                _ => ClosedBy::Client,
-            }),
-            ConnectionEvent::ServerClosed(cause) => Report::ServerClosed(match cause {
-                CloseCause::Protocol(_) => ClosedBy::Refused,
-                _ => ClosedBy::Server,
-            }),
-            ConnectionEvent::Finished => Report::Finished,
-        };
-        Heard::Wire {
-            connection,
-            at,
-            report,
-        }
-    }
-
-    fn heard_of_pod(&self, event: PodEvent) -> Heard<PoolerReport> {
-        match event {
-            PodEvent::Output { pod, stream, line } => Heard::Output {
-                pod,
-                stream,
-                // A subject that prints its DATABASE_URL must not put the password on record.
-                line: self.place.server.address().redact(line),
-            },
-            PodEvent::Exited { pod, code, signal } => Heard::Exited { pod, code, signal },
         }
     }
 }

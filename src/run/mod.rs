@@ -1,8 +1,8 @@
-//! THE CONDUCTOR: drives pods through the gate along a schedule, writes the history.
+//! ONE RUN: the world that the conductor acts on, from the run's database to the last line of its history.
 //!
-//! Owns the order in which steps are released, what ends a step, when a pod counts as quiet, and
-//! the flow of one run from its database to its last line. Knows nothing of how a verdict is
-//! reached or shown.
+//! Owns the flow of a run, the proxies, processes and servers that it consists of, how each fault is done to them,
+//! and the last evidence. Which step is released when is the conductor's; how a verdict is reached or shown is
+//! for others.
 
 mod answer;
 mod applying;
@@ -15,6 +15,7 @@ mod error;
 mod failure;
 mod finish;
 mod free;
+mod hearing;
 mod injecting;
 mod killing;
 mod one_run;

@@ -19,8 +19,6 @@ use crate::history::{Made, SerialRun, Writer};
 use crate::name::PodName;
 use crate::schedule::{Move, Schedule, Stop, Turn};
 
-/// How long a pod is held in its middle, so that no clock that counts seconds shows the same.
-pub(super) const HELD: Duration = Duration::from_millis(1_100);
 /// By how many steps every sequence is moved on: odd, so that it meets no round number.
 const MOVED_ON: i64 = 1_009;
 /// How many runs made anew are kept of each order of pods.

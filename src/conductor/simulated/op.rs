@@ -19,6 +19,10 @@ pub enum Op {
     Try(u8),
     /// Asks for a lock until it gets it.
     Poll(u8),
+    /// Goes on until the pod has its other answers.
+    Copy,
+    /// No step: the pod rests until the variable is not zero.
+    Await(u8),
 }
 
 impl Op {
@@ -32,10 +36,12 @@ impl Op {
             Self::Unlock(name) => format!("unlock l{name}"),
             Self::Try(name) => format!("try l{name}"),
             Self::Poll(name) => format!("poll l{name}"),
+            Self::Copy => "copy".to_owned(),
+            Self::Await(name) => format!("await v{name}"),
         }
     }
 
-    pub(super) fn only_asks(self) -> bool {
+    pub fn only_asks(self) -> bool {
         matches!(
             self,
             Self::Read(_) | Self::Check(..) | Self::Try(_) | Self::Poll(_)
@@ -45,7 +51,8 @@ impl Op {
     /// Whether two steps commute, by what they touch.
     pub fn commutes(self, other: Self) -> bool {
         let touches = |op| match op {
-            Self::Read(name) | Self::Check(name, _) => (name, false),
+            Self::Read(name) | Self::Check(name, _) | Self::Await(name) => (name, false),
+            Self::Copy => (200, true),
             Self::Add(name) | Self::Set(name, _) => (name, true),
             Self::Lock(name) | Self::Unlock(name) | Self::Try(name) | Self::Poll(name) => {
                 (100 + name, true)
