@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::error::RunError;
 use super::failure::failure;

@@ -33,6 +33,11 @@ proves! {
         [steps("a", 2), blocked("c"), blocked("b"), end("a")]
         => "a>lock0 a=lock0 a>lock1 a=lock1 [reached] c>lock0 c~lock0 [reached] b>lock1 b~lock1 [reached] a>add0 \
             a=add0 a.exit b=lock1 b.exit c=lock0 c.exit a.end [reached] +b b.end [reached] +c c.end [reached]";
+    several_that_complete_at_once_are_written_so_too_where_the_first_by_name_came_first:
+        [p([Lock(0), Lock(1), Add(0)]), p([Lock(1)]), p([Lock(0)])],
+        [steps("a", 2), blocked("b"), blocked("c"), end("a")]
+        => "a>lock0 a=lock0 a>lock1 a=lock1 [reached] b>lock1 b~lock1 [reached] c>lock0 c~lock0 [reached] a>add0 \
+            a=add0 a.exit b=lock1 b.exit c=lock0 c.exit a.end [reached] +b b.end [reached] +c c.end [reached]";
     a_copy_needs_its_pod_when_it_has_said_all_but_the_end:
         [p([Copy.on(0), Add(1).on(1)])], [steps("a", 1)]
         => "a>copy a^copy [reached] +a a1>add1 a1=add1 a=copy a.exit a.end [reached]";

@@ -65,6 +65,13 @@ proves! {
              b>set1-1 b=set1-1 [1-met] b.exit b.end [reached]",
             polls("b", 6)
         );
+    a_step_that_was_counted_before_the_pod_made_way_is_not_counted_again:
+        [p([Lock(0), Unlock(0)]), p([Poll(0), Poll(0)])], [steps("a", 1), before("b", "poll", 8), end("a")]
+        => format!(
+            "a>lock0 a=lock0 [reached] {} [yielded] a>unlock0 a=unlock0 a.exit a.end [reached] +b b>poll0 b=poll0 \
+             b>poll0 b=poll0 [1-met] b.exit b.end [reached]",
+            polls("b", 6)
+        );
     who_asks_once_and_goes_on_never_makes_way:
         [p([Lock(0), Unlock(0)]), p([Try(0), Add(1)])], [steps("a", 1), end("b"), end("a")]
         => "a>lock0 a=lock0 [reached] b>try0 b=try0 b>add1 b=add1 b.exit b.end [reached] a>unlock0 a=unlock0 \

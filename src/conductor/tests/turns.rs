@@ -86,6 +86,9 @@ proves! {
     a_pattern_means_no_preparation_unless_it_says_so:
         [p([Add(0).on(0).prepared(), Add(0).into()])], [before("a", "add", 1)]
         => "a>prepare-add0 a=prepare-add0 [reached] +a a>add0 a=add0 a.exit a.end [reached]";
+    a_pattern_that_would_match_a_preparation_anywhere_does_not_mean_it:
+        [p([Add(0).on(0).prepared(), Add(0).into()])], [before("a", "/add/", 1)]
+        => "a>prepare-add0 a=prepare-add0 [reached] +a a>add0 a=add0 a.exit a.end [reached]";
     a_look_up_is_let_go_at_once_and_is_no_ones_step:
         [p([Read(0).on(0).looked_up(), Add(0).into(), Add(1).into()])], [steps("a", 1)]
         => "a>read0 a=read0 a>add0 a=add0 [reached] +a a>add1 a=add1 a.exit a.end [reached]";
