@@ -131,6 +131,7 @@
 //! The last nine, `ledger` and `timeline` are those of `lockproof-core`; the built-in subject is the crate `groombook`.
 
 pub mod cli;
+pub(crate) mod conductor;
 pub mod evidence;
 pub mod fault;
 pub mod pod;

@@ -15,20 +15,6 @@ use std::path::{Path, PathBuf};
 
 use modules::Modules;
 
-/// The one circle that may remain until the conductor is taken apart (issue 11). `Conductor` has its
-/// methods in most files of `run`; three of these files also declare what its fields hold, and the
-/// others share what `faulting` declares with it. No other file may join them.
-const CONDUCTOR: [&str; 8] = [
-    "src/run/beside.rs",
-    "src/run/conductor.rs",
-    "src/run/controller.rs",
-    "src/run/cutting.rs",
-    "src/run/faulting.rs",
-    "src/run/killing.rs",
-    "src/run/outage.rs",
-    "src/run/turn.rs",
-];
-
 /// One import, by the lines that make it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Import {
@@ -214,14 +200,10 @@ fn imports_go_down_the_list_of_rooms_in_design() {
     );
 }
 
-/// The circles in words, but for the conductor's.
+/// The circles in words.
 fn told(circles: &[(BTreeSet<PathBuf>, Vec<Import>)]) -> String {
     let mut said = String::new();
     for (files, imports) in circles {
-        let known = |file: &PathBuf| CONDUCTOR.iter().any(|one| Path::new(one) == file);
-        if files.iter().all(known) {
-            continue;
-        }
         writeln!(said, "{} files import each other in a circle:", files.len()).unwrap();
         for import in imports {
             writeln!(said, "  {import}").unwrap();

@@ -12,25 +12,7 @@ use super::witness::read_locks;
 use crate::history::HeldLock;
 use crate::name::{LockMode, Session, TableName};
 
-/// What the server shows of one backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activity {
-    /// Its session.
-    pub session: Session,
-    /// `state`: `active`, `idle`, `idle in transaction`, …
-    pub state: String,
-    /// `wait_event_type`, empty if it does not wait.
-    pub wait_event_type: String,
-    /// Sessions that block it.
-    pub blocked_by: Vec<i32>,
-    /// For how long it has waited for a heavyweight lock by the server's own clock, in
-    /// microseconds (server 14 and later).
-    pub waited_us: Option<i64>,
-    /// Since when, in microseconds since 1970 by the same clock (server 14 and later).
-    pub waits_since_us: Option<i64>,
-    /// Its query, cut at 200 characters.
-    pub query: String,
-}
+pub use crate::conductor::Activity;
 
 /// Asks the server what it shows.
 #[derive(Debug)]

@@ -4,8 +4,6 @@
 //! ends a session. When a fault is applied is the conductor's to say; how a signal, a reset or a
 //! termination is done is the business of `pod`, `wire` and `evidence`.
 
-mod effect;
 mod injected;
 
-pub use effect::{Effect, effect_of};
 pub use injected::InjectedError;

@@ -21,19 +21,7 @@ use super::group::{Group, Look};
 use super::process::Pod;
 use super::ticker::Ticker;
 
-/// How the pods came to rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quiet {
-    /// Nothing but a word from outside can make them go on.
-    Settled,
-    /// They rest, but later timers, or sockets and pipes that leave them, may make them go on.
-    Assumed,
-    /// They did not rest within the limit.
-    Restless,
-    /// Something was heard meanwhile, on the wire or on a pipe: handle it and ask again. (Whoever
-    /// asks again for ever waits for ever on a pod that never stops printing.)
-    Spoke,
-}
+pub use crate::conductor::Quiet;
 
 /// What a wait for rest showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

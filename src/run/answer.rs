@@ -18,11 +18,11 @@ pub(super) fn read_error(raw: &RawError) -> ServerError {
 /// The answer as the history has it, with what the lock functions answered.
 pub(super) fn read_answer(
     answer: &crate::wire::Answer,
-    request: &history::Request,
+    calls: &[history::LockCall],
 ) -> history::Answer {
     let mut results = Vec::new();
-    if answer.error.is_none() && !request.lock_calls.is_empty() {
-        results = lock_results(answer, request);
+    if answer.error.is_none() && !calls.is_empty() {
+        results = lock_results(answer, calls);
     }
     history::Answer {
         tags: answer.tags.clone(),
@@ -37,7 +37,7 @@ pub(super) fn read_answer(
 
 /// Boolean answers are matched to the calls that give one as a column of their own, in order, and only
 /// if their numbers agree: a select list may hold other booleans.
-fn lock_results(answer: &crate::wire::Answer, request: &history::Request) -> Vec<Option<bool>> {
+fn lock_results(answer: &crate::wire::Answer, calls: &[history::LockCall]) -> Vec<Option<bool>> {
     const BOOL: u32 = 16;
     let answers: Vec<bool> = answer
         .rows
@@ -63,11 +63,10 @@ fn lock_results(answer: &crate::wire::Answer, request: &history::Request) -> Vec
                 history::LockAction::TryLock | history::LockAction::Unlock
             )
     };
-    let expected = request.lock_calls.iter().filter(|call| gives(call)).count();
+    let expected = calls.iter().filter(|call| gives(call)).count();
     let told = answers.len() == expected;
     let mut answers = answers.into_iter().filter(|_| told);
-    request
-        .lock_calls
+    calls
         .iter()
         .map(|call| if gives(call) { answers.next() } else { None })
         .collect()

@@ -5,27 +5,22 @@
 //! `shaping` for links, `outage` for the server). Each proves by the kernel's or the server's word that
 //! the fault did fire, and says so in the [`Outcome`] that it returns.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::conductor::Conductor;
 use super::cutting::Cut;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
 use super::outage::OnServer;
-use super::outcome::Outcome;
+use super::real::Run;
 use super::shaping::LinkChange;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, FAULT_LIMIT};
 use crate::name::PodName;
 use crate::schedule::{FaultKind, FaultTarget, SessionChoice, ShutdownMode};
 use crate::server::Shutdown;
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Does it, now; how it came out, which is in the history by then.
-    pub(super) async fn apply(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
-        // The work of twenty faults: on the heap, for it is part of every future that may need it.
-        Box::pin(self.apply_by_kind(aim)).await
-    }
-
-    async fn apply_by_kind(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
+    pub(super) async fn apply_by_kind(&mut self, aim: &Aim<'_>) -> Result<Outcome, RunError> {
         let aims = self.aims(aim).await?;
         if aims.is_empty() {
             let pod = aim.fault.pod.as_ref().map(PodName::as_str);
@@ -34,6 +29,9 @@ impl Conductor<'_> {
         }
         match (&aim.fault.kind, &aim.fault.pod) {
             (FaultKind::Kill, Some(pod)) => self.kill(aim, pod).await,
+            (FaultKind::Terminate { pid1, .. }, Some(pod)) if self.acting_at().is_some() => {
+                self.sigterm(aim, pod, *pid1).await
+            }
             (FaultKind::Terminate { grace, pid1 }, Some(pod)) => {
                 self.terminate(aim, pod, *grace, *pid1).await
             }
@@ -134,14 +132,14 @@ impl Conductor<'_> {
     /// Waits until the server has let in whom the pod has just connected: before that it is no
     /// session, and what the server says of it could not be told from a stranger's.
     async fn let_in(&mut self, name: &PodName) -> Result<(), RunError> {
-        let until = Instant::now() + FAULT_LIMIT;
+        let until = self.now() + FAULT_LIMIT;
         let starting = |one: &Self| {
             one.members.get(name).is_some_and(|member| {
                 let mut links = member.links.values();
-                links.any(|link| link.is_starting() && !member.is_cut_off(link))
+                links.any(|link| link.is_starting(one.now()) && !one.is_cut_off(link))
             })
         };
-        while starting(self) && Instant::now() < until {
+        while starting(self) && self.now() < until {
             self.next_event(Duration::from_millis(2)).await?;
         }
         Ok(())

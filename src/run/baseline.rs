@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::conductor::{Finished, run_once};
 use super::error::RunError;
 use super::failure::failure;
+use super::one_run::{Finished, run_once};
 use super::plan::{Place, Plan};
 use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use super::conductor::Conductor;
 use super::error::RunError;
+use super::real::Run;
 use crate::evidence::there;
 use crate::history::{Event, Object};
 use crate::invariant::may_exist_already;
 use crate::sql::created;
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Writes down which of them are there.
     pub(super) async fn note_created(&mut self) -> Result<(), RunError> {
         let failed = self.steps.values().filter(|step| {
@@ -29,7 +29,7 @@ impl Conductor<'_> {
             return Ok(());
         }
         let objects: Vec<Object> = objects.into_iter().collect();
-        let there = there(self.watchers.client()?, &objects).await?;
+        let there = there(self.world.watchers.client()?, &objects).await?;
         self.note(Event::Created { there });
         Ok(())
     }

@@ -2,18 +2,14 @@
 //!
 //! Owns how each is done with the primitives of `wire` and `evidence`, and what proves that it was.
 
-use crate::history::{Awaited, DropReason};
 use std::time::{Duration, Instant};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
-use super::outcome::Outcome;
+use super::real::Run;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, FAULT_LIMIT, STANDS_STILL, World};
+use crate::history::{DropReason, ServerError};
 use crate::name::{ConnectionName, StepId};
-use crate::wire::RawError;
-
-/// Why a paused server could do nothing.
-pub(super) const STANDS_STILL: &str = "the server is paused and hears of nothing";
 
 /// How a connection is cut.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +20,7 @@ pub(super) enum Cut {
     Close,
 }
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Terminates the backends of these connections: first all are signalled, then each is waited
     /// for until it has left `pg_stat_activity`.
     pub(super) async fn terminate_backends(
@@ -37,13 +33,13 @@ impl Conductor<'_> {
         for aim in aims {
             let Some((connection, pid)) = self.target(aim) else {
                 // Behind a pooler not every connection has one.
-                if self.pooled.is_none() || aims.len() == 1 {
+                if !self.is_pooled() || aims.len() == 1 {
                     let why = self.no_backend(aim);
                     outcomes.push(self.note_fault(aim, Outcome::missed(why)));
                 }
                 continue;
             };
-            if !self.can_ask() {
+            if !self.world.can_look() {
                 outcomes.push(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
                 continue;
             }
@@ -51,10 +47,10 @@ impl Conductor<'_> {
             let had_it = self
                 .link(&connection)
                 .is_some_and(|link| link.pid == Some(pid));
-            let sent = self.watchers.terminate_backend(pid).await?;
+            let sent = self.world.watchers.terminate_backend(pid).await?;
             signalled.push((aim, connection, pid, sent, had_it));
         }
-        if signalled.is_empty() && aims.len() > 1 && self.can_ask() {
+        if signalled.is_empty() && aims.len() > 1 && self.world.can_look() {
             let why = self.no_backend(whole);
             outcomes.push(self.note_fault(whole, Outcome::missed(why)));
         }
@@ -69,7 +65,12 @@ impl Conductor<'_> {
             }
             let mut left = !sent;
             while !left && begun.elapsed() < FAULT_LIMIT {
-                left = !self.watchers.activity(&[pid]).await?.contains_key(&pid);
+                left = !self
+                    .world
+                    .watchers
+                    .activity(&[pid])
+                    .await?
+                    .contains_key(&pid);
                 if !left {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
@@ -105,10 +106,10 @@ impl Conductor<'_> {
             let why = self.no_backend(aim);
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
-        if !self.can_ask() {
+        if !self.world.can_look() {
             return Ok(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
         }
-        let before = self.watchers.activity(&[pid]).await?;
+        let before = self.world.watchers.activity(&[pid]).await?;
         let active = before.get(&pid).is_some_and(|seen| seen.state == "active");
         if !active {
             let outcome = Outcome::absent(format!("backend {pid} was idle: nothing to cancel"));
@@ -121,7 +122,7 @@ impl Conductor<'_> {
             step: step.or(aim.step),
             ..aim.clone()
         };
-        let sent = self.watchers.cancel_backend(pid).await?;
+        let sent = self.world.watchers.cancel_backend(pid).await?;
         if sent && self.paused_backends.contains(&pid) {
             let outcome = Outcome::fired(format!(
                 "the signal waits for backend {pid}, which is stopped, to go on"
@@ -131,7 +132,7 @@ impl Conductor<'_> {
         let begun = Instant::now();
         let mut stopped = false;
         while !stopped && begun.elapsed() < FAULT_LIMIT {
-            let now = self.watchers.activity(&[pid]).await?;
+            let now = self.world.watchers.activity(&[pid]).await?;
             stopped = now
                 .get(&pid)
                 .is_none_or(|seen| seen.state != "active" || Some(&seen.query) != query.as_ref());
@@ -165,7 +166,7 @@ impl Conductor<'_> {
                 return Ok(false);
             };
             if let Some(answer) = &step.answer {
-                let cancelled = |error: &RawError| error.sqlstate == "57014";
+                let cancelled = |error: &ServerError| error.sqlstate == "57014";
                 return Ok(answer.error.as_ref().is_some_and(cancelled));
             }
             if begun.elapsed() > FAULT_LIMIT || self.session_of(id).is_none_or(|(_, over)| over) {
@@ -197,10 +198,10 @@ impl Conductor<'_> {
             return Outcome::absent("there is no such connection");
         };
         self.drop_held(name, &DropReason::Fault(aim.fault.kind.clone()));
-        let sent = self.members.get(&name.pod).is_some_and(|member| {
+        let sent = self.world.proxy(&name.pod).is_some_and(|proxy| {
             let told = match how {
-                Cut::Reset => member.proxy.reset(name),
-                Cut::Close => member.proxy.close(name),
+                Cut::Reset => proxy.reset(name),
+                Cut::Close => proxy.close(name),
             };
             told.is_ok()
         });
@@ -216,7 +217,7 @@ impl Conductor<'_> {
             let why = self.no_backend(aim);
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
-        let outcome = match self.place.server.pause_backend(pid).await {
+        let outcome = match self.world.place.server.pause_backend(pid).await {
             Ok(evidence) => {
                 self.paused_backends.push(pid);
                 Outcome::fired(evidence)
@@ -232,7 +233,7 @@ impl Conductor<'_> {
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         let outcome = if self.paused_backends.contains(&pid) {
-            match self.place.server.resume_backend(pid).await {
+            match self.world.place.server.resume_backend(pid).await {
                 Ok(evidence) => {
                     self.paused_backends.retain(|paused| *paused != pid);
                     Outcome::fired(evidence)
@@ -247,27 +248,29 @@ impl Conductor<'_> {
         Ok(outcome)
     }
 
-    /// Waits until a connection's end has been reported and its backend is gone (or goes on with
-    /// its last statement as a ghost).
-    pub(super) async fn await_closed(&mut self, name: &ConnectionName) -> Result<(), RunError> {
-        let begun = Instant::now();
-        loop {
-            let closed = self.members.get(&name.pod).is_none_or(|member| {
-                member.links.get(&name.index).is_none_or(|link| {
-                    // On a link that is cut the pod does not hear of it.
-                    let unheard = link.server_closed && member.is_cut_off(link);
-                    link.finished || link.gone || link.is_ghost() || unheard
-                })
-            });
-            if closed {
-                break;
-            }
-            if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence(Awaited::CutConnection);
-                break;
-            }
-            self.next_event(Duration::from_millis(2)).await?;
+    fn target(&mut self, aim: &Aim<'_>) -> Option<(ConnectionName, i32)> {
+        if self.world.pooled.is_some() {
+            return self.pooled_target(aim);
         }
-        self.look_again().await
+        let name = aim.connection.as_ref()?;
+        let link = self.members.get(&name.pod)?.links.get(&name.index)?;
+        Some((name.clone(), link.pid?))
+    }
+
+    /// Why nothing could be done to the backend of a connection that has none.
+    fn no_backend(&self, aim: &Aim<'_>) -> &'static str {
+        if !self.is_pooled() {
+            return "the connection has no backend that is known";
+        }
+        let link = aim.connection.as_ref().and_then(|name| {
+            let member = self.members.get(&name.pod)?;
+            member.links.get(&name.index)
+        });
+        if link.is_some_and(|link| link.running.is_some()) {
+            "the connection waits inside the pooler and has no backend"
+        } else {
+            "the pooler has no backend for the connection at the moment, and the last one has served \
+             others since"
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns those words, for the user.
 
-use super::conductor::Finished;
+use super::one_run::Finished;
 use super::plan::Plan;
 use crate::history::{Event, Line};
 

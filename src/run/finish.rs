@@ -6,14 +6,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::booking::wall_us;
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::links::Step;
-use super::outage::Outage;
 use super::pooled::Pooled;
+use super::real::{Outage, Run, wall_us};
 use super::trace::{trace_hash, trace_of};
 use super::witnessing::{is_silenced, witnessed};
+use crate::conductor::{Step, World};
 use crate::evidence::{LogRecord, final_state, read_witness, snapshot};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
@@ -22,13 +20,13 @@ use crate::state::LeftOut;
 /// How long sessions of ended pods may take to be gone.
 const SESSIONS_LIMIT: Duration = Duration::from_secs(5);
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Kills what still runs (after a limit was hit) and waits for its end.
     pub(super) async fn stop_everything(&mut self) -> Result<(), RunError> {
         self.undo_all().await?;
         self.absorb_all().await?;
-        for member in self.members.values() {
-            if let Some(pod) = &member.pod
+        for body in self.world.bodies.values() {
+            if let Some(pod) = &body.pod
                 && pod.is_running()
             {
                 pod.kill();
@@ -41,7 +39,7 @@ impl Conductor<'_> {
             let reported = self
                 .members
                 .values()
-                .all(|member| member.pod.is_none() || member.exited.is_some());
+                .all(|member| !member.started || member.exited.is_some());
             if reported {
                 break;
             }
@@ -69,9 +67,7 @@ impl Conductor<'_> {
             .map(|link| link.name.clone())
             .collect();
         for name in held {
-            if let Some(member) = self.members.get(&name.pod) {
-                let _ = member.proxy.drop_held(&name);
-            }
+            self.world.drop_held(&name);
             self.drop_held(&name, &DropReason::RunEnded);
         }
         Ok(())
@@ -83,12 +79,16 @@ impl Conductor<'_> {
             return Ok(self.close());
         }
         self.note_remains().await?;
-        if self.outage == Some(Outage::Dead) {
+        if self.world.outage == Some(Outage::Dead) {
             // For its log alone: all pods have ended.
             self.bring_back().await?;
         }
-        if self.watchers.has_log() {
-            let (logs, lost) = self.watchers.finish_logs(&self.database.name).await?;
+        if self.world.watchers.has_log() {
+            let (logs, lost) = self
+                .world
+                .watchers
+                .finish_logs(&self.world.database.name)
+                .await?;
             self.note_logs(&logs, lost).await?;
         }
         self.note_created().await?;
@@ -100,19 +100,15 @@ impl Conductor<'_> {
     /// The final rows: their digests, and themselves if the digests are not those of the serial run of all
     /// pods.
     async fn note_rows(&mut self) -> Result<(), RunError> {
-        let client = self.watchers.client()?;
-        let Some(baseline) = &self.plan.baseline else {
+        let client = self.world.watchers.client()?;
+        let Some(baseline) = &self.world.plan.baseline else {
             // What serial runs left is read when they are compared.
             let state = final_state(client, &LeftOut::default()).await?;
             self.note(Event::FinalState(state));
             return Ok(());
         };
         let state = final_state(client, &baseline.left_out).await?;
-        let started = self
-            .members
-            .values()
-            .filter(|one| one.pod.is_some())
-            .count();
+        let started = self.members.values().filter(|one| one.started).count();
         let serial = started
             .checked_sub(1)
             .and_then(|place| baseline.serial.get(place));
@@ -128,8 +124,7 @@ impl Conductor<'_> {
     fn close(&mut self) -> String {
         let settling = self.settling.clone();
         self.note(Event::Settling(settling));
-        self.trace = trace_of(self.writer.lines());
-        let hash = trace_hash(&self.trace);
+        let hash = trace_hash(&trace_of(self.writer.lines()));
         self.note(Event::RunEnded {
             trace_hash: hash.clone(),
         });
@@ -145,20 +140,24 @@ impl Conductor<'_> {
             for name in names {
                 self.note_if_ended(&name);
             }
-            let sessions = self.watchers.sessions_of(&self.database.name).await?;
-            let (_, locks) = self.watchers.locks().await?;
+            let sessions = self
+                .world
+                .watchers
+                .sessions_of(&self.world.database.name)
+                .await?;
+            let (_, locks) = self.world.watchers.locks().await?;
             let locks: Vec<HeldLock> = locks
                 .into_iter()
-                .filter(|lock| lock.key.database == self.database.oid)
+                .filter(|lock| lock.key.database == self.world.database.oid)
                 .collect();
             // A backend at rest is the pooler's; what it holds it goes on holding.
             let mut sessions = sessions;
             let at_rest = |pid: i32, pooled: &Option<Pooled>| {
                 pooled.as_ref().is_some_and(|pooled| pooled.is_at_rest(pid))
             };
-            sessions.retain(|pid, seen| seen.state != "idle" || !at_rest(*pid, &self.pooled));
+            sessions.retain(|pid, seen| seen.state != "idle" || !at_rest(*pid, &self.world.pooled));
             // What a prepared transaction holds nobody is going to give back.
-            let stays = |lock: &HeldLock| lock.pid <= 0 || at_rest(lock.pid, &self.pooled);
+            let stays = |lock: &HeldLock| lock.pid <= 0 || at_rest(lock.pid, &self.world.pooled);
             let kept = locks.iter().all(stays);
             let clear = sessions.is_empty() && (locks.is_empty() || kept);
             if clear {
@@ -224,6 +223,7 @@ impl Conductor<'_> {
                 .or_default()
                 .push(step);
         }
+        let began = wall_us(self.world.begun_wall);
         let mut events = Vec::new();
         for record in records {
             if record.message.starts_with("lockproof-sentinel") {
@@ -234,21 +234,21 @@ impl Conductor<'_> {
                 started_us: record.started_s * 1_000_000,
             };
             let at = UNIX_EPOCH + Duration::from_micros(clock(record.server_us - offset));
-            let connection = match &self.pooled {
+            let connection = match &self.world.pooled {
                 Some(pooled) => pooled.connection_of_record(record, at),
                 None => self.connection_of(session),
             };
-            if connection.is_none() && self.watchers.is_own(record.pid) {
+            if connection.is_none() && self.world.watchers.is_own(record.pid) {
                 continue;
             }
             if let Some(seen) = read_witness(record) {
                 let step = |time: i64| {
                     let own = by_connection.get(connection.as_ref()?)?;
-                    step_at(own, time - offset, 0, None)
+                    step_at(own, began, time - offset, 0, None)
                 };
                 let session = self.full_session(record.pid, connection.as_ref());
                 if is_silenced(&seen) {
-                    self.silenced.extend(connection.clone());
+                    self.world.silenced.extend(connection.clone());
                 }
                 let event = witnessed(seen, server, &fates, session, connection.clone(), step);
                 events.push(event);
@@ -261,6 +261,7 @@ impl Conductor<'_> {
                     let told = Some(record.sqlstate.as_str());
                     step_at(
                         by_connection.get(name)?,
+                        began,
                         record.server_us - offset,
                         1_000,
                         told,
@@ -285,12 +286,24 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    /// Which connection a session belongs to.
+    pub(super) fn connection_of(&self, session: Session) -> Option<ConnectionName> {
+        if let Some(pooled) = &self.world.pooled {
+            return pooled.served_by(session.pid).cloned();
+        }
+        self.members
+            .values()
+            .flat_map(|member| member.links.values())
+            .find(|link| link.is_of(session))
+            .map(|link| link.name.clone())
+    }
+
     /// How far the server's clock is ahead of ours, in microseconds. The answer was given at some
     /// moment between question and receipt: if it can be ours, it is ours (a question may take
     /// long on a busy machine, and half of that is no difference of clocks).
     async fn clock_offset(&self) -> Result<i64, RunError> {
         let before = wall_us(SystemTime::now());
-        let (server, _) = self.watchers.locks().await?;
+        let (server, _) = self.world.watchers.locks().await?;
         let after = wall_us(SystemTime::now());
         Ok(if (before..=after).contains(&server) {
             0
@@ -300,19 +313,27 @@ impl Conductor<'_> {
     }
 }
 
-/// Which of a connection's steps was under way at this time (by our clock, in microseconds).
+/// Which of a connection's steps was under way at this time (by our clock, in microseconds; the run
+/// began at `began`).
 /// `early`: how much too early the time may be, for want of digits; of several steps within that, the one
 /// that was answered this SQLSTATE.
-fn step_at(steps: &[&Step], time: i64, early: i64, told: Option<&str>) -> Option<StepId> {
+fn step_at(
+    steps: &[&Step],
+    began: i64,
+    time: i64,
+    early: i64,
+    told: Option<&str>,
+) -> Option<StepId> {
+    let wall = |at: Duration| began + i64::try_from(at.as_micros()).unwrap_or(i64::MAX - began);
     // Steps of a connection are released one after the other.
     let until = steps.partition_point(|step| {
         step.released
-            .is_some_and(|released| wall_us(released) <= time + early)
+            .is_some_and(|released| wall(released) <= time + early)
     });
-    let mut near = steps[..until].iter().rev().take_while(|step| {
-        step.answered
-            .is_none_or(|answered| time <= wall_us(answered))
-    });
+    let mut near = steps[..until]
+        .iter()
+        .rev()
+        .take_while(|step| step.answered.is_none_or(|answered| time <= wall(answered)));
     let error = |step: &Step| Some(step.answer.as_ref()?.error.as_ref()?.sqlstate.clone());
     let own = near
         .clone()

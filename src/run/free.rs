@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::Aim;
-use super::outcome::Outcome;
+use super::real::Run;
+use crate::conductor::Aim;
+use crate::conductor::Outcome;
 use crate::name::PodName;
 use crate::schedule::{Fault, FreeSchedule, Point};
 
@@ -31,14 +31,14 @@ fn draw(random: &mut ChaCha8Rng, between: (Duration, Duration)) -> Duration {
     low + Duration::from_micros(offset)
 }
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Starts the pods and lets them run to their ends.
     pub(super) async fn run_free(&mut self, free: &FreeSchedule) -> Result<(), RunError> {
         let mut random = ChaCha8Rng::seed_from_u64(free.seed);
         let begun = Instant::now();
         let mut starts: Vec<(Duration, PodName)> = Vec::new();
         let mut time = Duration::ZERO;
-        for (index, name) in self.plan.first_pods().into_iter().enumerate() {
+        for (index, name) in self.world.plan.first_pods().into_iter().enumerate() {
             if index > 0 {
                 time += draw(&mut random, free.stagger);
             }
@@ -71,7 +71,7 @@ impl Conductor<'_> {
                 self.fault_now(fault).await?;
                 continue;
             }
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::LastOfSchedule);
             }
             if self.limit_hit {
@@ -105,7 +105,7 @@ impl Conductor<'_> {
             if all || self.limit_hit {
                 return Ok(());
             }
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::EveryPod);
                 return Ok(());
             }
@@ -131,10 +131,10 @@ impl Conductor<'_> {
     /// Kills the pods whose grace is over and that have not ended.
     async fn end_graces(&mut self) -> Result<(), RunError> {
         let now = Instant::now();
-        let (due, rest) = std::mem::take(&mut self.graces)
+        let (due, rest) = std::mem::take(&mut self.world.graces)
             .into_iter()
             .partition(|(until, _)| *until <= now);
-        self.graces = rest;
+        self.world.graces = rest;
         let due: Vec<(Instant, PodName)> = due;
         for (_, name) in due {
             self.end_grace(&name).await?;

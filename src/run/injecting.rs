@@ -2,18 +2,17 @@
 //!
 //! Owns how each comes to the pod, and the proof that it did. The bytes are `fault`'s.
 
-use super::conductor::Conductor;
-use super::cutting::STANDS_STILL;
 use super::error::RunError;
-use super::faulting::Aim;
-use super::outcome::Outcome;
-use crate::fault::{InjectedError, effect_of};
+use super::real::Run;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, STANDS_STILL, World};
+use crate::fault::InjectedError;
 use crate::history::{Delivery, Ending, Request};
 use crate::name::StepId;
-use crate::schedule::Point;
+use crate::schedule::{Point, effect_of};
 use crate::wire::Handover;
 
-impl Conductor<'_> {
+impl Run<'_> {
     pub(super) async fn error(
         &mut self,
         aim: &Aim<'_>,
@@ -28,10 +27,9 @@ impl Conductor<'_> {
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
         if aim.fault.point == Point::After {
-            let sent = self
-                .members
-                .get(&name.pod)
-                .is_some_and(|member| member.proxy.close_after(&name, error.farewell()).is_ok());
+            let proxy = self.world.proxy(&name.pod);
+            let sent =
+                proxy.is_some_and(|proxy| proxy.close_after(&name, error.farewell()).is_ok());
             let outcome = if sent {
                 Outcome::fired("FATAL error sent to the idle connection, then closed")
             } else {
@@ -45,10 +43,10 @@ impl Conductor<'_> {
             let why = format!("connection {name} has no step at the gate there");
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
-        if !self.can_ask() {
+        if !self.world.can_look() {
             return Ok(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
         }
-        self.step(id, Handover::Replace(statement), Delivery::Replaced)
+        self.step_as(id, Handover::Replace(statement), Delivery::Replaced)
             .await?;
         let raised = self
             .steps
@@ -88,7 +86,7 @@ impl Conductor<'_> {
             abort,
             unless_committed: lasts,
         };
-        let ending = self.step(id, handover, Delivery::AnswerReplaced).await?;
+        let ending = self.step_as(id, handover, Delivery::AnswerReplaced).await?;
         if ending != Some(Ending::Done) {
             // It is not to be replaced later either, when the fault is long over.
             self.pass_answer(id);
@@ -97,15 +95,13 @@ impl Conductor<'_> {
         }
         let answer = self.steps.get(&id).and_then(|step| step.answer.as_ref());
         let committed =
-            answer.is_some_and(|answer| answer.status == b'I' && answer.error.is_none());
+            answer.is_some_and(|answer| answer.transaction == Some('I') && answer.error.is_none());
         if !(lasts && committed) {
             let done = "the server did the step; its answer was replaced on the wire";
             return Ok(self.note_fault(aim, Outcome::fired(done)));
         }
-        let sent = self
-            .members
-            .get(&name.pod)
-            .is_some_and(|member| member.proxy.close_after(&name, farewell).is_ok());
+        let proxy = self.world.proxy(&name.pod);
+        let sent = proxy.is_some_and(|proxy| proxy.close_after(&name, farewell).is_ok());
         let mut aim = aim.clone();
         aim.connection = Some(name.clone());
         let outcome = if sent {
@@ -118,6 +114,34 @@ impl Conductor<'_> {
         let outcome = self.note_fault(&aim, outcome);
         self.await_closed(&name).await?;
         Ok(outcome)
+    }
+
+    /// Lets a held step go, with this in its place or in the place of its answer.
+    async fn step_as(
+        &mut self,
+        id: StepId,
+        handover: Handover,
+        delivery: Delivery,
+    ) -> Result<Option<Ending>, RunError> {
+        self.step_by(id, delivery, |world, connection| {
+            if let Some(proxy) = world.proxy(&connection.pod) {
+                // A connection that ended in between has told so, or will.
+                let _ = proxy.release(connection, handover);
+            }
+        })
+        .await
+    }
+
+    /// Lets the answer to a step that still waits pass to its pod when it comes.
+    fn pass_answer(&mut self, id: StepId) {
+        let Some(step) = self.steps.get_mut(&id).filter(|step| !step.ended) else {
+            return;
+        };
+        step.delivery = Delivery::Forwarded;
+        if let Some(proxy) = self.world.proxy(&step.connection.pod) {
+            // A connection that ended in between has nothing to pass.
+            let _ = proxy.pass_answer(&step.connection);
+        }
     }
 }
 

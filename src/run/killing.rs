@@ -4,36 +4,33 @@
 
 use std::time::{Duration, Instant};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
-use super::outcome::Outcome;
-use crate::fault::Effect;
+use super::real::Run;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, FAULT_LIMIT, World};
 use crate::history::{Awaited, Delivery, DropReason};
-use crate::name::{ConnectionName, PodName};
+use crate::name::PodName;
 use crate::pod::{Pod, PodError, Termination};
-use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
-use crate::wire::Handover;
+use crate::schedule::{Effect, Fault, FaultKind, Point, SessionChoice};
 
 /// What is said of a SIGTERM without effect.
-pub(super) const NO_HANDLER: &str = "no effect: the first process has no handler for SIGTERM (SigCgt \
+const NO_HANDLER: &str = "no effect: the first process has no handler for SIGTERM (SigCgt \
                                      of /proc), and is PID 1 of its container";
+
+/// How often a pod is looked at that has got SIGTERM.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What is said of a fault of a pod that was never started.
 const NOT_STARTED: &str = "the pod was not started";
 
-impl Conductor<'_> {
+impl Run<'_> {
     pub(super) async fn kill(
         &mut self,
         aim: &Aim<'_>,
         name: &PodName,
     ) -> Result<Outcome, RunError> {
         self.forget_held(name, &DropReason::Fault(aim.fault.kind.clone()));
-        let Some(pod) = self
-            .members
-            .get(name)
-            .and_then(|member| member.pod.as_ref())
-        else {
+        let Some(pod) = self.world.pod(name) else {
             return Ok(self.note_fault(aim, Outcome::missed(NOT_STARTED)));
         };
         let report = pod.kill();
@@ -61,18 +58,14 @@ impl Conductor<'_> {
         pid1: bool,
     ) -> Result<Outcome, RunError> {
         let until = Instant::now() + grace;
-        let Some(pod) = self
-            .members
-            .get(name)
-            .and_then(|member| member.pod.as_ref())
-        else {
+        let Some(pod) = self.world.pod(name) else {
             return Ok(self.note_fault(aim, Outcome::missed(NOT_STARTED)));
         };
         let outcome = match pod.terminate(pid1) {
             Ok(Termination::Sent) => {
                 let sent = Outcome::fired("SIGTERM sent to the first process");
                 let outcome = self.note_fault(aim, sent);
-                if self.controlled {
+                if self.orders.controlled {
                     self.await_sigterm(name, grace.min(FAULT_LIMIT)).await?;
                 }
                 outcome
@@ -89,14 +82,14 @@ impl Conductor<'_> {
                 return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));
             }
         };
-        if !self.controlled {
+        if !self.orders.controlled {
             // Time goes on for the others, too.
-            self.graces.push((until, name.clone()));
+            self.world.graces.push((until, name.clone()));
             return Ok(outcome);
         }
         // A pod with a handler goes on for as long as it is let: its steps are released.
         while Instant::now() < until && !self.limit_hit {
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::Grace);
                 break;
             }
@@ -104,9 +97,8 @@ impl Conductor<'_> {
                 break;
             }
             match self.next_held(name) {
-                Some(id) if self.can_ask() => {
-                    self.step(id, Handover::Forward, Delivery::Forwarded)
-                        .await?;
+                Some(id) if self.world.can_look() => {
+                    self.step(id, Delivery::Forwarded).await?;
                 }
                 _ => {
                     self.next_event(Duration::from_millis(5)).await?;
@@ -142,10 +134,7 @@ impl Conductor<'_> {
 
     /// Kills what is left of a pod. Whether there was anything.
     pub(super) async fn kill_rest(&mut self, name: &PodName) -> Result<bool, RunError> {
-        if let Some(pod) = self
-            .members
-            .get(name)
-            .and_then(|member| member.pod.as_ref())
+        if let Some(pod) = self.world.pod(name)
             && pod.is_running()
         {
             pod.kill();
@@ -155,22 +144,11 @@ impl Conductor<'_> {
         Ok(false)
     }
 
-    /// What a killed pod had sent an instant before its death has come to the gate since: the
-    /// server does not see that either.
-    pub(super) async fn forget_last_words(
-        &mut self,
-        name: &PodName,
-        why: &DropReason,
-    ) -> Result<(), RunError> {
-        self.forget_held(name, why);
-        self.look_again().await
-    }
-
     /// Whether a pod ends now that its handler has been called: one that does, does so before the pod
     /// comes to rest, and its exit has been reported then. One that never rests is not waited for beyond
     /// `until`.
     pub(super) async fn exits(&mut self, name: &PodName, until: Instant) -> Result<bool, RunError> {
-        let begun = Instant::now();
+        let (begun, since) = (Instant::now(), self.now());
         loop {
             self.absorb_all().await?;
             let Some(member) = self.members.get(name) else {
@@ -179,7 +157,7 @@ impl Conductor<'_> {
             if member.exited.is_some() {
                 return Ok(true);
             }
-            let lives = member.pod.as_ref().is_none_or(Pod::first_lives);
+            let lives = self.world.pod(name).is_none_or(Pod::first_lives);
             if lives && Instant::now() > until {
                 return Ok(false);
             }
@@ -191,59 +169,74 @@ impl Conductor<'_> {
             }
             if !lives {
                 self.next_event(Duration::from_millis(2)).await?;
-            } else if self.settled(name, begun).await? {
+            } else if self.settled(name, since).await? {
                 // It may have gone since.
-                let member = self.members.get(name);
-                let pod = member.and_then(|one| one.pod.as_ref());
-                if pod.is_none_or(Pod::first_lives) {
+                if self.world.pod(name).is_none_or(Pod::first_lives) {
                     return Ok(false);
                 }
             }
         }
     }
 
-    /// Waits until a killed pod's exit and its connections' ends have been reported.
-    pub(super) async fn await_exit(&mut self, name: &PodName) -> Result<(), RunError> {
-        let begun = Instant::now();
-        loop {
-            let over = self.members.get(name).is_none_or(|member| {
-                member.exited.is_some()
-                    && member.links.values().all(|link| {
-                        // On a link that is cut nobody hears of it.
-                        link.client_closed.is_some() || link.finished || member.is_cut_off(link)
-                    })
-            });
-            if over {
-                break;
+    /// The controller's SIGTERM to the first process of a pod, and the wait until it has come to its effect. The
+    /// grace is the controller's to count.
+    pub(super) async fn sigterm(
+        &mut self,
+        aim: &Aim<'_>,
+        name: &PodName,
+        pid1: bool,
+    ) -> Result<Outcome, RunError> {
+        let outcome = match self.world.pod(name).map(|pod| pod.terminate(pid1)) {
+            None => return Ok(Outcome::missed(NOT_STARTED)),
+            Some(Ok(Termination::Sent)) => {
+                self.note_fault(aim, Outcome::fired("SIGTERM sent to the first process"))
             }
-            if begun.elapsed() > FAULT_LIMIT {
-                self.note_silence(Awaited::KilledEnd);
-                break;
+            Some(Ok(Termination::NoHandler)) => {
+                // What has no effect explains nothing.
+                let without = Outcome::fired(NO_HANDLER).with(Effect::default());
+                return Ok(self.note_fault(aim, without));
             }
-            self.next_event(Duration::from_millis(2)).await?;
+            Some(Err(error @ PodError::FirstProcessGone { .. })) => {
+                return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));
+            }
+            Some(Err(error)) => return Err(error.into()),
+        };
+        self.await_sigterm(name, FAULT_LIMIT).await?;
+        if self.exits(name, Instant::now() + FAULT_LIMIT).await? {
+            // With PID 1 the kernel ends all others of its container.
+            if pid1 && self.kill_rest(name).await? {
+                self.await_exit(name).await?;
+            }
+            self.forget_last_words(name, &DropReason::Fault(aim.fault.kind.clone()))
+                .await?;
         }
-        self.look_again().await
+        Ok(outcome)
     }
 
-    /// The server never sees what a killed pod has at the gate.
-    pub(super) fn forget_held(&mut self, name: &PodName, why: &DropReason) {
-        let held: Vec<ConnectionName> = self
-            .members
-            .get(name)
-            .map(|member| {
-                member
-                    .links
-                    .values()
-                    .filter(|link| link.held.is_some())
-                    .map(|link| link.name.clone())
-                    .collect()
-            })
-            .unwrap_or_default();
-        for name in held {
-            if let Some(member) = self.members.get(&name.pod) {
-                let _ = member.proxy.drop_held(&name);
+    /// Waits until a SIGTERM has ended the first process or has been taken by its handler.
+    /// One that blocks the signal takes it never.
+    pub(super) async fn await_sigterm(
+        &mut self,
+        name: &PodName,
+        limit: Duration,
+    ) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            self.absorb_all().await?;
+            let Some(member) = self.members.get(name) else {
+                return Ok(());
+            };
+            let pod = self.world.pod(name);
+            // Asked in this order: one that dies in between has not taken it.
+            let taken = pod.is_none_or(|pod| !pod.awaits_sigterm() && pod.first_lives());
+            // One that is stopped takes it when it goes on. The end of one that has died is reported.
+            if member.exited.is_some() || member.paused || taken {
+                return Ok(());
             }
-            self.drop_held(&name, why);
+            if begun.elapsed() > limit {
+                return Ok(());
+            }
+            self.next_event(LOOK).await?;
         }
     }
 }

@@ -1,61 +1,46 @@
-//! THE CONDUCTOR: drives pods through the gate along a schedule, writes the history.
+//! ONE RUN: the world that the conductor acts on, from the run's database to the last line of its history.
 //!
-//! Owns the order in which steps are released, what ends a step, when a pod counts as quiet, and
-//! the flow of one run from its database to its last line. Knows nothing of how a verdict is
-//! reached or shown.
+//! Owns the flow of a run, the proxies, processes and servers that it consists of, how each fault is done to them,
+//! and the last evidence. Which step is released when is the conductor's; how a verdict is reached or shown is
+//! for others.
 
-mod absorb;
 mod answer;
 mod applying;
 mod baseline;
-mod beside;
-mod booking;
-mod chain;
-mod choosing;
-mod conductor;
-mod controller;
-mod course;
+mod bridge;
 mod created;
 mod cutting;
-mod ending;
 mod environment;
 mod error;
 mod failure;
-mod faulting;
 mod finish;
 mod free;
+mod hearing;
 mod injecting;
 mod killing;
-mod limit;
-mod links;
-mod needing;
+mod one_run;
 mod outage;
-mod outcome;
-mod outside;
 mod pausing;
 mod plan;
 mod pooled;
 mod promotion;
-mod queueing;
-mod quiet;
-mod repeats;
+mod real;
 mod reports;
+mod request;
 mod returning;
 mod serial;
 mod shaping;
-mod target;
 mod trace;
-mod turn;
-mod waiting;
 mod watchers;
 mod witnessing;
 
 pub(crate) use baseline::qualified;
 pub use baseline::{BaselineRuns, measure};
-pub use conductor::{Finished, run_once};
-pub use ending::is_plain;
 pub(crate) use environment::environment;
 pub use error::RunError;
-pub use plan::{LetGo, Place, Plan, Silence, Waits};
+pub use one_run::{Finished, run_once};
+pub use plan::{Place, Plan};
 pub use serial::SerialRuns;
 pub use trace::{TraceEntry, trace_hash, trace_of};
+
+pub use crate::conductor::{LetGo, Silence, Waits, is_plain};

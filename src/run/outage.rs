@@ -8,25 +8,16 @@
 use crate::history::Awaited;
 use std::time::{Duration, Instant};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
-use super::links::Link;
-use super::outcome::Outcome;
+use super::real::{FIRST, Outage, Run};
 use super::watchers::connect;
+use crate::conductor::Link;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, FAULT_LIMIT};
 use crate::name::{ConnectionName, PodName};
-use crate::schedule::{Fault, FaultKind, OldPrimary, Point, SessionChoice};
+use crate::schedule::OldPrimary;
 use crate::server::Shutdown;
-use crate::wire::{Shape, Upstream};
-
-/// Why the first primary cannot be asked at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outage {
-    /// Its processes are stopped, and go on when this is undone.
-    Paused,
-    /// It has been taken away, and another one has its place.
-    Dead,
-}
+use crate::wire::Shape;
 
 /// What is done to the server.
 #[derive(Debug, Clone, Copy)]
@@ -41,20 +32,17 @@ pub(super) enum OnServer {
     Promote(OldPrimary),
 }
 
-/// The number of the first primary.
-pub(super) const FIRST: usize = 0;
-
-impl Conductor<'_> {
+impl Run<'_> {
     /// Does this to the server.
     pub(super) async fn on_server(
         &mut self,
         aim: &Aim<'_>,
         what: OnServer,
     ) -> Result<Outcome, RunError> {
-        if let Err(error) = self.place.server.can_be_faulted() {
+        if let Err(error) = self.world.place.server.can_be_faulted() {
             return Ok(self.note_fault(aim, Outcome::missed(error.to_string())));
         }
-        let outcome = match (what, self.outage) {
+        let outcome = match (what, self.world.outage) {
             (OnServer::Unpause, Some(Outage::Paused)) => {
                 Outcome::fired(self.unpause_server().await?)
             }
@@ -88,7 +76,7 @@ impl Conductor<'_> {
         let stopped = self.take_away(aim, how).await?;
         let started = self.bring_back().await?;
         // After a promotion the pods go to the new primary, whatever becomes of the old one.
-        self.route(self.watchers.current())?;
+        self.route(self.world.watchers.current())?;
         Ok(format!("{stopped}; {started}"))
     }
 
@@ -101,37 +89,40 @@ impl Conductor<'_> {
     ) -> Result<String, RunError> {
         self.absorb_all().await?;
         self.await_gone().await?;
+        let now = self.now();
         let starting: Vec<ConnectionName> = self
             .members
             .values()
             .flat_map(|member| member.links.values())
-            .filter(|link| link.is_starting())
+            .filter(|link| link.is_starting(now))
             .map(|link| link.name.clone())
             .collect();
         self.close_the_way();
         // Who is just logging in is a session of the server's, too; one that comes later waits.
-        self.await_links(&starting, Awaited::LogIn, |link| !link.is_starting())
-            .await?;
+        self.await_links(&starting, Awaited::LogIn, |link, now| {
+            !link.is_starting(now)
+        })
+        .await?;
         let hit = self.connected_to(FIRST);
         // All sessions end at once, and in which order their pods hear of it must not be chance.
         let shapes: Vec<_> = hit.iter().map(|name| self.keep_back(name)).collect();
-        self.watchers.lose(FIRST);
-        self.outage = Some(Outage::Dead);
+        self.world.watchers.lose(FIRST);
+        self.world.outage = Some(Outage::Dead);
         self.paused_backends.clear();
-        let evidence = self.place.server.stop_by(how).await?;
+        let evidence = self.world.place.server.stop_by(how).await?;
         // Before what comes of it is taken in and written down.
         for connection in &hit {
             let outcome = Outcome::fired(format!("its session ended with the server: {evidence}"));
             self.note_fault(&aim.at(connection.clone()), outcome);
         }
         self.note_backends_hit(aim, FIRST, &evidence);
-        self.await_links(&hit, Awaited::EndByServer, |link| link.server_closed)
+        self.await_links(&hit, Awaited::EndByServer, |link, _| link.server_closed)
             .await?;
         self.await_backends(|_, server| server == FIRST).await?;
         for (connection, shape) in hit.iter().zip(shapes) {
             self.let_pass(connection, shape);
             let one = std::slice::from_ref(connection);
-            self.await_links(one, Awaited::EndAfterServer, |_| shape.cut)
+            self.await_links(one, Awaited::EndAfterServer, |_, _| shape.cut)
                 .await?;
             self.quiet(&connection.pod).await?;
         }
@@ -146,7 +137,7 @@ impl Conductor<'_> {
             .filter(|link| link.server == server && link.started)
             .filter(|link| !link.gone && !link.server_closed)
             // A pooler keeps a client that has no backend at the moment.
-            .filter(|link| link.pid.is_some() || self.pooled.is_none())
+            .filter(|link| link.pid.is_some() || self.world.pooled.is_none())
             .map(|link| link.name.clone())
             .collect()
     }
@@ -156,13 +147,14 @@ impl Conductor<'_> {
         &mut self,
         names: &[ConnectionName],
         what: Awaited,
-        enough: impl Fn(&Link) -> bool,
+        enough: impl Fn(&Link, Duration) -> bool,
     ) -> Result<(), RunError> {
         let begun = Instant::now();
         loop {
+            let now = self.now();
             let open = names.iter().any(|name| {
                 self.link(name)
-                    .is_some_and(|link| !link.finished && !enough(link))
+                    .is_some_and(|link| !link.finished && !enough(link, now))
             });
             if !open {
                 return Ok(());
@@ -178,119 +170,80 @@ impl Conductor<'_> {
     /// From now on nobody gets in.
     pub(super) fn close_the_way(&mut self) {
         self.no_way_in = true;
-        if let Some(pooled) = &self.pooled {
+        if let Some(pooled) = &self.world.pooled {
             return pooled.route(None);
         }
-        for member in self.members.values() {
-            member.proxy.route(None);
+        for body in self.world.bodies.values() {
+            body.proxy.route(None);
         }
     }
 
     /// Keeps what the server says from a pod; what its link was like before.
     fn keep_back(&mut self, name: &ConnectionName) -> Shape {
-        let Some(member) = self.members.get(&name.pod) else {
+        let Some(proxy) = self.world.proxy(&name.pod) else {
             return Shape::default();
         };
-        let before = member.proxy.shape_of(name);
-        member.proxy.shape(Some(name), |shape| shape.cut = true);
+        let before = proxy.shape_of(name);
+        proxy.shape(Some(name), |shape| shape.cut = true);
         before
     }
 
     fn let_pass(&mut self, name: &ConnectionName, before: Shape) {
-        if let Some(member) = self.members.get(&name.pod) {
-            member.proxy.shape(Some(name), |shape| *shape = before);
+        if let Some(proxy) = self.world.proxy(&name.pod) {
+            proxy.shape(Some(name), |shape| *shape = before);
         }
     }
 
     /// Starts the first primary again, and looks at it again.
     pub(super) async fn bring_back(&mut self) -> Result<String, RunError> {
-        let started = self.place.server.start_again().await?;
-        let client = connect(self.place.server, &self.database.name).await?;
-        self.watchers.regain(FIRST, client).await?;
-        self.outage = None;
+        let started = self.world.place.server.start_again().await?;
+        let client = connect(self.world.place.server, &self.world.database.name).await?;
+        self.world.watchers.regain(FIRST, client).await?;
+        self.world.outage = None;
         Ok(started)
     }
 
     /// Sends the pods' new connections to this server.
     pub(super) fn route(&mut self, server: usize) -> Result<(), RunError> {
-        let upstream = self.upstream(server);
+        let upstream = self.world.upstream(server);
         self.no_way_in = false;
-        if let Some(pooled) = &self.pooled {
+        if let Some(pooled) = &self.world.pooled {
             pooled.route(Some(upstream));
             return Ok(());
         }
-        for member in self.members.values() {
-            member.proxy.route(Some(upstream.clone()));
+        for body in self.world.bodies.values() {
+            body.proxy.route(Some(upstream.clone()));
         }
         Ok(())
-    }
-
-    /// Where a pod's new connections lead, unless nobody gets in at the moment.
-    pub(super) fn way_in(&self) -> Upstream {
-        match &self.pooled {
-            Some(pooled) => pooled.upstream(),
-            None => self.upstream(self.watchers.current()),
-        }
-    }
-
-    fn upstream(&self, server: usize) -> Upstream {
-        let address = match (server, &self.standby) {
-            (FIRST, _) | (_, None) => self.place.server.address(),
-            (_, Some(standby)) => standby.address(),
-        };
-        Upstream {
-            host: address.host.clone(),
-            port: address.port,
-            server,
-        }
     }
 
     async fn pause_server(&mut self) -> Result<Outcome, RunError> {
         self.look_again().await?;
-        let evidence = self.place.server.pause().await?;
-        self.outage = Some(Outage::Paused);
+        let evidence = self.world.place.server.pause().await?;
+        self.world.outage = Some(Outage::Paused);
         Ok(Outcome::fired(evidence))
     }
 
     async fn unpause_server(&mut self) -> Result<String, RunError> {
-        let evidence = self.place.server.unpause().await?;
-        self.outage = None;
+        let evidence = self.world.place.server.unpause().await?;
+        self.world.outage = None;
         Ok(evidence)
-    }
-
-    /// Whether the servers can be asked now: none of them is paused.
-    pub(super) fn can_ask(&self) -> bool {
-        self.outage != Some(Outage::Paused)
-    }
-
-    /// Lets a server go on that is paused.
-    pub(super) async fn undo_outage(&mut self) -> Result<(), RunError> {
-        if self.outage == Some(Outage::Paused) {
-            let undo = Fault {
-                kind: FaultKind::UnpauseServer,
-                pod: None,
-                session: SessionChoice::Next,
-                point: Point::Before,
-            };
-            self.apply(&Aim::of(&undo)).await?;
-        }
-        Ok(())
     }
 
     /// Gives the servers back as they were: the first primary runs, and there is no standby.
     pub(super) async fn restore(&mut self) -> Result<(), RunError> {
-        if self.outage == Some(Outage::Paused) {
+        if self.world.outage == Some(Outage::Paused) {
             self.unpause_server().await?;
         }
         for pid in std::mem::take(&mut self.paused_backends) {
             // One that has gone meanwhile needs nothing.
-            let _ = self.place.server.resume_backend(pid).await;
+            let _ = self.world.place.server.resume_backend(pid).await;
         }
-        if self.outage == Some(Outage::Dead) {
-            self.place.server.start_again().await?;
-            self.outage = None;
+        if self.world.outage == Some(Outage::Dead) {
+            self.world.place.server.start_again().await?;
+            self.world.outage = None;
         }
-        if let Some(standby) = self.standby.take() {
+        if let Some(standby) = self.world.standby.take() {
             standby.remove().await?;
         }
         Ok(())

@@ -1,21 +1,20 @@
 //! Pods that are stopped for a while.
 //!
-//! Owns pause and resume (SIGSTOP, SIGCONT) and the undoing of what the schedule has left done: at
-//! its end every pod must be able to come to its own.
+//! Owns pause and resume (SIGSTOP, SIGCONT).
 
 use std::time::{Duration, Instant};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::{Aim, FAULT_LIMIT};
-use super::outcome::Outcome;
+use super::real::Run;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, FAULT_LIMIT};
 use crate::name::PodName;
-use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
+use crate::pod::Pod;
 
 /// How often a pod's processes are looked at until all are stopped.
 const LOOK: Duration = Duration::from_micros(300);
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// SIGSTOP to all processes of a pod, again until the kernel shows all of them stopped.
     pub(super) async fn pause(
         &mut self,
@@ -24,19 +23,15 @@ impl Conductor<'_> {
     ) -> Result<Outcome, RunError> {
         let begun = Instant::now();
         let mut stopped = 0;
-        while let Some(pod) = self.members.get(name).and_then(|one| one.pod.as_ref()) {
+        while let Some(pod) = self.world.pod(name) {
             stopped = stopped.max(pod.pause().len());
             if pod.is_paused() || !pod.is_running() || begun.elapsed() > FAULT_LIMIT {
                 break;
             }
             tokio::time::sleep(LOOK).await;
         }
-        let member = self.members.get_mut(name);
-        let paused = member
-            .as_ref()
-            .and_then(|member| member.pod.as_ref())
-            .is_some_and(crate::pod::Pod::is_paused);
-        if let Some(member) = member {
+        let paused = self.world.pod(name).is_some_and(Pod::is_paused);
+        if let Some(member) = self.members.get_mut(name) {
             member.paused = paused;
         }
         let outcome = if paused {
@@ -55,43 +50,11 @@ impl Conductor<'_> {
         let outcome = match member {
             Some(member) => {
                 member.paused = false;
-                let resumed = member.pod.as_ref().map_or(0, |pod| pod.resume().len());
+                let resumed = self.world.pod(name).map_or(0, |pod| pod.resume().len());
                 Outcome::fired(format!("SIGCONT to {resumed} process(es)"))
             }
             None => Outcome::missed("it was not paused"),
         };
         self.note_fault(aim, outcome)
-    }
-
-    /// Undoes every fault that would keep a pod from its end: paused pods and backends go on, links
-    /// that are cut heal, the server goes on.
-    pub(super) async fn undo_all(&mut self) -> Result<(), RunError> {
-        self.undo_outage().await?;
-        let backends = std::mem::take(&mut self.paused_backends);
-        for pid in backends {
-            let resumed = self.place.server.resume_backend(pid).await;
-            // One that has gone meanwhile needs nothing.
-            if resumed.is_err() && self.watchers.activity(&[pid]).await?.contains_key(&pid) {
-                resumed?;
-            }
-        }
-        let names: Vec<PodName> = self.members.keys().cloned().collect();
-        for name in names {
-            let undo =
-                |kind| Fault::of_pod(kind, name.clone(), SessionChoice::Every, Point::Before);
-            let Some(member) = self.members.get(&name) else {
-                continue;
-            };
-            // A slow link stays slow: its pod comes to its end all the same.
-            if member.is_kept_from_its_end() {
-                let heal = undo(FaultKind::Heal);
-                self.apply(&Aim::of(&heal)).await?;
-            }
-            if self.members.get(&name).is_some_and(|member| member.paused) {
-                let resume = undo(FaultKind::Resume);
-                self.apply(&Aim::of(&resume)).await?;
-            }
-        }
-        Ok(())
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Owns the inputs of one run as plain values. Knows nothing of TOML or of the command line.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::conductor::Waits;
 use crate::cronjob::CronJob;
 use crate::history::{Baseline, NamedError, PoolerSettings, Rules};
 use crate::name::PodName;
@@ -102,35 +102,12 @@ pub struct Plan {
     pub waits: Waits,
 }
 
-/// How waits that no lock of the server shows are told, and what comes of them.
-#[derive(Debug, Clone, Default)]
-pub struct Waits {
-    /// What the clean run showed; `None`: no such wait is looked for, as in the clean run itself.
-    pub silence: Option<Silence>,
-    /// Where the held pods are let go.
-    pub let_go: Option<LetGo>,
-}
-
-/// What is no wait, because the clean run does it, too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Silence {
-    /// The longest time in which nothing was heard of it.
-    pub longest: Duration,
-    /// The normal forms of the steps that it repeated shortly after one another.
-    pub repeats: BTreeSet<Vec<String>>,
-}
-
-/// Where the held pods are let go: all run to their ends as soon as this pod waits there, and the rest of
-/// the schedule is left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetGo {
-    /// The pod that waits.
-    pub pod: PodName,
-    /// After how many of its steps.
-    pub steps: u32,
-}
-
 impl Plan {
+    /// Whether steps are held until they are released.
+    pub(super) fn is_controlled(&self) -> bool {
+        !matches!(self.schedule, Schedule::Free(_))
+    }
+
     /// The names of the pods that are there from the beginning. (Where a CronJob has them created,
     /// none.)
     #[must_use]

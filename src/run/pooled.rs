@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 use super::error::RunError;
 use crate::evidence::{LogRecord, PoolerConsole};
-use crate::history::{HeldLock, PoolerFacts, PoolerSettings};
+use crate::history::{HeldLock, PoolerFacts, PoolerSettings, Request};
 use crate::name::{ConnectionName, LockKey, LockMode, Session, StepId};
 use crate::server::{Pooler, Server};
 use crate::wire::{Tap, Upstream, WireEvent};
@@ -297,6 +297,29 @@ impl Pooled {
         self.backends
             .values()
             .map(|backend| (backend.session, backend.server))
+    }
+
+    /// Whether nobody knows which backend has served this step, which has its answer.
+    pub fn forget_unplaced(
+        &mut self,
+        connection: &ConnectionName,
+        step: StepId,
+        request: &Request,
+    ) -> bool {
+        if self.is_placed(connection, step) {
+            return false;
+        }
+        let words = ["application_name", "discard", "reset"];
+        let mut sql = request.sql.iter().map(|sql| sql.to_lowercase());
+        let names_itself = sql.any(|sql| words.iter().any(|word| sql.contains(word)));
+        let Some(client) = self.clients.get_mut(connection) else {
+            return false;
+        };
+        client.told = None;
+        if names_itself {
+            client.name = Name::Unsure;
+        }
+        true
     }
 
     /// Takes a backend that is gone off the books.

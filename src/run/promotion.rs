@@ -5,27 +5,28 @@
 //! there. Advisory locks are not replicated: from then on the old and the new primary can both
 //! grant the same.
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::Aim;
-use super::outage::FIRST;
-use super::outcome::Outcome;
+use super::real::{FIRST, Run};
 use super::watchers::Watcher;
+use crate::conductor::Aim;
+use crate::conductor::Outcome;
 use crate::schedule::OldPrimary;
 use crate::server::Shutdown;
 
 /// The number of the standby among the run's servers.
 const SECOND: usize = 1;
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Starts the standby that the schedule needs. The harness watches it from the beginning.
     pub(super) async fn add_standby(&mut self) -> Result<(), RunError> {
-        let standby = self.place.server.add_standby().await?;
+        let standby = self.world.place.server.add_standby().await?;
         standby.caught_up().await?;
-        let client = standby.connect(&self.database.name).await?;
-        let log = self.place.server.log_readable();
-        self.standby = Some(standby);
-        self.watchers.join(Watcher::new(SECOND, client, log).await?);
+        let client = standby.connect(&self.world.database.name).await?;
+        let log = self.world.place.server.log_readable();
+        self.world.standby = Some(standby);
+        self.world
+            .watchers
+            .join(Watcher::new(SECOND, client, log).await?);
         Ok(())
     }
 
@@ -34,10 +35,10 @@ impl Conductor<'_> {
         aim: &Aim<'_>,
         old: OldPrimary,
     ) -> Result<Outcome, RunError> {
-        let Some(standby) = &self.standby else {
+        let Some(standby) = &self.world.standby else {
             return Ok(Outcome::missed("there is no standby"));
         };
-        if self.watchers.current() != FIRST {
+        if self.world.watchers.current() != FIRST {
             return Ok(Outcome::missed("the standby has been promoted already"));
         }
         if let Err(error) = standby.caught_up().await {
@@ -48,10 +49,10 @@ impl Conductor<'_> {
             OldPrimary::Dead => evidence.push(self.take_away(aim, Shutdown::Crash).await?),
             OldPrimary::Alive => self.close_the_way(),
         }
-        if let Some(standby) = &self.standby {
+        if let Some(standby) = &self.world.standby {
             evidence.push(standby.promote().await?);
         }
-        self.watchers.follow(SECOND);
+        self.world.watchers.follow(SECOND);
         self.route(SECOND)?;
         Ok(Outcome::fired(evidence.join("; ")))
     }

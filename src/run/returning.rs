@@ -5,22 +5,22 @@
 
 use std::time::{Duration, Instant};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::FAULT_LIMIT;
 use super::pooled::Pooled;
+use super::real::Run;
+use crate::conductor::{FAULT_LIMIT, World};
 use crate::history::{Awaited, Event, PoolMode};
 use crate::name::{ConnectionName, Session};
 
 /// How often the pooler and the server are asked.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(1);
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Waits until the pooler has dealt with every connection whose end has begun, and until every
     /// backend whose server side is closed is gone.
-    pub(super) async fn await_returned(&mut self) -> Result<(), RunError> {
+    pub(super) async fn await_pooled(&mut self) -> Result<(), RunError> {
         // A server that is paused tells nothing; what it would tell is waited for later.
-        while self.can_ask() {
+        while self.world.can_look() {
             let mut any = self.note_backends_gone().await?;
             any |= self.note_returned().await?;
             if any {
@@ -31,18 +31,18 @@ impl Conductor<'_> {
             }
             let waiting = self.links_leaving().next().is_some()
                 || self
+                    .world
                     .pooled
                     .iter()
                     .any(|pooled| !pooled.leaving().is_empty());
             if !waiting {
                 return Ok(());
             }
-            if Instant::now() > self.deadline {
+            if self.time_is_up() {
                 self.hit_limit(Awaited::PoolerTakesBack);
                 return Ok(());
             }
-            self.absorb_all().await?;
-            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            self.next_event(BETWEEN_QUESTIONS).await?;
         }
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Conductor<'_> {
         loop {
             self.absorb_all().await?;
             self.note_backends_gone().await?;
-            let pooled = self.pooled.iter();
+            let pooled = self.world.pooled.iter();
             if !pooled
                 .flat_map(Pooled::sessions)
                 .any(|(session, server)| which(session, server))
@@ -72,7 +72,7 @@ impl Conductor<'_> {
         }
     }
 
-    fn links_leaving(&self) -> impl Iterator<Item = &super::links::Link> {
+    fn links_leaving(&self) -> impl Iterator<Item = &crate::conductor::Link> {
         self.members
             .values()
             .flat_map(|member| member.links.values())
@@ -81,7 +81,7 @@ impl Conductor<'_> {
 
     /// Writes down which backends have left `pg_stat_activity`. Whether any has.
     async fn note_backends_gone(&mut self) -> Result<bool, RunError> {
-        let leaving = match &self.pooled {
+        let leaving = match &self.world.pooled {
             Some(pooled) => pooled.leaving(),
             None => return Ok(false),
         };
@@ -89,7 +89,7 @@ impl Conductor<'_> {
             return Ok(false);
         }
         let pids: Vec<i32> = leaving.iter().map(|(_, session, ..)| session.pid).collect();
-        let picture = self.watchers.activity(&pids).await?;
+        let picture = self.world.watchers.activity(&pids).await?;
         let mut any = false;
         for (name, session, serving, finished) in leaving {
             let there = picture
@@ -99,7 +99,7 @@ impl Conductor<'_> {
             if there || !finished {
                 continue;
             }
-            if let Some(pooled) = &mut self.pooled {
+            if let Some(pooled) = &mut self.world.pooled {
                 pooled.forget(&name);
             }
             any = true;
@@ -123,7 +123,7 @@ impl Conductor<'_> {
             .map(|link| (link.name.clone(), link.session))
             .collect();
         let held = leaving.iter().any(|(_, session)| session.is_some());
-        let picture = match &self.pooled {
+        let picture = match &self.world.pooled {
             Some(pooled) if held => pooled.console.look().await?,
             _ => Default::default(),
         };
@@ -138,6 +138,7 @@ impl Conductor<'_> {
                 continue;
             };
             let port = self
+                .world
                 .pooled
                 .as_ref()
                 .and_then(|pooled| pooled.port_of(&connection));
@@ -148,6 +149,7 @@ impl Conductor<'_> {
             if back {
                 any = true;
                 let whole_stay = self
+                    .world
                     .pooled
                     .as_ref()
                     .is_some_and(|pooled| pooled.settings().mode == PoolMode::Session);

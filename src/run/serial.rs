@@ -6,20 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use super::conductor::{Conductor, Finished, run_once};
 use super::error::RunError;
 use super::failure::failure;
+use super::one_run::{Finished, run_once};
 use super::plan::{Place, Plan};
+use super::real::Run;
 use super::trace::TraceEntry;
 use crate::evidence::snapshot;
 use crate::history::{Made, SerialRun, Writer};
 use crate::name::PodName;
 use crate::schedule::{Move, Schedule, Stop, Turn};
 
-/// How long a pod is held in its middle, so that no clock that counts seconds shows the same.
-const HELD: Duration = Duration::from_millis(1_100);
 /// By how many steps every sequence is moved on: odd, so that it meets no round number.
 const MOVED_ON: i64 = 1_009;
 /// How many runs made anew are kept of each order of pods.
@@ -212,27 +210,14 @@ fn advance_query() -> String {
     )
 }
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Lets every sequence of the run's database start elsewhere.
     pub(super) async fn advance_sequences(&self) -> Result<(), RunError> {
-        let client = self.watchers.client()?;
+        let client = self.world.watchers.client()?;
         let moved = client.query(&advance_query(), &[]).await;
         moved.map(|_| ()).map_err(|source| RunError::Sql {
             what: "cannot let the sequences start elsewhere".to_owned(),
             source,
         })
-    }
-
-    /// Holds the pod that is at the gate, where other circumstances are wanted: not in order to wait for
-    /// anything, but so that time passes.
-    pub(super) async fn hold(&mut self) -> Result<(), RunError> {
-        if !self.plan.elsewhere {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        while let Some(left) = HELD.checked_sub(begun.elapsed()) {
-            self.next_event(left).await?;
-        }
-        Ok(())
     }
 }

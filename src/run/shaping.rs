@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::faulting::Aim;
-use super::outcome::Outcome;
+use super::real::Run;
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, World};
 use crate::name::PodName;
 use crate::schedule::SessionChoice;
 use crate::wire::{Shape, Upstream};
@@ -67,7 +67,7 @@ impl LinkChange {
     }
 }
 
-impl Conductor<'_> {
+impl Run<'_> {
     pub(super) async fn shape(
         &mut self,
         aim: &Aim<'_>,
@@ -76,8 +76,9 @@ impl Conductor<'_> {
     ) -> Result<Outcome, RunError> {
         // Asked before: what heals is told of the pod's end, and the sessions go.
         let on_server = self.open_on_server(name).await?;
-        let way = change.way(&self.way_in());
-        let Some(member) = self.members.get_mut(name) else {
+        let way = change.way(&self.world.way_in());
+        let body = self.world.bodies.get(name);
+        let (Some(member), Some(body)) = (self.members.get_mut(name), body) else {
             let why = format!("pod {name} is not there");
             return Ok(self.note_fault(aim, Outcome::missed(why)));
         };
@@ -99,16 +100,14 @@ impl Conductor<'_> {
             .links
             .values()
             .filter(|link| one.as_ref().is_none_or(|one| *one == link.name))
-            .map(|link| member.proxy.shape_of(&link.name))
+            .map(|link| body.proxy.shape_of(&link.name))
             .collect();
         let is_wrong = |shape: &Shape| !shape.is_plain();
         let was_wrong = !member.link_faults.is_empty() || before.iter().any(is_wrong);
-        member
-            .proxy
-            .shape(one.as_ref(), |shape| change.apply(shape));
+        body.proxy.shape(one.as_ref(), |shape| change.apply(shape));
         if one.is_none() {
             if let Some(way) = way {
-                member.proxy.route(Some(way));
+                body.proxy.route(Some(way));
             }
             match change {
                 LinkChange::Heal => member.link_faults.clear(),
@@ -144,9 +143,9 @@ impl Conductor<'_> {
             .filter(|link| !link.gone)
             .filter_map(|link| link.pid)
             .collect();
-        if pids.is_empty() || !self.can_ask() {
+        if pids.is_empty() || !self.world.can_look() {
             return Ok(0);
         }
-        Ok(self.watchers.activity(&pids).await?.len())
+        Ok(self.world.watchers.activity(&pids).await?.len())
     }
 }

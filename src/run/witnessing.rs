@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::conductor::Conductor;
 use super::error::RunError;
-use super::links::Link;
+use super::real::Run;
 use super::watchers::of_server;
+use crate::conductor::{Link, World};
 use crate::evidence::{LogRecord, Witnessed, fates, lost_of_witness, read_witness};
 use crate::history::{Committing, Event, Fate, HeldLock, Write};
 use crate::name::{ConnectionName, Session, StepId};
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// What became of the transactions whose writes these records tell. After a promotion only the new
     /// primary can say, and only of its own.
     pub(super) async fn fates_of(
@@ -28,10 +28,10 @@ impl Conductor<'_> {
             inside
         });
         let inside: BTreeSet<u32> = inside.collect();
-        if inside.is_empty() || server != self.watchers.current() {
+        if inside.is_empty() || server != self.world.watchers.current() {
             return Ok(BTreeMap::new());
         }
-        Ok(fates(self.watchers.client()?, inside).await?)
+        Ok(fates(self.world.watchers.client()?, inside).await?)
     }
 
     /// The session with this process id, with its exact start.
@@ -40,7 +40,7 @@ impl Conductor<'_> {
         pid: i32,
         connection: Option<&ConnectionName>,
     ) -> Option<Session> {
-        let pooled = self.pooled.as_ref();
+        let pooled = self.world.pooled.as_ref();
         pooled
             .and_then(|pooled| pooled.session(pid))
             .or_else(|| self.seen_link(connection?)?.session)
@@ -52,9 +52,11 @@ impl Conductor<'_> {
 
     /// Writes down whether the witness is still whole.
     pub(super) async fn note_witness(&mut self) -> Result<(), RunError> {
-        if self.plan.witness {
-            let lost = lost_of_witness(self.watchers.client()?).await?;
-            let silenced = std::mem::take(&mut self.silenced).into_iter().collect();
+        if self.world.plan.witness {
+            let lost = lost_of_witness(self.world.watchers.client()?).await?;
+            let silenced = std::mem::take(&mut self.world.silenced)
+                .into_iter()
+                .collect();
             self.note(Event::Witness { lost, silenced });
         }
         Ok(())
@@ -62,15 +64,15 @@ impl Conductor<'_> {
 
     /// Writes down which step has prepared the transactions that hold locks without a session.
     pub(super) async fn note_prepared(&mut self, locks: &[HeldLock]) -> Result<(), RunError> {
-        let unknown = |lock: &HeldLock| lock.pid < 0 && !self.prepared.contains(&lock.pid);
+        let unknown = |lock: &HeldLock| lock.pid < 0 && !self.world.prepared.contains(&lock.pid);
         if !locks.iter().any(unknown) {
             return Ok(());
         }
-        for (transaction, gid) in self.watchers.prepared().await? {
+        for (transaction, gid) in self.world.watchers.prepared().await? {
             let Ok(pid) = i32::try_from(transaction).map(|id| -id) else {
                 continue;
             };
-            if !self.prepared.insert(pid) {
+            if !self.world.prepared.insert(pid) {
                 continue;
             }
             let named = |sql: &String| prepares(sql, &gid);
@@ -95,8 +97,8 @@ impl Conductor<'_> {
     /// Rolls back what is still prepared: nobody else is going to, and a database in which there is such a
     /// transaction cannot be dropped. Where that fails, so does the dropping, which says why.
     pub(super) async fn end_prepared(&mut self) {
-        if self.can_ask()
-            && let Err(error) = self.watchers.roll_back_prepared().await
+        if self.world.can_look()
+            && let Err(error) = self.world.watchers.roll_back_prepared().await
         {
             tracing::debug!(%error, "prepared transactions were not rolled back");
         }

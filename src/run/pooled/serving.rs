@@ -3,25 +3,25 @@
 //!
 //! Owns the meaning of each report of the tap. The books are `pooled`'s.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use super::{Backend, Name, PoolClient, port_in};
+use crate::conductor::Outcome;
+use crate::conductor::{Aim, World};
 use crate::history::{Event, PoolMode};
-use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::run::conductor::Conductor;
+use crate::name::{ConnectionName, Session, StepId};
 use crate::run::error::RunError;
-use crate::run::faulting::Aim;
-use crate::run::outcome::Outcome;
+use crate::run::real::Run;
 use crate::schedule::SessionChoice;
 use crate::wire::ServerSide;
 
-impl Conductor<'_> {
+impl Run<'_> {
     /// Something happened on a connection of the pooler's to the server.
     pub(in crate::run) async fn server_side(
         &mut self,
         name: ConnectionName,
         what: ServerSide,
-        at: Instant,
+        at: Duration,
     ) -> Result<(), RunError> {
         match what {
             ServerSide::Started { pid, server } => {
@@ -55,7 +55,7 @@ impl Conductor<'_> {
     }
 
     fn backend(&mut self, name: &ConnectionName) -> Option<&mut Backend> {
-        self.pooled.as_mut()?.backends.get_mut(name)
+        self.world.pooled.as_mut()?.backends.get_mut(name)
     }
 
     async fn backend_started(
@@ -64,12 +64,12 @@ impl Conductor<'_> {
         pid: i32,
         server: usize,
     ) -> Result<(), RunError> {
-        if !self.can_ask() {
+        if !self.world.can_look() {
             // The server was paused meanwhile and does not tell whose it is: no step is placed on it.
             return Ok(());
         }
-        let seen = self.watchers.activity(&[pid]).await?;
-        if let (Some(activity), Some(pooled)) = (seen.get(&pid), &mut self.pooled) {
+        let seen = self.world.watchers.activity(&[pid]).await?;
+        if let (Some(activity), Some(pooled)) = (seen.get(&pid), &mut self.world.pooled) {
             let backend = Backend {
                 session: activity.session,
                 server,
@@ -93,7 +93,7 @@ impl Conductor<'_> {
         name: &ConnectionName,
         label: String,
         by_pooler: bool,
-        at: Instant,
+        at: Duration,
     ) {
         if port_in(&label).is_none() {
             // A client may use the very words that the pooler uses.
@@ -108,7 +108,7 @@ impl Conductor<'_> {
                 if own != Name::Unsure {
                     self.place(name, connection.clone(), at);
                 }
-                let clients = self.pooled.as_mut().map(|pooled| &mut pooled.clients);
+                let clients = self.world.pooled.as_mut().map(|pooled| &mut pooled.clients);
                 if let Some(client) = clients.and_then(|clients| clients.get_mut(&connection)) {
                     client.name = own;
                 }
@@ -123,7 +123,7 @@ impl Conductor<'_> {
     /// The pooler calls a client from now on as the server has reported it: without its mark, if the
     /// name was too long.
     fn name_reported(&mut self, name: &ConnectionName, report: String) {
-        let Some(pooled) = &mut self.pooled else {
+        let Some(pooled) = &mut self.world.pooled else {
             return;
         };
         let label = pooled.backends.get(name).map(|backend| &backend.name);
@@ -143,7 +143,7 @@ impl Conductor<'_> {
 
     /// The connections of this kind that have a step under way for which no backend is known yet.
     fn candidates(&self, is: impl Fn(&PoolClient) -> bool) -> Vec<ConnectionName> {
-        let clients = self.pooled.iter().flat_map(|pooled| &pooled.clients);
+        let clients = self.world.pooled.iter().flat_map(|pooled| &pooled.clients);
         clients
             .filter(|(_, client)| is(client))
             .filter(|(name, client)| {
@@ -157,6 +157,7 @@ impl Conductor<'_> {
     /// Whether more than one connection may have this name.
     fn share_name(&self, label: &str) -> bool {
         let clients = self
+            .world
             .pooled
             .iter()
             .flat_map(|pooled| pooled.clients.values());
@@ -174,7 +175,7 @@ impl Conductor<'_> {
     /// The connection whose request a backend has just got, if that can be told. What the pooler asks
     /// by itself (a reset) is nobody's.
     fn whose_request(&self, name: &ConnectionName) -> Option<ConnectionName> {
-        let backend = self.pooled.as_ref()?.backends.get(name)?;
+        let backend = self.world.pooled.as_ref()?.backends.get(name)?;
         if backend.linked
             && let Some(serving) = &backend.serving
             && self.running_on(serving).is_some()
@@ -185,7 +186,7 @@ impl Conductor<'_> {
             Some(port) => self.candidates(|client| client.port == port),
             // In real time a backend's request can be heard of before the step that it belongs to: of
             // several clients of this name it may be anybody's.
-            None if !self.controlled && self.share_name(&backend.name) => return None,
+            None if !self.orders.controlled && self.share_name(&backend.name) => return None,
             None => self.candidates(|client| client.name.may_be(&backend.name)),
         };
         match candidates.as_slice() {
@@ -195,7 +196,7 @@ impl Conductor<'_> {
     }
 
     /// Writes down that a backend serves a connection's step.
-    fn place(&mut self, name: &ConnectionName, connection: ConnectionName, at: Instant) {
+    fn place(&mut self, name: &ConnectionName, connection: ConnectionName, at: Duration) {
         let running = self.running_on(&connection);
         let before = self
             .backend(name)
@@ -203,7 +204,7 @@ impl Conductor<'_> {
         if before.as_ref() != Some(&connection) {
             self.unlink(name);
         }
-        let wall = self.wall(at);
+        let wall = self.world.wall(at);
         let Some(backend) = self.backend(name) else {
             return;
         };
@@ -218,7 +219,7 @@ impl Conductor<'_> {
             link.pid = Some(session.pid);
             link.server = server;
         }
-        let clients = self.pooled.as_mut().map(|pooled| &mut pooled.clients);
+        let clients = self.world.pooled.as_mut().map(|pooled| &mut pooled.clients);
         if let Some(client) = clients.and_then(|clients| clients.get_mut(&connection)) {
             client.placed = running;
             if client.told.replace(session) != Some(session) {
@@ -235,6 +236,7 @@ impl Conductor<'_> {
     /// one whose client has left in between is kept in mind until the pooler has dealt with it.
     fn backend_ready(&mut self, name: &ConnectionName, status: u8) {
         let stays = self
+            .world
             .pooled
             .as_ref()
             .is_none_or(|pooled| pooled.settings().mode == PoolMode::Session);
@@ -243,9 +245,9 @@ impl Conductor<'_> {
             _ => None,
         };
         let Some(connection) = serving else { return };
-        let lives = self.link(&connection).is_some_and(|link| {
-            link.client_closed.is_none() && !link.server_closed && !link.severed
-        });
+        let lives = self
+            .link(&connection)
+            .is_some_and(|link| !link.client_closed && !link.server_closed && !link.severed);
         if lives {
             self.unlink(name);
         }
@@ -269,7 +271,7 @@ impl Conductor<'_> {
 
     /// The pooler has taken the backend of this connection back.
     pub(in crate::run) fn taken_back(&mut self, connection: &ConnectionName, session: Session) {
-        let backends = self.pooled.iter().flat_map(|pooled| &pooled.backends);
+        let backends = self.world.pooled.iter().flat_map(|pooled| &pooled.backends);
         let name = backends
             .filter(|(_, backend)| backend.session == session)
             .filter(|(_, backend)| backend.serving.as_ref() == Some(connection))
@@ -280,31 +282,14 @@ impl Conductor<'_> {
         }
     }
 
-    /// The session of a pod that holds a lock: the connection whose step took it, and its backend. The
-    /// scenario's lock goes first.
-    pub(in crate::run) fn pooled_holder(&self, pod: &PodName) -> Option<(ConnectionName, i32)> {
-        let pooled = self.pooled.as_ref()?;
-        let mut held: Vec<_> = self
-            .locks
-            .iter()
-            .flatten()
-            .filter(|lock| lock.granted)
-            .filter_map(|lock| Some((pooled.owner_of(lock)?, lock)))
-            .filter(|(owner, _)| owner.pod == *pod)
-            .collect();
-        held.sort_by_key(|(_, lock)| !self.is_rule_key(&lock.key));
-        let (owner, lock) = held.first()?;
-        Some(((*owner).clone(), lock.pid))
-    }
-
     /// The backend that a fault of a session is done to: the one that holds the lock, or serves the
     /// connection, or else served it last and nobody since.
     pub(in crate::run) fn pooled_target(&mut self, aim: &Aim<'_>) -> Option<(ConnectionName, i32)> {
         let name = aim.connection.clone()?;
         let link = self.members.get(&name.pod)?.links.get(&name.index)?;
-        let pooled = self.pooled.as_ref()?;
+        let pooled = self.world.pooled.as_ref()?;
         let holder = match aim.fault.session {
-            SessionChoice::HoldingLock => self.pooled_holder(&name.pod).map(|(_, pid)| pid),
+            SessionChoice::HoldingLock => self.holder(&name.pod).map(|(_, pid)| pid),
             _ => None,
         };
         let pid = match (holder, link.pid, link.running) {
@@ -314,7 +299,7 @@ impl Conductor<'_> {
             (None, None, None) => pooled.last_of(&name)?.pid,
         };
         let session = pooled.session(pid);
-        if let Some(pooled) = &mut self.pooled {
+        if let Some(pooled) = &mut self.world.pooled {
             pooled.aimed = session;
         }
         Some((name, pid))
@@ -328,45 +313,20 @@ impl Conductor<'_> {
         server: usize,
         evidence: &str,
     ) {
-        let pooled = self.pooled.iter();
+        let pooled = self.world.pooled.iter();
         let resting: Vec<(Session, ConnectionName)> = pooled
             .flat_map(|pooled| pooled.backends.values())
             .filter(|backend| backend.server == server && !backend.linked)
             .filter_map(|backend| Some((backend.session, backend.serving.clone()?)))
             .collect();
         for (session, connection) in resting {
-            if let Some(pooled) = &mut self.pooled {
+            if let Some(pooled) = &mut self.world.pooled {
                 pooled.aimed = Some(session);
             }
             let outcome = Outcome::fired(format!(
                 "{session}, which the pooler kept, ended with the server: {evidence}"
             ));
             self.note_fault(&aim.at(connection), outcome);
-        }
-    }
-
-    /// Before the ending of a step is written: behind a pooler the history says if nobody knows which
-    /// backend has served it.
-    pub(in crate::run) fn note_unplaced(&mut self, connection: &ConnectionName, id: StepId) {
-        let Some(pooled) = &mut self.pooled else {
-            return;
-        };
-        if pooled.is_placed(connection, id) {
-            return;
-        }
-        let names_itself = self.steps.get(&id).is_some_and(|step| {
-            let words = ["application_name", "discard", "reset"];
-            let mut sql = step.request.sql.iter().map(|sql| sql.to_lowercase());
-            sql.any(|sql| words.iter().any(|word| sql.contains(word)))
-        });
-        if let Some(client) = pooled.clients.get_mut(connection) {
-            client.told = None;
-            if names_itself {
-                client.name = Name::Unsure;
-            }
-            self.note(Event::SessionUnknown {
-                connection: connection.clone(),
-            });
         }
     }
 }

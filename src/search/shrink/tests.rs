@@ -1,19 +1,19 @@
-//! Shrinking against the simulator.
+//! Shrinking against the conductor in a simulated world.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Failed, Shrink, changes, recorded};
+use crate::conductor::simulated::{Op, Ran, op, run};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::executed::Executed;
-use crate::search::strategy::simulator::{Op, Simulator, op, run};
 use crate::search::strategy::{Pct, decode, genes};
 
-fn controlled(programs: &[Vec<Op>], moves: &[Move]) -> Simulator {
+fn controlled(programs: &[Vec<Op>], moves: &[Move]) -> Ran {
     run(programs, &Schedule::Controlled(moves.to_vec()), false)
 }
 
-fn failed(outcome: &Simulator) -> Failed<'_> {
+fn failed(outcome: &Ran) -> Failed<'_> {
     Failed {
         lines: &outcome.lines,
         at: None,
@@ -21,7 +21,7 @@ fn failed(outcome: &Simulator) -> Failed<'_> {
 }
 
 /// Which step of which pod fails, whatever the pods are called.
-fn failure(programs: &[Vec<Op>], outcome: &Simulator) -> Option<(Vec<Op>, usize)> {
+fn failure(programs: &[Vec<Op>], outcome: &Ran) -> Option<(Vec<Op>, usize)> {
     let (pod, place) = outcome.failures.first()?;
     Some((programs[*pod].clone(), *place))
 }

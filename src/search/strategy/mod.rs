@@ -16,8 +16,6 @@ mod random;
 mod reduction;
 mod settings;
 mod shard;
-#[cfg(test)]
-pub(super) mod simulator;
 mod stagger;
 mod sweep;
 #[cfg(test)]

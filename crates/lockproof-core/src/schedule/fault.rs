@@ -4,6 +4,7 @@
 //! in the catalogue. Knows nothing of how a fault is applied.
 
 mod catalogue;
+mod effect;
 mod entry;
 mod parameter;
 mod parts;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::PodName;
 
 pub use catalogue::{Draw, FaultEntry, FaultKind, SweptByName};
+pub use effect::{Effect, effect_of};
 pub use entry::{
     Consequence, EVERY_POINT, FaultTarget, InDoubt, Points, STEP_POINTS, ServerNeed, Sessions, Undo,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::conductor::simulated::{Model, Op, op, run};
 use crate::name::StepId;
-use crate::search::strategy::simulator::{Op, Simulator, op, run};
 use crate::search::strategy::{Candidate, Explored, Preemptions, Shard, Space, Strategy};
 
 /// What an enumeration came to.
@@ -82,7 +82,7 @@ fn whole(programs: &[Vec<Op>], most: u32, reduced: bool, stop: bool) -> Seen {
 
 /// Every order of steps with at most so many preemptions, by trying every pod at every step.
 fn brute_force(
-    at: &Simulator,
+    at: &Model,
     running: Option<usize>,
     left: u32,
     all: &mut Vec<Vec<usize>>,
@@ -119,13 +119,7 @@ fn is_brute_force(programs: &[Vec<Op>], most: u32) -> Result<(), TestCaseError> 
     let seen = whole(programs, most, false, false);
     let mut orders: Vec<Vec<usize>> = seen.runs.into_iter().map(|(order, _)| order).collect();
     let mut all = Vec::new();
-    brute_force(
-        &Simulator::new(programs),
-        None,
-        most,
-        &mut all,
-        programs.len(),
-    );
+    brute_force(&Model::new(programs), None, most, &mut all, programs.len());
     prop_assert_eq!(seen.space.total, Some(u64::try_from(all.len()).unwrap()));
     orders.sort();
     all.sort();

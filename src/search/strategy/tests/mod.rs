@@ -1,4 +1,4 @@
-//! Strategies against the simulator: what they claim, tried on all small programs that proptest
+//! Strategies against the conductor in a simulated world: what they claim, tried on all small programs that proptest
 //! thinks of.
 
 mod bounds;

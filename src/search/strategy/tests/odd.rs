@@ -1,6 +1,6 @@
 //! Runs that are not what an enumeration expects.
 
-use crate::search::strategy::simulator::{Op, run};
+use crate::conductor::simulated::{Op, run};
 use crate::search::strategy::{Explored, Preemptions, Shard, Strategy, Tally, claim};
 
 fn explore(mut program: impl FnMut(usize) -> Vec<Op>, reduced: bool) -> (u64, Preemptions) {

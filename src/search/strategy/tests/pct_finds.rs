@@ -1,7 +1,7 @@
 //! PCT finds planted bugs of depth d at least as often as it promises.
 
+use crate::conductor::simulated::{Op, run};
 use crate::search::strategy::Pct;
-use crate::search::strategy::simulator::{Op, run};
 
 fn rate(programs: &[Vec<Op>], pct: &Pct, draws: u64) -> f64 {
     let hits = (0..draws)
