@@ -251,8 +251,20 @@ fn commands_that_draw_schedules_refuse_a_cronjob_before_anything_runs() {
     let file = root().join("scenarios/cronjob/forbid-none-ticks.toml");
     let file = file.to_str().unwrap();
     for arguments in [
-        ["explore", "--server", "local", "--scenario", file],
-        ["stress", "--server", "local", "--kills", file],
+        [
+            "explore",
+            "--server=local",
+            "--strategy=hazards",
+            "--scenario",
+            file,
+        ],
+        [
+            "explore",
+            "--server=local",
+            "--strategy=kills",
+            "--scenario",
+            file,
+        ],
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_lockproof"))
             .args(arguments)

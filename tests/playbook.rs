@@ -2,7 +2,7 @@
 //!
 //! Owns the reading of their fenced blocks: `sh local` is run with the built binary in a directory
 //! of its own, `text expect` behind it lists what must be printed, and `text expect FILE exit=N`
-//! is what `check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
+//! is what `groombook check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
 //! for the API server. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
@@ -231,8 +231,8 @@ fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
                 .split_once("| ")
         })
         .map(|(_, command)| command.to_owned())
-        .expect("kubectl logs … | lockproof check-log -");
-    assert_eq!(command, "lockproof check-log -");
+        .expect("kubectl logs … | lockproof groombook check-log -");
+    assert_eq!(command, "lockproof groombook check-log -");
     let dir = workplace();
     let samples: Vec<&Block> = blocks
         .iter()

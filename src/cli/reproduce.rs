@@ -143,9 +143,9 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let wanted = wanted(arguments)?;
     // A schema that is not there is said before a server is started.
     match &wanted {
-        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => job(&scenario.subject)?,
-        Wanted::Unknown => for_a_schedule(arguments).job()?,
-    };
+        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => drop(job(&scenario.subject)?),
+        Wanted::Unknown => for_a_schedule(arguments).check()?,
+    }
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
         arguments,
@@ -169,7 +169,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             let search = for_a_schedule(arguments);
             let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
                 let found = search
-                    .explore(
+                    .first_hazard(
                         talk,
                         &work.out.join("search"),
                         server.clone(),
@@ -290,7 +290,7 @@ impl Work<'_> {
         talk.say(&format!("\nhistory and verdict: {}", self.out.display()));
         if built_in {
             talk.say(&format!(
-                "again with: lockproof replay {}",
+                "again with: lockproof run --times 10 {}",
                 self.out.join("scenario.toml").display()
             ));
         }

@@ -184,6 +184,7 @@ pub fn strategy_words(settings: Settings) -> String {
             let faults = if faults { "" } else { " without faults" };
             format!("random{faults}, {}", drawn(schedules, seed))
         }
+        Settings::Kills { schedules, seed } => format!("kills, {}", drawn(schedules, seed)),
         Settings::Stress { schedules, seed } => format!("stress, {}", drawn(schedules, seed)),
     }
 }

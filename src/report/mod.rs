@@ -23,8 +23,8 @@ pub use explore::{
 };
 pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
-    GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, VerdictJson,
-    scenario_json,
+    GuardJson, InvariantJson, ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource,
+    VerdictJson, scenario_json,
 };
 pub use limits::limit_sentence;
 pub use moves::{

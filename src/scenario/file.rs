@@ -44,7 +44,7 @@ pub(super) struct File {
     /// What must come of it; left out, every invariant must hold.
     #[serde(default)]
     pub(super) expect: ExpectFile,
-    /// What a search (`lockproof explore --scenario`, `false-alarms`) may do to it.
+    /// What a search (`lockproof explore --scenario`) may do to it.
     #[serde(default)]
     pub(super) search: SearchFile,
 }

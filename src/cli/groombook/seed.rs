@@ -1,4 +1,4 @@
-//! `lockproof seed`: the built-in subject.
+//! `lockproof groombook seed`: the built-in subject.
 //!
 //! Owns its options on the command line and in the environment. What a run does is the seeder's
 //! affair.

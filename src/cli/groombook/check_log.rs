@@ -1,4 +1,4 @@
-//! `lockproof check-log`: the job's log against the output contract, for `kubectl logs`.
+//! `lockproof groombook check-log`: the job's log against the output contract, for `kubectl logs`.
 //!
 //! Owns the contract: which lines a run of the seeder prints, in which order, with which figures,
 //! and what must not appear. It proves what the job said, not what the server did: the verdict of
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
-use super::common::{Failure, Format, Talk};
-use super::exit::Exit;
+use crate::cli::common::{Failure, Format, Talk};
+use crate::cli::exit::Exit;
 
 /// A log longer than this is no log of the job.
 const LONGEST: u64 = 64 << 20;

@@ -1,0 +1,136 @@
+//! What the runs of a survey came to, counted.
+//!
+//! Owns the figures, and the words for a fault and a way on. Runs nothing.
+
+use std::collections::BTreeMap;
+
+use super::{Swath, Work};
+use crate::cli::common::millis;
+use crate::invariant::Judgement;
+use crate::name::GuardName;
+use crate::report::{NotFiredJson, ReplayCountJson, SweptJson, fault_without_point, stop_words};
+use crate::schedule::Point;
+use crate::search::strategy::{Onward, Swept};
+use crate::search::survey::{Survey, Surveyed};
+use crate::search::{Confirmation, Unclear};
+
+impl Work<'_> {
+    pub(super) fn counted(&self, subject: &str, swath: &Swath, survey: &Survey) -> SweptJson {
+        let runs = &survey.runs;
+        let number = |is: &dyn Fn(&Surveyed) -> bool| {
+            u64::try_from(runs.iter().filter(|one| is(one)).count()).unwrap_or(u64::MAX)
+        };
+        let judged = |judgement| number(&|one| one.judgement == judgement);
+        let mut by_fault = BTreeMap::new();
+        let mut by_invariant = BTreeMap::new();
+        for (one, place) in runs.iter().zip(&swath.places) {
+            if one.judgement != Judgement::Violated {
+                continue;
+            }
+            *by_fault.entry(words(swath.fault(place))).or_default() += 1;
+            for name in one.verdict.violated() {
+                *by_invariant.entry(name.to_string()).or_default() += 1;
+            }
+        }
+        let confirmed = |one: &Surveyed| {
+            let bare = one.again.as_ref().and_then(|again| again.bare.as_ref());
+            matches!(bare, Some(Confirmation::Confirmed(names)) if !names.is_empty())
+        };
+        let mut points: Vec<Point> = Vec::new();
+        for point in swath.faults.iter().flat_map(|fault| &fault.points) {
+            if !points.contains(point) {
+                points.push(*point);
+            }
+        }
+        let mut result = SweptJson {
+            name: self.subject.name.clone(),
+            subject: subject.to_owned(),
+            faults: swath.faults.iter().map(words).collect(),
+            steps: u32::try_from(swath.kinds.len()).unwrap_or(u32::MAX),
+            points: points.iter().map(ToString::to_string).collect(),
+            ways: swath.onward.iter().map(way).collect(),
+            schedules: u64::try_from(swath.schedules.len()).unwrap_or(u64::MAX),
+            run: number(&|_| true),
+            fired: number(&|one| one.missed().is_none()),
+            not_fired: not_fired(swath, runs),
+            still_waited: number(&|one| {
+                let mut guards = one.verdict.guards.iter();
+                guards.any(|guard| guard.name == GuardName::StopsReached && !guard.met)
+            }),
+            held: judged(Judgement::Holds),
+            violated: judged(Judgement::Violated),
+            inconclusive: judged(Judgement::Inconclusive),
+            unclear: unclear(runs),
+            by_fault,
+            by_invariant,
+            replayed: replayed(runs),
+            confirmed: number(&confirmed),
+            groups: Vec::new(),
+            claim: String::new(),
+            elapsed_ms: millis(survey.took),
+            again_ms: millis(survey.again),
+        };
+        result.claim = result.sentence();
+        result
+    }
+}
+
+/// A fault in words, its point left out.
+pub(super) fn words(swept: &Swept) -> String {
+    fault_without_point(&swept.fault(Point::Before))
+}
+
+/// Who goes on first, in words.
+pub(super) fn way(onward: &Onward) -> String {
+    match onward {
+        Onward::FirstPod => "a first".to_owned(),
+        Onward::SecondPod(stop) => format!("b first, {}", stop_words(stop)),
+    }
+}
+
+fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
+    let mut missed: BTreeMap<usize, NotFiredJson> = BTreeMap::new();
+    for (one, place) in runs.iter().zip(&swath.places) {
+        let Some(why) = one.missed() else { continue };
+        let known = missed.entry(place.fault).or_insert_with(|| NotFiredJson {
+            fault: words(swath.fault(place)),
+            why: why.to_owned(),
+            times: 0,
+            first: format!("step {}, {}", place.step, place.point),
+        });
+        known.times += 1;
+    }
+    missed.into_values().collect()
+}
+
+fn unclear(runs: &[Surveyed]) -> Vec<Unclear> {
+    let mut reasons: Vec<Unclear> = Vec::new();
+    for (first, one) in (1..).zip(runs) {
+        if let Some((reason, why)) = one.unclear.clone() {
+            let unclear = Unclear {
+                reason,
+                why,
+                first,
+                times: 1,
+            };
+            unclear.add_to(&mut reasons);
+        }
+    }
+    reasons
+}
+
+/// Of the violated ones that were run again: those that came each time.
+fn replayed(runs: &[Surveyed]) -> Option<ReplayCountJson> {
+    let again = runs.iter().filter_map(|one| one.again.as_ref());
+    let mut all = ReplayCountJson {
+        same: 0,
+        same_trace: 0,
+        of: 0,
+    };
+    for one in again {
+        all.of += 1;
+        all.same += u32::from(one.same_verdict == one.of);
+        all.same_trace += u32::from(one.same_trace == one.of);
+    }
+    (all.of > 0).then_some(all)
+}
