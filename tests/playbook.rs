@@ -1,4 +1,4 @@
-//! The playbook's and the README's commands do what those pages say.
+//! The commands of the playbook, the README and the book (docs/) do what those pages say.
 //!
 //! Owns the reading of their fenced blocks: `sh local` is run with the built binary in a directory
 //! of its own, `text expect` behind it lists what must be printed, and `text expect FILE exit=N`
@@ -200,8 +200,19 @@ fn the_playbooks_local_commands_that_need_kubectl_do_what_it_says() {
     assert!(run_local("UAT_PLAYBOOK.md", Some("kubectl")) >= 1);
 }
 
+/// The pages of the book.
+fn book() -> Vec<String> {
+    let files = std::fs::read_dir(project().join("docs")).expect("docs");
+    let names = files.map(|file| file.expect("an entry").file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md"));
+    let mut pages: Vec<String> = pages.map(|name| format!("docs/{name}")).collect();
+    pages.sort();
+    pages
+}
+
 fn no_local_command_needs_anything_but_kubectl() {
-    for name in ["UAT_PLAYBOOK.md", "README.md"] {
+    let names = ["UAT_PLAYBOOK.md", "README.md"].map(str::to_owned);
+    for name in book().iter().chain(&names) {
         for block in blocks(&page(name)) {
             assert!(
                 matches!(block.needs(), None | Some("kubectl")),
@@ -213,7 +224,12 @@ fn no_local_command_needs_anything_but_kubectl() {
 }
 
 fn the_readmes_example_does_what_it_says() {
-    assert!(run_local("README.md", None) >= 5);
+    assert!(run_local("README.md", None) >= 3);
+}
+
+fn the_books_commands_do_what_it_says() {
+    let counts = book().into_iter().map(|name| run_local(&name, None));
+    assert!(counts.sum::<usize>() >= 8);
 }
 
 fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
@@ -350,6 +366,7 @@ crate::harness::tests![
     the_playbooks_local_commands_that_need_kubectl_do_what_it_says,
     no_local_command_needs_anything_but_kubectl,
     the_readmes_example_does_what_it_says,
+    the_books_commands_do_what_it_says,
     the_deployed_jobs_log_is_judged_as_the_playbook_says,
     the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes,
     the_deployed_commands_are_sound_shell,

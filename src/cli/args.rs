@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => runtime.block_on(dispatch(command)),
         Err(error) => {
-            eprintln!("lockproof: no runtime: {error}");
+            eprintln!("lockproof: cannot start its runtime: {error}");
             Exit::Environment.into()
         }
     }

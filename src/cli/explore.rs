@@ -200,8 +200,8 @@ fn shard(text: Option<&str>) -> Result<Shard, Failure> {
     };
     let index = std::env::var("JOB_COMPLETION_INDEX").map_err(|_| {
         wrong(&format!(
-            "{text} says of how many; which one is taken from JOB_COMPLETION_INDEX, and that is not \
-             set (outside of an Indexed Job write 0/{of})"
+            "{text} says how many parts there are. JOB_COMPLETION_INDEX says which one this is, and it is \
+             not set; outside of an Indexed Job write 0/{of}"
         ))
     })?;
     Shard::from_job_completion_index(&index, of).map_err(|error| wrong(&error))

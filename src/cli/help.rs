@@ -1,6 +1,6 @@
 //! The help of `lockproof` as a whole: its commands in three groups.
 //!
-//! Owns which group a command is in. What each command says of itself is its own.
+//! Owns which group a command is in. Each command describes itself.
 
 use clap::Command;
 

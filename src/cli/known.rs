@@ -1,6 +1,6 @@
 //! What the scenarios of one command share: servers, templates, clean runs.
 //!
-//! Owns when each is made, and that it is given back.
+//! Owns when each is made, how many are kept, and that all are given back.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,6 @@
 //! One file a command: what each prints, and which exit code it ends with.
+//!
+//! Owns the face of lockproof for people. Judges nothing and drives nothing: a command asks the rooms below.
 
 mod args;
 pub mod check;

@@ -1,4 +1,6 @@
-//! `lockproof reproduce`: the overlap bug, shown, replayed, and the same schedule with the lock.
+//! `lockproof reproduce`: shows a failure along a schedule and replays it; the built-in job also with its lock.
+//!
+//! Owns the original bug as a scenario, and the figures that are told. A search for a schedule is `explore`'s.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,6 +1,6 @@
-//! `lockproof run`: scenarios to their verdicts.
+//! `lockproof run`: brings scenarios to their verdicts.
 //!
-//! Owns which scenarios are run, in which order, and what they mean together.
+//! Owns which scenarios are run, in which order, and what their verdicts mean together.
 
 mod one;
 
@@ -202,7 +202,7 @@ pub fn read_all(
         return Err(Failure::new(
             Exit::Usage,
             format!(
-                "no scenario{tag} in {}: a scenario is a file whose name ends in .toml (README.md \
+                "no scenario{tag} in {}: a scenario is a file whose name ends in .toml (docs/write.md \
                  shows one)",
                 places.join(", ")
             ),

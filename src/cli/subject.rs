@@ -1,5 +1,6 @@
-//! A scenario's subject as a job that can be run. The only place that knows both the harness and
-//! the built-in seeder.
+//! A scenario's subject as a job that can be run.
+//!
+//! Owns how a subject becomes a command line. Only this file knows both the harness and the built-in seeder.
 
 use std::path::{Path, PathBuf};
 

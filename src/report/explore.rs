@@ -1,6 +1,6 @@
 //! The result of a search, as JSON and as text.
 //!
-//! Owns their shape. It is what `explore --format json` prints, and what `merge` reads again.
+//! Owns their shape: `explore --format json` prints it, and `merge` reads it again.
 
 use std::path::PathBuf;
 

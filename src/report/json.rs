@@ -1,6 +1,6 @@
 //! The JSON documents of `run`, `check` and `reproduce`.
 //!
-//! Owns their shape. Times in milliseconds.
+//! Owns their shape. Times are in milliseconds.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,6 @@
-//! What `lockproof explore` is asked for.
+//! The options of `lockproof explore`.
 //!
-//! Owns the options and the names of the strategies. Which strategy uses which option is the business
-//! of `uses`, what they do that of `work`.
+//! Owns the options and the names of the strategies. `uses` says which strategy uses which option.
 
 use std::path::PathBuf;
 

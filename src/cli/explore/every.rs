@@ -1,7 +1,7 @@
-//! `explore --strategy every`: one or several jobs, searched with each strategy in turn.
+//! `explore --strategy every`: searches one or several jobs with each strategy in turn.
 //!
 //! Owns how the schedules are shared out over jobs and strategies. On sound jobs the result is the figure of
-//! false alarms. How one strategy searches is the business of `work`.
+//! false alarms. `work` does each search.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::work::Work;
 use super::{Search, exit_of, on_trial, unclear_lines};
 use crate::cli::common::{Failure, millis};
 use crate::cli::exit::Exit;
-use crate::report::{FalseAlarmsJson, SearchedJson, SoundJson, wrap};
+use crate::report::{EveryJson, SearchedJson, SoundJson, wrap};
 use crate::search::Trial;
 use crate::search::strategy::Shard;
 use crate::server::Server;
@@ -27,12 +27,12 @@ impl Search<'_> {
         &self,
         server: &Server,
         cancel: watch::Receiver<bool>,
-    ) -> Result<FalseAlarmsJson, Failure> {
+    ) -> Result<EveryJson, Failure> {
         let begun = Instant::now();
         let scenarios = self.subjects.iter().map(|one| &one.scenario);
         let jobs = scenarios.map(|one| self.arguments.jobs(one)).max();
         let names = StrategyName::ALL.iter().map(|one| one.name().to_owned());
-        let mut document = FalseAlarmsJson {
+        let mut document = EveryJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
             server: server.facts().clone(),
             strategies: names.collect(),
@@ -172,7 +172,7 @@ impl Search<'_> {
 }
 
 /// Tells people, and what it means.
-pub(super) fn tell(document: &FalseAlarmsJson, search: &Search<'_>) -> Exit {
+pub(super) fn tell(document: &EveryJson, search: &Search<'_>) -> Exit {
     let talk = search.talk;
     talk.result("");
     if document.interrupted {

@@ -1,6 +1,6 @@
 //! The faults that `explore --strategy sweep --faults` knows by name.
 //!
-//! Owns how a name is read. What each does is the catalogue's.
+//! Owns how a name is read. The catalogue says what each fault does.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 

@@ -1,7 +1,7 @@
 //! The jobs that `lockproof explore` searches.
 //!
-//! Owns how options become scenarios without a schedule, and that what cannot be searched is said before
-//! a server is started.
+//! Owns how options become scenarios without a schedule. It refuses what cannot be searched before a server is
+//! started.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `explore --strategy sweep --survey`: a lock's claim under faults, over every step and point.
 //!
-//! Owns the order of the work and what is kept of it. How it is counted and told is the business of its parts.
+//! Owns the order of the work, and which example of each group is kept. `counts` counts and `told` tells.
 
 mod counts;
 mod told;
@@ -15,7 +15,7 @@ use crate::cli::common::{Failure, millis, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
 use crate::invariant::Judgement;
-use crate::report::{GroupJson, SweepJson, SweptJson, move_words};
+use crate::report::{GroupJson, SurveyJson, SweptJson, move_words};
 use crate::schedule::Schedule;
 use crate::search::strategy::{Onward, Place, Sweep, Swept, Why};
 use crate::search::survey::{
@@ -36,11 +36,11 @@ impl Search<'_> {
         &self,
         server: &Server,
         cancel: watch::Receiver<bool>,
-    ) -> Result<SweepJson, Failure> {
+    ) -> Result<SurveyJson, Failure> {
         let begun = Instant::now();
         let scenarios = self.subjects.iter().map(|one| &one.scenario);
         let jobs = scenarios.map(|one| self.arguments.jobs(one)).min();
-        let mut document = SweepJson {
+        let mut document = SurveyJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
             server: server.facts().clone(),
             jobs: jobs.unwrap_or(1),
@@ -71,7 +71,7 @@ impl Search<'_> {
 }
 
 /// What the result means as an exit code.
-pub(super) fn exit(document: &SweepJson) -> Exit {
+pub(super) fn exit(document: &SurveyJson) -> Exit {
     let any = |of: fn(&SweptJson) -> u64| document.subjects.iter().any(|one| of(one) > 0);
     exit_of(
         document.interrupted,
@@ -89,7 +89,7 @@ struct Work<'a> {
 }
 
 /// What is swept.
-struct Swath {
+struct Plan {
     faults: Vec<Swept>,
     onward: Vec<Onward>,
     kinds: Vec<StepKind>,
@@ -105,15 +105,15 @@ impl Work<'_> {
         cancel: watch::Receiver<bool>,
     ) -> Result<SweptJson, Failure> {
         let talk = self.search.talk;
-        let swath = self.swath(trial)?;
-        told::begin(talk, &self.subject.name, subject, swath.schedules.len());
+        let plan = self.plan(trial)?;
+        told::begin(talk, &self.subject.name, subject, plan.schedules.len());
         let options = SurveyOptions {
             jobs: self.search.arguments.jobs(&self.subject.scenario),
             times: self.times,
             cancel: cancel.clone(),
         };
         let mut told = Instant::now();
-        let survey = survey(trial, &swath.schedules, &options, |pass, done, of| {
+        let survey = survey(trial, &plan.schedules, &options, |pass, done, of| {
             if told.elapsed() >= EVERY {
                 told = Instant::now();
                 let what = match pass {
@@ -124,14 +124,14 @@ impl Work<'_> {
                 talk.say(&format!("  {done} of {of} {what}"));
             }
         })?;
-        let mut result = self.counted(subject, &swath, &survey);
+        let mut result = self.counted(subject, &plan, &survey);
         if !survey.interrupted {
-            result.groups = self.groups(trial, &swath, &survey, cancel).await?;
+            result.groups = self.groups(trial, &plan, &survey, cancel).await?;
         }
         Ok(result)
     }
 
-    fn swath(&self, trial: &Trial<'_>) -> Result<Swath, Failure> {
+    fn plan(&self, trial: &Trial<'_>) -> Result<Plan, Failure> {
         let clean = &trial.measured().clean;
         let nothing =
             |why: &str| Failure::new(Exit::Inconclusive, format!("{}: {why}", self.subject.name));
@@ -153,7 +153,7 @@ impl Work<'_> {
         let places = sweep.places();
         let schedules = places.iter().filter_map(|place| sweep.schedule(place));
         let schedules = schedules.collect();
-        Ok(Swath {
+        Ok(Plan {
             schedules,
             faults,
             onward,
@@ -166,7 +166,7 @@ impl Work<'_> {
     async fn groups(
         &self,
         trial: &Trial<'_>,
-        swath: &Swath,
+        plan: &Plan,
         survey: &Survey,
         cancel: watch::Receiver<bool>,
     ) -> Result<Vec<GroupJson>, Failure> {
@@ -176,13 +176,13 @@ impl Work<'_> {
         let cases: Vec<Case<'_>> = violated
             .iter()
             .map(|index| {
-                let place = &swath.places[*index];
+                let place = &plan.places[*index];
                 Case {
-                    fault: swath.fault(place),
+                    fault: plan.fault(place),
                     step: place.step,
-                    at: swath.kind(place),
+                    at: plan.kind(place),
                     point: place.point,
-                    onward: &swath.onward[place.onward],
+                    onward: &plan.onward[place.onward],
                     verdict: &survey.runs[*index].verdict,
                 }
             })
@@ -200,7 +200,7 @@ impl Work<'_> {
             kept.push(
                 self.keep(
                     trial,
-                    swath,
+                    plan,
                     &survey.runs[index],
                     &group,
                     index,
@@ -220,14 +220,14 @@ impl Work<'_> {
     async fn keep(
         &self,
         trial: &Trial<'_>,
-        swath: &Swath,
+        plan: &Plan,
         seen: &Surveyed,
         group: &Group,
         index: usize,
         number: u64,
         cancel: watch::Receiver<bool>,
     ) -> Result<GroupJson, Failure> {
-        let schedule = &swath.schedules[index];
+        let schedule = &plan.schedules[index];
         let what = Found::of(&seen.verdict).map(|failure| failure.words(&seen.verdict));
         let mut json = GroupJson {
             times: u64::try_from(group.members.len()).unwrap_or(u64::MAX),
@@ -247,7 +247,7 @@ impl Work<'_> {
             .directory
             .path()
             .join(format!("{}-{number}", self.subject.directory()));
-        let place = &swath.places[index];
+        let place = &plan.places[index];
         let why = Why::FaultAt {
             step: place.step,
             fault: group.fault.fault(place.point),
@@ -278,7 +278,7 @@ impl Work<'_> {
     }
 }
 
-impl Swath {
+impl Plan {
     /// The fault of a place.
     fn fault(&self, place: &Place) -> &Swept {
         &self.faults[place.fault]

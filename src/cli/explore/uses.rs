@@ -123,9 +123,13 @@ impl ExploreArguments {
     }
 }
 
-/// These forms in words: `overlap, pct or random`.
-fn listed(forms: &[Form]) -> String {
-    let names: Vec<String> = forms.iter().map(ToString::to_string).collect();
+/// These forms in words, for this option of theirs: `overlap, pct or random`.
+fn listed(forms: &[Form], option: &str) -> String {
+    let itself = format!(" {option}");
+    let names = forms
+        .iter()
+        .map(|form| form.to_string().replace(&itself, ""));
+    let names: Vec<String> = names.collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -142,10 +146,18 @@ pub(in crate::cli) fn explained(command: Command) -> Command {
             option.help(format!(
                 "{} (for {})",
                 help.unwrap_or_default(),
-                listed(forms)
+                listed(forms, &spelled(id))
             ))
         })
     })
+}
+
+/// An option as it is given.
+fn spelled(id: &str) -> String {
+    match id {
+        "command" => "a command".to_owned(),
+        id => format!("--{}", id.replace('_', "-")),
+    }
 }
 
 /// Refuses options that the chosen form does not use.
@@ -160,13 +172,10 @@ pub(in crate::cli) fn refuse(command: &mut Command, given: &ArgMatches) -> Resul
     let Some((id, forms)) = unused else {
         return Ok(());
     };
-    let option = match *id {
-        "command" => "a command".to_owned(),
-        id => format!("--{}", id.replace('_', "-")),
-    };
+    let option = spelled(id);
     let message = format!(
         "{option} is for --strategy {}; --strategy {form} does not use it",
-        listed(forms)
+        listed(forms, &option)
     );
     Err(command.error(ErrorKind::ArgumentConflict, message))
 }
@@ -208,7 +217,10 @@ mod tests {
                 "--strategy sweep --survey --shard 0/2",
                 "--strategy sweep --survey does not use it",
             ),
-            ("--survey", "--survey is for --strategy sweep --survey;"),
+            (
+                "--survey",
+                "--survey is for --strategy sweep; --strategy hazards does",
+            ),
             ("--strategy stress --directed 3 -- true", "a command is for"),
             ("--strategy every --all", "--strategy every does not use it"),
         ] {

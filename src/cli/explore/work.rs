@@ -1,7 +1,7 @@
 //! One search from its clean runs to its result.
 //!
-//! Owns which strategy is made of the arguments, and what is said on the way. How findings are kept
-//! and how the result is told is not its affair.
+//! Owns which strategy is made of the options, and what is said on the way. `finding` keeps what was found, and
+//! `told` tells the result.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,8 +1,7 @@
-//! `lockproof groombook check-log`: the job's log against the output contract, for `kubectl logs`.
+//! `lockproof groombook check-log`: checks the job's log against its output contract, for `kubectl logs`.
 //!
-//! Owns the contract: which lines a run of the seeder prints, in which order, with which figures,
-//! and what must not appear. It proves what the job said, not what the server did: the verdict of
-//! `run` rests on more.
+//! Owns the contract: which lines a run of the seeder prints, in which order, with which figures, and what must
+//! not appear. The log proves what the job said, not what the server did; the verdict of `run` rests on more.
 
 use std::io::Read;
 use std::path::PathBuf;

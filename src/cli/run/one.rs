@@ -1,6 +1,6 @@
-//! One scenario to its verdict and, where that is asked for, its replays.
+//! One scenario on its way to its verdict and, where they are asked for, its replays.
 //!
-//! Owns what is kept of a scenario's run and the text of its result. Which scenarios are run is not its affair.
+//! Owns what is kept of a scenario's run, and the text of its result. Which scenarios are run is decided in `run`.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Swath, Work};
+use super::{Plan, Work};
 use crate::cli::common::millis;
 use crate::invariant::Judgement;
 use crate::name::GuardName;
@@ -15,7 +15,7 @@ use crate::search::survey::{Survey, Surveyed};
 use crate::search::{Confirmation, Unclear};
 
 impl Work<'_> {
-    pub(super) fn counted(&self, subject: &str, swath: &Swath, survey: &Survey) -> SweptJson {
+    pub(super) fn counted(&self, subject: &str, plan: &Plan, survey: &Survey) -> SweptJson {
         let runs = &survey.runs;
         let number = |is: &dyn Fn(&Surveyed) -> bool| {
             u64::try_from(runs.iter().filter(|one| is(one)).count()).unwrap_or(u64::MAX)
@@ -23,11 +23,11 @@ impl Work<'_> {
         let judged = |judgement| number(&|one| one.judgement == judgement);
         let mut by_fault = BTreeMap::new();
         let mut by_invariant = BTreeMap::new();
-        for (one, place) in runs.iter().zip(&swath.places) {
+        for (one, place) in runs.iter().zip(&plan.places) {
             if one.judgement != Judgement::Violated {
                 continue;
             }
-            *by_fault.entry(words(swath.fault(place))).or_default() += 1;
+            *by_fault.entry(words(plan.fault(place))).or_default() += 1;
             for name in one.verdict.violated() {
                 *by_invariant.entry(name.to_string()).or_default() += 1;
             }
@@ -37,7 +37,7 @@ impl Work<'_> {
             matches!(bare, Some(Confirmation::Confirmed(names)) if !names.is_empty())
         };
         let mut points: Vec<Point> = Vec::new();
-        for point in swath.faults.iter().flat_map(|fault| &fault.points) {
+        for point in plan.faults.iter().flat_map(|fault| &fault.points) {
             if !points.contains(point) {
                 points.push(*point);
             }
@@ -45,14 +45,14 @@ impl Work<'_> {
         let mut result = SweptJson {
             name: self.subject.name.clone(),
             subject: subject.to_owned(),
-            faults: swath.faults.iter().map(words).collect(),
-            steps: u32::try_from(swath.kinds.len()).unwrap_or(u32::MAX),
+            faults: plan.faults.iter().map(words).collect(),
+            steps: u32::try_from(plan.kinds.len()).unwrap_or(u32::MAX),
             points: points.iter().map(ToString::to_string).collect(),
-            ways: swath.onward.iter().map(way).collect(),
-            schedules: u64::try_from(swath.schedules.len()).unwrap_or(u64::MAX),
+            ways: plan.onward.iter().map(way).collect(),
+            schedules: u64::try_from(plan.schedules.len()).unwrap_or(u64::MAX),
             run: number(&|_| true),
             fired: number(&|one| one.missed().is_none()),
-            not_fired: not_fired(swath, runs),
+            not_fired: not_fired(plan, runs),
             still_waited: number(&|one| {
                 let mut guards = one.verdict.guards.iter();
                 guards.any(|guard| guard.name == GuardName::StopsReached && !guard.met)
@@ -88,12 +88,12 @@ pub(super) fn way(onward: &Onward) -> String {
     }
 }
 
-fn not_fired(swath: &Swath, runs: &[Surveyed]) -> Vec<NotFiredJson> {
+fn not_fired(plan: &Plan, runs: &[Surveyed]) -> Vec<NotFiredJson> {
     let mut missed: BTreeMap<usize, NotFiredJson> = BTreeMap::new();
-    for (one, place) in runs.iter().zip(&swath.places) {
+    for (one, place) in runs.iter().zip(&plan.places) {
         let Some(why) = one.missed() else { continue };
         let known = missed.entry(place.fault).or_insert_with(|| NotFiredJson {
-            fault: words(swath.fault(place)),
+            fault: words(plan.fault(place)),
             why: why.to_owned(),
             times: 0,
             first: format!("step {}, {}", place.step, place.point),

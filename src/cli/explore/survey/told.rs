@@ -3,7 +3,7 @@
 use crate::cli::common::Talk;
 use crate::cli::exit::Exit;
 use crate::cli::explore::{Search, unclear_lines};
-use crate::report::{SweepJson, SweptJson, count, ranges, wrap};
+use crate::report::{SurveyJson, SweptJson, count, ranges, wrap};
 
 /// Before its runs.
 pub(super) fn begin(talk: Talk, name: &str, subject: &str, schedules: usize) {
@@ -118,7 +118,7 @@ pub(super) fn tell(result: &SweptJson, talk: Talk, times: u32) {
 }
 
 /// All subjects together, and what they mean.
-pub(in crate::cli::explore) fn sum(document: &SweepJson, search: &Search<'_>) -> Exit {
+pub(in crate::cli::explore) fn sum(document: &SurveyJson, search: &Search<'_>) -> Exit {
     let talk = search.talk;
     talk.result("");
     if document.interrupted {

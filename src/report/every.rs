@@ -1,6 +1,7 @@
-//! What every strategy came to on sound jobs, the figure of false alarms, as JSON and as a table.
+//! The result of a search with every strategy, as JSON and as a table. On sound jobs it is the figure of false
+//! alarms.
 //!
-//! Owns their shape. It is what `explore --strategy every --format json` prints.
+//! Owns their shape: `explore --strategy every --format json` prints it.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use crate::search::Unclear;
 
 /// What `explore --strategy every --format json` prints, and what is kept as `every.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FalseAlarmsJson {
+pub struct EveryJson {
     /// The version of lockproof that made it.
     pub lockproof: String,
     /// The server.
@@ -75,7 +76,7 @@ pub struct SearchedJson {
     pub elapsed_ms: u64,
 }
 
-impl FalseAlarmsJson {
+impl EveryJson {
     /// Adds up what the subjects came to, and says it.
     pub fn add_up(&mut self) {
         let searches = || self.subjects.iter().flat_map(|one| &one.searches);
@@ -199,7 +200,7 @@ mod tests {
                 searched("overlap", 0, 0),
             ],
         };
-        let mut document = FalseAlarmsJson {
+        let mut document = EveryJson {
             lockproof: "0".to_owned(),
             server: ServerFacts {
                 kind: "local".to_owned(),
