@@ -132,6 +132,11 @@ fn words(key: &Value) -> String {
     }
 }
 
+/// The keys at the top of a scenario file, in the order in which they are written.
+const TABLES: [&str; 9] = [
+    "title", "tags", "subject", "pods", "server", "cronjob", "schedule", "expect", "search",
+];
+
 /// The keys of this table and of those in it, by their way from the top; faults have a table of their own.
 fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
     let required = |name: &str| {
@@ -139,6 +144,10 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
         names.into_iter().any(|one| one == name)
     };
     let keys = table["properties"].as_object().into_iter().flatten();
+    let mut keys: Vec<(&String, &Value)> = keys.collect();
+    // A schema has them by their names; the tables of a file are met in this order.
+    let place = |name: &str| TABLES.iter().position(|table| *table == name);
+    keys.sort_by_key(|(name, _)| place(name));
     for (name, key) in keys {
         let item = &key["items"];
         let (inner, list) = match key["$ref"].as_str() {
@@ -160,7 +169,7 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
             "| `{way}{name}` | {}{values}{must} |\n",
             cell(text.unwrap_or_default())
         ));
-        if inner != Some("FaultFile") {
+        if inner != Some("Fault") {
             rows_of_keys(schema, inside, &format!("{way}{name}{list}."), rows);
         }
     }
@@ -185,10 +194,12 @@ fn usage(command: &clap::Command) -> String {
     for one in command.get_positionals() {
         let name = one.get_value_names().and_then(|names| names.first());
         let name = name.map_or_else(|| one.get_id().to_string(), ToString::to_string);
+        let several = matches!(one.get_action(), clap::ArgAction::Append);
+        let name = name + if several { "…" } else { "" };
         words.push(match (one.is_last_set(), one.is_required_set()) {
-            (true, _) => format!("[-- {name}…]"),
-            (false, true) => name.to_uppercase(),
-            (false, false) => format!("[{}…]", name.to_uppercase()),
+            (true, _) => format!("[-- {name}]"),
+            (false, true) => name,
+            (false, false) => format!("[{name}]"),
         });
     }
     words.join(" ")
@@ -257,7 +268,7 @@ fn the_tables_of_commands_and_options_are_those_of_the_command_line() {
     hold("docs/run.md", "commands", &commands());
     hold("docs/find.md", "options", &options());
     assert!(
-        commands().contains("| `groombook check-log FILE` |"),
+        commands().contains("| `groombook check-log FILE or -` |"),
         "{}",
         commands()
     );

@@ -83,7 +83,10 @@ enum Command {
 /// The commands with their options, as `--help` shows them.
 #[must_use]
 pub fn command() -> clap::Command {
-    let command = Arguments::command().mut_subcommand("explore", explore::uses::explained);
+    let command = Arguments::command().mut_subcommands(|command| match command.get_name() {
+        "explore" => explore::uses::explained(command),
+        _ => command,
+    });
     help::grouped(command)
 }
 

@@ -1,12 +1,12 @@
 //! `lockproof explore`: finds the failing order by itself, makes it small, and keeps it.
 //!
-//! Owns what all forms of a search have in common: the server, the output directory, an interrupt, the
-//! templates and clean runs of a subject, the exit code. How each form searches is the business of its file.
+//! Owns which form of a search the options ask for. Each form is a file: `work`, `survey`, `every`, `directed`.
 
 mod arguments;
 mod directed;
 mod every;
 mod faults;
+mod search;
 mod subjects;
 mod survey;
 mod told;
@@ -15,21 +15,16 @@ mod work;
 
 use std::path::Path;
 
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::common::{Failure, Talk, unless_cancelled, with_cancel};
+use super::common::{Failure, Talk};
 use super::exit::Exit;
-use super::out::{OutputDirectory, write_last};
-use super::subject::job;
 use crate::report::ExploreJson;
-use crate::scenario::Scenario;
 use crate::search::strategy::Shard;
-use crate::search::{Job, Stage, Trial};
 use crate::server::Server;
 pub use arguments::ExploreArguments;
 use arguments::StrategyName;
-use subjects::Subject;
+use search::{Search, exit_of};
 pub(super) use told::{left_open_lines, not_applicable_lines, unclear_lines};
 use uses::Form;
 use work::Work;
@@ -76,41 +71,6 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// A search that has been asked for.
-struct Search<'a> {
-    arguments: &'a ExploreArguments,
-    talk: Talk,
-    subjects: Vec<Subject>,
-    directory: OutputDirectory,
-}
-
-impl<'a> Search<'a> {
-    fn begin(arguments: &'a ExploreArguments, form: Form) -> Result<Self, Failure> {
-        Ok(Self {
-            arguments,
-            talk: Talk::new(&arguments.output),
-            subjects: arguments.subjects(form)?,
-            directory: OutputDirectory::make(&arguments.output.out, "explore")?,
-        })
-    }
-
-    /// Does this work on a server, tells what came of it, and keeps that in this file.
-    async fn carry_out<T: Serialize>(
-        &self,
-        file: &str,
-        work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
-        tell: impl FnOnce(&T, &Self) -> Exit,
-    ) -> Result<Exit, Failure> {
-        let mut subjects = self.subjects.iter();
-        let own = subjects.any(|one| one.scenario.needs_own_server());
-        let found = with_cancel(&self.arguments.server, own, self.talk, work).await?;
-        // What was found is told first: the disk may be full.
-        let exit = tell(&found, self);
-        self.talk.document(&found);
-        write_last(&self.directory.path().join(file), &found, exit)
-    }
-}
-
 impl ExploreArguments {
     /// Refuses what cannot be searched.
     ///
@@ -143,37 +103,6 @@ impl ExploreArguments {
             most: None,
         };
         work.explore(server, cancel).await
-    }
-}
-
-/// Does this work on a subject whose templates, clean and serial runs are made for it.
-async fn on_trial<T>(
-    server: &Server,
-    scenario: &Scenario,
-    cancel: &watch::Receiver<bool>,
-    work: impl AsyncFnOnce(&Trial<'_>, &Job) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let job = job(&scenario.subject)?;
-    let stage = async { Ok(Stage::build(server, &job).await?) };
-    let stage = unless_cancelled(cancel.clone(), stage).await?;
-    let trial = async { Ok(Trial::prepare(&stage, scenario, &job, None).await?) };
-    let trial = unless_cancelled(cancel.clone(), trial).await?;
-    let result = work(&trial, &job).await?;
-    drop(trial);
-    stage.strike().await?;
-    Ok(result)
-}
-
-/// What a search came to, as an exit code.
-fn exit_of(interrupted: bool, failed: bool, unclear: bool) -> Exit {
-    if interrupted {
-        Exit::Interrupted
-    } else if failed {
-        Exit::Unexpected
-    } else if unclear {
-        Exit::Inconclusive
-    } else {
-        Exit::AsExpected
     }
 }
 

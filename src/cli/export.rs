@@ -86,7 +86,10 @@ fn write_file(timeline: &Timeline<'_>, text: Text, to: &Path) -> Result<(), (Exi
         Ok(file) => write(timeline, text, &mut BufWriter::new(file)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err((
             Exit::Usage,
-            format!("{} exists already, and export does not write over it", to.display()),
+            format!(
+                "{} exists already, and export does not write over it",
+                to.display()
+            ),
         )),
         Err(error) => Err((
             Exit::Environment,

@@ -28,7 +28,7 @@ pub use one::{ScenarioResult, run_one};
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArguments {
     /// Scenario files, and directories with such files
-    #[arg(default_value = "scenarios")]
+    #[arg(default_value = "scenarios", value_name = "FILE or DIR")]
     pub paths: Vec<PathBuf>,
 
     /// Only scenarios with this tag

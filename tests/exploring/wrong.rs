@@ -152,7 +152,10 @@ fn a_space_with_nothing_in_it_is_told_and_so_is_a_part_that_there_is_not() {
         ("0/0", "a search cannot be split into 0 shards"),
         ("x/y", "\"x/y\" is no shard; a shard is written I/N"),
         ("", "\"\" is no shard"),
-        ("4", "JOB_COMPLETION_INDEX says which one this is, and it is not set"),
+        (
+            "4",
+            "JOB_COMPLETION_INDEX says which one this is, and it is not set",
+        ),
     ] {
         explored(&["--shard", shard], "job.sh", 2, &["--shard: ", words]);
     }

@@ -8,9 +8,10 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
+use super::search::{Search, exit_of, on_trial};
 use super::subjects::Subject;
+use super::told::unclear_lines;
 use super::work::Work;
-use super::{Search, exit_of, on_trial, unclear_lines};
 use crate::cli::common::{Failure, millis};
 use crate::cli::exit::Exit;
 use crate::report::{EveryJson, SearchedJson, SoundJson, wrap};

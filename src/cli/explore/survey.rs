@@ -3,28 +3,28 @@
 //! Owns the order of the work, and which example of each group is kept. `counts` counts and `told` tells.
 
 mod counts;
+mod plan;
 mod told;
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::search::{Search, on_trial};
 use super::subjects::Subject;
-use super::{Search, exit_of, faults, on_trial};
 use crate::cli::common::{Failure, millis, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
 use crate::invariant::Judgement;
 use crate::report::{GroupJson, SurveyJson, SweptJson, move_words};
-use crate::schedule::Schedule;
-use crate::search::strategy::{Onward, Place, Sweep, Swept, Why};
+use crate::search::strategy::{Onward, Why};
 use crate::search::survey::{
-    Case, Group, Pass, StepKind, Survey, SurveyOptions, Surveyed, before_last_write, example,
-    group, step_kinds, survey,
+    Case, Group, Pass, Survey, SurveyOptions, Surveyed, example, group, survey,
 };
 use crate::search::{Failure as Found, Job, Trial};
 use crate::server::Server;
-use counts::{way, words};
+use counts::counted;
+use plan::{Plan, way, words};
 pub(super) use told::sum;
 
 /// How often the number of schedules is told.
@@ -70,31 +70,12 @@ impl Search<'_> {
     }
 }
 
-/// What the result means as an exit code.
-pub(super) fn exit(document: &SurveyJson) -> Exit {
-    let any = |of: fn(&SweptJson) -> u64| document.subjects.iter().any(|one| of(one) > 0);
-    exit_of(
-        document.interrupted,
-        any(|one| one.violated),
-        any(|one| one.inconclusive) || !any(|one| one.fired),
-    )
-}
-
 /// The survey of one subject.
 struct Work<'a> {
     search: &'a Search<'a>,
     subject: &'a Subject,
     /// How often each violated schedule is run again.
     times: u32,
-}
-
-/// What is swept.
-struct Plan {
-    faults: Vec<Swept>,
-    onward: Vec<Onward>,
-    kinds: Vec<StepKind>,
-    places: Vec<Place>,
-    schedules: Vec<Schedule>,
 }
 
 impl Work<'_> {
@@ -105,7 +86,8 @@ impl Work<'_> {
         cancel: watch::Receiver<bool>,
     ) -> Result<SweptJson, Failure> {
         let talk = self.search.talk;
-        let plan = self.plan(trial)?;
+        let faults = &self.search.arguments.faults;
+        let plan = Plan::of(trial, &self.subject.name, faults, &self.subject.scenario)?;
         told::begin(talk, &self.subject.name, subject, plan.schedules.len());
         let options = SurveyOptions {
             jobs: self.search.arguments.jobs(&self.subject.scenario),
@@ -124,42 +106,11 @@ impl Work<'_> {
                 talk.say(&format!("  {done} of {of} {what}"));
             }
         })?;
-        let mut result = self.counted(subject, &plan, &survey);
+        let mut result = counted(&self.subject.name, subject, &plan, &survey);
         if !survey.interrupted {
             result.groups = self.groups(trial, &plan, &survey, cancel).await?;
         }
         Ok(result)
-    }
-
-    fn plan(&self, trial: &Trial<'_>) -> Result<Plan, Failure> {
-        let clean = &trial.measured().clean;
-        let nothing =
-            |why: &str| Failure::new(Exit::Inconclusive, format!("{}: {why}", self.subject.name));
-        let stop = before_last_write(clean).ok_or_else(|| {
-            nothing("the clean run wrote no table: there is nothing that a lock could guard")
-        })?;
-        let named = &self.search.arguments.faults;
-        let faults = match named.is_empty() {
-            true => faults::surveyed(),
-            false => faults::swept(named),
-        };
-        let faults = Swept::permitted(faults, &self.subject.scenario.search.faults);
-        if faults.is_empty() {
-            return Err(nothing("its [search] table permits none of the faults"));
-        }
-        let onward = vec![Onward::FirstPod, Onward::SecondPod(stop)];
-        let sweep =
-            Sweep::new(faults.clone(), trial.measured().baseline.steps).onward(onward.clone());
-        let places = sweep.places();
-        let schedules = places.iter().filter_map(|place| sweep.schedule(place));
-        let schedules = schedules.collect();
-        Ok(Plan {
-            schedules,
-            faults,
-            onward,
-            kinds: step_kinds(clean),
-            places,
-        })
     }
 
     /// The violated ones that are alike, with one of each kept.
@@ -275,17 +226,5 @@ impl Work<'_> {
         };
         json.schedule_file = finder.keep(&found).file;
         Ok(json)
-    }
-}
-
-impl Plan {
-    /// The fault of a place.
-    fn fault(&self, place: &Place) -> &Swept {
-        &self.faults[place.fault]
-    }
-
-    fn kind(&self, place: &Place) -> StepKind {
-        let index = place.step.saturating_sub(1) as usize;
-        self.kinds.get(index).copied().unwrap_or(StepKind::Question)
     }
 }

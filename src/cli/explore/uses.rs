@@ -139,16 +139,16 @@ fn listed(forms: &[Form], option: &str) -> String {
 
 /// The command with a word at each option on who uses it, where that are few.
 pub(in crate::cli) fn explained(command: Command) -> Command {
-    let few = USES.iter().filter(|(_, forms)| forms.len() < ANY_ONE.len());
-    few.fold(command, |command, (id, forms)| {
-        command.mut_arg(*id, |option| {
-            let help = option.get_help().map(ToString::to_string);
-            option.help(format!(
-                "{} (for {})",
-                help.unwrap_or_default(),
-                listed(forms, &spelled(id))
-            ))
-        })
+    command.mut_args(|option| {
+        let id = option.get_id().as_str();
+        let uses = USES.iter().find(|(known, _)| *known == id);
+        let few = uses.filter(|(_, forms)| forms.len() < ANY_ONE.len());
+        let Some((_, forms)) = few else {
+            return option;
+        };
+        let users = listed(forms, &spelled(id));
+        let help = option.get_help().map(ToString::to_string);
+        option.help(format!("{} (for {users})", help.unwrap_or_default()))
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
 use super::faults::swept;
-use super::on_trial;
+use super::search::on_trial;
 use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;

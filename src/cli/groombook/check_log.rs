@@ -18,6 +18,7 @@ const LONGEST: u64 = 64 << 20;
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckLogArguments {
     /// The log, or - for standard input
+    #[arg(value_name = "FILE or -")]
     pub file: PathBuf,
 
     /// How the result is printed

@@ -1,91 +1,76 @@
 //! What the runs of a survey came to, counted.
 //!
-//! Owns the figures, and the words for a fault and a way on. Runs nothing.
+//! Owns the figures. Runs nothing.
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Work};
+use super::plan::{Plan, way, words};
 use crate::cli::common::millis;
 use crate::invariant::Judgement;
 use crate::name::GuardName;
-use crate::report::{NotFiredJson, ReplayCountJson, SweptJson, fault_without_point, stop_words};
+use crate::report::{NotFiredJson, ReplayCountJson, SweptJson};
 use crate::schedule::Point;
-use crate::search::strategy::{Onward, Swept};
 use crate::search::survey::{Survey, Surveyed};
 use crate::search::{Confirmation, Unclear};
 
-impl Work<'_> {
-    pub(super) fn counted(&self, subject: &str, plan: &Plan, survey: &Survey) -> SweptJson {
-        let runs = &survey.runs;
-        let number = |is: &dyn Fn(&Surveyed) -> bool| {
-            u64::try_from(runs.iter().filter(|one| is(one)).count()).unwrap_or(u64::MAX)
-        };
-        let judged = |judgement| number(&|one| one.judgement == judgement);
-        let mut by_fault = BTreeMap::new();
-        let mut by_invariant = BTreeMap::new();
-        for (one, place) in runs.iter().zip(&plan.places) {
-            if one.judgement != Judgement::Violated {
-                continue;
-            }
-            *by_fault.entry(words(plan.fault(place))).or_default() += 1;
-            for name in one.verdict.violated() {
-                *by_invariant.entry(name.to_string()).or_default() += 1;
-            }
+/// What a survey of this subject came to; the groups are left out.
+pub(super) fn counted(name: &str, subject: &str, plan: &Plan, survey: &Survey) -> SweptJson {
+    let runs = &survey.runs;
+    let number = |is: &dyn Fn(&Surveyed) -> bool| {
+        u64::try_from(runs.iter().filter(|one| is(one)).count()).unwrap_or(u64::MAX)
+    };
+    let judged = |judgement| number(&|one| one.judgement == judgement);
+    let mut by_fault = BTreeMap::new();
+    let mut by_invariant = BTreeMap::new();
+    for (one, place) in runs.iter().zip(&plan.places) {
+        if one.judgement != Judgement::Violated {
+            continue;
         }
-        let confirmed = |one: &Surveyed| {
-            let bare = one.again.as_ref().and_then(|again| again.bare.as_ref());
-            matches!(bare, Some(Confirmation::Confirmed(names)) if !names.is_empty())
-        };
-        let mut points: Vec<Point> = Vec::new();
-        for point in plan.faults.iter().flat_map(|fault| &fault.points) {
-            if !points.contains(point) {
-                points.push(*point);
-            }
+        *by_fault.entry(words(plan.fault(place))).or_default() += 1;
+        for name in one.verdict.violated() {
+            *by_invariant.entry(name.to_string()).or_default() += 1;
         }
-        let mut result = SweptJson {
-            name: self.subject.name.clone(),
-            subject: subject.to_owned(),
-            faults: plan.faults.iter().map(words).collect(),
-            steps: u32::try_from(plan.kinds.len()).unwrap_or(u32::MAX),
-            points: points.iter().map(ToString::to_string).collect(),
-            ways: plan.onward.iter().map(way).collect(),
-            schedules: u64::try_from(plan.schedules.len()).unwrap_or(u64::MAX),
-            run: number(&|_| true),
-            fired: number(&|one| one.missed().is_none()),
-            not_fired: not_fired(plan, runs),
-            still_waited: number(&|one| {
-                let mut guards = one.verdict.guards.iter();
-                guards.any(|guard| guard.name == GuardName::StopsReached && !guard.met)
-            }),
-            held: judged(Judgement::Holds),
-            violated: judged(Judgement::Violated),
-            inconclusive: judged(Judgement::Inconclusive),
-            unclear: unclear(runs),
-            by_fault,
-            by_invariant,
-            replayed: replayed(runs),
-            confirmed: number(&confirmed),
-            groups: Vec::new(),
-            claim: String::new(),
-            elapsed_ms: millis(survey.took),
-            again_ms: millis(survey.again),
-        };
-        result.claim = result.sentence();
-        result
     }
-}
-
-/// A fault in words, its point left out.
-pub(super) fn words(swept: &Swept) -> String {
-    fault_without_point(&swept.fault(Point::Before))
-}
-
-/// Who goes on first, in words.
-pub(super) fn way(onward: &Onward) -> String {
-    match onward {
-        Onward::FirstPod => "a first".to_owned(),
-        Onward::SecondPod(stop) => format!("b first, {}", stop_words(stop)),
+    let confirmed = |one: &Surveyed| {
+        let bare = one.again.as_ref().and_then(|again| again.bare.as_ref());
+        matches!(bare, Some(Confirmation::Confirmed(names)) if !names.is_empty())
+    };
+    let mut points: Vec<Point> = Vec::new();
+    for point in plan.faults.iter().flat_map(|fault| &fault.points) {
+        if !points.contains(point) {
+            points.push(*point);
+        }
     }
+    let mut result = SweptJson {
+        name: name.to_owned(),
+        subject: subject.to_owned(),
+        faults: plan.faults.iter().map(words).collect(),
+        steps: u32::try_from(plan.kinds.len()).unwrap_or(u32::MAX),
+        points: points.iter().map(ToString::to_string).collect(),
+        ways: plan.onward.iter().map(way).collect(),
+        schedules: u64::try_from(plan.schedules.len()).unwrap_or(u64::MAX),
+        run: number(&|_| true),
+        fired: number(&|one| one.missed().is_none()),
+        not_fired: not_fired(plan, runs),
+        still_waited: number(&|one| {
+            let mut guards = one.verdict.guards.iter();
+            guards.any(|guard| guard.name == GuardName::StopsReached && !guard.met)
+        }),
+        held: judged(Judgement::Holds),
+        violated: judged(Judgement::Violated),
+        inconclusive: judged(Judgement::Inconclusive),
+        unclear: unclear(runs),
+        by_fault,
+        by_invariant,
+        replayed: replayed(runs),
+        confirmed: number(&confirmed),
+        groups: Vec::new(),
+        claim: String::new(),
+        elapsed_ms: millis(survey.took),
+        again_ms: millis(survey.again),
+    };
+    result.claim = result.sentence();
+    result
 }
 
 fn not_fired(plan: &Plan, runs: &[Surveyed]) -> Vec<NotFiredJson> {

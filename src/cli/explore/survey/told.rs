@@ -2,7 +2,8 @@
 
 use crate::cli::common::Talk;
 use crate::cli::exit::Exit;
-use crate::cli::explore::{Search, unclear_lines};
+use crate::cli::explore::search::{Search, exit_of};
+use crate::cli::explore::told::unclear_lines;
 use crate::report::{SurveyJson, SweptJson, count, ranges, wrap};
 
 /// Before its runs.
@@ -137,5 +138,15 @@ pub(in crate::cli::explore) fn sum(document: &SurveyJson, search: &Search<'_>) -
     ));
     let out = search.directory.path();
     talk.say(&wrap("histories", &out.display().to_string()));
-    super::exit(document)
+    exit(document)
+}
+
+/// What the result means as an exit code.
+fn exit(document: &SurveyJson) -> Exit {
+    let any = |of: fn(&SweptJson) -> u64| document.subjects.iter().any(|one| of(one) > 0);
+    exit_of(
+        document.interrupted,
+        any(|one| one.violated),
+        any(|one| one.inconclusive) || !any(|one| one.fired),
+    )
 }
