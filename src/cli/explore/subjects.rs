@@ -45,7 +45,7 @@ impl ExploreArguments {
     /// When a file has errors, or what it holds cannot be searched.
     pub(super) fn subjects(&self, form: Form) -> Result<Vec<Subject>, Failure> {
         let mut subjects = if !self.scenario.is_empty() {
-            self.from_files()?
+            self.files()?
         } else if self.command.is_empty() {
             self.built_in(form)
         } else {
@@ -82,7 +82,7 @@ impl ExploreArguments {
         Ok(subjects)
     }
 
-    fn from_files(&self) -> Result<Vec<Subject>, Failure> {
+    fn files(&self) -> Result<Vec<Subject>, Failure> {
         let mut subjects = Vec::new();
         for (file, mut scenario) in read_all(&self.scenario, None, false)? {
             no_cronjob(&scenario, &file)?;
