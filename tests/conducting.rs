@@ -1,4 +1,4 @@
-//! The conductor, with real subjects on a real server: DESIGN.md section 5, sentence by sentence.
+//! The conductor, with real subjects on a real server: docs/design/pacing.md, sentence by sentence.
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! The CronJob's controller with real jobs on a real server, and the README's table of its policies.
+//! The CronJob's controller with real jobs on a real server, and the book's table of its policies (docs/cases.md).
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
@@ -251,8 +251,20 @@ fn commands_that_draw_schedules_refuse_a_cronjob_before_anything_runs() {
     let file = root().join("scenarios/cronjob/forbid-none-ticks.toml");
     let file = file.to_str().unwrap();
     for arguments in [
-        ["explore", "--server", "local", "--scenario", file],
-        ["stress", "--server", "local", "--kills", file],
+        [
+            "explore",
+            "--server=local",
+            "--strategy=hazards",
+            "--scenario",
+            file,
+        ],
+        [
+            "explore",
+            "--server=local",
+            "--strategy=kills",
+            "--scenario",
+            file,
+        ],
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_lockproof"))
             .args(arguments)
@@ -285,10 +297,10 @@ fn with_tags(tags: &[String]) -> Scenario {
     found.remove(0)
 }
 
-/// The README's table, as the corpus has it. That each verdict is true is shown by running the files
+/// The book's table, as the corpus has it. That each verdict is true is shown by running the files
 /// (tests/scenarios.rs).
 #[test]
-fn the_readme_has_the_table_of_the_policies_that_the_corpus_has() {
+fn the_book_has_the_table_of_the_policies_that_the_corpus_has() {
     let mut table = vec![
         "| policy | lock | beside the running Job | verdict | |".to_owned(),
         "|---|---|---|---|---|".to_owned(),
@@ -330,9 +342,9 @@ fn the_readme_has_the_table_of_the_policies_that_the_corpus_has() {
         }
     }
     let table = table.join("\n");
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/cases.md")).unwrap();
     assert!(
-        readme.contains(&table),
-        "README.md must have this table:\n{table}"
+        page.contains(&table),
+        "docs/cases.md must have this table:\n{table}"
     );
 }

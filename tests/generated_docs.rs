@@ -11,6 +11,7 @@ use lockproof::scenario::write_duration;
 use lockproof::schedule::{
     FaultEntry, FaultKind, FaultTarget, LeftOut, Parameter, ParameterValue, Points, Shape, Undo,
 };
+use serde_json::Value;
 
 /// The text between the markers of this table, and what stands before and behind it.
 fn parts<'a>(page: &'a str, table: &str) -> (&'a str, &'a str, &'a str) {
@@ -111,9 +112,190 @@ fn faults() -> String {
     table
 }
 
+/// A description in one line, as a cell.
+fn cell(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.replace('|', "\\|")
+}
+
+/// The values that a key may have, where they are few words.
+fn words(key: &Value) -> String {
+    let of = |list: &Value| -> Vec<String> {
+        let values = list.as_array().into_iter().flatten();
+        let words = values.filter_map(|one| one.as_str().or(one["const"].as_str()));
+        words.map(|word| format!("`\"{word}\"`")).collect()
+    };
+    let words: Vec<String> = [of(&key["enum"]), of(&key["oneOf"])].concat();
+    match words.len() {
+        0 => String::new(),
+        _ => format!(" One of {}.", words.join(", ")),
+    }
+}
+
+/// The keys at the top of a scenario file, in the order in which they are written.
+const TABLES: [&str; 9] = [
+    "title", "tags", "subject", "pods", "server", "cronjob", "schedule", "expect", "search",
+];
+
+/// The keys of this table and of those in it, by their way from the top; faults have a table of their own.
+fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
+    let required = |name: &str| {
+        let names = table["required"].as_array().into_iter().flatten();
+        names.into_iter().any(|one| one == name)
+    };
+    let keys = table["properties"].as_object().into_iter().flatten();
+    let mut keys: Vec<(&String, &Value)> = keys.collect();
+    // A schema has them by their names; the tables of a file are met in this order.
+    let place = |name: &str| TABLES.iter().position(|table| *table == name);
+    keys.sort_by_key(|(name, _)| place(name));
+    for (name, key) in keys {
+        let item = &key["items"];
+        let (inner, list) = match key["$ref"].as_str() {
+            Some(inner) => (Some(inner), ""),
+            None => (item["$ref"].as_str(), "[]"),
+        };
+        let inner = inner.and_then(|inner| inner.strip_prefix("#/$defs/"));
+        let inside = inner.map_or(&Value::Null, |inner| &schema["$defs"][inner]);
+        let text = key["description"]
+            .as_str()
+            .or(inside["description"].as_str());
+        let must = if required(name) {
+            " Must be there."
+        } else {
+            ""
+        };
+        let values = words(key) + &words(item) + &words(inside);
+        rows.push_str(&format!(
+            "| `{way}{name}` | {}{values}{must} |\n",
+            cell(text.unwrap_or_default())
+        ));
+        if inner != Some("Fault") {
+            rows_of_keys(schema, inside, &format!("{way}{name}{list}."), rows);
+        }
+    }
+}
+
+/// Every key of a scenario file, from its JSON schema.
+fn keys() -> String {
+    let schema = lockproof::scenario::schema();
+    let mut table = "| key | meaning |\n|---|---|\n".to_owned();
+    rows_of_keys(&schema, &schema, "", &mut table);
+    table
+}
+
+/// What a command or an option says of itself.
+fn help(text: Option<&clap::builder::StyledStr>) -> String {
+    cell(&text.map(ToString::to_string).unwrap_or_default())
+}
+
+/// How a command is called: what it takes besides options.
+fn usage(command: &clap::Command) -> String {
+    let mut words = vec![command.get_name().to_owned()];
+    for one in command.get_positionals() {
+        let name = one.get_value_names().and_then(|names| names.first());
+        let name = name.map_or_else(|| one.get_id().to_string(), ToString::to_string);
+        let several = matches!(one.get_action(), clap::ArgAction::Append);
+        let name = name + if several { "…" } else { "" };
+        words.push(match (one.is_last_set(), one.is_required_set()) {
+            (true, _) => format!("[-- {name}]"),
+            (false, true) => name,
+            (false, false) => format!("[{name}]"),
+        });
+    }
+    words.join(" ")
+}
+
+/// The commands that are shown.
+fn commands() -> String {
+    let mut table = "| command | what it does |\n|---|---|\n".to_owned();
+    let all = lockproof::cli::command();
+    for command in all.get_subcommands().filter(|one| !one.is_hide_set()) {
+        let about = help(command.get_about());
+        let parts: Vec<&clap::Command> = command.get_subcommands().collect();
+        if parts.is_empty() {
+            table.push_str(&format!("| `{}` | {about} |\n", usage(command)));
+        }
+        for part in parts {
+            let (usage, about) = (usage(part), help(part.get_about()));
+            table.push_str(&format!("| `{} {usage}` | {about} |\n", command.get_name()));
+        }
+    }
+    table
+}
+
+/// The options of `explore`, but for those of the server and the output, which every command has.
+fn options() -> String {
+    let mut table = "| option | what it does |\n|---|---|\n".to_owned();
+    let all = lockproof::cli::command();
+    let explore = all.find_subcommand("explore").expect("explore");
+    let everywhere = [
+        "server",
+        "image",
+        "allow_other_databases",
+        "format",
+        "out",
+        "quiet",
+    ];
+    for option in explore.get_opts() {
+        if everywhere.contains(&option.get_id().as_str()) {
+            continue;
+        }
+        let values = option.get_value_names().unwrap_or_default();
+        let value = values
+            .first()
+            .filter(|_| option.get_action().takes_values());
+        let value = value.map_or_else(String::new, |value| format!(" {value}"));
+        let default: Vec<_> = option
+            .get_default_values()
+            .iter()
+            .map(|one| one.to_string_lossy())
+            .collect();
+        let default = match (value.is_empty(), default.as_slice()) {
+            (false, [one]) => format!(" [default: {one}]"),
+            _ => String::new(),
+        };
+        table.push_str(&format!(
+            "| `--{}{value}` | {}{default} |\n",
+            option.get_long().expect("a long name"),
+            help(option.get_help())
+        ));
+    }
+    table
+}
+
+#[test]
+fn the_tables_of_commands_and_options_are_those_of_the_command_line() {
+    hold("docs/run.md", "commands", &commands());
+    hold("docs/find.md", "options", &options());
+    assert!(
+        commands().contains("| `groombook check-log FILE or -` |"),
+        "{}",
+        commands()
+    );
+    assert!(options().contains("| `--depth DEPTH` |"), "{}", options());
+}
+
+#[test]
+fn the_table_of_keys_is_that_of_the_schema() {
+    hold("docs/write.md", "keys", &keys());
+    for key in [
+        "title",
+        "subject.lock.relation",
+        "schedule.turns[].until.before",
+        "schedule.free.faults",
+        "expect.guards",
+    ] {
+        assert!(
+            keys().contains(&format!("| `{key}` |")),
+            "{key}: {}",
+            keys()
+        );
+    }
+}
+
 #[test]
 fn the_table_of_faults_is_that_of_the_catalogue() {
-    hold("README.md", "faults", &faults());
+    hold("docs/write.md", "faults", &faults());
     for name in FaultKind::NAMES {
         assert!(faults().contains(&format!("`{name}`")), "{name}");
     }

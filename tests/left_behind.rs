@@ -301,17 +301,15 @@ fn an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobod
     );
     std::thread::sleep(Duration::from_millis(50));
     interrupted(&sandbox, child, "starting");
-    // In the uncontrolled pairs of `stress`.
+    // In the uncontrolled pairs of `--strategy stress --directed`.
     let sandbox = Sandbox::new();
     let child = sandbox
         .command(&[
-            "stress",
-            "--server",
-            "local",
-            "--times",
-            "2000",
-            "--directed",
-            "1",
+            "explore",
+            "--strategy=stress",
+            "--server=local",
+            "--schedules=2000",
+            "--directed=1",
         ])
         .spawn()
         .unwrap();

@@ -1,8 +1,8 @@
-//! The playbook's and the README's commands do what those pages say.
+//! The commands of the playbook, the README and the book (docs/) do what those pages say.
 //!
 //! Owns the reading of their fenced blocks: `sh local` is run with the built binary in a directory
 //! of its own, `text expect` behind it lists what must be printed, and `text expect FILE exit=N`
-//! is what `check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
+//! is what `groombook check-log` must say of a stored log. `sh deployed` is run by the real kubectl against a stand-in
 //! for the API server. The server is `LOCKPROOF_SERVER`'s, as for any test.
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
@@ -200,8 +200,19 @@ fn the_playbooks_local_commands_that_need_kubectl_do_what_it_says() {
     assert!(run_local("UAT_PLAYBOOK.md", Some("kubectl")) >= 1);
 }
 
+/// The pages of the book.
+fn book() -> Vec<String> {
+    let files = std::fs::read_dir(project().join("docs")).expect("docs");
+    let names = files.map(|file| file.expect("an entry").file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md"));
+    let mut pages: Vec<String> = pages.map(|name| format!("docs/{name}")).collect();
+    pages.sort();
+    pages
+}
+
 fn no_local_command_needs_anything_but_kubectl() {
-    for name in ["UAT_PLAYBOOK.md", "README.md"] {
+    let names = ["UAT_PLAYBOOK.md", "README.md"].map(str::to_owned);
+    for name in book().iter().chain(&names) {
         for block in blocks(&page(name)) {
             assert!(
                 matches!(block.needs(), None | Some("kubectl")),
@@ -213,7 +224,12 @@ fn no_local_command_needs_anything_but_kubectl() {
 }
 
 fn the_readmes_example_does_what_it_says() {
-    assert!(run_local("README.md", None) >= 5);
+    assert!(run_local("README.md", None) >= 3);
+}
+
+fn the_books_commands_do_what_it_says() {
+    let counts = book().into_iter().map(|name| run_local(&name, None));
+    assert!(counts.sum::<usize>() >= 8);
 }
 
 fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
@@ -231,8 +247,8 @@ fn the_deployed_jobs_log_is_judged_as_the_playbook_says() {
                 .split_once("| ")
         })
         .map(|(_, command)| command.to_owned())
-        .expect("kubectl logs … | lockproof check-log -");
-    assert_eq!(command, "lockproof check-log -");
+        .expect("kubectl logs … | lockproof groombook check-log -");
+    assert_eq!(command, "lockproof groombook check-log -");
     let dir = workplace();
     let samples: Vec<&Block> = blocks
         .iter()
@@ -350,6 +366,7 @@ crate::harness::tests![
     the_playbooks_local_commands_that_need_kubectl_do_what_it_says,
     no_local_command_needs_anything_but_kubectl,
     the_readmes_example_does_what_it_says,
+    the_books_commands_do_what_it_says,
     the_deployed_jobs_log_is_judged_as_the_playbook_says,
     the_deployed_commands_do_what_the_playbook_says_as_far_as_kubectl_goes,
     the_deployed_commands_are_sound_shell,

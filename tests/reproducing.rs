@@ -1,4 +1,4 @@
-//! `lockproof reproduce`, `replay` and `check` as a user runs them: the exact error every time, the
+//! `lockproof reproduce`, `run --times` and `check` as a user runs them: the exact error every time, the
 //! same trace, and the same verdict again with no server.
 
 #[path = "support/kept.rs"]
@@ -72,7 +72,7 @@ fn the_bug_is_reproduced_every_time_with_one_trace_and_the_lock_holds() {
     let replayed = lockproof(
         dir.path(),
         &[
-            "replay",
+            "run",
             saved.to_str().unwrap(),
             "--times",
             "2",
@@ -82,9 +82,10 @@ fn the_bug_is_reproduced_every_time_with_one_trace_and_the_lock_holds() {
     );
     let document = json(&replayed);
     assert_eq!(replayed.status.code(), Some(0), "{document:#}");
-    assert_eq!(document["verdict"], "violated");
-    assert_eq!(document["same_verdict"], 2);
-    assert_eq!(document["same_trace"], 2);
+    let scenario = &document["scenarios"][0];
+    assert_eq!(scenario["verdict"], "violated");
+    assert_eq!(scenario["replays"]["same_verdict"], 2, "{document:#}");
+    assert_eq!(scenario["replays"]["same_trace"], 2, "{document:#}");
 }
 
 #[test]
@@ -124,6 +125,7 @@ sqlstate = "23503"
             file.to_str().unwrap(),
             "--",
             binary,
+            "groombook",
             "seed",
             "--profile",
             "tiny",
@@ -180,14 +182,24 @@ fn the_lock_holds_under_kills_at_random_steps() {
     let output = lockproof(
         dir.path(),
         &[
-            "stress", "--kills", scenario, "--times", "15", "--seed", "5", "--format", "json",
+            "explore",
+            "--strategy",
+            "kills",
+            "--scenario",
+            scenario,
+            "--schedules",
+            "15",
+            "--seed",
+            "5",
+            "--format",
+            "json",
         ],
     );
     let document = json(&output);
     assert_eq!(output.status.code(), Some(0), "{document:#}");
-    assert_eq!(document["runs"], 15);
-    assert_eq!(document["fired"], 15);
-    assert_eq!(document["unexpected"], 0);
+    assert_eq!(document["schedules"], 15);
+    assert_eq!(document["missed"], 0, "each kill fired: {document:#}");
+    assert_eq!(document["violations"], 0);
 }
 
 #[test]
@@ -208,15 +220,18 @@ fn kills_at_random_steps_find_a_lock_that_does_not_hold() {
     let output = lockproof(
         dir.path(),
         &[
-            "stress",
-            "--kills",
+            "explore",
+            "--strategy",
+            "kills",
+            "--no-shrink",
+            "--scenario",
             file.to_str().unwrap(),
-            "--times",
+            "--schedules",
             "5",
             "--format",
             "json",
         ],
     );
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_ne!(json(&output)["unexpected"], 0);
+    assert_ne!(json(&output)["violations"], 0);
 }

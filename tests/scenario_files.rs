@@ -62,7 +62,7 @@ fn the_example_of_the_design_is_read() {
     );
     assert_eq!(
         settings.arguments(),
-        ["seed", "--lock", "none", "--profile", "tiny"]
+        ["groombook", "seed", "--lock", "none", "--profile", "tiny"]
     );
     assert_eq!(scenario.subject.protect.as_ref().map(Vec::len), Some(5));
     assert_eq!(scenario.pods.count, 2);

@@ -1,20 +1,23 @@
-//! The command line.
+//! The command line: which commands there are, and what runs each.
+//!
+//! Owns their order and what of a command line is refused before anything runs.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::{
-    check, check_log, clean, doctor, explore, export, false_alarms, guardian, merge, replay,
-    reproduce, run, schema, seed, stress, sweep,
+    check, clean, doctor, explore, export, groombook, guardian, help, merge, old_names, reproduce,
+    run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
 ///
-/// It starts the job several times against a disposable Postgres, decides itself in which order
+/// lockproof starts the job several times against a disposable Postgres, decides itself in which order
 /// the copies' statements reach the server, kills and cuts what it likes, and says from the
 /// server's own evidence whether the lock held.
 #[derive(Debug, Parser)]
@@ -31,33 +34,23 @@ lockproof=debug).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reproduce the overlap bug, replay it, and run the same schedule with the lock
+    /// Show the overlap bug, replay it, and run the same schedule with the lock
     Reproduce(reproduce::ReproduceArguments),
-    /// Find a failing order, make it small, and keep it as a scenario
+    /// Find a failing order of a job, make it small, and keep it as a scenario
     Explore(explore::ExploreArguments),
+    /// Run scenarios, and say whether each verdict is the expected one
+    Run(run::RunArguments),
+    /// Judge a stored run again, with no server
+    Check(check::CheckArguments),
+    /// Write the lock operations of a stored run for Jepsen or Porcupine
+    Export(export::ExportArguments),
     /// Join the parts of one search (explore --shard) into one result
     Merge(merge::MergeArguments),
-    /// Do each fault at each step and point of one pod while a second waits, and count what breaks
-    Sweep(sweep::SweepArguments),
-    /// Search sound subjects with every strategy, and count what is found wrong with them
-    FalseAlarms(false_alarms::FalseAlarmsArguments),
-    /// Run scenarios and say whether each verdict is the expected one
-    Run(run::RunArguments),
-    /// Run a saved schedule again and count equal verdicts and traces
-    Replay(replay::ReplayArguments),
-    /// Verdict again from a stored run, with no server
-    Check(check::CheckArguments),
-    /// The lock operations of a stored run, as Jepsen and Porcupine read them
-    Export(export::ExportArguments),
-    /// Check the job's log against the output contract (for kubectl logs)
-    CheckLog(check_log::CheckLogArguments),
-    /// Random stagger without control beside the directed schedule; or kills at random
-    Stress(stress::StressArguments),
-    /// The built-in subject: reset GroomBook's demo data in the database of DATABASE_URL
-    Seed(seed::SeedOptions),
+    /// Run the built-in job, or check its log
+    Groombook(groombook::GroombookArguments),
     /// Print the JSON schema of scenario files
     Schema,
-    /// Say which servers could be had, and which would be taken
+    /// Say which servers could be had, and which one would be taken
     Doctor {
         /// Which server
         #[command(flatten)]
@@ -66,7 +59,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
-    /// Remove what dead runs have left behind, and name it
+    /// Remove leftovers of crashed runs, and list them
     Clean {
         /// Which server
         #[command(flatten)]
@@ -87,11 +80,36 @@ enum Command {
     },
 }
 
+/// The commands with their options, as `--help` shows them.
+#[must_use]
+pub fn command() -> clap::Command {
+    let command = Arguments::command().mut_subcommands(|command| match command.get_name() {
+        "explore" => explore::uses::explained(command),
+        _ => command,
+    });
+    help::grouped(command)
+}
+
+fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
+    let mut command = command();
+    let given = command.try_get_matches_from_mut(words)?;
+    if let (Some(("explore", given)), Some(explore)) =
+        (given.subcommand(), command.find_subcommand_mut("explore"))
+    {
+        explore::uses::refuse(explore, given)?;
+    }
+    Ok(Arguments::from_arg_matches(&given)?.command)
+}
+
 /// Parses the command line, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = match Arguments::try_parse() {
-        Ok(arguments) => arguments.command,
+    let (words, renewed) = old_names::renewed(std::env::args_os().collect());
+    if let Some(told) = renewed {
+        eprintln!("lockproof: {told}");
+    }
+    let command = match parse(words) {
+        Ok(command) => command,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() {
@@ -118,7 +136,7 @@ pub fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => runtime.block_on(dispatch(command)),
         Err(error) => {
-            eprintln!("lockproof: no runtime: {error}");
+            eprintln!("lockproof: cannot start its runtime: {error}");
             Exit::Environment.into()
         }
     }
@@ -131,15 +149,11 @@ impl Command {
             Self::Reproduce(arguments) => arguments.output.format,
             Self::Run(arguments) => arguments.output.format,
             Self::Explore(arguments) => arguments.output.format,
-            Self::Sweep(arguments) => arguments.output.format,
-            Self::FalseAlarms(arguments) => arguments.output.format,
             Self::Merge(arguments) => arguments.format,
-            Self::Replay(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
-            Self::CheckLog(arguments) => arguments.format,
-            Self::Stress(arguments) => arguments.format,
+            Self::Groombook(arguments) => arguments.format(),
             Self::Doctor { format, .. } | Self::Clean { format, .. } => *format,
-            Self::Export(_) | Self::Seed(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
+            Self::Export(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
         };
         format == Format::Json
     }
@@ -150,15 +164,13 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Reproduce(arguments) => reproduce::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Explore(arguments) => explore::run(arguments).await,
-        Command::Sweep(arguments) => sweep::run(arguments).await,
-        Command::FalseAlarms(arguments) => false_alarms::run(arguments).await,
         Command::Merge(arguments) => merge::run(arguments),
-        Command::Replay(arguments) => replay::run(arguments).await,
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),
-        Command::CheckLog(arguments) => check_log::run(arguments),
-        Command::Stress(arguments) => stress::run(arguments).await,
-        Command::Seed(options) => return ExitCode::from(seed::run(options).await),
+        Command::Groombook(arguments) => match groombook::run(arguments).await {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::Schema => {
             return match schema::run(&mut std::io::stdout()) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,6 @@
-//! `lockproof check`: the verdict again, from a stored run, with no server.
+//! `lockproof check`: judges a stored run again, with no server.
+//!
+//! Owns which of its files are read and how the two later runs are weighed. The verdict itself is `invariant`'s.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,6 @@
-//! `lockproof clean`: removes what dead runs left behind and names it.
+//! `lockproof clean`: removes leftovers of crashed runs and lists them.
+//!
+//! Owns what is printed. What may be removed is decided in `server`.
 
 use std::process::ExitCode;
 

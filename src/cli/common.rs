@@ -1,4 +1,7 @@
 //! What the commands have in common: options, the server, signals, messages.
+//!
+//! Owns how a command takes a server and gives it back, whatever ends it, and how an error is told. Knows no
+//! command.
 
 use std::io::Write;
 use std::path::PathBuf;

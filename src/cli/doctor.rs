@@ -1,4 +1,6 @@
-//! `lockproof doctor`: what is there to run against, and which server would be taken.
+//! `lockproof doctor`: says which servers could be had, and takes one to try it.
+//!
+//! Owns what is printed. What the machine has is found out in `server`.
 
 use std::process::ExitCode;
 use std::time::Instant;

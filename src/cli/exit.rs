@@ -1,4 +1,6 @@
 //! The exit codes.
+//!
+//! Owns their numbers, and which one a verdict means.
 
 use crate::invariant::{Judgement, Verdict};
 use crate::scenario::Expect;

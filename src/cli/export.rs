@@ -1,6 +1,6 @@
-//! `lockproof export`: the lock operations of a stored run, as Jepsen and Porcupine read them.
+//! `lockproof export`: writes the lock operations of a stored run for Jepsen and Porcupine.
 //!
-//! Owns where the history comes from and where the text goes. What it says is the `operation` room's.
+//! Owns where the history comes from and where the text goes. The text is `operation`'s.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -86,7 +86,10 @@ fn write_file(timeline: &Timeline<'_>, text: Text, to: &Path) -> Result<(), (Exi
         Ok(file) => write(timeline, text, &mut BufWriter::new(file)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err((
             Exit::Usage,
-            format!("{} is there already; it is not written over", to.display()),
+            format!(
+                "{} exists already, and export does not write over it",
+                to.display()
+            ),
         )),
         Err(error) => Err((
             Exit::Environment,

@@ -1,6 +1,6 @@
-//! A failure that a search has found: made small, replayed, kept as a scenario file.
+//! A failure that a search has found: it is made small, replayed, and kept as a scenario file.
 //!
-//! Owns what is shown and written of it.
+//! Owns what is shown and written of a failure. Which runs show it again is decided in `search`.
 
 mod names;
 

@@ -1,4 +1,6 @@
-//! `lockproof guardian`, hidden: what lockproof starts of itself to clear up behind it.
+//! `lockproof guardian`, hidden: the process that clears up behind another lockproof.
+//!
+//! Owns nothing but its exit code. The work is `server`'s.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,16 +1,16 @@
 //! What the scenarios of one command share: servers, templates, clean runs.
 //!
-//! Owns when each is made, and that it is given back.
+//! Owns when each is made, how many are kept, and that all are given back.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::common::Failure;
 use super::exit::Exit;
-use crate::history::PoolerSettings;
+use crate::history::{PoolerSettings, Writer};
 use crate::run::BaselineRuns;
 use crate::scenario::Scenario;
-use crate::search::{Job, Stage, Trial};
+use crate::search::{Job, Outcome, Replays, Stage, Trial, replay};
 use crate::server::{Server, ServerOptions};
 
 /// How many subjects' stages are kept for scenarios still to come.
@@ -82,7 +82,8 @@ impl Known {
         Ok(server)
     }
 
-    /// Runs a scenario; what is needed for it is made, if it is not there yet.
+    /// Runs a scenario, and as often again as `times` says; what is needed for it is made, if it is not
+    /// there yet.
     ///
     /// # Errors
     /// When a clean run does not succeed, or the environment fails.
@@ -91,7 +92,8 @@ impl Known {
         scenario: &Scenario,
         job: &Job,
         dir: &Path,
-    ) -> Result<crate::search::Outcome, Failure> {
+        times: Option<u32>,
+    ) -> Result<(Outcome, Option<Replays>), Failure> {
         let setting = Setting {
             job: job.clone(),
             own: scenario.needs_own_server(),
@@ -121,7 +123,15 @@ impl Known {
             self.measured
                 .push((setting, pods, witness, trial.measured().clone()));
         }
-        Ok(trial.run(Some(dir)).await?)
+        let outcome = trial.run(Some(dir)).await?;
+        let Some(times) = times else {
+            return Ok((outcome, None));
+        };
+        // Replays are not confirmed, so they are compared with a run that is not either.
+        let first = trial.run_unconfirmed(Writer::in_memory()).await?;
+        let schedule = &scenario.schedule;
+        let replays = replay(&trial, schedule, &first, times, |_| true, |_, _| {}).await?;
+        Ok((outcome, Some(replays)))
     }
 
     /// Strikes the stages that were built first: each that is kept has servers of its own.

@@ -1,4 +1,6 @@
-//! `lockproof merge`: the parts of one search, joined into one result.
+//! `lockproof merge`: joins the parts of one search into one result.
+//!
+//! Owns which files are parts of the same search, and how their counts add up. Runs nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! The directory that a command writes its histories and verdicts to.
 //!
-//! Owns whose it is: a file in it marks it as lockproof's and is locked as long as the command
-//! lives, so that two commands at once do not write into each other's files, and so that nobody's
-//! own directory of that name is ever moved away.
+//! Owns the question whose directory it is. A file in it marks it as lockproof's, and is locked as long as the
+//! command lives. So two commands at once do not write into each other's files, and nobody's own directory of
+//! that name is ever moved away.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -157,7 +157,7 @@ fn holder(path: &Path) -> io::Result<Holder> {
             match fs::read_dir(path).map(|mut entries| entries.next()) {
                 Ok(Some(_)) => Err(io::Error::new(
                     io::ErrorKind::AlreadyExists,
-                    format!("it is there, and lockproof did not make it (it has no file {MARK})"),
+                    format!("it exists, and lockproof did not make it (it has no file {MARK})"),
                 )),
                 Ok(None) => Ok(Holder::Nobody),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Holder::Nobody),

@@ -1,4 +1,6 @@
-//! `lockproof reproduce`: the overlap bug, shown, replayed, and the same schedule with the lock.
+//! `lockproof reproduce`: shows a failure along a schedule and replays it; the built-in job also with its lock.
+//!
+//! Owns the original bug as a scenario, and the figures that are told. A search for a schedule is `explore`'s.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -143,9 +145,9 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let wanted = wanted(arguments)?;
     // A schema that is not there is said before a server is started.
     match &wanted {
-        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => job(&scenario.subject)?,
-        Wanted::Unknown => for_a_schedule(arguments).job()?,
-    };
+        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => drop(job(&scenario.subject)?),
+        Wanted::Unknown => for_a_schedule(arguments).check()?,
+    }
     let directory = OutputDirectory::make(&arguments.output.out, "reproduce")?;
     let work = Work {
         arguments,
@@ -169,7 +171,7 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             let search = for_a_schedule(arguments);
             let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
                 let found = search
-                    .explore(
+                    .first_hazard(
                         talk,
                         &work.out.join("search"),
                         server.clone(),
@@ -290,7 +292,7 @@ impl Work<'_> {
         talk.say(&format!("\nhistory and verdict: {}", self.out.display()));
         if built_in {
             talk.say(&format!(
-                "again with: lockproof replay {}",
+                "again with: lockproof run --times 10 {}",
                 self.out.join("scenario.toml").display()
             ));
         }

@@ -1,37 +1,43 @@
-//! `lockproof run`: scenarios to their verdicts.
+//! `lockproof run`: brings scenarios to their verdicts.
+//!
+//! Owns which scenarios are run, in which order, and what their verdicts mean together.
+
+mod one;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::common::{
-    Failure, Format, OutputArguments, RELEASE_LIMIT, ServerArguments, Talk, millis, not_released,
+    Failure, Format, OutputArguments, RELEASE_LIMIT, ServerArguments, Talk, not_released,
     with_server,
 };
-use super::exit::{Exit, exit_of};
+use super::exit::Exit;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
-use super::subject::job;
 use crate::history::ServerFacts;
-use crate::invariant::{Judgement, Limit};
+use crate::invariant::Judgement;
 use crate::report::{
-    Caught, RunJson, ScenarioJson, ScenarioSource, VerdictJson, answer_sentence, catches,
-    limit_sentence, scenario_json, verdict_block, visible, wrap, wrap_lines,
+    Caught, RunJson, ScenarioJson, answer_sentence, catches, limit_sentence, visible, wrap,
 };
 use crate::scenario::{self, Scenario};
-use crate::search::{Confirmation, save};
+pub use one::{ScenarioResult, run_one};
 
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArguments {
     /// Scenario files, and directories with such files
-    #[arg(default_value = "scenarios")]
+    #[arg(default_value = "scenarios", value_name = "FILE or DIR")]
     pub paths: Vec<PathBuf>,
 
     /// Only scenarios with this tag
     #[arg(long)]
     pub tag: Option<String>,
+
+    /// Show each run as a play, run it N times more, and count equal verdicts and traces
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: Option<u32>,
 
     /// Run without the witness: a step that may both lock and write is inconclusive then
     #[arg(long)]
@@ -42,7 +48,7 @@ pub struct RunArguments {
     pub verbose: bool,
 
     /// Write the table of bugs that were caught to this file, as Markdown
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide = true)]
     pub table: Option<PathBuf>,
 
     /// Which server
@@ -78,7 +84,10 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         let mut known = Known::on(server.clone(), arguments.server.options());
         known.own = own.clone();
         for (file, scenario) in &scenarios {
-            let result = run_one(&mut known, file, scenario, out).await?;
+            let result = run_one(&mut known, file, scenario, out, arguments.times).await?;
+            if let Some(play) = &result.play {
+                talk.say(play);
+            }
             talk.result(&block(&result, arguments.verbose));
             so_far.borrow_mut().1.push(result);
         }
@@ -193,7 +202,7 @@ pub fn read_all(
         return Err(Failure::new(
             Exit::Usage,
             format!(
-                "no scenario{tag} in {}: a scenario is a file whose name ends in .toml (README.md \
+                "no scenario{tag} in {}: a scenario is a file whose name ends in .toml (docs/write.md \
                  shows one)",
                 places.join(", ")
             ),
@@ -217,127 +226,6 @@ pub fn read_all(
     }
 }
 
-/// A scenario's result, with what only the terminal shows.
-pub struct ScenarioResult {
-    /// For JSON.
-    pub json: ScenarioJson,
-    /// The exit code that it means.
-    pub exit: Exit,
-    /// What was not tested; what no run in controlled pacing tests is said once, at the end.
-    pub limits: Vec<Limit>,
-    /// The verdict's block, short.
-    pub short: String,
-    /// The verdict's block, with everything.
-    pub long: String,
-}
-
-/// Runs one scenario. What is wrong with its subject is its result, not an error.
-///
-/// # Errors
-/// When the environment fails.
-pub async fn run_one(
-    known: &mut Known,
-    file: &Path,
-    scenario: &Scenario,
-    out: &Path,
-) -> Result<ScenarioResult, Failure> {
-    let begun = Instant::now();
-    let dir = directory(out, file);
-    crate::history::private::make_directory(&dir).map_err(|error| {
-        Failure::new(
-            Exit::Environment,
-            format!("cannot write to {}: {error}", dir.display()),
-        )
-    })?;
-    let source = |begun: Instant| ScenarioSource {
-        file: file.to_owned(),
-        title: scenario.title.clone(),
-        replay: format!("lockproof replay {}", file.display()),
-        artifacts: dir.clone(),
-        elapsed_ms: millis(begun.elapsed()),
-    };
-    let job = job(&scenario.subject)?;
-    let outcome = known.trial(scenario, &job, &dir).await;
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(failure) if matches!(failure.exit, Exit::Inconclusive | Exit::Usage) => {
-            let json = scenario_json(source(begun), None, None, vec![failure.message.clone()]);
-            return Ok(ScenarioResult {
-                json,
-                exit: failure.exit,
-                limits: Vec::new(),
-                short: wrap_lines("no verdict", &failure.message) + "\n",
-                long: wrap_lines("no verdict", &failure.message) + "\n",
-            });
-        }
-        Err(failure) => return Err(failure),
-    };
-    save(scenario, &VerdictJson::of(&outcome.verdict), &dir)?;
-    let confirmation = match &outcome.confirmation {
-        Confirmation::NotNeeded => String::new(),
-        Confirmation::NotPossible(why) => wrap("not confirmed", why) + "\n",
-        Confirmation::Confirmed(names) if names.is_empty() => {
-            wrap(
-                "not confirmed",
-                "without the witness the server does not show enough to say it again",
-            ) + "\n"
-        }
-        Confirmation::Confirmed(names) => {
-            let names: Vec<&str> = names.iter().map(|name| name.name()).collect();
-            wrap(
-                "confirmed",
-                &format!("without the witness: {}", names.join(", ")),
-            ) + "\n"
-        }
-        Confirmation::SeenOnce(names) => {
-            let names: Vec<&str> = names.iter().map(|name| name.name()).collect();
-            wrap(
-                "seen once",
-                &format!(
-                    "in 1 of 2 runs, the other without the witness: {}",
-                    names.join(", ")
-                ),
-            ) + "\n"
-        }
-        Confirmation::Refuted(names) => {
-            let names: Vec<&str> = names.iter().map(|name| name.name()).collect();
-            wrap(
-                "refuted",
-                &format!("without the witness: {}", names.join(", ")),
-            ) + "\n"
-        }
-    };
-    let short = verdict_block(&outcome.verdict, false) + &confirmation;
-    let long = verdict_block(&outcome.verdict, true) + &confirmation;
-    let mut limits = outcome.verdict.not_tested.clone();
-    limits.retain(|limit| !limit.is_of_every_controlled_run());
-    Ok(ScenarioResult {
-        limits,
-        exit: exit_of(&outcome.verdict, &scenario.expect),
-        json: scenario_json(
-            source(begun),
-            Some(&outcome.verdict),
-            Some(outcome.trace_hash),
-            outcome.unexpected,
-        ),
-        short,
-        long,
-    })
-}
-
-/// A directory of its own for each file: its path below the working directory, without the ending.
-fn directory(out: &Path, file: &Path) -> PathBuf {
-    let name: Vec<String> = file
-        .with_extension("")
-        .components()
-        .filter_map(|part| match part {
-            std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-            _ => None,
-        })
-        .collect();
-    out.join(name.join("-"))
-}
-
 fn block(result: &ScenarioResult, verbose: bool) -> String {
     let json = &result.json;
     let mark = if json.as_expected { "✓" } else { "✗" };
@@ -357,7 +245,7 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
     );
     if verbose {
         text.push_str(&result.long);
-    } else if !json.as_expected || json.verdict != Some(Judgement::Holds) {
+    } else if !json.as_expected || json.verdict != Some(Judgement::Holds) || result.play.is_some() {
         text.push_str(&result.short);
     } else {
         for answered in &json.answers {

@@ -1,6 +1,6 @@
-//! `lockproof schema`: the JSON schema of scenario files, for editors.
+//! `lockproof schema`: prints the JSON schema of scenario files, for editors.
 //!
-//! Owns nothing but where it is printed.
+//! Owns nothing but where the schema is printed.
 
 use std::io::Write;
 

@@ -1,5 +1,6 @@
-//! A scenario's subject as a job that can be run. The only place that knows both the harness and
-//! the built-in seeder.
+//! A scenario's subject as a job that can be run.
+//!
+//! Owns how a subject becomes a command line. Only this file knows both the harness and the built-in seeder.
 
 use std::path::{Path, PathBuf};
 
@@ -54,8 +55,7 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
     })
 }
 
-/// A scenario for a command that was given on the command line. `lockproof seed …` is the built-in
-/// subject, wherever its program is.
+/// A scenario for a command that was given on the command line.
 #[must_use]
 pub fn foreign(command: Vec<String>, schema: Option<PathBuf>, prepare: Option<String>) -> Scenario {
     let mut scenario = Scenario::new("a search", Program::Command(command));
@@ -86,7 +86,7 @@ pub fn no_cronjob(scenario: &Scenario, file: &Path) -> Result<(), Failure> {
         Exit::Usage,
         format!(
             "{} has a [cronjob]: its controller decides which pods there are, and no drawn schedule \
-             moves its clock. `lockproof run` and `replay` take the file; to look for an order of its \
+             moves its clock. `lockproof run` takes the file; to look for an order of its \
              pods, take the table and its moves out",
             file.display()
         ),

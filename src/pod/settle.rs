@@ -1,6 +1,6 @@
 //! Does any pod still have something to say?
 //!
-//! Owns the rule (DESIGN.md section 5, "The pod settles") and its time limits. No verdict depends
+//! Owns the rule (docs/design/pacing.md, "A pod settles") and its time limits. No verdict depends
 //! on the answer; only repeatability does.
 //!
 //! The pods are quiet when every thread of every process sleeps, and none of them will be woken

@@ -1,6 +1,6 @@
 //! Errors that were answers, in sentences.
 //!
-//! Owns the sentence for each. Which errors are answers is not its affair.
+//! Owns the sentence for each. `invariant` decides which errors are answers.
 
 use crate::invariant::{AnswerReason, Answered};
 

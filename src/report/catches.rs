@@ -1,8 +1,8 @@
 //! The table of bugs that the corpus catches, as Markdown.
 //!
-//! Owns which scenarios are in it, under which heading, and what is said of each: the file's own
-//! words. A scenario is told by its tags: `planted-bug` and `harmless` with `bug:NAME`, `real-bug` with
-//! the public thread (`owner/project#number`), `hole`, `ghost`.
+//! Owns which scenarios are in the table, under which heading, and what is said of each, in the file's own words.
+//! A scenario's tags decide: `planted-bug` and `harmless` with `bug:NAME`, `real-bug` with the public thread
+//! (`owner/project#number`), `hole`, `ghost`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The result of a search, as JSON and as text.
 //!
-//! Owns their shape. It is what `explore --format json` prints, and what `merge` reads again.
+//! Owns their shape: `explore --format json` prints it, and `merge` reads it again.
 
 use std::path::PathBuf;
 
@@ -184,6 +184,7 @@ pub fn strategy_words(settings: Settings) -> String {
             let faults = if faults { "" } else { " without faults" };
             format!("random{faults}, {}", drawn(schedules, seed))
         }
+        Settings::Kills { schedules, seed } => format!("kills, {}", drawn(schedules, seed)),
         Settings::Stress { schedules, seed } => format!("stress, {}", drawn(schedules, seed)),
     }
 }

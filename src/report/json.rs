@@ -1,6 +1,6 @@
 //! The JSON documents of `run`, `check` and `reproduce`.
 //!
-//! Owns their shape. Times in milliseconds.
+//! Owns their shape. Times are in milliseconds.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::limit_sentence;
 use crate::history::ServerFacts;
 use crate::invariant::{Answered, GaveUp, Guard, InvariantVerdict, Judgement, Limit, Verdict};
+use crate::search::Replays;
 
 /// What `run --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,12 +59,42 @@ pub struct ScenarioJson {
     pub answers: Vec<Answered>,
     /// The command that runs it again.
     pub replay: String,
+    /// What replays came to (`--times`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<ReplaysJson>,
     /// The run directory.
     pub artifacts: PathBuf,
     /// Hash over the trace.
     pub trace_hash: Option<String>,
     /// How long it took, clean and serial runs included.
     pub elapsed_ms: u64,
+}
+
+/// What running a scenario again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaysJson {
+    /// How often it was run again.
+    pub of: u32,
+    /// How often with the same verdict.
+    pub same_verdict: u32,
+    /// How often with the same trace.
+    pub same_trace: u32,
+    /// The first difference of two traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_difference: Option<String>,
+}
+
+impl ReplaysJson {
+    /// Of these.
+    #[must_use]
+    pub fn of(replays: Replays) -> Self {
+        Self {
+            of: replays.of,
+            same_verdict: replays.same_verdict,
+            same_trace: replays.same_trace,
+            first_difference: replays.first_difference,
+        }
+    }
 }
 
 /// An invariant.
@@ -214,6 +245,7 @@ pub fn scenario_json(
             .map(|verdict| verdict.answers.clone())
             .unwrap_or_default(),
         replay: source.replay,
+        replays: None,
         artifacts: source.artifacts,
         trace_hash,
         elapsed_ms: source.elapsed_ms,

@@ -1,6 +1,6 @@
 //! What was not tested, in sentences.
 //!
-//! Owns the sentence for each limit. Which limits a run has is not its affair.
+//! Owns the sentence for each limit. `invariant` decides which limits a run has.
 
 use super::explore::count;
 use crate::invariant::Limit;

@@ -4,27 +4,27 @@
 
 mod answers;
 mod catches;
+mod every;
 mod explore;
-mod false_alarms;
 mod json;
 mod limits;
 mod moves;
 mod play;
 mod rows;
 mod scene;
-mod sweep;
+mod survey;
 mod terminal;
 mod visible;
 
 pub use answers::answer_sentence;
 pub use catches::{Caught, catches};
+pub use every::{EveryJson, SearchedJson, SoundJson};
 pub use explore::{
     ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
 };
-pub use false_alarms::{FalseAlarmsJson, SearchedJson, SoundJson};
 pub use json::{
-    GuardJson, InvariantJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, VerdictJson,
-    scenario_json,
+    GuardJson, InvariantJson, ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource,
+    VerdictJson, scenario_json,
 };
 pub use limits::limit_sentence;
 pub use moves::{
@@ -34,6 +34,6 @@ pub use moves::{
 pub use play::play;
 pub use rows::row_lines;
 pub use scene::Scene;
-pub use sweep::{GroupJson, NotFiredJson, SweepJson, SweptJson, ranges};
+pub use survey::{GroupJson, NotFiredJson, SurveyJson, SweptJson, ranges};
 pub use terminal::{verdict_block, wrap, wrap_lines};
 pub use visible::{visible, visible_json};

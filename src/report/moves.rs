@@ -1,6 +1,6 @@
 //! Schedules, moves and faults in words.
 //!
-//! Owns the sentence for each. Nobody else has one: what is decided is decided from the values.
+//! Owns the sentence for each. No other code makes or reads such a sentence: decisions are made on the values.
 
 use crate::history::Begun;
 use crate::name::PodName;

@@ -1,7 +1,7 @@
 //! A run as a short play: who did what, in order.
 //!
-//! Owns the choice of what is worth a line: the turns, with the statement at which each stopped,
-//! every blocked step and what it waited for, every error, every fault. All of it from the history.
+//! Owns what is worth a line: the turns, with the statement at which each stopped, every blocked step and what it
+//! waited for, every error, every fault. All of it comes from the history.
 
 use super::moves::move_words;
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Rows that differ, a line each.
 //!
-//! Owns those lines. Which rows stand for a difference is not its affair.
+//! Owns those lines. `invariant` decides which rows stand for a difference.
 
 use crate::state::{Cell, Differs, RowDifference};
 

@@ -1,6 +1,6 @@
 //! One line of a play.
 //!
-//! Owns how it is written, and how much of a statement is shown in it.
+//! Owns how the line is written, and how much of a statement it shows.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! A verdict for the terminal.
 //!
-//! Owns the layout of the block that a scenario's outcome is told in.
+//! Owns the layout of the block in which a scenario's outcome is told.
 
 use super::moves::begun_words;
 use std::fmt::Write;

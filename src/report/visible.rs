@@ -1,8 +1,8 @@
 //! Text of jobs and servers, made harmless for a terminal.
 //!
-//! Owns which characters are not printed as they are: those that a terminal obeys (an escape
-//! sequence may set its title, move its cursor or answer in the user's name), and those that
-//! change the order in which text is read. What a line is, and where it goes, is others' affair.
+//! Owns which characters are not printed as they are: those that a terminal obeys (an escape sequence may set its
+//! title, move its cursor or answer in the user's name), and those that change the order in which text is read.
+//! Where lines end, and where they go, is decided elsewhere.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

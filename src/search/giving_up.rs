@@ -1,6 +1,6 @@
 //! Whether a pod gave up only because the gate held another for which it waited.
 //!
-//! Owns the rule: a pod that ended badly in such a wait (DESIGN.md, "Held time is not free time") fails
+//! Owns the rule: a pod that ended badly in such a wait (docs/design/pacing.md, "Held time is not free time") fails
 //! only if it fails, too, where the held pods are let go as soon as it waits; that second run, and how it
 //! is weighed. Knows nothing of how a wait is seen.
 

@@ -48,7 +48,7 @@ pub use left_open::{Idle, LeftOpen};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage, StageSeat};
-pub use stress::{Kills, Stagger, random_kills, random_stagger, single_runs};
+pub use stress::{Stagger, random_stagger, single_runs};
 pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
 pub use unclear::{Reason, Unclear};
 pub use workers::default_jobs;

@@ -1,8 +1,7 @@
-//! What people do today, as the baseline to beat; and the same schedule with kills at random.
+//! What people do today, as the baseline to beat.
 //!
-//! Owns random starts without any control (two copies against the server itself, no proxy, no
-//! witness: nothing of ours slows them down), and random kills along a controlled schedule. Both
-//! draw from a seed.
+//! Owns random starts without any control: two copies against the server itself, no proxy, no
+//! witness. Nothing of ours slows them down. The stagger is drawn from a seed.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +11,10 @@ use tokio::sync::mpsc;
 
 use super::error::TrialError;
 use super::stage::{Job, Stage};
-use super::trial::{Outcome, Trial};
 use crate::evidence::LogReader;
-use crate::history::Writer;
-use crate::invariant::Judgement;
-use crate::name::{GuardName, PodName};
+use crate::name::PodName;
 use crate::pod::Pod;
 use crate::run::{RunError, environment};
-use crate::schedule::{Fault, FaultKind, Move, Point, Schedule, SessionChoice, Stop, Turn};
 use crate::server::Dwelling;
 
 /// The longest that an uncontrolled pair may take.
@@ -52,7 +47,6 @@ pub async fn random_stagger(
     stagger: Duration,
     seed: u64,
     error: (&str, &str),
-    mut progress: impl FnMut(&Stagger),
 ) -> Result<Stagger, TrialError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut total = Stagger::default();
@@ -70,7 +64,6 @@ pub async fn random_stagger(
         total.hits += u32::from(errors.iter().any(exact));
         total.sqlstate_hits += u32::from(errors.iter().any(|(state, _)| state == sqlstate));
         total.any_error += u32::from(!errors.is_empty());
-        progress(&total);
     }
     Ok(total)
 }
@@ -139,85 +132,4 @@ async fn uncontrolled(
     .await;
     server.drop_database(database).await?;
     result
-}
-
-/// What came of kills at random.
-#[derive(Debug, Clone, Default)]
-pub struct Kills {
-    /// How many runs.
-    pub runs: u32,
-    /// Runs in which the kill did fire.
-    pub fired: u32,
-    /// Runs whose verdict was not `holds`, with the schedule and the reasons.
-    pub failures: Vec<(Schedule, Outcome)>,
-}
-
-/// Runs the trial's subject, one that takes its lock first and gives it back last, `runs` times:
-/// pod a for a random number of its steps, pod b until it is blocked, then one of them is killed,
-/// a at a random point of its step; the other goes on to its end.
-///
-/// # Errors
-/// When the harness cannot do its work.
-pub async fn random_kills(
-    trial: &Trial<'_>,
-    runs: u32,
-    seed: u64,
-    mut progress: impl FnMut(&Kills, &Outcome),
-) -> Result<Kills, TrialError> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let steps = trial.measured().baseline.steps.max(1);
-    let mut kills = Kills::default();
-    for _ in 0..runs {
-        let schedule = kill_schedule(&mut random, steps);
-        let outcome = trial.run_along(&schedule, Writer::in_memory()).await?;
-        kills.runs += 1;
-        let fired = outcome
-            .verdict
-            .guards
-            .iter()
-            .any(|guard| guard.name == GuardName::FaultsFired && guard.met);
-        kills.fired += u32::from(fired);
-        progress(&kills, &outcome);
-        // A kill that came too late for its pod says nothing against the lock.
-        let violated = outcome.verdict.judgement == Judgement::Violated;
-        if (fired || violated) && !outcome.unexpected.is_empty() {
-            kills.failures.push((schedule, outcome));
-        }
-    }
-    Ok(kills)
-}
-
-fn kill_schedule(random: &mut ChaCha8Rng, steps: u32) -> Schedule {
-    let mut below = |limit: u32| u32::try_from(random.next_u64() % u64::from(limit)).unwrap_or(0);
-    let (first, second) = (PodName::of_index(0), PodName::of_index(1));
-    let run = |pod: &PodName, until: Stop| {
-        Move::Turn(Turn {
-            pod: pod.clone(),
-            until,
-        })
-    };
-    // Between its first step and its last, a has the lock, and b waits for it.
-    let a_steps = 1 + below(steps.saturating_sub(2).max(1));
-    let victim = if below(4) == 0 { &second } else { &first };
-    let point = match below(3) {
-        0 => Point::Before,
-        1 => Point::InDoubt,
-        _ => Point::After,
-    };
-    // A pod that waits has no step at the gate: there, only "now" is a point.
-    let point = if *victim == second {
-        Point::Before
-    } else {
-        point
-    };
-    Schedule::Controlled(vec![
-        run(&first, Stop::Steps(a_steps)),
-        run(&second, Stop::Blocked),
-        Move::Fault(Fault::of_pod(
-            FaultKind::Kill,
-            victim.clone(),
-            SessionChoice::Next,
-            point,
-        )),
-    ])
 }

@@ -64,7 +64,7 @@ fn a_scenario_that_cannot_be_used_is_named_with_file_line_and_column_and_shown()
             done.stdout.is_empty() && done.took < Duration::from_secs(20),
             "{done}"
         );
-        for command in ["replay", "stress --kills", "reproduce --schedule"] {
+        for command in ["explore --scenario", "reproduce --schedule"] {
             let mut arguments: Vec<&str> = command.split(' ').collect();
             arguments.push("it.toml");
             sandbox.run(&arguments).fails(2, says);

@@ -25,8 +25,8 @@ fn with_no_server_to_be_had_the_message_lists_what_was_tried() {
     for command in [
         &["run", "it.toml"][..],
         &["reproduce"],
-        &["replay", "it.toml"],
-        &["stress"],
+        &["run", "it.toml", "--times", "1"],
+        &["explore", "--strategy", "stress", "--directed"],
     ] {
         let done = sandbox.run_with(command, &nowhere);
         done.fails(4, &texts);
@@ -126,7 +126,7 @@ fn a_password_is_in_no_output_no_file_and_no_command_line() {
     let mut seen = 0;
     for (arguments, code) in [
         (&["run", "good.toml", "-v", "--out", "good"][..], 0),
-        (&["replay", "good.toml"], 0),
+        (&["run", "good.toml", "--times", "1"], 0),
         (&["run", "bad.toml", "--out", "bad"], 3),
         (&["run", "prepare.toml", "--out", "prepare"], 2),
     ] {

@@ -115,11 +115,11 @@ fn check_gives_the_verdict_of_the_run_with_no_server_and_refuses_what_is_no_hist
         .run(&["check", &file])
         .fails(2, &["it is a file; give the directory"]);
     sandbox
-        .run(&["check-log", "none"])
+        .run(&["groombook", "check-log", "none"])
         .fails(2, &["cannot read the log none"]);
     let noise = sandbox.write("noise", [0xff_u8, 0, 7].repeat(1000));
     sandbox
-        .run(&["check-log", noise.to_str().unwrap()])
+        .run(&["groombook", "check-log", noise.to_str().unwrap()])
         .fails(1, &["does not keep"]);
     sandbox.is_clear("after all");
 }

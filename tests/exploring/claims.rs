@@ -1,4 +1,4 @@
-//! `sweep` and `false-alarms`: every schedule is counted, what is violated comes again, and a job that
+//! `--survey` and `--strategy every`: every schedule is counted, what is violated comes again, and a job that
 //! is not sound is told of.
 
 use serde_json::Value;
@@ -42,7 +42,11 @@ fn a_sweep_counts_every_schedule_and_what_it_finds_comes_again() {
     yard.write("split.sh", &split());
     scenario(&yard, "split", "release = \"any\"");
     let done = yard.run(&[
+        "explore",
+        "--strategy",
         "sweep",
+        "--survey",
+        "--no-shrink",
         "--format",
         "json",
         "--scenario",
@@ -91,7 +95,10 @@ fn a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing() {
     yard.write("job.sh", &locked());
     scenario(&yard, "job", "release = \"any\"");
     let done = yard.run(&[
+        "explore",
+        "--strategy",
         "sweep",
+        "--survey",
         "--format",
         "json",
         "--scenario",
@@ -125,6 +132,7 @@ fn the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for() {
             ),
         );
     }
+    // By its old name: the line that says so goes to standard error.
     let done = yard.run(&[
         "false-alarms",
         "--format",
@@ -133,24 +141,36 @@ fn the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for() {
         "61",
         "sound",
     ]);
+    assert!(
+        done.stderr.contains("--strategy every --format json"),
+        "{done}"
+    );
     let document = done.json();
     assert_eq!(count(&document, "violations"), 0, "{document:#}");
     assert_eq!(count(&document, "schedules"), 61, "{document:#}");
     assert_eq!(document["subjects"].as_array().unwrap().len(), 2);
-    assert_eq!(document["strategies"].as_array().unwrap().len(), 7);
+    assert_eq!(document["strategies"].as_array().unwrap().len(), 8);
 }
 
 fn a_subject_that_is_not_sound_is_told_with_its_schedule() {
     let yard = Yard::new();
     yard.write("refill.sh", &psql(&crate::yard::REFILL));
     scenario(&yard, "refill", "");
-    let done = yard.run(&["false-alarms", "--schedules", "7", "refill.toml"]);
+    let done = yard.run(&[
+        "explore",
+        "--strategy",
+        "every",
+        "--schedules",
+        "8",
+        "--scenario",
+        "refill.toml",
+    ]);
     assert_eq!(done.code, Some(1), "{done}");
     let text = done.text();
     assert!(text.contains("FAILED"), "{done}");
-    assert!(text.contains("lockproof replay "), "{done}");
+    assert!(text.contains("lockproof run "), "{done}");
     assert!(
-        text.contains("7 schedules of 1 sound subject with 7 strategies: "),
+        text.contains("8 schedules of 1 subject with 8 strategies: "),
         "{done}"
     );
     assert!(!text.contains(": 0 violated"), "{done}");

@@ -18,7 +18,7 @@ struct Running(Option<Child>);
 impl Running {
     fn start(database: &Database, arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_lockproof"))
-            .args(["seed", "--profile", "tiny"])
+            .args(["groombook", "seed", "--profile", "tiny"])
             .args(arguments)
             .env("DATABASE_URL", database.server.url(&database.name))
             .stdout(Stdio::piped())
@@ -203,7 +203,7 @@ fn sigterm_ends_a_seed_whose_server_does_not_answer() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let child = Command::new(env!("CARGO_BIN_EXE_lockproof"))
-        .args(["seed", "--stop-on-sigterm"])
+        .args(["groombook", "seed", "--stop-on-sigterm"])
         .env(
             "DATABASE_URL",
             format!("postgres://postgres@127.0.0.1:{port}/x"),

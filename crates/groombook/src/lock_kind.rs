@@ -127,7 +127,7 @@ impl fmt::Display for LockKind {
 
 /// A text that names no lock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no lock {0:?}; `lockproof seed --help` lists them")]
+#[error("there is no lock {0:?}; `lockproof groombook seed --help` lists them")]
 pub struct UnknownLockKind(String);
 
 impl FromStr for LockKind {

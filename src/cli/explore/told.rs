@@ -1,6 +1,6 @@
-//! The result of a search, as it is told.
+//! How the result of a search is told.
 //!
-//! Owns the words and the JSON document. Knows nothing of how it came about.
+//! Owns the words and the JSON document. Knows nothing of how the result came about.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! One search from its clean runs to its result.
 //!
-//! Owns which strategy is made of the arguments, and what is said on the way. How findings are kept
-//! and how the result is told is not its affair.
+//! Owns which strategy is made of the options, and what is said on the way. `finding` keeps what was found, and
+//! `told` tells the result.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
+use super::faults::swept;
+use super::search::on_trial;
 use super::told::{Told, tell};
-use crate::cli::common::{Failure, Talk, unless_cancelled};
+use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
-use crate::cli::subject::job;
 use crate::history::Line;
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
@@ -21,12 +22,12 @@ use crate::report::{ExploreJson, count, why_words, wrap};
 use crate::scenario::Scenario;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger, Strategy,
-    Sweep, Swept, Tally, claim,
+    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger,
+    Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
-    Commute, Exploration, Independence, Progress, SearchOptions, Stage, Trial, default_jobs,
-    explore, never_independent,
+    Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
+    never_independent,
 };
 use crate::server::Server;
 
@@ -38,6 +39,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// A search in progress.
 pub(in crate::cli) struct Work<'a> {
     pub arguments: &'a ExploreArguments,
+    pub strategy: StrategyName,
     pub talk: Talk,
     pub scenario: &'a Scenario,
     pub shard: Shard,
@@ -61,40 +63,30 @@ impl Work<'_> {
         server: Server,
         cancel: watch::Receiver<bool>,
     ) -> Result<ExploreJson, Failure> {
-        let job = job(&self.scenario.subject)?;
-        let talk = self.talk;
-        let stage = unless_cancelled(cancel.clone(), async {
-            Ok(Stage::build(&server, &job).await?)
-        })
-        .await?;
-        let trial = unless_cancelled(cancel.clone(), async {
-            Ok(Trial::prepare(&stage, self.scenario, &job, None).await?)
-        })
-        .await?;
-        self.tell_subject(&trial)?;
-        let searched = self.search(&trial, cancel)?;
-        let locks = !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some();
-        drop(trial);
-        stage.strike().await?;
-        let result = Told {
-            exploration: searched.exploration,
-            kept: searched.kept,
-            claim: searched.claim,
-            promise: searched.promise,
-            kind: searched.kind,
-            settings: settings(self.arguments),
-            pods: self.scenario.pods.count,
-            shard: self.shard,
-            server: server.facts().clone(),
-            subject: job.text.clone(),
-            jobs: self.jobs(),
-            locks,
+        let explored = async |trial: &Trial<'_>, job: &Job| {
+            self.tell_subject(trial)?;
+            let searched = self.search(trial, cancel.clone())?;
+            Ok(Told {
+                exploration: searched.exploration,
+                kept: searched.kept,
+                claim: searched.claim,
+                promise: searched.promise,
+                kind: searched.kind,
+                settings: self.settings(),
+                pods: self.scenario.pods.count,
+                shard: self.shard,
+                server: server.facts().clone(),
+                subject: job.text.clone(),
+                jobs: self.arguments.jobs(self.scenario),
+                locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
+            })
         };
-        tell(&result, talk, self.out);
+        let result = on_trial(&server, self.scenario, &cancel, explored).await?;
+        tell(&result, self.talk, self.out);
         Ok(result.document())
     }
 
-    /// Searches with the strategy of the arguments, and keeps what fails. Blocks the thread.
+    /// Searches with the strategy, and keeps what fails. Blocks the thread.
     ///
     /// # Errors
     /// When the strategy has nothing to run, or the harness cannot do its work.
@@ -105,7 +97,7 @@ impl Work<'_> {
     ) -> Result<Searched, Failure> {
         let talk = self.talk;
         let mut trial = trial.clone();
-        if self.arguments.strategy != StrategyName::Hazards && !self.reduces() {
+        if self.strategy != StrategyName::Hazards && !self.reduces() {
             trial = trial.lean();
         }
         let trial = &trial;
@@ -131,14 +123,14 @@ impl Work<'_> {
             &never_independent
         };
         let options = SearchOptions {
-            jobs: self.jobs(),
+            jobs: self.arguments.jobs(self.scenario),
             all: self.arguments.all,
             shard: self.shard,
             dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
         talk.say("");
-        let hazards = self.arguments.strategy == StrategyName::Hazards;
+        let hazards = self.strategy == StrategyName::Hazards;
         let mut told = std::time::Instant::now();
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if hazards || progress.judgement == Judgement::Violated {
@@ -177,13 +169,6 @@ impl Work<'_> {
             promise,
             kind: strategy.kind(),
         })
-    }
-
-    fn jobs(&self) -> usize {
-        if self.scenario.needs_own_server() {
-            return 1;
-        }
-        self.arguments.jobs.map_or_else(default_jobs, usize::from)
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
@@ -241,7 +226,7 @@ impl Work<'_> {
         let steps = trial.measured().baseline.steps;
         let all_steps = u64::from(steps) * pods as u64;
         let permitted = &self.scenario.search.faults;
-        let strategy: Box<dyn Strategy> = match arguments.strategy {
+        let strategy: Box<dyn Strategy> = match self.strategy {
             StrategyName::Hazards => Box::new(self.hazards(trial)),
             StrategyName::Preemptions => Box::new(Preemptions::new(
                 pods,
@@ -253,11 +238,15 @@ impl Work<'_> {
                 pods,
                 all_steps,
                 arguments.depth,
-                arguments.schedules,
+                arguments.schedules(),
                 arguments.seed,
             )),
             StrategyName::Sweep => {
-                let sweep = Sweep::new(Swept::permitted(Swept::usual(), permitted), steps);
+                let faults = match arguments.faults.is_empty() {
+                    true => Swept::usual(),
+                    false => swept(&arguments.faults),
+                };
+                let sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
                 Box::new(match self.most {
                     Some(most) => sweep.at_most(most),
                     None => sweep,
@@ -272,15 +261,23 @@ impl Work<'_> {
                          all of them apart, so letting them go at the same moment would show nothing",
                     ));
                 }
-                let each = (arguments.schedules / pairs.len() as u64).max(1);
+                let each = (arguments.schedules() / pairs.len() as u64).max(1);
                 Box::new(Overlap::new(pairs, each))
+            }
+            StrategyName::Kills => {
+                let kills = Kills::new(steps, arguments.schedules(), arguments.seed);
+                Box::new(kills.permitting(permitted).ok_or_else(|| {
+                    let message =
+                        "there is no schedule to run: [search] faults does not permit `kill`";
+                    Failure::new(Exit::Inconclusive, message)
+                })?)
             }
             StrategyName::Stress => {
                 // As long as one copy alone: later it would find the first at its end.
                 let alone = trial.measured().clean.last().map_or(0, |line| line.at_us);
                 Box::new(Stagger::new(
                     Duration::from_micros(alone),
-                    arguments.schedules,
+                    arguments.schedules(),
                     arguments.seed,
                 ))
             }
@@ -290,7 +287,7 @@ impl Work<'_> {
                     RANDOM_TURNS,
                     steps,
                     !arguments.no_faults,
-                    arguments.schedules,
+                    arguments.schedules(),
                     arguments.seed,
                 )
                 .permitting(permitted.clone()),
@@ -304,7 +301,34 @@ impl Work<'_> {
 
     /// Whether the strategy leaves out what is equivalent to what was run.
     fn reduces(&self) -> bool {
-        self.arguments.strategy == StrategyName::Preemptions && !self.arguments.unreduced
+        self.strategy == StrategyName::Preemptions && !self.arguments.unreduced
+    }
+
+    /// The strategy with its settings: what two parts of one search have in common.
+    fn settings(&self) -> Settings {
+        let arguments = self.arguments;
+        let (schedules, seed) = (arguments.schedules(), arguments.seed);
+        match self.strategy {
+            StrategyName::Hazards => Settings::Hazards,
+            StrategyName::Preemptions => Settings::Preemptions {
+                most: arguments.preemptions,
+                unreduced: arguments.unreduced,
+            },
+            StrategyName::Pct => Settings::Pct {
+                depth: arguments.depth,
+                schedules,
+                seed,
+            },
+            StrategyName::Sweep => Settings::Sweep,
+            StrategyName::Overlap => Settings::Overlap { schedules },
+            StrategyName::Random => Settings::Random {
+                faults: !arguments.no_faults,
+                schedules,
+                seed,
+            },
+            StrategyName::Kills => Settings::Kills { schedules, seed },
+            StrategyName::Stress => Settings::Stress { schedules, seed },
+        }
     }
 
     fn hazards(&self, trial: &Trial<'_>) -> Hazards {
@@ -333,7 +357,7 @@ impl Work<'_> {
             talk: self.talk,
             cancel,
             shrink: !self.arguments.no_shrink,
-            times: self.arguments.times,
+            times: self.arguments.times(),
             save: self.arguments.save.as_deref(),
         };
         exploration
@@ -341,31 +365,6 @@ impl Work<'_> {
             .iter()
             .map(|found| finder.keep(found))
             .collect()
-    }
-}
-
-/// The strategy with its settings: what two parts of one search have in common.
-fn settings(arguments: &ExploreArguments) -> Settings {
-    let (schedules, seed) = (arguments.schedules, arguments.seed);
-    match arguments.strategy {
-        StrategyName::Hazards => Settings::Hazards,
-        StrategyName::Preemptions => Settings::Preemptions {
-            most: arguments.preemptions,
-            unreduced: arguments.unreduced,
-        },
-        StrategyName::Pct => Settings::Pct {
-            depth: arguments.depth,
-            schedules,
-            seed,
-        },
-        StrategyName::Sweep => Settings::Sweep,
-        StrategyName::Overlap => Settings::Overlap { schedules },
-        StrategyName::Random => Settings::Random {
-            faults: !arguments.no_faults,
-            schedules,
-            seed,
-        },
-        StrategyName::Stress => Settings::Stress { schedules, seed },
     }
 }
 

@@ -1,6 +1,6 @@
-//! What the scenario file of a failure is called.
+//! The names of a failure's scenario file.
 //!
-//! Owns its title and its name. Knows nothing of what is in it.
+//! Owns the title in it and the name of the file. Knows nothing of the schedule in it.
 
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,7 @@
 
 mod claim;
 mod hazards;
+mod kills;
 mod limited;
 mod overlap;
 mod pct;
@@ -33,6 +34,7 @@ use crate::schedule::Schedule;
 pub use crate::search::hazard::OtherCourse;
 pub use claim::{Tally, claim};
 pub use hazards::Hazards;
+pub use kills::Kills;
 pub use limited::Limited;
 pub use overlap::Overlap;
 pub use pct::Pct;

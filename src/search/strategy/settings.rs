@@ -44,6 +44,13 @@ pub enum Settings {
         /// The seed of the draws.
         seed: u64,
     },
+    /// Kills at random steps.
+    Kills {
+        /// How many schedules.
+        schedules: u64,
+        /// The seed of the draws.
+        seed: u64,
+    },
     /// Random start times and no control.
     Stress {
         /// How many schedules.
@@ -58,9 +65,10 @@ impl Settings {
     #[must_use]
     pub fn seed(self) -> Option<u64> {
         match self {
-            Self::Pct { seed, .. } | Self::Random { seed, .. } | Self::Stress { seed, .. } => {
-                Some(seed)
-            }
+            Self::Pct { seed, .. }
+            | Self::Random { seed, .. }
+            | Self::Kills { seed, .. }
+            | Self::Stress { seed, .. } => Some(seed),
             Self::Hazards | Self::Preemptions { .. } | Self::Sweep | Self::Overlap { .. } => None,
         }
     }
@@ -71,9 +79,11 @@ impl Settings {
         match self {
             Self::Hazards => Kind::Predictions,
             Self::Preemptions { .. } | Self::Sweep => Kind::Enumeration,
-            Self::Pct { .. } | Self::Overlap { .. } | Self::Random { .. } | Self::Stress { .. } => {
-                Kind::Draws
-            }
+            Self::Pct { .. }
+            | Self::Overlap { .. }
+            | Self::Random { .. }
+            | Self::Kills { .. }
+            | Self::Stress { .. } => Kind::Draws,
         }
     }
 
@@ -91,13 +101,13 @@ mod tests {
 
     use super::*;
     use crate::search::strategy::{
-        Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep, Swept,
+        Kills, Overlap, Pct, Preemptions, Random, Shard, Stagger, Strategy, Sweep, Swept,
     };
 
     #[test]
     fn settings_say_of_a_strategy_what_it_says_of_itself() {
         let (schedules, seed) = (2, 7);
-        let pairs: [(Box<dyn Strategy>, Settings); 6] = [
+        let pairs: [(Box<dyn Strategy>, Settings); 7] = [
             (
                 Box::new(Preemptions::new(2, 1, true, Shard::WHOLE)),
                 Settings::Preemptions {
@@ -125,6 +135,10 @@ mod tests {
                     schedules,
                     seed,
                 },
+            ),
+            (
+                Box::new(Kills::new(9, schedules, seed)),
+                Settings::Kills { schedules, seed },
             ),
             (
                 Box::new(Stagger::new(Duration::from_millis(1), schedules, seed)),

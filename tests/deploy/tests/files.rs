@@ -211,7 +211,7 @@ fn a_job_whose_secret_is_missing_says_what_is_not_set() {
         assert_eq!(secret.optional, Some(true), "{overlay}");
         let (code, said) = finished(
             Command::new(lockproof())
-                .arg("seed")
+                .args(["groombook", "seed"])
                 .args(&settings.arguments)
                 .envs(settings.environment)
                 .env_remove("DATABASE_URL"),
@@ -382,6 +382,6 @@ fn what_would_let_jobs_overlap_or_leak_is_a_problem() {
 
 #[test]
 fn a_dockerfile_in_shell_form_is_no_entrypoint() {
-    assert!(Entrypoint::of("FROM x\nENTRYPOINT lockproof seed\n").is_err());
+    assert!(Entrypoint::of("FROM x\nENTRYPOINT lockproof groombook seed\n").is_err());
     assert!(Entrypoint::of("FROM x\nCMD [\"seed\"]\n").is_err());
 }

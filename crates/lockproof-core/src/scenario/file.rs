@@ -44,7 +44,7 @@ pub(super) struct File {
     /// What must come of it; left out, every invariant must hold.
     #[serde(default)]
     pub(super) expect: ExpectFile,
-    /// What a search (`lockproof explore --scenario`, `false-alarms`) may do to it.
+    /// What a search (`lockproof explore --scenario`) may do to it.
     #[serde(default)]
     pub(super) search: SearchFile,
 }
@@ -56,20 +56,22 @@ pub(super) struct File {
     expecting = "a table with the key `command` or `seeder`"
 )]
 pub(super) struct SubjectFile {
-    /// The built-in subject.
+    /// The built-in job.
     #[schemars(with = "Option<SeederFile>")]
     pub(super) seeder: Option<Spanned<SeederFile>>,
-    /// A program and its arguments.
+    /// A program and its arguments, looked for in PATH or from where lockproof is started. A subject has either
+    /// this or `seeder`.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) command: Option<Spanned<Vec<String>>>,
-    /// SQL that makes the template database; relative to the scenario file.
+    /// SQL that makes the tables; relative to the scenario file. Left out, the database is empty.
     #[schemars(with = "Option<String>")]
     pub(super) schema: Option<Spanned<PathBuf>>,
-    /// A command that prepares the template database: a line for the shell, or a program and its
-    /// arguments.
+    /// A command that prepares the template database after the schema: a line for `sh -c`, or a program and
+    /// its arguments.
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
-    /// The name of every run's database, on a server that lockproof starts itself.
+    /// The name of every run's database, for jobs that look at it (default: lockproof). Not on an external
+    /// server, nor in a container.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
     /// Further environment variables of every pod.
@@ -80,22 +82,25 @@ pub(super) struct SubjectFile {
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) protect: Option<Spanned<Vec<Spanned<String>>>>,
     /// Tables and columns of which the final rows are not compared: `table`, `table.column`, with the schema
-    /// in front where it is not public.
+    /// in front where it is not public. They are told under *not tested*.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) ignore: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The lock that must guard them; left out, whatever advisory lock the clean run takes.
+    /// The lock that must guard them. Left out: whatever advisory lock the clean run takes, and a table that it
+    /// locks by name around all that it writes; where there is none, the three lock invariants are not judged.
     #[schemars(with = "Option<LockFile>")]
     pub(super) lock: Option<Spanned<LockFile>>,
-    /// How a lock grant may end: by an unlock on its session; also with its session as the process ends with
-    /// success, its work committed (left out: this; with `seeder`: by an unlock); or by any end of the session.
+    /// How a lock grant may end. `unlock`: by an unlock on its session. `process`: also with its session, if the
+    /// pod's process ended by itself, with success, after its last protected write had committed. `any`: also by
+    /// any end of the session. Default: `process`; with `seeder`, `unlock`.
     pub(super) release: Option<Release>,
-    /// What a pod does that finds the lock taken.
+    /// What a pod does that finds the lock taken: it waits (`wait`, the default), or it leaves (`skip`): it asked,
+    /// and its own try, NOWAIT or timeout was answered that the lock is taken.
     pub(super) on_contention: Option<OnContention>,
     /// Errors that are the lock's answer: no failure of the pod that meets one. Left out, those that the
     /// wire shows to be one.
     #[schemars(with = "Option<Vec<AnswerFile>>", length(min = 1))]
     pub(super) answers: Option<Spanned<Vec<AnswerFile>>>,
-    /// How long a run may take, such as "2m".
+    /// How long a run may take, such as "2m" (default: 120s).
     #[schemars(with = "Option<String>")]
     pub(super) time_limit: Option<Spanned<String>>,
     /// Whether triggers in the run's database watch every write (default: true).
@@ -194,7 +199,7 @@ pub(super) struct PodsFile {
     /// may create.
     #[schemars(with = "Option<u8>", range(min = 1, max = 26))]
     pub(super) count: Option<Spanned<i64>>,
-    /// Whether one more runs after all others have ended.
+    /// Whether one more runs after all others have ended (default: false).
     #[serde(default)]
     pub(super) recovery: bool,
 }
@@ -207,7 +212,7 @@ pub(super) struct PodsFile {
     expecting = "a table such as { schedule = \"*/10 * * * *\" }"
 )]
 pub(super) struct CronJobFile {
-    /// When a Job is made: minute, hour, day, month, weekday; in UTC.
+    /// When a Job is made: minute, hour, day, month, weekday, or `@hourly` and the like; in UTC.
     #[schemars(with = "String")]
     pub(super) schedule: Spanned<String>,
     /// `concurrencyPolicy`: what becomes of the CronJob's own Jobs that still run then (default:
@@ -248,7 +253,7 @@ pub(super) struct ScheduleFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { run = \"a\" }")]
 pub(super) struct MoveFile {
-    /// Let this pod run.
+    /// Let this pod run, step by step.
     #[schemars(with = "Option<String>")]
     pub(super) run: Option<Spanned<String>>,
     /// Until when; left out, to its end.
@@ -257,7 +262,7 @@ pub(super) struct MoveFile {
     /// Release the next steps of these pods at the same moment.
     #[schemars(with = "Option<Vec<String>>", length(min = 2))]
     pub(super) together: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Do something to a pod.
+    /// Do something to a pod, a session, a link or the server.
     #[schemars(with = "Option<FaultFile>")]
     pub(super) fault: Option<Spanned<FaultFile>>,
     /// The CronJob's clock goes on to the next time of its schedule.
@@ -278,10 +283,10 @@ pub(super) struct MoveFile {
     expecting = "a table such as { before = \"insert into t\" }"
 )]
 pub(super) struct StopFile {
-    /// When a step whose SQL begins so (or, between slashes, matches so) is held.
+    /// The turn ends when a step whose SQL begins so (or, between slashes, matches so) is at the gate.
     #[schemars(with = "Option<String>")]
     pub(super) before: Option<Spanned<String>>,
-    /// When such a step has ended.
+    /// The turn ends when such a step has ended, with success or with an error.
     #[schemars(with = "Option<String>")]
     pub(super) after: Option<Spanned<String>>,
     /// Which of the matching steps of this turn, from 1.
@@ -291,10 +296,10 @@ pub(super) struct StopFile {
     /// whose answer the client waits for) are meant. Without it, none of them is.
     #[schemars(with = "Option<bool>", extend("const" = true))]
     pub(super) prepare: Option<Spanned<bool>>,
-    /// After this many steps; those that only prepare are not counted.
+    /// The turn ends after this many steps; those that only prepare are not counted.
     #[schemars(with = "Option<u32>", range(min = 1))]
     pub(super) steps: Option<Spanned<i64>>,
-    /// When the pod can do nothing but wait for a lock.
+    /// The turn ends when all that the pod can do is wait for a lock.
     #[schemars(with = "Option<bool>", extend("const" = true))]
     pub(super) blocked: Option<Spanned<bool>>,
 }
@@ -342,7 +347,8 @@ pub(super) struct ExpectFile {
     /// The verdict; left out, `violated` where `violates` names an invariant, else `holds`.
     #[schemars(with = "Option<super::names::ExpectedVerdict>")]
     pub(super) verdict: Option<Spanned<String>>,
-    /// The invariants that must be violated.
+    /// The invariants that must be violated, all of them (`progress` may be left out where it follows from an
+    /// expected error). Left out, all must hold.
     #[serde(default)]
     #[schemars(with = "Vec<crate::name::InvariantName>")]
     pub(super) violates: Vec<Spanned<String>>,
@@ -359,7 +365,7 @@ pub(super) struct ExpectFile {
     /// The table that its error must name.
     #[schemars(with = "Option<String>")]
     pub(super) table: Option<Spanned<String>>,
-    /// The only SQLSTATEs that no-errors looks for.
+    /// The only SQLSTATEs that no-errors looks for, and honest-exit among errors.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) only_sqlstates: Option<Spanned<Vec<Spanned<String>>>>,
     /// Guards that must come true, besides those that always apply.

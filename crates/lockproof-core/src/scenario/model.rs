@@ -243,9 +243,9 @@ impl SeederSettings {
     /// The arguments that follow `lockproof` on its command line.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = ["seed", "--lock", &self.lock, "--profile", &self.profile]
-            .map(str::to_owned)
-            .into();
+        let command = ["groombook", "seed", "--lock", &self.lock];
+        let mut arguments: Vec<String> = command.map(str::to_owned).into();
+        arguments.extend(["--profile".to_owned(), self.profile.clone()]);
         let flags = [(self.reset, "--reset"), (self.known_users, "--known-users")];
         arguments.extend(
             flags

@@ -17,11 +17,11 @@ const POOL_SIZE: u32 = 20;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { standby = true }")]
 pub(super) struct ServerFile {
-    /// Whether the server is one that nobody else uses. Faults of the server bring that about by
-    /// themselves.
+    /// Whether the server is one that nobody else uses; a search then runs one schedule at once. Faults of the
+    /// server bring that about by themselves.
     #[serde(default)]
     pub(super) own: bool,
-    /// Whether a streaming standby stands beside it.
+    /// Whether a streaming standby stands beside it, in runs whose schedule promotes it.
     #[serde(default)]
     pub(super) standby: bool,
     /// PgBouncer between the pods and the server.
@@ -36,7 +36,7 @@ pub(super) struct ServerFile {
     expecting = "a table such as { mode = \"transaction\", size = 2 }"
 )]
 pub(super) struct PoolerFile {
-    /// For how long a client has a server connection to itself.
+    /// For how long a client has a server connection to itself: `session`, `transaction` or `statement`.
     pub(super) mode: PoolMode,
     /// How many server connections there are at most for each database and user (default: 20).
     #[schemars(with = "Option<u32>", range(min = 1, max = MOST_SERVER_CONNECTIONS))]

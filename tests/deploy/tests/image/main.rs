@@ -110,7 +110,7 @@ fn the_image_is_small_runs_as_nobody_and_holds_no_secret() {
     assert_eq!(of_image("{{.Config.User}}"), "65532:65532");
     assert_eq!(
         of_image("{{json .Config.Entrypoint}}"),
-        r#"["/usr/local/bin/lockproof","seed","--stop-on-sigterm"]"#
+        r#"["/usr/local/bin/lockproof","groombook","seed","--stop-on-sigterm"]"#
     );
     let environment = of_image("{{json .Config.Env}}");
     assert!(

@@ -342,10 +342,14 @@ impl Drop for Holder<'_> {
     }
 }
 
-/// What `check-log` says of a container's log, and its exit code.
+/// What `groombook check-log` says of a container's log, and its exit code.
 pub fn check_log(running: &Running) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     std::fs::write(&log, running.log()).unwrap();
-    finished(Command::new(lockproof()).arg("check-log").arg(log))
+    finished(
+        Command::new(lockproof())
+            .args(["groombook", "check-log"])
+            .arg(log),
+    )
 }

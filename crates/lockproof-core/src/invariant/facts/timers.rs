@@ -1,6 +1,6 @@
 //! Timers: failures that may only come from the harness holding steps back.
 //!
-//! A pod's own timers run while the gate holds it (DESIGN.md, "Held time is not free time"). Owns
+//! A pod's own timers run while the gate holds it (docs/design/pacing.md, "Held time is not free time"). Owns
 //! the rule by which a failure is time-dependent. Knows nothing of what it does to a verdict.
 
 use std::collections::{BTreeMap, HashMap};

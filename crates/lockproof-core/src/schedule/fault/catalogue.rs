@@ -24,7 +24,7 @@ use super::parts::{OldPrimary, Point, SessionChoice, ShutdownMode};
 pub type FaultEntry = entry::Entry<FaultKind>;
 /// A fault with all that a search needs to know to do it.
 pub type Draw = entry::Draw<FaultKind>;
-/// A fault that `lockproof sweep` knows by its name.
+/// A fault that `explore --strategy sweep` knows by its name.
 pub type SweptByName = entry::SweptByName<FaultKind>;
 /// Whether and how searches do a fault.
 type InSearch = entry::InSearch<FaultKind>;

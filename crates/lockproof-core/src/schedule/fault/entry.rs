@@ -171,7 +171,7 @@ pub struct InSearch<K: 'static> {
     pub swept: &'static [Draw<K>],
     /// What `explore --strategy random` draws from.
     pub random: &'static [Draw<K>],
-    /// What `lockproof sweep --faults NAME` does, at each step.
+    /// What `explore --strategy sweep --faults NAME` does, at each step.
     pub by_name: Option<SweptByName<K>>,
 }
 
@@ -233,7 +233,7 @@ impl<K> Draw<K> {
     }
 }
 
-/// A fault that `lockproof sweep` knows by its name.
+/// A fault that `explore --strategy sweep` knows by its name.
 #[derive(Debug)]
 pub struct SweptByName<K> {
     /// What is done, to which session.

@@ -1,59 +1,31 @@
-//! `lockproof stress`: what people do today, beside what lockproof does; and kills at random.
+//! `explore --strategy stress --directed`: what people do today beside what lockproof does.
+//!
+//! Owns the comparison, on the original bug of the built-in job: copies with a random stagger, without
+//! proxy, witness and control, and runs of the directed schedule.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::common::{Failure, Format, ServerArguments, Talk, millis, with_server, with_server_for};
-use super::exit::Exit;
-use super::reproduce::original_bug;
-use super::subject::{job, no_cronjob};
+use super::arguments::ExploreArguments;
+use crate::cli::common::{Failure, Talk, with_server};
+use crate::cli::exit::Exit;
+use crate::cli::reproduce::original_bug;
+use crate::cli::subject::job;
 use crate::history::Writer;
 use crate::name::InvariantName as Named;
-use crate::report::wrap;
-use crate::scenario::{DemandedGuard, ExpectedVerdict, Scenario};
-use crate::search::{Job, Outcome, Stage, Trial, random_kills, random_stagger};
+use crate::scenario::ExpectedVerdict;
+use crate::search::{Job, Outcome, Stage, Trial, random_stagger};
 use crate::server::Server;
 use crate::timeline::Timeline;
 
+/// How many pairs are started where nothing is said.
+const PAIRS: u32 = 200;
 /// The error of the original bug.
 const SQLSTATE: &str = "23503";
 const CONSTRAINT: &str = "invoice_tip_splits_invoice_id_invoices_id_fk";
 
-/// Options of `stress`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct StressArguments {
-    /// Instead of the comparison: run this scenario's subject with a kill at a random step
-    #[arg(long, value_name = "FILE")]
-    pub kills: Option<PathBuf>,
-
-    /// How many pairs with random stagger, or runs with a random kill
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
-    pub times: u32,
-
-    /// How many runs of the directed schedule
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub directed: u32,
-
-    /// Where the random draws start
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-
-    /// Which server
-    #[command(flatten)]
-    pub server: ServerArguments,
-
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
-
-    /// Print the result only
-    #[arg(long)]
-    pub quiet: bool,
-}
-
-/// What `stress --format json` prints.
+/// What `--format json` prints.
 #[derive(Debug, serde::Serialize)]
-struct StressJson {
+struct DirectedJson {
     random_attempts: u32,
     random_exact_hits: u32,
     random_any_23503: u32,
@@ -69,45 +41,23 @@ struct StressJson {
     ratio_is_lower_bound: bool,
 }
 
-/// What `stress --kills --format json` prints.
-#[derive(Debug, serde::Serialize)]
-struct KillsJson {
-    runs: u32,
-    fired: u32,
-    unexpected: u32,
-    elapsed_ms: u64,
-}
-
-/// Runs; the exit code.
+/// Compares; the exit code: 0 if every run of the directed schedule showed the exact error.
 ///
 /// # Errors
 /// When the clean run does not succeed or no server can be had.
-pub async fn run(arguments: &StressArguments) -> Result<Exit, Failure> {
-    let talk = Talk::of(arguments.format, arguments.quiet);
-    match &arguments.kills {
-        Some(file) => {
-            let mut scenarios = super::run::read_all(std::slice::from_ref(file), None, false)?;
-            let Some((_, scenario)) = scenarios.pop() else {
-                return Err(Failure::new(Exit::Usage, "no scenario"));
-            };
-            arguments.server.refuse(file, &scenario)?;
-            no_cronjob(&scenario, file)?;
-            let own = scenario.for_a_search().needs_own_server();
-            with_server_for(&arguments.server, own, talk, async |server| {
-                kills(arguments, talk, &scenario, server).await
-            })
-            .await
-        }
-        None => {
-            with_server(&arguments.server, talk, async |server| {
-                compare(arguments, talk, server).await
-            })
-            .await
-        }
-    }
+pub(super) async fn compare(arguments: &ExploreArguments) -> Result<Exit, Failure> {
+    let talk = Talk::new(&arguments.output);
+    with_server(&arguments.server, talk, async |server| {
+        compared(arguments, talk, server).await
+    })
+    .await
 }
 
-async fn compare(arguments: &StressArguments, talk: Talk, server: Server) -> Result<Exit, Failure> {
+async fn compared(
+    arguments: &ExploreArguments,
+    talk: Talk,
+    server: Server,
+) -> Result<Exit, Failure> {
     let mut scenario = original_bug("none")?;
     scenario.expect.verdict = ExpectedVerdict::Violated;
     scenario.expect.violates = vec![Named::NoErrors];
@@ -117,7 +67,7 @@ async fn compare(arguments: &StressArguments, talk: Talk, server: Server) -> Res
         .await?
         .without_witness();
     let mut directed = Directed::default();
-    for _ in 0..arguments.directed {
+    for _ in 0..arguments.directed.unwrap_or_default() {
         let outcome = trial.run_unconfirmed(Writer::in_memory()).await?;
         directed.attempts += 1;
         directed.took += outcome.took;
@@ -133,6 +83,9 @@ async fn compare(arguments: &StressArguments, talk: Talk, server: Server) -> Res
         per(directed.to_error, directed.hits),
         per(directed.took, directed.attempts)
     ));
+    let pairs = arguments
+        .schedules
+        .map_or(PAIRS, |pairs| u32::try_from(pairs).unwrap_or(u32::MAX));
     let length = clean_length(&stage, &job).await?;
     talk.say(&format!(
         "random stagger: between 0 and {} ms, the length of an undisturbed run; no proxy, no \
@@ -142,11 +95,10 @@ async fn compare(arguments: &StressArguments, talk: Talk, server: Server) -> Res
     let random = random_stagger(
         &stage,
         &job,
-        arguments.times,
+        pairs,
         length,
         arguments.seed,
         (SQLSTATE, CONSTRAINT),
-        |_| {},
     )
     .await?;
     stage.strike().await?;
@@ -161,7 +113,7 @@ async fn compare(arguments: &StressArguments, talk: Talk, server: Server) -> Res
     let misses = f64::from(directed.attempts - directed.hits) / f64::from(directed.hits.max(1));
     let directed_expected =
         misses * per(directed.took, directed.attempts) + per(directed.to_error, directed.hits);
-    let document = StressJson {
+    let document = DirectedJson {
         random_attempts: random.attempts,
         random_exact_hits: random.hits,
         random_any_23503: random.sqlstate_hits,
@@ -235,49 +187,4 @@ async fn clean_length(stage: &Stage, job: &Job) -> Result<Duration, Failure> {
     let begun = Instant::now();
     crate::search::single_runs(stage, job, 3).await?;
     Ok(begun.elapsed() / 3)
-}
-
-async fn kills(
-    arguments: &StressArguments,
-    talk: Talk,
-    scenario: &Scenario,
-    server: Server,
-) -> Result<Exit, Failure> {
-    let begun = Instant::now();
-    let job = job(&scenario.subject)?;
-    let stage = Stage::build(&server, &job).await?;
-    // The schedules are others than the file's, and so are the guards.
-    let mut scenario = scenario.clone();
-    scenario.expect.guards = vec![DemandedGuard::Contention, DemandedGuard::Blocked];
-    let trial = Trial::prepare(&stage, &scenario, &job, None).await?;
-    let kills = random_kills(&trial, arguments.times, arguments.seed, |_, _| {}).await?;
-    stage.strike().await?;
-    talk.result(&format!(
-        "{} runs with a kill at a random step: {} kills fired, {} verdicts not as expected",
-        kills.runs,
-        kills.fired,
-        kills.failures.len()
-    ));
-    for (schedule, outcome) in kills.failures.iter().take(5) {
-        let mut failing = scenario.clone();
-        failing.schedule = schedule.clone();
-        talk.result(&format!("\n{}", failing.to_toml()));
-        for reason in &outcome.unexpected {
-            talk.result(&wrap("unexpected", reason));
-        }
-    }
-    let document = KillsJson {
-        runs: kills.runs,
-        fired: kills.fired,
-        unexpected: u32::try_from(kills.failures.len()).unwrap_or(u32::MAX),
-        elapsed_ms: millis(begun.elapsed()),
-    };
-    talk.document(&document);
-    Ok(if !kills.failures.is_empty() {
-        Exit::Unexpected
-    } else if kills.fired < kills.runs {
-        Exit::Inconclusive
-    } else {
-        Exit::AsExpected
-    })
 }

@@ -1,6 +1,6 @@
-//! The result of a sweep, as JSON and as a sentence.
+//! The result of a survey, as JSON and as a sentence.
 //!
-//! Owns their shape. It is what `sweep --format json` prints.
+//! Owns their shape: `explore --strategy sweep --survey --format json` prints it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use crate::name::InvariantName;
 use crate::search::Unclear;
 use crate::search::survey::StepKind;
 
-/// What `sweep --format json` prints, and what is kept as `sweep.json`.
+/// What `explore --strategy sweep --survey --format json` prints, and what is kept as `survey.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SweepJson {
+pub struct SurveyJson {
     /// The version of lockproof that made it.
     pub lockproof: String,
     /// The server.

@@ -1,10 +1,10 @@
-//! A sweep as it is told to people.
-
-use std::path::Path;
+//! The survey of a sweep as it is told to people.
 
 use crate::cli::common::Talk;
-use crate::cli::explore::unclear_lines;
-use crate::report::{SweepJson, SweptJson, count, ranges, wrap};
+use crate::cli::exit::Exit;
+use crate::cli::explore::search::{Search, exit_of};
+use crate::cli::explore::told::unclear_lines;
+use crate::report::{SurveyJson, SweptJson, count, ranges, wrap};
 
 /// Before its runs.
 pub(super) fn begin(talk: Talk, name: &str, subject: &str, schedules: usize) {
@@ -118,8 +118,9 @@ pub(super) fn tell(result: &SweptJson, talk: Talk, times: u32) {
     ));
 }
 
-/// All subjects together.
-pub(super) fn sum(document: &SweepJson, talk: Talk, out: &Path) {
+/// All subjects together, and what they mean.
+pub(in crate::cli::explore) fn sum(document: &SurveyJson, search: &Search<'_>) -> Exit {
+    let talk = search.talk;
     talk.result("");
     if document.interrupted {
         talk.result("interrupted; this is what was found so far:");
@@ -135,18 +136,17 @@ pub(super) fn sum(document: &SweepJson, talk: Talk, out: &Path) {
             document.jobs
         ),
     ));
+    let out = search.directory.path();
     talk.say(&wrap("histories", &out.display().to_string()));
+    exit(document)
 }
 
-/// A name that can be a directory's.
-pub(super) fn file_name(name: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
-    };
-    let text: String = name.chars().map(plain).take(40).collect();
-    text.trim_matches('-').to_owned()
+/// What the result means as an exit code.
+fn exit(document: &SurveyJson) -> Exit {
+    let any = |of: fn(&SweptJson) -> u64| document.subjects.iter().any(|one| of(one) > 0);
+    exit_of(
+        document.interrupted,
+        any(|one| one.violated),
+        any(|one| one.inconclusive) || !any(|one| one.fired),
+    )
 }

@@ -1,6 +1,7 @@
-//! The figure of false alarms, as JSON and as a table.
+//! The result of a search with every strategy, as JSON and as a table. On sound jobs it is the figure of false
+//! alarms.
 //!
-//! Owns their shape. It is what `false-alarms --format json` prints.
+//! Owns their shape: `explore --strategy every --format json` prints it.
 
 use std::path::PathBuf;
 
@@ -10,9 +11,9 @@ use super::explore::{FoundJson, count};
 use crate::history::ServerFacts;
 use crate::search::Unclear;
 
-/// What `false-alarms --format json` prints, and what is kept as `false-alarms.json`.
+/// What `explore --strategy every --format json` prints, and what is kept as `every.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FalseAlarmsJson {
+pub struct EveryJson {
     /// The version of lockproof that made it.
     pub lockproof: String,
     /// The server.
@@ -44,10 +45,10 @@ pub struct FalseAlarmsJson {
 /// One sound subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SoundJson {
-    /// Its scenario file.
-    pub file: PathBuf,
-    /// Its title.
-    pub title: String,
+    /// The title of its scenario, or its command.
+    pub name: String,
+    /// Its scenario file, if it has one.
+    pub file: Option<PathBuf>,
     /// What each strategy came to.
     pub searches: Vec<SearchedJson>,
 }
@@ -75,7 +76,7 @@ pub struct SearchedJson {
     pub elapsed_ms: u64,
 }
 
-impl FalseAlarmsJson {
+impl EveryJson {
     /// Adds up what the subjects came to, and says it.
     pub fn add_up(&mut self) {
         let searches = || self.subjects.iter().flat_map(|one| &one.searches);
@@ -92,7 +93,7 @@ impl FalseAlarmsJson {
         self.claim = format!(
             "{} of {} with {strategies}: {} violated, {} unclear",
             count(self.schedules, "schedule"),
-            number(self.subjects.len(), "sound subject"),
+            number(self.subjects.len(), "subject"),
             self.violations,
             self.inconclusive
         );
@@ -108,8 +109,9 @@ impl FalseAlarmsJson {
         head.extend(["in all".to_owned(), "seconds".to_owned()]);
         rows.push(head);
         for subject in &self.subjects {
-            let name = subject.file.file_stem().unwrap_or_default();
-            let mut row = vec![name.to_string_lossy().into_owned()];
+            let stem = subject.file.as_ref().and_then(|file| file.file_stem());
+            let name = stem.map(|stem| stem.to_string_lossy().into_owned());
+            let mut row = vec![name.unwrap_or_else(|| subject.name.clone())];
             for strategy in &self.strategies {
                 let of = |one: &&SearchedJson| one.strategy == *strategy;
                 row.push(
@@ -191,14 +193,14 @@ mod tests {
     #[test]
     fn the_figure_adds_up_and_the_table_shows_where_it_comes_from() {
         let subject = |name: &str, violations| SoundJson {
-            file: PathBuf::from(format!("scenarios/sound/{name}.toml")),
-            title: "t".to_owned(),
+            name: "t".to_owned(),
+            file: Some(PathBuf::from(format!("scenarios/sound/{name}.toml"))),
             searches: vec![
                 searched("hazards", 10, violations),
                 searched("overlap", 0, 0),
             ],
         };
-        let mut document = FalseAlarmsJson {
+        let mut document = EveryJson {
             lockproof: "0".to_owned(),
             server: ServerFacts {
                 kind: "local".to_owned(),
@@ -220,7 +222,7 @@ mod tests {
         document.add_up();
         assert_eq!(
             document.claim,
-            "20 schedules of 2 sound subjects with 2 strategies: 2 violated, 4 unclear"
+            "20 schedules of 2 subjects with 2 strategies: 2 violated, 4 unclear"
         );
         let table = document.table();
         let lines: Vec<&str> = table.lines().collect();

@@ -1,16 +1,15 @@
-//! `lockproof check-log`: the job's log against the output contract, for `kubectl logs`.
+//! `lockproof groombook check-log`: checks the job's log against its output contract, for `kubectl logs`.
 //!
-//! Owns the contract: which lines a run of the seeder prints, in which order, with which figures,
-//! and what must not appear. It proves what the job said, not what the server did: the verdict of
-//! `run` rests on more.
+//! Owns the contract: which lines a run of the seeder prints, in which order, with which figures, and what must
+//! not appear. The log proves what the job said, not what the server did; the verdict of `run` rests on more.
 
 use std::io::Read;
 use std::path::PathBuf;
 
 use regex::Regex;
 
-use super::common::{Failure, Format, Talk};
-use super::exit::Exit;
+use crate::cli::common::{Failure, Format, Talk};
+use crate::cli::exit::Exit;
 
 /// A log longer than this is no log of the job.
 const LONGEST: u64 = 64 << 20;
@@ -19,6 +18,7 @@ const LONGEST: u64 = 64 << 20;
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckLogArguments {
     /// The log, or - for standard input
+    #[arg(value_name = "FILE or -")]
     pub file: PathBuf,
 
     /// How the result is printed

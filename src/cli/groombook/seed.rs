@@ -1,7 +1,6 @@
-//! `lockproof seed`: the built-in subject.
+//! `lockproof groombook seed`: runs the built-in job.
 //!
-//! Owns its options on the command line and in the environment. What a run does is the seeder's
-//! affair.
+//! Owns its options on the command line and in the environment. The work is the seeder's.
 
 use std::time::Duration;
 
