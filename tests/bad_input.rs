@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
+#[path = "bad_input/engine.rs"]
+mod engine;
 #[path = "bad_input/external.rs"]
 mod external;
 #[path = "bad_input/files.rs"]
@@ -54,6 +56,7 @@ fn fails(text: &str, code: i32, texts: &[&str]) -> Done {
 
 fn main() -> std::process::ExitCode {
     harness::run([
+        engine::tests(),
         files::tests(),
         output::tests(),
         preparing::tests(),

@@ -17,6 +17,7 @@ use super::client::{self, ask};
 use super::database;
 use super::docker;
 use super::dwelling;
+use super::engine;
 use super::guard;
 use super::handle::run_name;
 use super::home;
@@ -162,7 +163,9 @@ fn live_instances() -> Vec<(PathBuf, StoredServer)> {
 async fn instances(report: &mut CleanReport) {
     for instance in all_instances() {
         if lease::is_abandoned(&instance) {
-            report.removed.extend(owned::tear_down(&instance).await);
+            let done = owned::tear_down(&instance).await;
+            report.removed.extend(done.removed);
+            report.problems.extend(done.left);
         }
     }
 }
@@ -207,8 +210,16 @@ fn data_homes(report: &mut CleanReport) {
 }
 
 async fn containers(report: &mut CleanReport) {
-    let Ok(engine) = docker::engine().await else {
-        return;
+    let engine = match engine::engine().await {
+        Ok(engine) => engine,
+        Err(why) => {
+            // Where there never was an engine there is nothing to say.
+            if engine::is_expected() {
+                let what = format!("containers: not looked for, since {why}");
+                report.spared.push(what);
+            }
+            return;
+        }
     };
     let found = match docker::containers(&engine).await {
         Ok(found) => found,

@@ -82,6 +82,9 @@ pub enum ServerError {
         /// What came back.
         why: String,
     },
+    /// A server was given back, and something of it is still there.
+    #[error("the server was not cleared away: {0}")]
+    Left(String),
     /// Something did not happen in time.
     #[error("gave up after {} s waiting for {waited_for}; saw {saw}", .limit.as_secs_f32())]
     TimedOut {

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::address::{Address, Secret};
 use super::client;
-use super::docker;
 use super::guardian::{Told, Word};
 use super::lease;
 use super::machine::{self, ProcessName};
@@ -154,11 +153,6 @@ async fn clear_remote(wards: &[Told]) {
                 if let Some(client) = patiently(&config, limit).await {
                     let sql = super::database::drop_sql(name);
                     let _ = client::ask(&client, "drop a database", &sql, limit).await;
-                }
-            }
-            Told::Container(id) => {
-                if let Ok(engine) = docker::engine().await {
-                    let _ = docker::remove(&engine, id).await;
                 }
             }
             Told::Server(instance) => {
