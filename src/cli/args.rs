@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
+use super::short;
 use super::{
     check, check_log, clean, doctor, explore, export, false_alarms, guardian, merge, replay,
     reproduce, run, schema, seed, stress, sweep,
@@ -90,6 +91,10 @@ enum Command {
 /// Parses the command line, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    short::told(parsed)
+}
+
+fn parsed() -> ExitCode {
     let command = match Arguments::try_parse() {
         Ok(arguments) => arguments.command,
         Err(error) => {

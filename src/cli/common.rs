@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::exit::Exit;
+use super::short;
 use crate::report::{visible, visible_json};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::search::TrialError;
@@ -264,6 +265,11 @@ impl Failure {
     pub fn tell(&self, json: bool) {
         let message = self.shown.as_ref().unwrap_or(&self.message);
         let _ = writeln!(std::io::stderr(), "lockproof: {}", visible(message));
+        if self.exit == Exit::Environment
+            && let Some(advice) = short::advice(&self.message)
+        {
+            let _ = writeln!(std::io::stderr(), "{advice}");
+        }
         let document = FailureJson {
             error: &self.message,
             exit_code: self.exit as u8,

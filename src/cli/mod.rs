@@ -20,6 +20,7 @@ pub mod reproduce;
 pub mod run;
 pub mod schema;
 pub mod seed;
+mod short;
 pub mod stress;
 pub mod subject;
 pub mod sweep;

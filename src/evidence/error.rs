@@ -34,6 +34,18 @@ pub enum EvidenceError {
         /// The limit.
         limit: Duration,
     },
+    /// The server has begun another log file, or emptied this one, so that lines may be lost.
+    #[error(
+        "the server's log was rotated in the middle of a run: what was written to {file} since is in another file or \
+         gone ({now} is written now). Nothing is judged with lines missing: rotate it less often while lockproof runs \
+         (log_rotation_age, log_rotation_size, logrotate), or use --server local or container"
+    )]
+    Rotated {
+        /// The file that was read.
+        file: String,
+        /// The file that is written now.
+        now: String,
+    },
     /// An answer that cannot be read.
     #[error("cannot read {what}: {why}")]
     Unreadable {
