@@ -85,6 +85,13 @@ pub(super) async fn sweep() {
     }
 }
 
+/// The part that a keeper does at its end: pods, run files and directories of processes that have died.
+pub(super) fn behind_the_dead() {
+    let mut report = CleanReport::default();
+    processes(&mut report);
+    run_files(&mut report);
+}
+
 /// Pods whose owner died, and servers whose data directory is gone.
 fn processes(report: &mut CleanReport) {
     let mut marks: BTreeMap<String, usize> = BTreeMap::new();
