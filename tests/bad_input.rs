@@ -12,6 +12,8 @@ mod external;
 #[path = "bad_input/files.rs"]
 mod files;
 mod harness;
+#[path = "bad_input/jobs.rs"]
+mod jobs;
 #[path = "bad_input/output.rs"]
 mod output;
 #[path = "bad_input/preparing.rs"]
@@ -58,6 +60,7 @@ fn main() -> std::process::ExitCode {
     harness::run([
         engine::tests(),
         files::tests(),
+        jobs::tests(),
         output::tests(),
         preparing::tests(),
         servers::tests(),

@@ -268,9 +268,9 @@ async fn try_databases(
     report: &mut CleanReport,
 ) -> Result<(), String> {
     let config = address.config(&address.maintenance);
-    let client = client::on_this_runtime(&config, LIMIT)
+    let client = client::with_own_settings(&config, &address.maintenance, address)
         .await
-        .map_err(|failure| failure.why().to_owned())?;
+        .map_err(|error| error.to_string())?;
     let listed = ask(
         &client,
         "list its databases",

@@ -151,6 +151,8 @@ async fn clear_remote(wards: &[Told]) {
                 // If its server is gone, so is the database. One that is full may have room in a moment: the
                 // sessions of the pods are ending, too.
                 if let Some(client) = patiently(&config, limit).await {
+                    let _ =
+                        client::ask(&client, "take settings", client::OWN_SETTINGS, limit).await;
                     let sql = super::database::drop_sql(name);
                     let _ = client::ask(&client, "drop a database", &sql, limit).await;
                 }

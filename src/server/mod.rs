@@ -67,6 +67,7 @@ pub use choice::{ServerChoice, ServerOptions};
 pub use clean::{CleanReport, clean};
 pub use database::Database;
 pub use dwelling::{Dwelling, Lodging};
+pub(crate) use error::shuts_out;
 pub use error::{Attempt, GuardianError, ServerError};
 pub use guard::guard_this_pipe;
 pub use guardian::{Guardian, Registration, Ward};

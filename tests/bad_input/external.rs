@@ -124,6 +124,11 @@ impl External {
                 ("PGUSER", "owner"),
                 ("PGPASSWORD", SECRET),
                 ("PGDATABASE", "postgres"),
+                // Whatever the role's own settings are.
+                (
+                    "PGOPTIONS",
+                    "-c statement_timeout=0 -c default_transaction_read_only=off",
+                ),
             ])
             .output()
             .unwrap();
