@@ -5,11 +5,15 @@
 #![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
+#[path = "bad_input/engine.rs"]
+mod engine;
 #[path = "bad_input/external.rs"]
 mod external;
 #[path = "bad_input/files.rs"]
 mod files;
 mod harness;
+#[path = "bad_input/jobs.rs"]
+mod jobs;
 #[path = "bad_input/output.rs"]
 mod output;
 #[path = "bad_input/preparing.rs"]
@@ -54,7 +58,9 @@ fn fails(text: &str, code: i32, texts: &[&str]) -> Done {
 
 fn main() -> std::process::ExitCode {
     harness::run([
+        engine::tests(),
         files::tests(),
+        jobs::tests(),
         output::tests(),
         preparing::tests(),
         servers::tests(),

@@ -6,20 +6,22 @@
 
 #[path = "bad_input/external.rs"]
 mod external;
+#[path = "left_behind/hanging.rs"]
+mod hanging;
 mod harness;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 
-use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use external::External;
+use hanging::Hanging;
 use harness::{Need, image, need};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sandbox::{Done, Sandbox, becomes, command_line, finish, pids, runs};
+use sandbox::{Done, Sandbox, becomes, command_line, finish, runs};
 
 /// `lockproof clean` looks at all of the machine: nothing may be dying beside it.
 static OTHERS: RwLock<()> = RwLock::new(());
@@ -34,107 +36,6 @@ fn alone() -> RwLockWriteGuard<'static, ()> {
 
 /// An interrupted command must be gone within this time, its server included.
 const PROMPT: Duration = Duration::from_secs(20);
-
-/// A subject that does its work in the clean and serial runs (three pods of it), and then, in the
-/// run proper, starts a daemon that has left its group and its session, and hangs in a statement.
-const HANGING: &str = r#"#!/bin/sh
-echo one >> "$0.count"
-psql -q -c 'create table if not exists t (i int); insert into t values (1)' || exit 1
-[ "$(wc -l < "$0.count")" -gt 3 ] || exit 0
-setsid sh -c 'sleep 611 & exec sleep 612' < /dev/null > /dev/null 2>&1 &
-exec psql -c 'select pg_sleep(613)'
-"#;
-
-fn hanging(sandbox: &Sandbox, name: &str) {
-    sandbox.write(&format!("{name}.sh"), HANGING);
-    let script = sandbox.work().join(format!("{name}.sh"));
-    sandbox.write(
-        &format!("{name}.toml"),
-        format!(
-            "title = \"hanging\"\n[subject]\ncommand = [\"sh\", {script:?}]\n[pods]\ncount = 1\n"
-        ),
-    );
-}
-
-/// A run whose pod hangs, with its server.
-struct Hanging<'a> {
-    sandbox: &'a Sandbox,
-    child: Child,
-    /// The pod's processes: psql, and the two of the daemon.
-    pods: Vec<i32>,
-}
-
-impl<'a> Hanging<'a> {
-    fn start(sandbox: &'a Sandbox, name: &str, server: &[(&str, &str)]) -> Self {
-        hanging(sandbox, name);
-        let file = format!("{name}.toml");
-        let mut command = sandbox.command(&["run", &file, "--out", name]);
-        // A group of its own, so that it can be interrupted as a terminal does.
-        let mut child = command
-            .envs(server.iter().copied())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let count = sandbox.work().join(format!("{name}.sh.count"));
-        let begun = Instant::now();
-        loop {
-            let started = std::fs::read_to_string(&count)
-                .unwrap_or_default()
-                .lines()
-                .count()
-                > 3;
-            let pods = pods_of(child.id());
-            if started && pods.len() >= 3 {
-                return Self {
-                    sandbox,
-                    child,
-                    pods,
-                };
-            }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("it ended too early, {status}: {}", finish(child));
-            }
-            assert!(begun.elapsed() < Duration::from_secs(40), "{pods:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
-    }
-
-    /// Ends it, and sees that everything of it goes.
-    fn ends_with(self, signal: Signal) -> Done {
-        kill(self.pid(), signal).unwrap();
-        let done = finish(self.child);
-        self.sandbox.is_clear(signal.as_str());
-        for pod in &self.pods {
-            assert!(!runs(*pod), "{signal}: {pod} still runs");
-        }
-        done
-    }
-}
-
-/// The processes of pods that carry the mark of a lockproof with this process id: those that hang.
-fn pods_of(lockproof: u32) -> Vec<i32> {
-    pids()
-        .into_iter()
-        .filter(|pid| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            let environment = String::from_utf8_lossy(&environment).into_owned();
-            environment.split('\0').any(|one| {
-                one.strip_prefix("LOCKPROOF_RUN=")
-                    .is_some_and(|mark| mark.contains(&format!(":{lockproof}:")))
-            })
-        })
-        .filter(|pid| {
-            let line = command_line(*pid);
-            ["sleep 611", "sleep 612", "pg_sleep(613)"]
-                .iter()
-                .any(|word| line.contains(word) && !line.contains("exec"))
-        })
-        .collect()
-}
 
 const LOCAL: [(&str, &str); 1] = [("LOCKPROOF_SERVER", "local")];
 
@@ -330,24 +231,24 @@ fn interrupted(sandbox: &Sandbox, child: Child, when: &str) {
     sandbox.is_clear(when);
 }
 
+fn what_a_killed_guardian_or_keeper_would_have_cleared_up_goes_by_whoever_is_left() {
+    let _others = among_others();
+    for helper in ["lockproof-guard", "lockproof-keep"] {
+        let sandbox = Sandbox::new();
+        let run = Hanging::start(&sandbox, "it", &LOCAL);
+        run.loses(helper);
+        run.ends_with(Signal::SIGKILL);
+    }
+}
+
 fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
     let _alone = alone();
     let sandbox = Sandbox::new();
     let live = Hanging::start(&sandbox, "live", &LOCAL);
     let dead = Hanging::start(&sandbox, "dead", &LOCAL);
     // Whoever could clear up behind it is killed first.
-    let guardian = pids()
-        .into_iter()
-        .find(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // Whatever its state.
-            let parent = stat
-                .split_once("(lockproof-guard) ")
-                .and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
-            parent == Some(dead.child.id())
-        })
-        .expect("its guardian");
-    kill(Pid::from_raw(guardian), Signal::SIGKILL).unwrap();
+    dead.loses("lockproof-guard");
+    dead.loses("lockproof-keep");
     kill(dead.pid(), Signal::SIGKILL).unwrap();
     let Hanging {
         child,
@@ -372,7 +273,7 @@ fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
     for word in ["spared local server at", "processes of a live run"] {
         assert!(done.text().contains(word), "no {word:?} in {done}");
     }
-    // The server that both share, and the ground of the live run: the dead one's went with its keeper.
+    // The server that both share, and the ground of the live run.
     becomes(
         "the dead run's own servers to be gone",
         Duration::from_secs(10),
@@ -407,6 +308,7 @@ crate::harness::tests![
     nothing_is_left_of_a_killed_or_interrupted_run_in_a_container,
     nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt,
     an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced,
+    what_a_killed_guardian_or_keeper_would_have_cleared_up_goes_by_whoever_is_left,
     clean_names_what_it_removes_and_touches_nothing_of_a_live_run;
     on each server: nothing_is_left_whenever_in_its_life_a_command_is_killed,
 ];

@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
+use super::short;
 use super::{
     check, clean, doctor, explore, export, groombook, guardian, help, merge, old_names, reproduce,
     run, schema,
@@ -104,6 +105,10 @@ fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
 /// Parses the command line, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    short::told(parsed)
+}
+
+fn parsed() -> ExitCode {
     let (words, renewed) = old_names::renewed(std::env::args_os().collect());
     if let Some(told) = renewed {
         eprintln!("lockproof: {told}");

@@ -22,7 +22,7 @@ pub async fn run(external: Option<&ServerChoice>, json: bool) -> ExitCode {
         for what in &report.spared {
             println!("spared {what}");
         }
-        if report.removed.is_empty() {
+        if report.removed.is_empty() && report.problems.is_empty() {
             println!("nothing was left behind");
         }
     }

@@ -11,7 +11,9 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::exit::Exit;
+use super::short;
 use crate::report::{visible, visible_json};
+use crate::run::RunError;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::search::TrialError;
 use crate::server::{Pooler, Server, ServerChoice, ServerError, ServerOptions};
@@ -267,6 +269,11 @@ impl Failure {
     pub fn tell(&self, json: bool) {
         let message = self.shown.as_ref().unwrap_or(&self.message);
         let _ = writeln!(std::io::stderr(), "lockproof: {}", visible(message));
+        if self.exit == Exit::Environment
+            && let Some(advice) = short::advice(&self.message)
+        {
+            let _ = writeln!(std::io::stderr(), "{advice}");
+        }
         let document = FailureJson {
             error: &self.message,
             exit_code: self.exit as u8,
@@ -287,10 +294,14 @@ impl From<TrialError> for Failure {
     fn from(error: TrialError) -> Self {
         use crate::history::HistoryError;
         use crate::pod::PodError;
-        use crate::run::RunError;
         let exit = match &error {
             TrialError::Schema { .. } | TrialError::Prepare { .. } => Exit::Usage,
             TrialError::Run(RunError::CleanRun { .. }) => Exit::Inconclusive,
+            // The job has switched off what shows what it does, or has thrown out who looks.
+            error if is_shut_out(error) => Exit::Inconclusive,
+            TrialError::Run(RunError::Evidence(error)) if error.is_of_the_log() => {
+                Exit::Inconclusive
+            }
             TrialError::Run(RunError::Ignore { .. }) => Exit::Usage,
             TrialError::Run(RunError::NoSuchPod(_) | RunError::TooManyPods { .. }) => Exit::Usage,
             TrialError::Run(RunError::Pod(
@@ -303,9 +314,25 @@ impl From<TrialError> for Failure {
             | TrialError::Run(RunError::History(HistoryError::Write { .. })) => {
                 "; choose another place with --out DIR"
             }
+            error if is_shut_out(error) => SHUT_OUT,
             _ => "",
         };
         Self::new(exit, format!("{error}{help}"))
+    }
+}
+
+/// What is said where a session of lockproof's own was ended, or not let in again.
+const SHUT_OUT: &str = ". Lockproof watches a run by sessions of its own in the run's database, and was thrown out. A job that \
+     drops its own database, ends the sessions of others or takes the login from the role that it runs as cannot be \
+     judged: let it work in the database that it is given (DROP SCHEMA … CASCADE empties that), and put such steps into \
+     `prepare`";
+
+fn is_shut_out(error: &TrialError) -> bool {
+    match error {
+        TrialError::Server(ServerError::ShutOut { .. })
+        | TrialError::Run(RunError::Server(ServerError::ShutOut { .. })) => true,
+        TrialError::Run(RunError::Evidence(error)) => error.is_shut_out(),
+        _ => false,
     }
 }
 

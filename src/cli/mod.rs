@@ -21,6 +21,7 @@ mod out;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
+mod short;
 pub mod subject;
 
 pub use args::{command, main};

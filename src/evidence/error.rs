@@ -23,7 +23,8 @@ pub enum EvidenceError {
     },
     /// The sentinel never came.
     #[error(
-        "the server's log is not complete: waited {} s for the sentinel line, read {read} bytes of {file}",
+        "the server's log has stopped: waited {} s for the sentinel line, read {read} bytes of {file}. Its collector \
+         stands still, its disk is full, or what it logs was changed while the job ran",
         .limit.as_secs()
     )]
     Sentinel {
@@ -34,6 +35,18 @@ pub enum EvidenceError {
         /// The limit.
         limit: Duration,
     },
+    /// The server has begun another log file, or emptied this one, so that lines may be lost.
+    #[error(
+        "the server's log was rotated or emptied in the middle of a run: {file} was read, and {now} is written now. \
+         Nothing is judged with lines missing: rotate it less often while lockproof runs (log_rotation_age, \
+         log_rotation_size, logrotate), or use --server local or container"
+    )]
+    Rotated {
+        /// The file that was read.
+        file: String,
+        /// The file that is written now.
+        now: String,
+    },
     /// An answer that cannot be read.
     #[error("cannot read {what}: {why}")]
     Unreadable {
@@ -42,6 +55,26 @@ pub enum EvidenceError {
         /// Why it cannot.
         why: String,
     },
+}
+
+impl EvidenceError {
+    /// Whether the log is there and does not tell all that happened.
+    #[must_use]
+    pub fn is_of_the_log(&self) -> bool {
+        matches!(self, Self::Sentinel { .. } | Self::Rotated { .. })
+    }
+
+    /// Whether the session that asked was ended, or is no longer let in.
+    #[must_use]
+    pub fn is_shut_out(&self) -> bool {
+        match self {
+            Self::Query { source, .. } => match source.code() {
+                Some(code) => crate::server::shuts_out(code.code()),
+                None => source.is_closed(),
+            },
+            _ => false,
+        }
+    }
 }
 
 /// A driver error with the server's own words: its Display alone says only "db error".

@@ -12,9 +12,10 @@ use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
 
-/// How long the sentinel may take from the backend to the file. On a machine with ten programs a processor 10 s
-/// were not enough.
-const SENTINEL_LIMIT: Duration = Duration::from_secs(60);
+/// How long the sentinel may take from the backend to the file.
+const SENTINEL_LIMIT: Duration = Duration::from_secs(30);
+/// How long the sentinel is waited for before it is asked whether the log still is that file.
+const ROTATION_POLL: Duration = Duration::from_millis(250);
 /// Statements are cut at this many characters.
 const STATEMENT: usize = 2_000;
 
@@ -138,7 +139,7 @@ impl LogReader {
     /// returns all records of this database between the beginning and the sentinel.
     ///
     /// # Errors
-    /// When the sentinel does not arrive within a minute or the log cannot be read.
+    /// When the sentinel does not arrive within 30 s or the log cannot be read.
     pub async fn finish(
         self,
         client: &Client,
@@ -149,8 +150,30 @@ impl LogReader {
         parse(&log, database, self.to_utc_us)
     }
 
+    /// The sentinel is waited for in the file in which the run began.
+    async fn is_not_rotated(&self, client: &Client) -> Result<(), EvidenceError> {
+        let row = bounded(
+            "where its log is now",
+            client.query_one(
+                "select pg_current_logfile('csvlog'), (pg_stat_file($1, true)).size",
+                &[&self.file],
+            ),
+        )
+        .await?;
+        let now: Option<String> = row.get(0);
+        let size: Option<i64> = row.get(1);
+        if now.as_ref() == Some(&self.file) && size.is_some_and(|size| size >= self.offset) {
+            return Ok(());
+        }
+        Err(EvidenceError::Rotated {
+            file: self.file.clone(),
+            now: now.unwrap_or_else(|| "none".to_owned()),
+        })
+    }
+
     async fn read_until(&self, client: &Client, sentinel: &[u8]) -> Result<Vec<u8>, EvidenceError> {
         let begun = tokio::time::Instant::now();
+        let mut looked = begun;
         let mut log: Vec<u8> = Vec::new();
         loop {
             let from = self.offset + i64::try_from(log.len()).unwrap_or(i64::MAX);
@@ -169,6 +192,10 @@ impl LogReader {
                 find(&log[seen..], sentinel).is_some_and(|at| log[seen + at..].contains(&b'\n'));
             if complete {
                 return Ok(log);
+            }
+            if looked.elapsed() > ROTATION_POLL {
+                looked = tokio::time::Instant::now();
+                self.is_not_rotated(client).await?;
             }
             if begun.elapsed() > SENTINEL_LIMIT {
                 return Err(EvidenceError::Sentinel {

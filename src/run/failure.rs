@@ -38,8 +38,9 @@ pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
                 (None, None) => "ended".to_owned(),
             };
             return Some(format!(
-                "pod {pod} {how} though nothing disturbed it{}",
-                last_words(&run.lines)
+                "pod {pod} {how} though nothing disturbed it{}{}",
+                last_words(&run.lines),
+                database_in_use(&run.lines)
             ));
         }
     }
@@ -54,6 +55,22 @@ pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
             last_words(&run.lines)
         )
     })
+}
+
+/// Who the others are that a job finds in its database when it drops it.
+fn database_in_use(lines: &[Line]) -> &'static str {
+    const OBJECT_IN_USE: &str = "55006";
+    let in_use = lines.iter().any(|line| {
+        matches!(&line.event, Event::StepEnded { answer, .. }
+            if answer.error.as_ref().is_some_and(|error| error.sqlstate == OBJECT_IN_USE))
+    });
+    match in_use {
+        true => {
+            "\nThe other sessions in the database are lockproof's own, which watch the run: a job that drops its own \
+             database cannot be judged. Let it work in the one that it is given (DROP SCHEMA … CASCADE empties that)"
+        }
+        false => "",
+    }
 }
 
 /// The last lines that the pods printed.

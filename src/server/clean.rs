@@ -17,6 +17,7 @@ use super::client::{self, ask};
 use super::database;
 use super::docker;
 use super::dwelling;
+use super::engine;
 use super::guard;
 use super::handle::run_name;
 use super::home;
@@ -82,6 +83,13 @@ pub(super) async fn sweep() {
         // The keeper's standard error is a file in the instance's directory.
         eprintln!("removed {what}, left by a dead run");
     }
+}
+
+/// The part that a keeper does at its end: pods, run files and directories of processes that have died.
+pub(super) fn behind_the_dead() {
+    let mut report = CleanReport::default();
+    processes(&mut report);
+    run_files(&mut report);
 }
 
 /// Pods whose owner died, and servers whose data directory is gone.
@@ -162,7 +170,9 @@ fn live_instances() -> Vec<(PathBuf, StoredServer)> {
 async fn instances(report: &mut CleanReport) {
     for instance in all_instances() {
         if lease::is_abandoned(&instance) {
-            report.removed.extend(owned::tear_down(&instance).await);
+            let done = owned::tear_down(&instance).await;
+            report.removed.extend(done.removed);
+            report.problems.extend(done.left);
         }
     }
 }
@@ -207,8 +217,16 @@ fn data_homes(report: &mut CleanReport) {
 }
 
 async fn containers(report: &mut CleanReport) {
-    let Ok(engine) = docker::engine().await else {
-        return;
+    let engine = match engine::engine().await {
+        Ok(engine) => engine,
+        Err(why) => {
+            // Where there never was an engine there is nothing to say.
+            if engine::is_expected() {
+                let what = format!("containers: not looked for, since {why}");
+                report.spared.push(what);
+            }
+            return;
+        }
     };
     let found = match docker::containers(&engine).await {
         Ok(found) => found,
@@ -250,9 +268,9 @@ async fn try_databases(
     report: &mut CleanReport,
 ) -> Result<(), String> {
     let config = address.config(&address.maintenance);
-    let client = client::on_this_runtime(&config, LIMIT)
+    let client = client::with_own_settings(&config, &address.maintenance, address)
         .await
-        .map_err(|failure| failure.why().to_owned())?;
+        .map_err(|error| error.to_string())?;
     let listed = ask(
         &client,
         "list its databases",

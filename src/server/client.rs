@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::address::Address;
-use super::error::{ServerError, explain};
+use super::error::{ServerError, explain, shuts_out};
 
 /// How long a server that listens may take to let us in.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -42,9 +42,11 @@ impl ConnectFailure {
     }
 
     pub(super) fn into_error(self, database: &str, place: &str) -> ServerError {
-        ServerError::Refused {
-            what: format!("connect to database {database} at {place}"),
-            why: self.why().to_owned(),
+        let what = format!("connect to database {database} at {place}");
+        let why = self.why().to_owned();
+        match self {
+            Self::Refused(_, state) if shuts_out(&state) => ServerError::ShutOut { what, why },
+            _ => ServerError::Refused { what, why },
         }
     }
 }

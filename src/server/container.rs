@@ -16,13 +16,16 @@ use testcontainers_modules::postgres::Postgres;
 use super::address::{Address, Secret};
 use super::choice::DEFAULT_IMAGE;
 use super::client::{self, ConnectFailure};
-use super::docker::{self, in_full};
+use super::docker;
+use super::engine::{self, in_full, while_it_answers};
+use super::leftover;
 use super::local::SUPERUSER;
 use super::port;
 use super::settings;
 
 const PULL_LIMIT: Duration = Duration::from_secs(60);
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
+const ADDRESS_LIMIT: Duration = Duration::from_secs(20);
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where the data is in the container: the official image has moved its own between versions.
 pub(super) const DATA_HOME: &str = "/var/lib/lockproof";
@@ -47,14 +50,15 @@ pub(super) async fn start(
     alone: bool,
     progress: impl Fn(String),
 ) -> Result<Started, String> {
-    let engine = docker::engine().await?;
+    let engine = engine::engine().await?;
     let (image, why) = image(&engine, wanted_image, progress).await?;
+    leftover::asked_for(instance)?;
     let mut outcome = start_image(&engine, instance, &image, password, alone).await;
     for _ in 0..4 {
         match &outcome {
             // A chosen port was free when it was chosen; somebody else was faster.
             Err(why) if is_taken(why) => {
-                docker::remove_of(&engine, instance).await;
+                docker::remove_of(&engine, instance).await?;
                 outcome = start_image(&engine, instance, &image, password, alone).await;
             }
             _ => break,
@@ -67,10 +71,16 @@ pub(super) async fn start(
             image,
             why,
         }),
-        Err(error) => {
-            docker::remove_of(&engine, instance).await;
-            Err(format!("{image}: {error}"))
-        }
+        Err(error) => match docker::remove_of(&engine, instance).await {
+            Ok(_) => {
+                leftover::none(instance);
+                Err(format!("{image}: {error}"))
+            }
+            Err(left) => Err(format!(
+                "{image}: {error}; {}",
+                leftover::sentence(instance, None, &left)
+            )),
+        },
     }
 }
 
@@ -86,7 +96,8 @@ async fn image(
     }
     progress(format!("pulling {image}"));
     let start = Instant::now();
-    let pulled = tokio::time::timeout(PULL_LIMIT, request(&image).pull_image()).await;
+    let pull = request(&image).pull_image();
+    let pulled = while_it_answers(engine, "pull the image", PULL_LIMIT, pull).await;
     let why = match pulled {
         Ok(Ok(_)) => {
             return Ok((
@@ -95,7 +106,7 @@ async fn image(
             ));
         }
         Ok(Err(error)) => in_full(&error),
-        Err(_) => format!("the pull took more than {} s", PULL_LIMIT.as_secs()),
+        Err(why) => why,
     };
     if wanted.is_none()
         && let Some(own) = docker::own_image(engine).await
@@ -151,9 +162,9 @@ async fn start_image(
     } else {
         MountTypeEnum::TMPFS
     };
-    let container = run(request, instance, data, alone).await?;
+    let container = run(engine, request, instance, data, alone).await?;
     let id = container.id().to_owned();
-    let address = address(&container, password).await;
+    let address = address(engine, &container, password).await;
     // Dropping it would remove the container; its life is tied to the lease instead.
     std::mem::forget(container);
     let address = address?;
@@ -170,6 +181,7 @@ pub(super) fn arguments(alone: bool) -> impl Iterator<Item = String> {
 /// that nobody shares keeps its port when it is stopped and started again, and its process ids
 /// are the machine's: those of a primary and of its standby must differ.
 pub(super) async fn run<I: Image>(
+    engine: &Docker,
     request: impl ImageExt<I>,
     instance: &Path,
     data: MountTypeEnum,
@@ -209,18 +221,19 @@ pub(super) async fn run<I: Image>(
                 ..Mount::default()
             }]);
         });
-    tokio::time::timeout(CREATE_LIMIT, request.start())
-        .await
-        .map_err(|_| format!("not started within {} s", CREATE_LIMIT.as_secs()))?
+    while_it_answers(engine, "start a container", CREATE_LIMIT, request.start())
+        .await?
         .map_err(|error| in_full(&error))
 }
 
 /// Where the server of a container is reached from here.
 pub(super) async fn address<I: Image>(
+    engine: &Docker,
     container: &ContainerAsync<I>,
     password: &Secret,
 ) -> Result<Address, String> {
-    let port = container.get_host_port_ipv4(5432.tcp()).await;
+    let port = container.get_host_port_ipv4(5432.tcp());
+    let port = while_it_answers(engine, "tell a container's port", ADDRESS_LIMIT, port).await?;
     let host = if engine_is_here() {
         "127.0.0.1".to_owned()
     } else {

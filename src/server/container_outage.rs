@@ -9,7 +9,8 @@ use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
 
 use super::address::Address;
 use super::container;
-use super::docker::{self, State, bounded};
+use super::docker::{self, State};
+use super::engine::{self, bounded};
 use super::error::ServerError;
 use super::local;
 use super::own::{START_LIMIT, Shutdown};
@@ -40,7 +41,7 @@ printf '%s\n%s\t%s\n' "$rest" "$1" "$2" > /etc/hosts
 /// The engine, and the container as it is.
 async fn look(what: &str, id: &str) -> Result<(Docker, State), ServerError> {
     let failed = |why| ServerError::failed(what, why);
-    let engine = docker::engine().await.map_err(failed)?;
+    let engine = engine::engine().await.map_err(failed)?;
     let state = docker::state(&engine, id).await.map_err(failed)?;
     Ok((engine, state))
 }
@@ -93,6 +94,7 @@ pub(super) async fn stop(id: &str, how: Shutdown) -> Result<String, ServerError>
         .signal(signal.as_str())
         .build();
     bounded(
+        &engine,
         "signal a container",
         engine.kill_container(id, Some(options)),
     )
@@ -100,7 +102,7 @@ pub(super) async fn stop(id: &str, how: Shutdown) -> Result<String, ServerError>
     .map_err(|why| ServerError::failed(WHAT, why))?;
     // It hears the signal only when it goes on, and only with some signals the engine sees to that.
     if before.paused {
-        let _ = bounded("unpause a container", engine.unpause_container(id)).await;
+        let _ = bounded(&engine, "unpause a container", engine.unpause_container(id)).await;
     }
     let waited_for = format!("the container to be stopped after {signal}");
     let after = becomes(&engine, id, waited_for, how.limit(), |state| !state.running).await?;
@@ -121,7 +123,13 @@ pub(super) async fn start(id: &str, address: &Address) -> Result<(), ServerError
     }
     let begun = Instant::now();
     loop {
-        match bounded("start a container", engine.start_container(id, None)).await {
+        match bounded(
+            &engine,
+            "start a container",
+            engine.start_container(id, None),
+        )
+        .await
+        {
             Ok(()) => break,
             Err(why) if container::is_taken(&why) && begun.elapsed() < PORT_LIMIT => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -165,7 +173,7 @@ pub(super) async fn tell_followers(id: &str, followers: &[String]) -> Result<(),
 pub(super) async fn pause(id: &str) -> Result<String, ServerError> {
     const WHAT: &str = "pause the server";
     let (engine, _) = look(WHAT, id).await?;
-    bounded("pause a container", engine.pause_container(id))
+    bounded(&engine, "pause a container", engine.pause_container(id))
         .await
         .map_err(|why| ServerError::failed(WHAT, why))?;
     let waited_for = "the container to be paused".to_owned();
@@ -176,7 +184,7 @@ pub(super) async fn pause(id: &str) -> Result<String, ServerError> {
 pub(super) async fn unpause(id: &str) -> Result<String, ServerError> {
     const WHAT: &str = "let the server go on";
     let (engine, _) = look(WHAT, id).await?;
-    bounded("unpause a container", engine.unpause_container(id))
+    bounded(&engine, "unpause a container", engine.unpause_container(id))
         .await
         .map_err(|why| ServerError::failed(WHAT, why))?;
     let waited_for = "the container to go on".to_owned();
@@ -193,7 +201,7 @@ pub(super) async fn signal_backend(id: &str, pid: i32, stop: bool) -> Result<Str
     } else {
         ("CONT", format!("let backend {pid} go on"))
     };
-    let engine = docker::engine()
+    let engine = engine::engine()
         .await
         .map_err(|why| ServerError::failed(&what, why))?;
     let number = pid.to_string();

@@ -23,7 +23,7 @@ pub(super) fn data_directory(from: &Path, to: &Path, owner: Option<&User>) -> Re
         let _ = fs::remove_dir_all(to);
         let help = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
-                " after {} MiB. Each server that runs happen on takes so much: free some room \
+                " after {} MiB. Each server that runs happen on is such a copy: free some room \
                  there, or run fewer at once (--jobs)",
                 copied >> 20
             ),

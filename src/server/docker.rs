@@ -1,6 +1,6 @@
-//! The Docker engine: is it there, which images has it, which containers are ours.
+//! What the Docker engine has: which images, which containers are ours.
 //!
-//! Owns the labels by which containers are known, and their removal. Every question is bounded.
+//! Owns the labels by which containers are known, and their removal. Every question is bounded by `engine`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,14 +18,14 @@ use testcontainers::bollard::query_parameters::{
     LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 
+use super::engine::bounded;
 use super::machine::{self, ProcessName};
+
+/// How long the engine may take for a line of a container's log.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
 
 /// The repository of images that `.ci/make-image` makes.
 pub(super) const OWN_IMAGES: &str = "lockproof/postgres";
-
-/// The file in an instance's directory that is there while a container of it is being made by
-/// somebody who may die before the engine has done so.
-pub(super) const BEING_MADE: &str = "container-being-made";
 
 const LABEL_INSTANCE: &str = "lockproof.instance";
 const LABEL_OWNER: &str = "lockproof.owner";
@@ -33,76 +33,24 @@ const LABEL_OWNER_STARTED: &str = "lockproof.owner-started";
 const LABEL_BOOT: &str = "lockproof.boot";
 const LABEL_NAMESPACE: &str = "lockproof.pid-namespace";
 
-/// An engine that runs answers a ping at once, unless the machine is very busy.
-const PING_LIMIT: Duration = Duration::from_secs(5);
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A connection to the engine that has answered.
-///
-/// # Errors
-/// A text that says what is wrong with it.
-pub(super) async fn engine() -> Result<Docker, String> {
-    // In a task of its own: with half a TLS configuration the library panics.
-    let client = tokio::spawn(testcontainers::core::client::docker_client_instance())
-        .await
-        .map_err(|error| format!("Docker's settings are broken: {error}"))?
-        .map_err(|error| format!("no Docker engine: {}", in_full(&error)))?;
-    match tokio::time::timeout(PING_LIMIT, client.ping()).await {
-        Ok(Ok(_)) => Ok(client),
-        Ok(Err(error)) => Err(format!("Docker did not answer: {}", in_full(&error))),
-        Err(_) => Err(format!(
-            "Docker did not answer within {} s",
-            PING_LIMIT.as_secs()
-        )),
-    }
-}
-
-/// An error with its causes; many of Docker's say little themselves.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let more = next.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = next.source();
-    }
-    text
-}
-
-/// Bounds a request to the engine.
-pub(super) async fn bounded<T>(
-    what: &str,
-    request: impl Future<Output = Result<T, DockerError>>,
-) -> Result<T, String> {
-    match tokio::time::timeout(LIMIT, request).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(format!("Docker could not {what}: {}", in_full(&error))),
-        Err(_) => Err(format!(
-            "Docker did not {what} within {} s",
-            LIMIT.as_secs()
-        )),
-    }
-}
-
 /// Whether an image is there.
 pub(super) async fn has_image(engine: &Docker, image: &str) -> Result<bool, String> {
-    match tokio::time::timeout(LIMIT, engine.inspect_image(image)).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(DockerError::DockerResponseServerError {
-            status_code: 404, ..
-        })) => Ok(false),
-        Ok(Err(error)) => Err(format!("image {image}: {}", in_full(&error))),
-        Err(_) => Err(format!("Docker did not look image {image} up in time")),
-    }
+    let look = async {
+        match engine.inspect_image(image).await {
+            Ok(_) => Ok(true),
+            Err(DockerError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    bounded(engine, &format!("look for image {image}"), look).await
 }
 
 /// The tags of all images, sorted.
 pub(super) async fn images(engine: &Docker) -> Result<Vec<String>, String> {
     let options = ListImagesOptionsBuilder::new().build();
-    let found = bounded("list its images", engine.list_images(Some(options))).await?;
+    let found = bounded(engine, "list its images", engine.list_images(Some(options))).await?;
     let mut tags: Vec<String> = found.into_iter().flat_map(|i| i.repo_tags).collect();
     tags.sort();
     Ok(tags)
@@ -181,7 +129,12 @@ pub(super) async fn containers(engine: &Docker) -> Result<Vec<Found>, String> {
         .all(true)
         .filters(&filters)
         .build();
-    let found = bounded("list containers", engine.list_containers(Some(options))).await?;
+    let found = bounded(
+        engine,
+        "list containers",
+        engine.list_containers(Some(options)),
+    )
+    .await?;
     Ok(found
         .into_iter()
         .filter_map(|summary| {
@@ -204,7 +157,13 @@ pub(super) async fn containers(engine: &Docker) -> Result<Vec<Found>, String> {
 
 /// Whether a container was made, or has ended, within this time, as far as the engine tells.
 pub(super) async fn changed_within(engine: &Docker, id: &str, limit: Duration) -> bool {
-    let Ok(seen) = bounded("look at a container", engine.inspect_container(id, None)).await else {
+    let Ok(seen) = bounded(
+        engine,
+        "look at a container",
+        engine.inspect_container(id, None),
+    )
+    .await
+    else {
         return false;
     };
     let made = seen.created.map(|time| time.unix_timestamp());
@@ -226,36 +185,42 @@ pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), String> {
         .force(true)
         .v(true)
         .build();
-    match tokio::time::timeout(LIMIT, engine.remove_container(id, Some(options))).await {
-        Ok(
-            Ok(())
-            | Err(DockerError::DockerResponseServerError {
+    let remove = async {
+        match engine.remove_container(id, Some(options)).await {
+            Err(DockerError::DockerResponseServerError {
                 status_code: 404 | 409,
                 ..
-            }),
-        ) => Ok(()),
-        Ok(Err(error)) => Err(format!("container {id}: {}", in_full(&error))),
-        Err(_) => Err(format!("container {id} was not removed in time")),
-    }
+            }) => Ok(()),
+            other => other,
+        }
+    };
+    bounded(engine, &format!("remove container {id}"), remove).await
 }
 
 /// Removes every container of an instance; what was removed, in words.
-pub(super) async fn remove_of(engine: &Docker, instance: &Path) -> Vec<String> {
+///
+/// # Errors
+/// When the engine does not say which there are, or does not remove one.
+pub(super) async fn remove_of(engine: &Docker, instance: &Path) -> Result<Vec<String>, String> {
     let mut removed = Vec::new();
-    for found in containers(engine).await.unwrap_or_default() {
+    for found in containers(engine).await? {
         if found.instance() == instance {
-            match remove(engine, &found.id).await {
-                Ok(()) => removed.push(format!("container {}", found.name)),
-                Err(error) => tracing::warn!(error, "could not remove a container"),
-            }
+            remove(engine, &found.id).await?;
+            removed.push(format!("container {}", found.name));
         }
     }
-    removed
+    Ok(removed)
 }
 
 /// If a container has ended: how, and the last it printed.
 pub(super) async fn ended(engine: &Docker, id: &str) -> Option<String> {
-    let state = engine.inspect_container(id, None).await.ok()?.state?;
+    let seen = bounded(
+        engine,
+        "look at a container",
+        engine.inspect_container(id, None),
+    )
+    .await;
+    let state = seen.ok()?.state?;
     if state.running.unwrap_or(true) {
         return None;
     }
@@ -266,7 +231,7 @@ pub(super) async fn ended(engine: &Docker, id: &str) -> Option<String> {
         .build();
     let mut lines = engine.logs(id, Some(options));
     let mut text = String::new();
-    while let Ok(Some(Ok(line))) = tokio::time::timeout(PING_LIMIT, lines.next()).await {
+    while let Ok(Some(Ok(line))) = tokio::time::timeout(LOG_LIMIT, lines.next()).await {
         text.push_str(&line.to_string());
     }
     Some(format!(
@@ -302,7 +267,12 @@ impl fmt::Display for State {
 
 /// How a container is.
 pub(super) async fn state(engine: &Docker, id: &str) -> Result<State, String> {
-    let seen = bounded("look at a container", engine.inspect_container(id, None)).await?;
+    let seen = bounded(
+        engine,
+        "look at a container",
+        engine.inspect_container(id, None),
+    )
+    .await?;
     let state = seen.state.unwrap_or_default();
     let ip = seen
         .network_settings
@@ -337,8 +307,8 @@ pub(super) async fn exec(
         user: (!user.is_empty()).then_some(user),
         ..CreateExecOptions::default()
     };
-    let made = bounded("prepare a command", engine.create_exec(id, options)).await?;
-    let run = bounded("run a command", engine.start_exec(&made.id, None)).await?;
+    let made = bounded(engine, "prepare a command", engine.create_exec(id, options)).await?;
+    let run = bounded(engine, "run a command", engine.start_exec(&made.id, None)).await?;
     let mut text = String::new();
     if let StartExecResults::Attached { mut output, .. } = run {
         let read = async {
@@ -347,7 +317,7 @@ pub(super) async fn exec(
             }
             Ok(())
         };
-        bounded("end a command", read).await?;
+        bounded(engine, "end a command", read).await?;
     }
     // The end of what it prints comes a moment before its own.
     let code = async {
@@ -358,7 +328,7 @@ pub(super) async fn exec(
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    match bounded("end a command", code).await? {
+    match bounded(engine, "end a command", code).await? {
         0 => Ok(text),
         code => Err(format!("exit code {code}: {}", text.trim())),
     }
@@ -376,7 +346,7 @@ pub(super) async fn read_file(engine: &Docker, id: &str, path: &str) -> Result<S
             Ok(all)
         },
     );
-    let archive = bounded("copy a file out of a container", archive).await?;
+    let archive = bounded(engine, "copy a file out of a container", archive).await?;
     let unreadable = |error: std::io::Error| format!("{path}: {error}");
     let mut archive = tokio_tar::Archive::new(&archive[..]);
     let mut entries = archive.entries().map_err(unreadable)?;

@@ -82,6 +82,17 @@ pub enum ServerError {
         /// What came back.
         why: String,
     },
+    /// A server was given back, and something of it is still there.
+    #[error("the server was not cleared away: {0}")]
+    Left(String),
+    /// A session of lockproof's own was ended by the server, or is no longer let in.
+    #[error("could not {what}: {why}")]
+    ShutOut {
+        /// What was asked.
+        what: String,
+        /// What the server said.
+        why: String,
+    },
     /// Something did not happen in time.
     #[error("gave up after {} s waiting for {waited_for}; saw {saw}", .limit.as_secs_f32())]
     TimedOut {
@@ -158,11 +169,18 @@ impl ServerError {
 
     /// Everything that is known of a driver's error; its own Display says only `db error`.
     pub(super) fn refused(what: impl Into<String>, error: &tokio_postgres::Error) -> Self {
-        Self::Refused {
-            what: what.into(),
-            why: explain(error),
+        let (what, why) = (what.into(), explain(error));
+        match error.code() {
+            Some(code) if shuts_out(code.code()) => Self::ShutOut { what, why },
+            _ => Self::Refused { what, why },
         }
     }
+}
+
+/// Whether a server says by this SQLSTATE that it ends a session, or lets none in: ended by somebody, the role may
+/// not log in, its password is another one, the database is gone.
+pub(crate) fn shuts_out(sqlstate: &str) -> bool {
+    ["57P01", "28000", "28P01", "3D000"].contains(&sqlstate)
 }
 
 /// A driver's error in full: message, detail, hint and SQLSTATE, or the chain of causes.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::address::{Address, Secret};
 use super::client;
-use super::docker;
 use super::guardian::{Told, Word};
 use super::lease;
 use super::machine::{self, ProcessName};
@@ -152,13 +151,10 @@ async fn clear_remote(wards: &[Told]) {
                 // If its server is gone, so is the database. One that is full may have room in a moment: the
                 // sessions of the pods are ending, too.
                 if let Some(client) = patiently(&config, limit).await {
+                    let _ =
+                        client::ask(&client, "take settings", client::OWN_SETTINGS, limit).await;
                     let sql = super::database::drop_sql(name);
                     let _ = client::ask(&client, "drop a database", &sql, limit).await;
-                }
-            }
-            Told::Container(id) => {
-                if let Ok(engine) = docker::engine().await {
-                    let _ = docker::remove(&engine, id).await;
                 }
             }
             Told::Server(instance) => {

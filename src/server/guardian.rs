@@ -29,8 +29,6 @@ pub enum Ward {
     },
     /// A directory with all that is in it.
     Directory(PathBuf),
-    /// A container, by id.
-    Container(String),
     /// A database; it is dropped by force.
     Database {
         /// Its name.
@@ -193,7 +191,6 @@ impl Shared {
 pub(super) enum Told {
     Process(ProcessName),
     Directory(PathBuf),
-    Container(String),
     Database {
         name: String,
         host: String,
@@ -211,7 +208,6 @@ impl Told {
         Some(match ward {
             Ward::Process { pid } => Self::Process(ProcessName::of(pid)?),
             Ward::Directory(path) => Self::Directory(path),
-            Ward::Container(id) => Self::Container(id),
             Ward::Database { name, server } => Self::Database {
                 name,
                 host: server.host,

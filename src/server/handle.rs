@@ -123,9 +123,20 @@ impl Server {
             .await
             .map_err(|failure| failure.into_error(&address.maintenance, &address.to_string()));
         let examined = match client {
-            Ok(client) => external::examine(&client)
-                .await
-                .map(|profile| (client, profile)),
+            // A role may have settings under which nothing can be asked or made.
+            Ok(client) => match ask(
+                &client,
+                "take settings",
+                client::OWN_SETTINGS,
+                CONNECT_LIMIT,
+            )
+            .await
+            {
+                Ok(_) => external::examine(&client)
+                    .await
+                    .map(|profile| (client, profile)),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         let own = match (&examined, &held) {

@@ -78,6 +78,8 @@ pub fn keep(instance: &Path) -> io::Result<()> {
     let lease = state::open_lock(&instance.join(LEASE_FILE), false)?;
     lease.lock()?;
     runtime.block_on(owned::tear_down(instance));
+    // Whoever held it may have died together with its guardian.
+    clean::behind_the_dead();
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use super::choice::ServerOptions;
 use super::client::{self, ConnectFailure};
 use super::error::ServerError;
 use super::guardian::{Guardian, Ward};
+use super::leftover;
 use super::machine;
 use super::owned;
 use super::state;
@@ -216,6 +217,9 @@ impl Held {
         let start = Instant::now();
         let mut seen_shared = false;
         while instance.exists() {
+            if let Some(left) = leftover::left(&instance) {
+                return Err(ServerError::Left(left));
+            }
             // A look may take the lease alone for a moment, which a newcomer would misread.
             if let Ok(_start) =
                 state::lock_alone(&folder.join(START_LOCK), Duration::from_millis(50)).await

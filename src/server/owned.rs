@@ -7,19 +7,16 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::docker;
 use super::error::{GuardianError, ServerError};
 use super::home;
+use super::leftover;
 use super::own_binary::lockproof_binary;
 use super::stored::{self, KeepRequest, KeeperSays, StoredServer};
 use super::withheld::withheld_from_helpers;
-
-/// How long the Docker engine may take to make a container that it was asked for.
-const LATE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts a keeper and waits until it says how it went.
 pub(super) async fn spawn_keeper(
@@ -93,10 +90,18 @@ pub(super) async fn spawn_keeper(
         })
 }
 
-/// Stops the server of an instance and deletes everything of it. Returns what was removed, in
-/// words. The caller is the keeper, or has made sure that there is neither keeper nor holder.
-pub(super) async fn tear_down(instance: &Path) -> Vec<String> {
-    let mut removed = Vec::new();
+/// What a tear-down did, in words.
+#[derive(Default)]
+pub(super) struct TornDown {
+    pub(super) removed: Vec<String>,
+    /// What could not be removed. The instance's directory stays with it, so that `clean` finds it.
+    pub(super) left: Option<String>,
+}
+
+/// Stops the server of an instance and deletes everything of it. The caller is the keeper, or has made sure that
+/// there is neither keeper nor holder.
+pub(super) async fn tear_down(instance: &Path) -> TornDown {
+    let mut done = TornDown::default();
     let stored = StoredServer::read(instance);
     let homes = [
         stored.as_ref().and_then(|stored| stored.data_home.clone()),
@@ -105,27 +110,25 @@ pub(super) async fn tear_down(instance: &Path) -> Vec<String> {
     ];
     for home in homes.into_iter().flatten() {
         if home.exists() {
-            removed.extend(home::remove(&home));
+            done.removed.extend(home::remove(&home));
         }
     }
-    // A container that was made but not yet written down is found by its label.
-    let local = stored.as_ref().is_some_and(|stored| stored.kind == "local");
-    if !local && let Ok(engine) = docker::engine().await {
-        removed.extend(docker::remove_of(&engine, instance).await);
-        // Whoever was making one is gone, and the engine may be about to do what it was asked.
-        let being_made = instance.join(docker::BEING_MADE).exists();
-        let begun = Instant::now();
-        while being_made && begun.elapsed() < LATE_LIMIT {
-            removed.extend(docker::remove_of(&engine, instance).await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    match leftover::remove(instance, stored.as_ref()).await {
+        Ok(removed) => {
+            done.removed.extend(removed);
+            remove_directory(instance, &mut done.removed);
         }
+        Err(left) => done.left = Some(left),
     }
+    stored::retire(instance);
+    done
+}
+
+fn remove_directory(instance: &Path, removed: &mut Vec<String>) {
     if instance.exists() {
         match fs::remove_dir_all(instance) {
             Ok(()) => removed.push(format!("directory {}", instance.display())),
             Err(error) => tracing::warn!(path = %instance.display(), %error, "could not remove"),
         }
     }
-    stored::retire(instance);
-    removed
 }

@@ -16,7 +16,9 @@ use super::address::Address;
 use super::container;
 use super::container_outage::PRIMARY;
 use super::docker;
+use super::engine;
 use super::home;
+use super::leftover;
 use super::local::{self, Launch, SUPERUSER};
 use super::own::{Own, Place};
 
@@ -126,7 +128,7 @@ pub(super) async fn container(
     number: u64,
     slot: &str,
 ) -> Result<Made, String> {
-    let engine = docker::engine().await?;
+    let engine = engine::engine().await?;
     let state = docker::state(&engine, primary).await?;
     let ip = state
         .ip
@@ -155,13 +157,13 @@ pub(super) async fn container(
         .with_cmd(command);
     // First told, then made: if this process dies while the engine is making it, whoever tears the
     // server down waits for it.
-    let marker = own.instance.join(docker::BEING_MADE);
+    let marker = own.instance.join(leftover::BEING_MADE);
     fs::write(&marker, &name).map_err(|error| format!("{}: {error}", marker.display()))?;
-    let made = container::run(request, &own.instance, MountTypeEnum::TMPFS, true).await;
+    let made = container::run(&engine, request, &own.instance, MountTypeEnum::TMPFS, true).await;
     let outcome = match made {
         Ok(running) => {
             let id = running.id().to_owned();
-            let at = container::address(&running, &address.password).await;
+            let at = container::address(&engine, &running, &address.password).await;
             std::mem::forget(running);
             match at {
                 Ok(at) => container::wait_ready(&engine, &id, &at, BACKUP_LIMIT)
@@ -175,9 +177,14 @@ pub(super) async fn container(
         }
         Err(why) => Err(why),
     };
-    if outcome.is_err() {
-        docker::remove(&engine, &name).await?;
-    }
+    let removed = match &outcome {
+        Err(why) => docker::remove(&engine, &name)
+            .await
+            .map_err(|left| format!("{why}; {}", leftover::sentence(&own.instance, None, &left))),
+        Ok(_) => Ok(()),
+    };
+    // Where it could not be removed, whoever tears the server down looks again.
+    removed?;
     let _ = fs::remove_file(marker);
     outcome.map_err(
         |why| match why.contains("pg_basebackup: ") && why.contains("not found") {
@@ -192,7 +199,7 @@ pub(super) async fn undo(place: &Place) -> Result<(), String> {
     match place {
         Place::Local(launch) => home::remove_data(launch.data.clone()).await,
         Place::Container(id) => {
-            let engine = docker::engine().await?;
+            let engine = engine::engine().await?;
             docker::remove(&engine, id).await
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::binaries;
 use super::choice::{DEFAULT_IMAGE, ServerOptions};
 use super::docker;
+use super::engine::{self, bounded};
 use super::own_binary::lockproof_binary;
 use super::pooler::Pooler;
 use super::state;
@@ -42,14 +43,14 @@ pub async fn survey(options: &ServerOptions) -> Survey {
         image: format!("{image}: not looked for, since there is no engine"),
         ..Survey::of_machine()
     };
-    let engine = match docker::engine().await {
+    let engine = match engine::engine().await {
         Ok(engine) => engine,
         Err(why) => {
             survey.docker = Err(why);
             return survey;
         }
     };
-    survey.docker = docker::bounded("say its version", engine.version())
+    survey.docker = bounded(&engine, "say its version", engine.version())
         .await
         .map(|version| format!("version {}", version.version.unwrap_or_default()));
     survey.images = docker::images(&engine)

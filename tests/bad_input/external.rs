@@ -24,6 +24,11 @@ pub struct External {
 
 impl External {
     pub fn start() -> Self {
+        Self::start_with(&["logging_collector=off"])
+    }
+
+    /// With these settings.
+    pub fn start_with(settings: &[&str]) -> Self {
         let bin = Command::new("pg_config")
             .arg("--bindir")
             .output()
@@ -74,7 +79,8 @@ impl External {
                 "-c",
                 "unix_socket_directories=",
             ])
-            .args(["-c", "logging_collector=off", "-c", "fsync=off"])
+            .args(["-c", "fsync=off"])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .args(["-c", &format!("port={port}")])
             .current_dir(dir.path())
             .stdout(Stdio::null())
@@ -118,6 +124,11 @@ impl External {
                 ("PGUSER", "owner"),
                 ("PGPASSWORD", SECRET),
                 ("PGDATABASE", "postgres"),
+                // Whatever the role's own settings are.
+                (
+                    "PGOPTIONS",
+                    "-c statement_timeout=0 -c default_transaction_read_only=off",
+                ),
             ])
             .output()
             .unwrap();

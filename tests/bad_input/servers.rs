@@ -110,6 +110,66 @@ fn an_external_server_without_its_log_is_used_and_what_it_could_not_show_is_said
     sandbox.is_clear("after all");
 }
 
+fn a_log_that_is_rotated_in_the_middle_of_a_run_is_named() {
+    let external = External::start_with(&["logging_collector=on", "log_destination=csvlog"]);
+    let sandbox = Sandbox::new();
+    let job = [
+        "psql",
+        "-qc",
+        "create table if not exists t (i int); insert into t values (1)",
+        // The collector calls its files by the second.
+        "-c",
+        "select pg_sleep(1.1)",
+        "-c",
+        "select pg_rotate_logfile()",
+    ];
+    sandbox.write("it.toml", scenario(&job, ""));
+    let done = sandbox.run(&["run", "it.toml", "--server", &external.url("owner")]);
+    done.fails(
+        3,
+        &[
+            "the server's log was rotated or emptied in the middle of a run",
+            ".csv is written now",
+            "log_rotation_age",
+        ],
+    );
+    assert_eq!(external.databases(), Vec::<String>::new());
+    sandbox.is_clear("after the run");
+}
+
+fn a_machine_that_gives_no_more_processes_or_threads_is_told_in_a_sentence() {
+    let sandbox = Sandbox::new();
+    sandbox.write("it.toml", SEEDER);
+    // Root's processes are not counted; whoever is nobody needs a program that all may read.
+    let root = nix::unistd::Uid::effective().is_root();
+    let program = sandbox.write("lockproof", "");
+    std::fs::copy(env!("CARGO_BIN_EXE_lockproof"), &program).unwrap();
+    let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    for path in [sandbox.tmp(), sandbox.work()] {
+        std::fs::set_permissions(path, open.clone()).unwrap();
+    }
+    for limit in [1, 3, 6, 10] {
+        let mut command = std::process::Command::new(if root { "setpriv" } else { "env" });
+        if root {
+            command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+        }
+        command
+            .args(["bash", "-c"])
+            .arg(format!(
+                "ulimit -u {limit} && exec ./lockproof run it.toml --server local"
+            ))
+            .current_dir(sandbox.work())
+            .env("TMPDIR", sandbox.tmp())
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let done = finish(command.spawn().unwrap());
+        done.fails(4, &["no more processes or threads: raise `ulimit -u`"]);
+        assert!(!done.text().contains("panicked at"), "{limit}: {done}");
+        sandbox.is_clear(&format!("with at most {limit} processes"));
+    }
+}
+
 fn a_password_is_in_no_output_no_file_and_no_command_line() {
     let external = External::start();
     let sandbox = Sandbox::new();
@@ -175,5 +235,7 @@ crate::harness::tests![
     a_server_that_does_not_answer_is_named_without_its_password,
     an_image_that_is_not_there_is_named_with_what_makes_one,
     an_external_server_without_its_log_is_used_and_what_it_could_not_show_is_said,
+    a_log_that_is_rotated_in_the_middle_of_a_run_is_named,
+    a_machine_that_gives_no_more_processes_or_threads_is_told_in_a_sentence,
     a_password_is_in_no_output_no_file_and_no_command_line,
 ];

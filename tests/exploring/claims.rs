@@ -90,6 +90,46 @@ fn a_sweep_counts_every_schedule_and_what_it_finds_comes_again() {
     assert_eq!(run.code, Some(0), "{run}");
 }
 
+fn a_lost_update_that_a_function_writes_is_confirmed_by_a_sweep_without_the_witness() {
+    let yard = Yard::new();
+    yard.write(
+        "hidden.sql",
+        "create table counter (n int);\ninsert into counter values (0);\n\
+         create function put(i int) returns void language sql as 'update counter set n = i';\n",
+    );
+    let root = env!("CARGO_MANIFEST_DIR");
+    yard.write(
+        "hidden.sh",
+        &format!(
+            "source {root}/scenarios/lib/sessions.bash\nopen s\nask s 'select n from counter'\n\
+             ask s \"select put($((answer + 1)))\"\nclose s\n"
+        ),
+    );
+    yard.write(
+        "hidden.toml",
+        "title = \"hidden\"\n[subject]\ncommand = [\"bash\", \"hidden.sh\"]\nschema = \"hidden.sql\"\n",
+    );
+    let done = yard.run(&[
+        "sweep",
+        "--format",
+        "json",
+        "--scenario",
+        "hidden.toml",
+        "--faults",
+        "kill",
+    ]);
+    let document = done.json();
+    let swept = &document["subjects"][0];
+    assert_eq!(done.code, Some(1), "{document:#}");
+    // No text tells that both wrote; the run with the witness did.
+    assert!(count(swept, "confirmed") > 0, "{swept:#}");
+    assert_eq!(
+        count(swept, "confirmed"),
+        count(swept, "violated"),
+        "{swept:#}"
+    );
+}
+
 fn a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing() {
     let yard = Yard::new();
     yard.write("job.sh", &locked());
@@ -178,6 +218,7 @@ fn a_subject_that_is_not_sound_is_told_with_its_schedule() {
 
 crate::harness::tests![
     a_sweep_counts_every_schedule_and_what_it_finds_comes_again,
+    a_lost_update_that_a_function_writes_is_confirmed_by_a_sweep_without_the_witness,
     the_figure_of_false_alarms_is_that_of_as_many_schedules_as_were_asked_for;
     long: a_sweep_of_a_job_that_stops_with_its_lock_finds_nothing, a_subject_that_is_not_sound_is_told_with_its_schedule
 ];

@@ -135,12 +135,7 @@ pub fn survey(
     };
     let mut first: Vec<Option<(Vec<TraceEntry>, String)>> = Vec::new();
     survey.interrupted = !each(trial, options, schedules, |index, mut outcome| {
-        // Whoever calls may be on a runtime, where none can be started.
-        let anew = std::thread::scope(|scope| {
-            let made = || on_own_runtime(trial.serial_anew(&mut outcome, None));
-            scope.spawn(made).join()
-        });
-        anew.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        apart(|| on_own_runtime(trial.serial_anew(&mut outcome, None)))?;
         let (seen, trace) = look(outcome);
         survey.runs.push(seen);
         first.push(trace);
@@ -173,8 +168,12 @@ pub fn survey(
     }
     if trial.has_witness() && !survey.interrupted {
         let bare = trial.clone().without_witness();
-        let complete = each(&bare, options, &again, |place, outcome| {
-            confirm(&mut survey.runs[violated[place]], outcome.verdict);
+        let complete = each(&bare, options, &again, |place, mut outcome| {
+            let seen = &mut survey.runs[violated[place]];
+            // Who did their work is known of the run with the witness.
+            let worked = &seen.verdict.worked;
+            let verdict = apart(|| on_own_runtime(bare.judged(&mut outcome.lines, None, worked)))?;
+            confirm(seen, verdict);
             progress(Pass::Bare, place + 1, again.len());
             Ok(())
         })?;
@@ -209,6 +208,12 @@ pub async fn example(
         dir: dir.to_owned(),
         rate: None,
     }))
+}
+
+/// Works on a thread of its own: whoever calls may be on a runtime, where none can be started.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs each once and hands it on, in order; whether all were run.

@@ -19,8 +19,10 @@ const TIMERS: [&str; 5] = ["25P03", "25P04", "57P05", "57014", "55P03"];
 /// What PgBouncer says to a client that has waited too long for a server connection.
 const POOLER_TIMER: &str = "query_wait_timeout";
 
-/// Too many clients. The server is one that other runs share: it is a circumstance as a timer is.
+/// Too many clients. How many a server lets in, and who else uses it, is a circumstance as a timer is.
 const NO_CONNECTION_LEFT: &str = "53300";
+/// What it says where the job, or its schema, has set the limit itself.
+const LIMIT_OF_ITS_OWN: [&str; 2] = ["connections for role", "connections for database"];
 
 /// What a pod does within this time after a fault it does because of the fault, in microseconds.
 const AT_ONCE_US: u64 = 250_000;
@@ -35,6 +37,35 @@ pub(crate) struct Timer<'a> {
     pub error: Option<usize>,
     /// One sentence.
     pub why: String,
+}
+
+/// Whether nobody but this run uses the server: locally each run has one of its own.
+fn own_server(run: &RunFacts) -> bool {
+    run.server.kind == "local"
+}
+
+/// Whose connections the server was full of, as far as it is known.
+fn no_connection_left(lines: &[Line], run: &RunFacts, error: &PodError<'_>, seq: u64) -> String {
+    let mut open = 0_usize;
+    for line in lines.iter().take_while(|line| line.seq < seq) {
+        match &line.event {
+            Event::ConnectionOpened { connection } if connection != error.connection => open += 1,
+            Event::ConnectionClosed { connection, .. } if connection != error.connection => {
+                open = open.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+    let whose = match own_server(run) {
+        true => {
+            "nobody else uses this server, and how many it lets in is lockproof's setting, not production's"
+        }
+        false => "others may use this server, too",
+    };
+    format!(
+        "when {} got 53300, {open} other connections of this run's own pods were open; {whose}",
+        error.connection
+    )
 }
 
 /// All timers that may have run out because of the harness.
@@ -64,14 +95,19 @@ pub(crate) fn timers<'a>(
     };
     for (index, error) in errors.iter().enumerate() {
         if error.sqlstate == NO_CONNECTION_LEFT && !asked_for(error.sqlstate) {
+            if own_server(run)
+                && LIMIT_OF_ITS_OWN
+                    .iter()
+                    .any(|own| error.message.contains(own))
+            {
+                continue;
+            }
+            let seq = error.wire.unwrap_or(error.seqs[0]);
             timers.push(Timer {
                 pod: &error.connection.pod,
-                seq: error.wire.unwrap_or(error.seqs[0]),
+                seq,
                 error: Some(index),
-                why: format!(
-                    "other runs share this server and its connections, so {} on {} may be their doing",
-                    error.sqlstate, error.connection
-                ),
+                why: no_connection_left(lines, run, error, seq),
             });
             continue;
         }

@@ -386,10 +386,44 @@ fn a_statements_time_out_is_not_excused_by_a_hold_of_another_step() {
 }
 
 #[test]
+fn a_limit_of_connections_that_the_job_has_set_itself_is_its_failure() {
+    for (message, judgement) in [
+        ("too many connections for role \"job\"", Judgement::Violated),
+        (
+            "too many connections for database \"lockproof\"",
+            Judgement::Violated,
+        ),
+        ("sorry, too many clients already", Judgement::Inconclusive),
+    ] {
+        let mut story = Story::of(&["a"]);
+        story
+            .start("a", 1)
+            .fails("a.0", INVOICES, error("53300", message))
+            .exits("a", 1);
+        assert_eq!(
+            said(&story.end(), NoErrors).judgement,
+            judgement,
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_server_without_a_connection_left_is_nobodys_failure_unless_it_is_looked_for() {
     let lines = failing("53300").end();
     assert_eq!(said(&lines, NoErrors).judgement, Judgement::Inconclusive);
     assert_ne!(verdict(&lines).judgement, Judgement::Violated);
+    let why = "0 other connections of this run's own pods were open; nobody else uses this server";
+    assert!(format!("{:?}", said(&lines, NoErrors)).contains(why));
+    let mut story = failing("53300");
+    story.run.server.kind = "external".to_owned();
+    let mut lines = story.end();
+    lines[0].event = Event::Run(Box::new(story.run.clone()));
+    let shared = format!("{:?}", said(&lines, NoErrors));
+    assert!(
+        shared.contains("were open; others may use this server, too"),
+        "{shared}"
+    );
     let mut story = failing("53300");
     story.run.rules.only_sqlstates = Some(vec!["53300".to_owned()]);
     let mut lines = story.end();

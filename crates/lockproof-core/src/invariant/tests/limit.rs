@@ -44,6 +44,26 @@ fn a_run_that_hit_a_limit_never_holds() {
 }
 
 #[test]
+fn a_pod_that_goes_on_asking_after_its_error_is_told_beside_the_limit() {
+    let told = |beats: usize| {
+        let mut story = Story::of(&["a"]);
+        story
+            .start("a", 2)
+            .fails("a.0", INVOICES, error("53100", "disk full"));
+        for _ in 0..beats {
+            story.write("a.1", "beats");
+        }
+        guard(&story.limit().end(), GuardName::InTime).1
+    };
+    let why = told(4);
+    assert!(
+        why.contains("after 53100 pod a has asked 4 times more"),
+        "{why}"
+    );
+    assert!(!told(1).contains("53100"));
+}
+
+#[test]
 fn moves_that_never_began_leave_the_guards_unmet() {
     let story = |moves, begun: usize| {
         let mut story = Story::of(&["a"]);
