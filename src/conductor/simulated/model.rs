@@ -199,8 +199,9 @@ impl Model {
             }
             let pid = pid_of(pod, act.on);
             let connections = &mut self.pods[pod].connections;
+            // It is busy, or it is over and the pod is about to notice.
             let link = connections.get(&act.on);
-            if link.is_some_and(|one| one.held.is_some() || one.running.is_some()) {
+            if link.is_some_and(|one| one.closed || one.held.is_some() || one.running.is_some()) {
                 return;
             }
             if !connections.contains_key(&act.on) {
