@@ -1,7 +1,7 @@
 //! The turns that a run took.
 //!
-//! Owns the way back from a history to a schedule of plain turns, so that a run by priorities, or one
-//! with steps released together, can be saved and replayed.
+//! Owns the way back from a history to a schedule of plain turns, so that a run by priorities, or one that
+//! nobody led, can be saved and replayed.
 
 use crate::history::{Line, TurnEnd};
 use crate::name::PodName;
@@ -10,7 +10,8 @@ use crate::search::executed::{Executed, ExecutedStep, ExecutedTurn};
 
 /// The schedule that a run took, from its history and the schedule that it was told: turns of so many
 /// steps, and the told schedule's faults. A turn in which the pod made way is a turn to the pod's
-/// end, which ends there as well. Steps released together follow each other as they first ended.
+/// end, which ends there as well. Not for schedules that release steps together: a history does not say which of
+/// them the server did first.
 #[must_use]
 pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
     let executed = Executed::of(lines);
@@ -29,7 +30,7 @@ pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
     let mut moves: Vec<Move> = Vec::new();
     for turn in &executed.turns {
         let said = told.get(turn.index).filter(|_| turn.scheduled);
-        let mut steps: Vec<&ExecutedStep> = executed.steps[turn.steps.clone()].iter().collect();
+        let steps: &[ExecutedStep] = &executed.steps[turn.steps.clone()];
         match said {
             Some(Move::Fault(fault)) => {
                 moves.push(Move::Fault(fault.clone()));
@@ -38,9 +39,6 @@ pub fn recorded(lines: &[Line], told: &Schedule) -> Vec<Move> {
             Some(one) if one.is_of_controller() => {
                 moves.push(one.clone());
                 continue;
-            }
-            Some(Move::Together(_)) => {
-                steps.sort_by_key(|step| (step.ended.is_none(), step.ended));
             }
             _ => {}
         }

@@ -82,20 +82,13 @@ proptest! {
     #[test]
     fn a_recorded_run_is_the_run(
         programs in vec(vec(op(true), 1..8), 2..4), list in genes(8, true),
-        together in vec(any::<proptest::sample::Index>(), 0..3),
     ) {
-        let mut moves = decode(&list, programs.len(), 8);
-        for place in together {
-            let both = ["a", "b"].map(crate::name::PodName::new);
-            moves.insert(place.index(moves.len() + 1), Move::Together(both.to_vec()));
-        }
-        let schedule = Schedule::Controlled(moves);
+        let schedule = Schedule::Controlled(decode(&list, programs.len(), 8));
         let first = run(&programs, &schedule, false);
         prop_assume!(!first.limit);
         let again = controlled(&programs, &recorded(&first.lines, &schedule));
         prop_assert_eq!(again.signature(), first.signature());
-        let has_together = schedule.has_together();
-        prop_assert!(has_together || again.order == first.order);
+        prop_assert_eq!(again.order, first.order);
     }
 
     #[test]
