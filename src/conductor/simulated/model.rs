@@ -39,8 +39,6 @@ pub struct Model {
     pub hides_locks: bool,
     /// The server stands still.
     pub stands_still: bool,
-    /// Every answer so far, so that none is like another.
-    pub answers: u64,
 }
 
 /// A pod.
@@ -98,6 +96,14 @@ pub fn index_of(pod: &PodName) -> usize {
     (0..26)
         .find(|index| PodName::of_index(*index) == *pod)
         .unwrap()
+}
+
+impl SimulatedPod {
+    /// What its act at this place was told; 0 if nothing.
+    fn saw_at(&self, place: usize) -> i64 {
+        let last = self.saw.last().filter(|(at, _)| *at == place);
+        last.map_or(0, |(_, told)| *told)
+    }
 }
 
 impl Model {
@@ -365,7 +371,6 @@ impl Model {
         let Some(place) = connection.running.take() else {
             return;
         };
-        self.answers += 1;
         let op = self.pods[pod].acts[place].op;
         let mut acts = self.pods[pod].acts.iter();
         let alike = op.only_asks() && acts.any(|act| matches!(act.op, Op::Poll(_)));
@@ -373,7 +378,8 @@ impl Model {
             _ if alike => Digest::of(&[format!("{op:?} {result:?}").as_bytes()]),
             // What writes says the same each time, and is no polling.
             Op::Add(_) | Op::Set(..) => Digest::default(),
-            _ => unlike(self.answers),
+            // The same step says the same in every run, and no two of a pod are polling.
+            _ => unlike(place, self.pods[pod].saw_at(place)),
         };
         self.hear(
             pid,
@@ -512,11 +518,12 @@ impl Model {
     }
 }
 
-/// A digest that no answer shortly before this one had.
-fn unlike(answer: u64) -> Digest {
+/// The digest of the answer to a pod's act at this place, which told this.
+fn unlike(place: usize, told: i64) -> Digest {
     static DIGESTS: LazyLock<Vec<Digest>> =
         LazyLock::new(|| (0..101_u8).map(|one| Digest::of(&[&[one]])).collect());
-    DIGESTS[usize::try_from(answer).unwrap() % DIGESTS.len()]
+    let told = usize::try_from(told).unwrap_or(0);
+    DIGESTS[(place * 11 + told) % DIGESTS.len()]
 }
 
 fn request(act: Act) -> Request {
