@@ -273,7 +273,7 @@ fn export_says_what_is_wrong_and_writes_over_nothing() {
     refused(
         &["export", run, "--as", "edn", "--to", &to],
         2,
-        "there already",
+        "exists already",
     );
     assert_eq!(std::fs::read_to_string(&to).unwrap(), before);
     let nowhere = place("no/such/folder.edn");

@@ -73,7 +73,7 @@ impl<W: World> Conductor<W> {
             Need::Reading { .. } => waits_for_client(pid, picture) || is_idle(pid, picture),
         };
         let known = step.lack.filter(|(before, _)| *before == need);
-        step.lack = lacking.then(|| known.unwrap_or_else(|| (need, now)));
+        step.lack = lacking.then(|| known.unwrap_or((need, now)));
         let (_, since) = step.lack?;
         let taken_in = !matches!(need, Need::Data { .. }) || now - since >= TAKEN_IN;
         taken_in.then_some(since)

@@ -95,8 +95,9 @@ pub(crate) struct Queue {
     pub backends: Vec<i32>,
 }
 
-/// What was heard of a pod.
+/// What was heard of a pod. Nearly all that is heard comes over the wire, so a box for it would save nothing.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Heard<Own> {
     /// On a connection, at this time.
     Wire {

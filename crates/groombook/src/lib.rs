@@ -3,7 +3,8 @@
 //! It is the job that made it all necessary, in the shape that made it fail: autocommit, a pool,
 //! statements of the same sizes in the same order. [`Options`] say what to do, [`run`] does it and
 //! gives the exit code. Which statements a run sends is decided beforehand and purely
-//! ([`Script`]); the lock around them is one of [`LockKind`], most of them wrong on purpose.
+//! ([`Script`]); the lock around them is one of [`LockKind`], most of them wrong on purpose. What its log must say is
+//! the [`log_contract`].
 
 mod batch;
 mod connections;
@@ -16,6 +17,7 @@ mod job;
 mod known_users;
 mod lock;
 mod lock_kind;
+pub mod log_contract;
 mod options;
 mod output;
 mod people;

@@ -4,6 +4,9 @@
 //! a right text with a few edits does. The targets stand beside what they test, as `fuzz` modules, and
 //! run in `cargo test` with a thousand inputs each; `.ci/long` gives them longer.
 
+// Only tests use it: a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 /// What a target draws: which seed, and the edits, made one after the other.
 pub type Drawn = (u16, Vec<(u8, u16, u8, Vec<u8>)>);
 

@@ -210,7 +210,7 @@ impl Model {
             if link.is_some_and(|one| one.closed || one.held.is_some() || one.running.is_some()) {
                 return;
             }
-            if !connections.contains_key(&act.on) {
+            if link.is_none() {
                 connections.insert(act.on, Connection::default());
                 self.hear(pid, Report::Opened);
                 let server = 0;

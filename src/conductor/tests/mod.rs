@@ -98,8 +98,8 @@ pub fn story(lines: &[Line]) -> String {
     words.join(" ")
 }
 
-fn word<'l>(
-    event: &'l Event,
+fn word(
+    event: &Event,
     steps: &mut BTreeMap<crate::name::StepId, (String, String)>,
 ) -> Option<String> {
     let of = |step, sign: &str, steps: &BTreeMap<_, (String, String)>| {
