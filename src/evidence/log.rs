@@ -48,7 +48,10 @@ pub struct LogRecord {
 #[derive(Debug)]
 pub struct LogReader {
     file: String,
+    /// Where the line begins that was written at the run's beginning.
     offset: i64,
+    /// What that line says. Where it is gone the file was emptied, and what came behind it may be lost, too.
+    first: String,
     /// What to add to the log's local time to get UTC, in microseconds.
     to_utc_us: i64,
     /// How far it has been looked through for deadlock checks.
@@ -58,19 +61,18 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Begins at the present end of the log: behind what sessions that have ended have logged, some of
-    /// which may still be on its way.
+    /// Begins at the present end of the log with a sentinel: behind what sessions that have ended have logged,
+    /// some of which may still be on its way.
     ///
     /// # Errors
     /// When the server does not tell where its log is, or the log cannot be read.
     pub async fn begin(client: &Client) -> Result<Self, EvidenceError> {
         let mut reader = Self::at_its_end(client).await?;
-        let sentinel = sentinel(client).await?;
-        let log = reader.read_until(client, sentinel.as_bytes()).await?;
-        let at = find(&log, sentinel.as_bytes()).unwrap_or(0);
-        let line = log[at..].iter().position(|byte| *byte == b'\n');
-        let end = line.map_or(log.len(), |line| at + line + 1);
-        reader.offset += i64::try_from(end).unwrap_or(0);
+        reader.first = sentinel(client).await?;
+        let log = reader.read_until(client, reader.first.as_bytes()).await?;
+        let at = find(&log, reader.first.as_bytes()).unwrap_or(0);
+        let begins = log[..at].iter().rposition(|byte| *byte == b'\n');
+        reader.offset += i64::try_from(begins.map_or(0, |end| end + 1)).unwrap_or(0);
         reader.looked_to = reader.offset;
         Ok(reader)
     }
@@ -94,6 +96,7 @@ impl LogReader {
                 why: "it writes no csvlog".to_owned(),
             })?,
             offset: row.get(1),
+            first: String::new(),
             to_utc_us: row.get(2),
             looked_to: row.get(1),
             checks: HashMap::new(),
@@ -147,6 +150,12 @@ impl LogReader {
     ) -> Result<Vec<LogRecord>, EvidenceError> {
         let sentinel = sentinel(client).await?;
         let log = self.read_until(client, sentinel.as_bytes()).await?;
+        if !begins_with(&log, &self.first) {
+            return Err(EvidenceError::Rotated {
+                now: self.file.clone(),
+                file: self.file,
+            });
+        }
         parse(&log, database, self.to_utc_us)
     }
 
@@ -210,6 +219,12 @@ impl LogReader {
             }
         }
     }
+}
+
+/// Whether the first line of this log says this: a file that was emptied may have grown past the place since.
+fn begins_with(log: &[u8], first: &str) -> bool {
+    let line = log.split(|byte| *byte == b'\n').next();
+    line.is_some_and(|line| find(line, first.as_bytes()).is_some())
 }
 
 /// Writes a line into the log that nobody else writes; its text.
