@@ -13,12 +13,13 @@
 //! | [`cli`] | what each command prints, and its exit code |
 //! | [`report`] | how a run and a verdict are shown |
 //! | [`search`] | the loops over runs: trial, replay, stress |
-//! | [`run`] | the conductor: drives pods through the gate, writes the history |
-//! | [`fault`] | what each fault explains |
+//! | [`run`] | one run: the pods, proxies and server that the conductor acts on |
+//! | [`fault`] | the bytes of an injected error |
 //! | [`evidence`] | what the server says |
 //! | [`wire`] | the proxy of a pod and its gate |
 //! | [`pod`] | processes, output, settling |
 //! | [`server`] | where it runs, and clearing up |
+//! | `conductor` | what happens next |
 //! | [`invariant`] | what must hold |
 //! | [`operation`] | what was asked of locks, as calls and returns |
 //! | `ledger` | who held which lock, from when to when |
@@ -27,10 +28,12 @@
 //! | [`cronjob`] | who starts whom, where a CronJob does |
 //! | [`sql`] | what a statement means |
 //! | [`history`] | what happened, line by line |
+//! | [`state`] | what is left in the tables |
 //! | [`schedule`] | in what order |
 //! | [`name`] | what things are called |
 //!
-//! The last nine, `ledger` and `timeline` are those of `lockproof-core`; the built-in subject is the crate `groombook`.
+//! From [`invariant`] down they are the rooms of the crate `lockproof-core`. The built-in subject is the crate
+//! `groombook`.
 
 pub mod cli;
 pub(crate) mod conductor;

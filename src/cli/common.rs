@@ -322,7 +322,7 @@ impl From<TrialError> for Failure {
 }
 
 /// What is said where a session of lockproof's own was ended, or not let in again.
-const SHUT_OUT: &str = ". Lockproof watches a run by sessions of its own in the run's database, and was thrown out. A job that \
+const SHUT_OUT: &str = ". Lockproof watches a run by sessions of its own in the run's database, and was thrown out, or the server ended. A job that \
      drops its own database, ends the sessions of others or takes the login from the role that it runs as cannot be \
      judged: let it work in the database that it is given (DROP SCHEMA … CASCADE empties that), and put such steps into \
      `prepare`";

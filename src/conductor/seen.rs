@@ -95,9 +95,12 @@ pub(crate) struct Queue {
     pub backends: Vec<i32>,
 }
 
-/// What was heard of a pod. Nearly all that is heard comes over the wire, so a box for it would save nothing.
+/// What was heard of a pod.
 #[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all that is heard comes over the wire: a box for it would save nothing"
+)]
 pub(crate) enum Heard<Own> {
     /// On a connection, at this time.
     Wire {

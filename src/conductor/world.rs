@@ -1,7 +1,7 @@
 //! The world that the conductor acts on.
 //!
-//! Owns the trait. Five calls do something: the next report, release, look, settle, apply. The rest are questions
-//! that the world can answer at once.
+//! Owns the trait. Five calls carry a run: the next report, release, look, settle, apply. The others open and close the
+//! ways of pods, keep the books of a pooler, or ask what the world can answer at once.
 
 use std::time::Duration;
 

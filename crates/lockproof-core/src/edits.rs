@@ -4,7 +4,8 @@
 //! a right text with a few edits does. The targets stand beside what they test, as `fuzz` modules, and
 //! run in `cargo test` with a thousand inputs each; `.ci/long` gives them longer.
 
-// Only tests use it: a failed unwrap is a failed test.
+// Only tests use it, here and in the tool, so it is built always: with a feature of its own for them the core would
+// be built twice. A failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
 /// What a target draws: which seed, and the edits, made one after the other.

@@ -5,7 +5,7 @@
 //! The rooms are listed in `DESIGN.md`, section 3; the crate `lockproof` passes them on.
 
 pub mod cronjob;
-#[cfg(any(test, feature = "for-tests"))]
+#[doc(hidden)]
 pub mod edits;
 pub mod history;
 pub mod invariant;

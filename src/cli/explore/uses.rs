@@ -123,13 +123,15 @@ impl ExploreArguments {
     }
 }
 
-/// These forms in words, for this option of theirs: `overlap, pct or random`.
-fn listed(forms: &[Form], option: &str) -> String {
-    let itself = format!(" {option}");
-    let names = forms
-        .iter()
-        .map(|form| form.to_string().replace(&itself, ""));
-    let names: Vec<String> = names.collect();
+/// These forms in words: `overlap, pct or random`.
+fn listed(forms: &[Form], id: &str) -> String {
+    // An option that makes a form what it is names the strategy alone.
+    let named = |form: &Form| match (form, id) {
+        (Survey, "survey") => Sweep.name().to_owned(),
+        (Directed, "directed") => Stress.name().to_owned(),
+        (form, _) => form.to_string(),
+    };
+    let names: Vec<String> = forms.iter().map(named).collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -146,7 +148,7 @@ pub(in crate::cli) fn explained(command: Command) -> Command {
         let Some((_, forms)) = few else {
             return option;
         };
-        let users = listed(forms, &spelled(id));
+        let users = listed(forms, id);
         let help = option.get_help().map(ToString::to_string);
         option.help(format!("{} (for {users})", help.unwrap_or_default()))
     })
@@ -175,7 +177,7 @@ pub(in crate::cli) fn refuse(command: &mut Command, given: &ArgMatches) -> Resul
     let option = spelled(id);
     let message = format!(
         "{option} is for --strategy {}; --strategy {form} does not use it",
-        listed(forms, &option)
+        listed(forms, id)
     );
     Err(command.error(ErrorKind::ArgumentConflict, message))
 }

@@ -109,11 +109,14 @@ pub trait Strategy: Send {
     /// The next schedules, which may be run side by side in any order; empty: done.
     fn round(&mut self) -> Vec<Candidate>;
 
-    /// What those showed, in their order. What was not run (another shard's) is left out.
-    fn learn(&mut self, explored: &[Explored<'_>]);
+    /// What those showed, in their order. What was not run (another shard's) is left out. Who draws learns
+    /// nothing from it.
+    fn learn(&mut self, _explored: &[Explored<'_>]) {}
 
     /// The space as far as it is known by now.
-    fn space(&self) -> Space;
+    fn space(&self) -> Space {
+        Space::default()
+    }
 
     /// Whether its draws are independent, it enumerates, or it predicts.
     fn kind(&self) -> Kind;
@@ -149,8 +152,8 @@ pub trait Strategy: Send {
 /// How many candidates a strategy that knows them all hands out at a time.
 const BATCH: usize = 64;
 
-/// The next candidates of a strategy whose draw i is this schedule.
-fn drawn(next: &mut u64, all: u64, draw: impl Fn(u64) -> Schedule) -> Vec<Candidate> {
+/// The next candidates of a strategy whose draw i is this schedule, `next` draws after its first.
+fn drawn(next: u64, all: u64, draw: impl Fn(u64) -> Schedule) -> Vec<Candidate> {
     draws(next, all)
         .map(|index| {
             let schedule = draw(index);
@@ -165,8 +168,6 @@ fn drawn(next: &mut u64, all: u64, draw: impl Fn(u64) -> Schedule) -> Vec<Candid
 }
 
 /// The draws of the next round, as a range of their numbers.
-fn draws(next: &mut u64, all: u64) -> std::ops::Range<u64> {
-    let from = *next;
-    *next = all.min(from.saturating_add(u64::try_from(BATCH).unwrap_or(u64::MAX)));
-    from..*next
+fn draws(next: u64, all: u64) -> std::ops::Range<u64> {
+    next..all.min(next.saturating_add(u64::try_from(BATCH).unwrap_or(u64::MAX)))
 }

@@ -6,7 +6,7 @@
 //! and the machine's, so that a repetition is a draw. The draws go through the pairs in turn. What
 //! a clean result says (see [`super::claim()`]) it says of the mean over the pairs.
 
-use super::{Candidate, Explored, Kind, Space, Strategy, draws};
+use super::{Candidate, Kind, Strategy, draws};
 use crate::schedule::{Move, Schedule, Turn};
 use crate::search::strategy::Why;
 
@@ -62,15 +62,9 @@ impl Strategy for Overlap {
 
     fn round(&mut self) -> Vec<Candidate> {
         let all = self.draws();
-        draws(&mut self.next, all)
-            .filter_map(|index| self.candidate(index))
-            .collect()
-    }
-
-    fn learn(&mut self, _explored: &[Explored<'_>]) {}
-
-    fn space(&self) -> Space {
-        Space::default()
+        let next = draws(self.next, all);
+        self.next = next.end;
+        next.filter_map(|index| self.candidate(index)).collect()
     }
 
     fn kind(&self) -> Kind {

@@ -19,7 +19,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
+use super::{Candidate, Kind, Strategy, drawn};
 use crate::name::PodName;
 use crate::schedule::Schedule;
 
@@ -92,16 +92,9 @@ impl Strategy for Pct {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        let mut next = self.next;
-        let candidates = drawn(&mut next, self.schedules, |index| self.draw(index));
-        self.next = next;
+        let candidates = drawn(self.next, self.schedules, |index| self.draw(index));
+        self.next += candidates.len() as u64;
         candidates
-    }
-
-    fn learn(&mut self, _explored: &[Explored<'_>]) {}
-
-    fn space(&self) -> Space {
-        Space::default()
     }
 
     fn kind(&self) -> Kind {

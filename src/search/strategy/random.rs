@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
+use super::{Candidate, Kind, Strategy, drawn};
 use crate::name::PodName;
 use crate::schedule::{Draw, Fault, FaultKind, Move, PermittedFaults, Schedule, Stop, Turn};
 
@@ -140,16 +140,9 @@ impl Strategy for Random {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        let mut next = self.next;
-        let candidates = drawn(&mut next, self.schedules, |index| self.draw(index));
-        self.next = next;
+        let candidates = drawn(self.next, self.schedules, |index| self.draw(index));
+        self.next += candidates.len() as u64;
         candidates
-    }
-
-    fn learn(&mut self, _explored: &[Explored<'_>]) {}
-
-    fn space(&self) -> Space {
-        Space::default()
     }
 
     fn kind(&self) -> Kind {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Explored, Kind, Space, Strategy, drawn};
+use super::{Candidate, Kind, Strategy, drawn};
 use crate::schedule::{FreeSchedule, Schedule};
 
 /// Pods that start at random times.
@@ -44,16 +44,9 @@ impl Strategy for Stagger {
     }
 
     fn round(&mut self) -> Vec<Candidate> {
-        let mut next = self.next;
-        let candidates = drawn(&mut next, self.schedules, |index| self.draw(index));
-        self.next = next;
+        let candidates = drawn(self.next, self.schedules, |index| self.draw(index));
+        self.next += candidates.len() as u64;
         candidates
-    }
-
-    fn learn(&mut self, _explored: &[Explored<'_>]) {}
-
-    fn space(&self) -> Space {
-        Space::default()
     }
 
     fn kind(&self) -> Kind {

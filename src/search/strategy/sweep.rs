@@ -14,7 +14,7 @@
 //! The order, and so the index: by step; at each step by fault, in the order given; for each fault
 //! by point, and for each point by who goes on first.
 
-use super::{BATCH, Candidate, Explored, Kind, OtherCourse, Space, Strategy};
+use super::{BATCH, Candidate, Kind, OtherCourse, Space, Strategy};
 use crate::history::{Event, FaultBy, Line};
 use crate::name::PodName;
 use crate::schedule::{
@@ -250,8 +250,6 @@ impl Strategy for Sweep {
         }
         candidates
     }
-
-    fn learn(&mut self, _explored: &[Explored<'_>]) {}
 
     fn space(&self) -> Space {
         Space {

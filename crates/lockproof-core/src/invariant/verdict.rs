@@ -228,9 +228,10 @@ pub enum MalformedHistory {
     ClockBackwards(u64),
 }
 
-#[cfg(any(test, feature = "for-tests"))]
 impl Verdict {
-    /// One that says this of invariants, and nothing else.
+    /// One that says this of invariants, and nothing else: for tests, here and in the tool.
+    #[doc(hidden)]
+    #[must_use]
     pub fn saying(judgement: Judgement, invariants: Vec<InvariantVerdict>) -> Self {
         Self {
             judgement,
