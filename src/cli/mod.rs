@@ -10,6 +10,7 @@ pub mod doctor;
 mod exit;
 pub mod explore;
 pub mod export;
+mod failure;
 mod finding;
 pub mod groombook;
 pub mod guardian;
