@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::common::Failure;
 use super::exit::Exit;
-use crate::history::{PoolerSettings, Writer};
+use crate::history::PoolerSettings;
 use crate::run::BaselineRuns;
 use crate::scenario::Scenario;
 use crate::search::{Job, Outcome, Replays, Stage, Trial, replay};
@@ -127,10 +127,8 @@ impl Known {
         let Some(times) = times else {
             return Ok((outcome, None));
         };
-        // Replays are not confirmed, so they are compared with a run that is not either.
-        let first = trial.run_unconfirmed(Writer::in_memory()).await?;
         let schedule = &scenario.schedule;
-        let replays = replay(&trial, schedule, &first, times, |_| true, |_, _| {}).await?;
+        let replays = replay(&trial, schedule, &outcome, times, |_| true, |_, _| {}).await?;
         Ok((outcome, Some(replays)))
     }
 

@@ -15,7 +15,8 @@ use crate::schedule::Schedule;
 pub struct Replays {
     /// How often it was run.
     pub of: u32,
-    /// How often the verdict and its violated invariants were those of the first run.
+    /// How often the verdict and its violated invariants were those of the first run, each by itself: no replay is
+    /// confirmed.
     pub same_verdict: u32,
     /// How often the trace's hash was that of the first run.
     pub same_trace: u32,
@@ -48,7 +49,8 @@ pub async fn replay(
     let expected = trace_of(&first.lines);
     for number in 1..=times {
         let outcome = trial.run_along(schedule, Writer::in_memory()).await?;
-        replays.same_verdict += u32::from(same_verdict(&outcome.verdict, &first.verdict));
+        let unweighed = first.unweighed.as_ref().unwrap_or(&first.verdict);
+        replays.same_verdict += u32::from(same_verdict(&outcome.verdict, unweighed));
         replays.hits += u32::from(hit(&outcome));
         if outcome.trace_hash == first.trace_hash {
             replays.same_trace += 1;

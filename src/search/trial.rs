@@ -61,6 +61,8 @@ pub struct Outcome {
     pub lines: Vec<Line>,
     /// The verdict, after confirmation.
     pub verdict: Verdict,
+    /// The verdict over this run alone, if a confirmation was weighed against it.
+    pub(super) unweighed: Option<Verdict>,
     /// Why it is not as expected; empty if it is.
     pub unexpected: Vec<String>,
     /// Hash over the trace.
@@ -272,6 +274,7 @@ impl<'a> Trial<'a> {
                     let path = dir.map(|dir| dir.join(CONFIRMATION));
                     let worked = &outcome.verdict.worked;
                     let bare = self.judged(&mut lines, path.as_deref(), worked).await?;
+                    outcome.unweighed = Some(outcome.verdict.clone());
                     weigh(&mut outcome.verdict, &bare)
                 }
                 Err(why) => Confirmation::NotPossible(why),
@@ -362,6 +365,7 @@ impl<'a> Trial<'a> {
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
             verdict,
+            unweighed: None,
             trace_hash: run.trace_hash,
             lines: run.lines,
             confirmation: Confirmation::NotNeeded,
