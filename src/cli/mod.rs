@@ -2,6 +2,7 @@
 //!
 //! Owns the face of lockproof for people. Judges nothing and drives nothing: a command asks the rooms below.
 
+mod alone;
 mod args;
 pub mod check;
 pub mod clean;

@@ -71,7 +71,7 @@ pub(super) struct SubjectFile {
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
     /// The name of every run's database, for jobs that look at it (default: lockproof). Not on an external
-    /// server, nor in a container.
+    /// server.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
     /// Further environment variables of every pod.
