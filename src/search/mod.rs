@@ -29,6 +29,7 @@ pub mod survey;
 mod tale;
 mod trial;
 mod unclear;
+mod weighing;
 #[cfg(test)]
 mod weighing_tests;
 mod workers;
@@ -49,6 +50,7 @@ pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage, StageSeat};
 pub use stress::{Stagger, random_stagger, single_runs};
-pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
+pub use trial::{CONFIRMATION, HISTORY, Outcome, Trial, save};
 pub use unclear::{Reason, Unclear};
+pub use weighing::{Confirmation, weigh};
 pub use workers::default_jobs;
