@@ -16,6 +16,8 @@ mod finding;
 pub mod groombook;
 pub mod guardian;
 mod help;
+pub mod init;
+pub mod keys;
 mod known;
 pub mod merge;
 mod old_names;
@@ -25,6 +27,7 @@ pub mod run;
 pub mod schema;
 mod short;
 pub mod subject;
+mod template;
 
 pub use args::{command, main};
 pub use exit::Exit;

@@ -12,8 +12,10 @@ use super::common::{
 };
 use super::exit::Exit;
 use super::explore::ExploreArguments;
+use super::keys::KeyArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
+use super::template::{TEMPLATE, TemplateArguments};
 use crate::invariant::Judgement;
 use crate::name::{InvariantName as Named, PodName};
 use crate::report::{
@@ -35,13 +37,13 @@ pub struct ReproduceArguments {
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
 
-    /// SQL that makes the subject's tables
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
+    /// Keys of the scenario
+    #[command(flatten)]
+    pub keys: KeyArguments,
 
-    /// A command (for sh -c) that prepares the database, after the schema
-    #[arg(long, value_name = "CMD")]
-    pub prepare: Option<String>,
+    /// A running database instead of a schema
+    #[command(flatten)]
+    pub template: TemplateArguments,
 
     /// Which server
     #[command(flatten)]
@@ -120,18 +122,19 @@ fn wanted(arguments: &ReproduceArguments) -> Result<Wanted, Failure> {
         scenario.expect.table = Some("invoice_tip_splits".to_owned());
         scenario.expect.constraint =
             Some("invoice_tip_splits_invoice_id_invoices_id_fk".to_owned());
+        if !arguments.keys.is_empty() {
+            let message = "the built-in job's bug is shown as it is: options of a job go with a job of your own,                            behind `--`, or with --schedule FILE";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         return Ok(Wanted::BuiltIn(scenario));
     };
-    let mut scenario = scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+    let loaded = arguments.keys.load(file);
+    let mut scenario = loaded.map_err(|error| Failure::scenarios(vec![error]))?;
     if !arguments.command.is_empty() {
         scenario.subject.program = Program::Command(arguments.command.clone());
+        // What is written here is meant from here.
+        scenario.subject.dir = std::env::current_dir().ok();
         scenario.title = format!("{} along {}", scenario.subject.program, file.display());
-    }
-    if let Some(schema) = &arguments.schema {
-        scenario.subject.schema = Some(schema.clone());
-    }
-    if let Some(prepare) = &arguments.prepare {
-        scenario.subject.prepare = Some(scenario::Prepare::Shell(prepare.clone()));
     }
     Ok(Wanted::Known(scenario))
 }
@@ -143,6 +146,12 @@ fn wanted(arguments: &ReproduceArguments) -> Result<Wanted, Failure> {
 pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let talk = Talk::new(&arguments.output);
+    let mut arguments = arguments.clone();
+    let file = arguments.output.out.join(TEMPLATE);
+    if let Some(schema) = arguments.template.dump(&file, talk).await? {
+        arguments.keys.set_schema(&schema)?;
+    }
+    let arguments = &arguments;
     let wanted = wanted(arguments)?;
     // A schema that is not there is said before a server is started.
     match &wanted {
@@ -361,8 +370,7 @@ fn turns(schedule: &Schedule) -> Vec<String> {
 /// The search for a failing schedule of a subject that has none.
 fn for_a_schedule(arguments: &ReproduceArguments) -> ExploreArguments {
     ExploreArguments {
-        schema: arguments.schema.clone(),
-        prepare: arguments.prepare.clone(),
+        keys: arguments.keys.clone(),
         command: arguments.command.clone(),
         // The replays are made, and told, when it is reproduced.
         ..ExploreArguments::plain(&arguments.server, &arguments.output)

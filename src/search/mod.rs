@@ -13,6 +13,7 @@ mod executed;
 mod expectation;
 mod explore;
 mod failure;
+mod first_order;
 pub mod footprint;
 mod giving_up;
 pub mod hazard;
@@ -20,6 +21,8 @@ mod left_open;
 mod minimise;
 mod printed;
 mod replay;
+mod schema;
+mod script;
 pub mod shrink;
 mod stage;
 pub mod strategy;
@@ -44,6 +47,7 @@ pub use explore::{
     never_independent,
 };
 pub use failure::{Failure, FindingKey};
+pub use first_order::first_order;
 pub use giving_up::{LET_GO, weigh_giving_up};
 pub use left_open::{Idle, LeftOpen};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};

@@ -20,14 +20,18 @@ use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
-use crate::schedule::{Fault, Schedule};
+use crate::schedule::{Fault, ParameterValue, Point, Schedule};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
 /// The file of the confirming run's history.
 pub const CONFIRMATION: &str = "confirmation.jsonl";
-/// How long a run may take if the scenario says nothing.
-const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// How long clean and serial runs may take if the scenario says nothing.
+const CLEAN_LIMIT: Duration = Duration::from_secs(600);
+/// How long any other may take then, at least,
+const LEAST_LIMIT: Duration = Duration::from_secs(30);
+/// or so many times as long as the clean run.
+const TIMES_CLEAN: u32 = 10;
 
 /// A scenario with what its clean and serial runs showed.
 #[derive(Debug, Clone)]
@@ -123,7 +127,7 @@ impl<'a> Trial<'a> {
             sparse_locks: false,
             pooler: scenario.server.pooler,
             standby: false,
-            time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
+            time_limit: subject.time_limit.unwrap_or(CLEAN_LIMIT),
             waits: Waits::default(),
         };
         let measured = match measured {
@@ -143,6 +147,9 @@ impl<'a> Trial<'a> {
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean));
+        if subject.time_limit.is_none() {
+            plan.time_limit = (measured.clean_time() * TIMES_CLEAN).max(LEAST_LIMIT);
+        }
         Ok(Self {
             stage,
             scenario,
@@ -208,6 +215,18 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn has_witness(&self) -> bool {
         self.plan.witness
+    }
+
+    /// What was left out of the schema.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.stage.notes()
+    }
+
+    /// How long a run may take, what its schedule itself waits for left aside.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.plan.time_limit
     }
 
     /// How many pods there are.
@@ -329,6 +348,10 @@ impl<'a> Trial<'a> {
         Plan {
             schedule: schedule.clone(),
             standby: schedule.faults().any(promotes),
+            time_limit: match self.scenario.subject.time_limit {
+                Some(given) => given,
+                None => self.plan.time_limit + own_time(schedule),
+            },
             ..self.plan.clone()
         }
     }
@@ -416,12 +439,38 @@ fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
 /// # Errors
 /// When a file cannot be written.
 pub fn save(scenario: &Scenario, verdict: &impl Serialize, dir: &Path) -> Result<(), TrialError> {
+    let mut scenario = scenario.clone();
+    if scenario.subject.dir.is_none() {
+        // The file lies elsewhere, and its job is started where it was started now.
+        scenario.subject.dir = std::env::current_dir().ok();
+    }
     write(dir.join("scenario.toml"), &scenario.to_toml())?;
     let verdict = serde_json::to_string_pretty(verdict).map_err(|error| TrialError::Write {
         path: dir.join("verdict.json"),
         cause: error.into(),
     })?;
     write(dir.join("verdict.json"), &format!("{verdict}\n"))
+}
+
+/// How long a schedule itself makes a run wait: graces and delays of its faults, the start times of free pacing.
+fn own_time(schedule: &Schedule) -> Duration {
+    let of_faults = schedule.faults().flat_map(|fault| {
+        let at = match fault.point {
+            Point::At(time) => Some(time),
+            _ => None,
+        };
+        let parameters = fault.kind.parameters().into_iter();
+        let times = parameters.filter_map(|value| match value {
+            ParameterValue::Duration(time) => Some(time),
+            _ => None,
+        });
+        times.chain(at).collect::<Vec<_>>()
+    });
+    let of_faults = of_faults.fold(Duration::ZERO, Duration::saturating_add);
+    match schedule {
+        Schedule::Free(free) => of_faults.saturating_add(free.stagger.1 * 26),
+        Schedule::Controlled(_) | Schedule::Priorities { .. } => of_faults,
+    }
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {

@@ -59,7 +59,7 @@ pub(super) struct SubjectFile {
     /// The built-in job.
     #[schemars(with = "Option<SeederFile>")]
     pub(super) seeder: Option<Spanned<SeederFile>>,
-    /// A program and its arguments, looked for in PATH or from where lockproof is started. A subject has either
+    /// A program and its arguments, looked for in PATH, or from `dir` where it is a path. A subject has either
     /// this or `seeder`.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) command: Option<Spanned<Vec<String>>>,
@@ -70,11 +70,16 @@ pub(super) struct SubjectFile {
     /// its arguments.
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
+    /// Where the command and `prepare` are started; relative to the scenario file. Left out, the folder of
+    /// that file.
+    #[schemars(with = "Option<String>")]
+    pub(super) dir: Option<Spanned<PathBuf>>,
     /// The name of every run's database, for jobs that look at it (default: lockproof). Not on an external
     /// server.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
-    /// Further environment variables of every pod.
+    /// Further environment variables of every pod. In a value `{url}`, `{host}`, `{port}`, `{user}`,
+    /// `{password}` and `{database}` are what the pod's own DATABASE_URL consists of.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) env: BTreeMap<Spanned<String>, String>,
@@ -100,7 +105,8 @@ pub(super) struct SubjectFile {
     /// wire shows to be one.
     #[schemars(with = "Option<Vec<AnswerFile>>", length(min = 1))]
     pub(super) answers: Option<Spanned<Vec<AnswerFile>>>,
-    /// How long a run may take, such as "2m" (default: 120s).
+    /// How long a run may take, such as "2m". Left out, ten times as long as the clean run, at least 30 s; the
+    /// clean run itself may take ten minutes.
     #[schemars(with = "Option<String>")]
     pub(super) time_limit: Option<Spanned<String>>,
     /// Whether triggers in the run's database watch every write (default: true).

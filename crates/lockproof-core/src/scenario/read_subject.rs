@@ -28,6 +28,9 @@ const OURS: [&str; 7] = [
     "LOCKPROOF_POD",
 ];
 
+/// What helps where a path of a file leads nowhere.
+pub(super) const RELATIVE: &str = "a path in a scenario file is relative to that file";
+
 pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Subject, Wrong> {
     let span = file.span();
     let file = file.into_inner();
@@ -49,6 +52,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
         .schema
         .map(|path| schema(&path, directory))
         .transpose()?;
+    subject.dir = dir(file.dir, directory)?;
     subject.prepare = file.prepare.map(|command| prepare(&command)).transpose()?;
     subject.database = file.database.map(database).transpose()?;
     subject.env = env(file.env)?;
@@ -114,7 +118,28 @@ fn schema(path: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
         return Ok(absolute);
     }
     let message = format!("there is no schema file {}", absolute.display());
-    Err(Wrong::new(path.span(), message).help("the path is relative to the scenario file"))
+    Err(Wrong::new(path.span(), message).help(RELATIVE))
+}
+
+/// Where the command is started: as the file says, else the file's own folder. A file that is named without one
+/// is where lockproof is.
+fn dir(given: Option<Spanned<PathBuf>>, directory: &Path) -> Result<Option<PathBuf>, Wrong> {
+    let Some(given) = given else {
+        let there = !directory.as_os_str().is_empty();
+        return Ok(there.then(|| absolute(directory)));
+    };
+    let path = absolute(&directory.join(given.get_ref()));
+    if path.is_dir() {
+        return Ok(Some(path));
+    }
+    let message = format!("there is no directory {}", path.display());
+    Err(Wrong::new(given.span(), message).help(RELATIVE))
+}
+
+/// The path from the root, with what `..` takes back taken back where that is certain.
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.canonicalize().unwrap_or(path)
 }
 
 fn prepare(file: &Spanned<PrepareFile>) -> Result<Prepare, Wrong> {
