@@ -74,7 +74,8 @@ pub(super) struct SubjectFile {
     /// server, nor in a container.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
-    /// Further environment variables of every pod.
+    /// Further environment variables of every pod. `{url}`, `{host}`, `{port}`, `{user}`, `{password}`, `{database}`,
+    /// `{socket}` and `{ca}` in a value are filled in; `PGHOST = "{socket}"` lets pods come by a Unix socket.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) env: BTreeMap<Spanned<String>, String>,

@@ -28,6 +28,9 @@ const OURS: [&str; 7] = [
     "LOCKPROOF_POD",
 ];
 
+/// What PGHOST may be set to: the directory of the pod's Unix socket.
+const SOCKET: &str = "{socket}";
+
 pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Subject, Wrong> {
     let span = file.span();
     let file = file.into_inner();
@@ -151,10 +154,17 @@ fn env(file: BTreeMap<Spanned<String>, String>) -> Result<BTreeMap<String, Strin
     for (name, value) in file {
         let span = name.span();
         let name = name.into_inner();
-        if OURS.contains(&name.as_str()) {
+        let by_socket = name == "PGHOST" && value == SOCKET;
+        if OURS.contains(&name.as_str()) && !by_socket {
             let message =
                 format!("{name} is set by lockproof, so that each pod comes its own way in");
-            return Err(Wrong::new(span, message));
+            let wrong = Wrong::new(span, message);
+            return Err(match name.as_str() {
+                "PGHOST" => {
+                    wrong.help("`PGHOST = \"{socket}\"` lets the pods come by a Unix socket")
+                }
+                _ => wrong,
+            });
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             let message =
