@@ -16,6 +16,7 @@ pub mod groombook;
 pub mod guardian;
 mod help;
 mod known;
+mod manual;
 pub mod merge;
 mod old_names;
 mod out;
