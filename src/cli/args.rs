@@ -12,8 +12,8 @@ use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::short;
 use super::{
-    check, clean, doctor, explore, export, groombook, guardian, help, init, keys, merge, old_names,
-    reproduce, run, schema,
+    check, clean, doctor, explore, export, groombook, guardian, help, init, keys, manual, merge,
+    old_names, reproduce, run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -53,6 +53,17 @@ enum Command {
     Groombook(groombook::GroombookArguments),
     /// Print the JSON schema of scenario files
     Schema,
+    /// Print what a shell reads to complete a command line
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        dir: PathBuf,
+    },
     /// Say which servers could be had, and which one would be taken
     Doctor {
         /// Which server
@@ -118,6 +129,7 @@ fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
 /// Parses the command line, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::server::this_is_lockproof();
     short::told(parsed)
 }
 
@@ -172,7 +184,11 @@ impl Command {
             Self::Check(arguments) => arguments.format,
             Self::Groombook(arguments) => arguments.format(),
             Self::Doctor { format, .. } | Self::Clean { format, .. } => *format,
-            Self::Export(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
+            Self::Export(_)
+            | Self::Schema
+            | Self::Completions { .. }
+            | Self::Man { .. }
+            | Self::Guardian { .. } => Format::Human,
         };
         format == Format::Json
     }
@@ -197,9 +213,17 @@ async fn dispatch(command: Command) -> ExitCode {
                 Err(_) => Exit::Environment.into(),
             };
         }
-        Command::Doctor { server, format } => {
-            return doctor::run(&server.options(), *format == Format::Json).await;
+        Command::Completions { shell } => {
+            return match manual::completions(self::command(), *shell, &mut std::io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => Exit::Environment.into(),
+            };
         }
+        Command::Man { dir } => manual::pages(self::command(), dir),
+        Command::Doctor { server, format } => match server.options() {
+            Ok(options) => return doctor::run(&options, *format == Format::Json).await,
+            Err(failure) => Err(failure),
+        },
         Command::Clean { server, format } => {
             return clean::run(Some(&server.server), *format == Format::Json).await;
         }

@@ -28,7 +28,7 @@ pub enum Format {
 /// Options of every command that needs a server.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArguments {
-    /// auto, container, local, or postgres://… of a server in which lockproof may make databases
+    /// auto, container, local, embedded, or postgres://… of a server in which lockproof may make databases
     #[arg(
         long,
         env = "LOCKPROOF_SERVER",
@@ -41,6 +41,10 @@ pub struct ServerArguments {
     /// The image of a container [default: postgres:16-alpine]
     #[arg(long, env = "LOCKPROOF_IMAGE")]
     pub image: Option<String>,
+
+    /// The major version of PostgreSQL, 13 to 18; for `run` also several (15,16,18), each in its turn
+    #[arg(long, value_name = "MAJOR", value_delimiter = ',')]
+    pub pg: Vec<u32>,
 
     /// Let the job go to other databases of a --server postgres://…, or ask it for replication
     #[arg(long)]
@@ -110,12 +114,23 @@ impl ServerArguments {
     }
 
     /// As the server room has them.
-    #[must_use]
-    pub fn options(&self) -> ServerOptions {
-        ServerOptions {
+    ///
+    /// # Errors
+    /// When the version cannot be had from this kind of server, or there are several.
+    pub fn options(&self) -> Result<ServerOptions, Failure> {
+        let options = ServerOptions {
             choice: self.server.clone(),
             image: self.image.clone(),
+            major: None,
             other_databases: self.allow_other_databases,
+        };
+        match self.pg[..] {
+            [] => Ok(options),
+            [major] => Ok(options.on(major)?),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                "--pg takes several versions only in `run`: give one",
+            )),
         }
     }
 }
@@ -235,7 +250,7 @@ pub async fn with_server_for<T>(
     work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut interrupt = std::pin::pin!(interrupted());
-    let options = arguments.options();
+    let options = arguments.options()?;
     let server = tokio::select! {
         biased;
         signal = &mut interrupt => return Err(signal),
@@ -332,7 +347,7 @@ pub async fn with_cancel<T>(
     talk: Talk,
     work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let options = arguments.options();
+    let options = arguments.options()?;
     let server = tokio::select! {
         biased;
         signal = interrupted() => return Err(signal),

@@ -78,6 +78,7 @@ fn print(findings: &Findings) {
     println!("image        {}", survey.image);
     println!("images       {}", list(&survey.images));
     println!("postgres     {}", list(&survey.binaries));
+    println!("embedded     {}", either(&survey.archive));
     if !survey.rejected.is_empty() {
         println!("rejected     {}", list(&survey.rejected));
     }

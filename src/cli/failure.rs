@@ -93,7 +93,11 @@ impl Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::new(Exit::Environment, error.to_string())
+        let exit = match error {
+            ServerError::Version { .. } => Exit::Usage,
+            _ => Exit::Environment,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

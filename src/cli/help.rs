@@ -14,7 +14,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 3] = [
         "Look closer",
         &["check", "export", "merge", "schema", "clean"],
     ),
-    ("For lockproof itself", &["groombook"]),
+    ("For lockproof itself", &["completions", "groombook"]),
 ];
 
 /// The command with its help in groups.
@@ -25,7 +25,7 @@ pub(super) fn grouped(command: Command) -> Command {
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            text += &format!("  {name:<10} {about}\n");
+            text += &format!("  {name:<11} {about}\n");
         }
         text.push('\n');
     }

@@ -19,6 +19,7 @@ mod help;
 pub mod init;
 pub mod keys;
 mod known;
+mod manual;
 pub mod merge;
 mod old_names;
 mod out;

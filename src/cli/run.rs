@@ -3,6 +3,7 @@
 //! Owns which scenarios are run, in which order, and what their verdicts mean together.
 
 mod one;
+mod versions;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,23 @@ pub struct RunArguments {
 /// # Errors
 /// When a file has errors or no server can be had.
 pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
+    if let majors @ [_, _, ..] = &arguments.server.pg[..] {
+        let talk = Talk::new(&arguments.output);
+        return versions::each(talk, majors, async |major| {
+            let mut one = arguments.clone();
+            one.server.pg = vec![major];
+            one.output.out = arguments.output.out.join(format!("pg{major}"));
+            made(&one).await
+        })
+        .await;
+    }
+    let (exit, document) = made(arguments).await?;
+    Talk::new(&arguments.output).document(&document);
+    Ok(exit)
+}
+
+/// The same on one server, with the document that tells it.
+async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     let talk = Talk::new(&arguments.output);
     let scenarios = read_all(
         &paths(&arguments.paths)?,
@@ -84,7 +102,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let so_far: RefCell<(Option<ServerFacts>, Vec<ScenarioResult>)> = RefCell::default();
     let worked = with_server(&arguments.server, talk, async |server| {
         so_far.borrow_mut().0 = Some(server.facts().clone());
-        let mut known = Known::on(server.clone(), arguments.server.options());
+        let mut known = Known::on(server.clone(), arguments.server.options()?);
         known.own = own.clone();
         for (file, scenario) in &scenarios {
             let result = run_one(&mut known, file, scenario, out, arguments.times).await?;
@@ -136,8 +154,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         }
         // One document, with what there is and why there is no more.
         eprintln!("lockproof: {}", visible(&failure.message));
-        talk.document(&document);
-        return Ok(failure.exit);
+        return Ok((failure.exit, document));
     }
     talk.say(
         "each in controlled pacing: one order of steps, one request cycle at a time; races inside a \
@@ -147,8 +164,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
-    talk.document(&document);
-    Ok(exit)
+    Ok((exit, document))
 }
 
 /// What is run: what was given, else what this directory has of its own.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::archive;
 use super::machine::run_bounded;
 use super::settings;
 
@@ -37,6 +38,19 @@ pub(super) struct Binaries {
     pub(super) found_by: String,
 }
 
+impl Binaries {
+    /// Whether it is of this major version, if that matters.
+    pub(super) fn is(&self, major: Option<u32>) -> bool {
+        major.is_none() || major_of(&self.version) == major
+    }
+}
+
+/// The number that a version begins with.
+fn major_of(version: &str) -> Option<u32> {
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 /// Everything that was found, the one to take first, and a line for each that will not do.
 #[derive(Debug, Default)]
 pub(super) struct Search {
@@ -44,20 +58,51 @@ pub(super) struct Search {
     pub(super) rejected: Vec<String>,
 }
 
-/// The binaries to use.
+/// Programs from an archive.
+///
+/// # Errors
+/// A text that says what is wrong with them.
+pub(super) fn fetched(folder: &Path) -> Result<Binaries, String> {
+    let mut search = Search::default();
+    search.look_at(
+        folder,
+        "lockproof's own archive",
+        &mut BTreeSet::new(),
+        true,
+    );
+    let why = search.rejected.join("; ");
+    search.usable.into_iter().next().ok_or(why)
+}
+
+/// The binaries to use; of this major version, if one is given.
 ///
 /// # Errors
 /// A text that says where was looked and what was wrong.
-pub(super) fn find() -> Result<Binaries, String> {
-    let search = search(true);
+pub(super) fn find(major: Option<u32>) -> Result<Binaries, String> {
+    let mut search = search(major.is_none());
+    if let Some(major) = major {
+        let wrong = |found: &Binaries| format!("{} in {}", found.version, found.folder.display());
+        let (right, others): (Vec<_>, Vec<_>) = search
+            .usable
+            .into_iter()
+            .partition(|found| found.is(Some(major)));
+        search.rejected.extend(others.iter().map(wrong));
+        search.usable = right;
+    }
     search.usable.into_iter().next().ok_or_else(|| {
         let rejected = if search.rejected.is_empty() {
             String::new()
         } else {
             format!(" ({})", search.rejected.join("; "))
         };
+        let exactly = major.map_or_else(String::new, |major| format!(" {major}"));
         if env::var_os("LOCKPROOF_PG_BIN").is_some() {
-            format!("LOCKPROOF_PG_BIN has no usable PostgreSQL{rejected}")
+            format!("LOCKPROOF_PG_BIN has no usable PostgreSQL{exactly}{rejected}")
+        } else if !exactly.is_empty() {
+            format!(
+                "no PostgreSQL{exactly} (initdb and postgres) by LOCKPROOF_PG_BIN, pg_config, PATH or in the \
+                 usual folders{rejected}"
+            )
         } else {
             format!(
                 "no PostgreSQL {} to {} (initdb and postgres) by LOCKPROOF_PG_BIN, pg_config, \
@@ -125,12 +170,14 @@ impl Search {
         if !known.insert(real.clone()) {
             return;
         }
-        let version = run_bounded(
-            Command::new(real.join("postgres")).arg("--version"),
-            Duration::from_secs(10),
-        )
-        .map_err(|error| error.to_string())
-        .and_then(|text| version_of(&text));
+        let mut asked = Command::new(real.join("postgres"));
+        asked.arg("--version");
+        if let Some(libraries) = archive::libraries(&real) {
+            asked.env("LD_LIBRARY_PATH", libraries);
+        }
+        let version = run_bounded(&mut asked, Duration::from_secs(10))
+            .map_err(|error| error.to_string())
+            .and_then(|text| version_of(&text));
         match version {
             Ok(version) => self.usable.push(Binaries {
                 folder: real,
@@ -148,10 +195,8 @@ fn version_of(text: &str) -> Result<String, String> {
         .split_whitespace()
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
         .ok_or_else(|| format!("its version cannot be read from {:?}", text.trim()))?;
-    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    let major = digits
-        .parse()
-        .map_err(|_| format!("its version cannot be read from {version:?}"))?;
+    let major =
+        major_of(version).ok_or_else(|| format!("its version cannot be read from {version:?}"))?;
     settings::supported(major)?;
     Ok(version.to_owned())
 }

@@ -7,33 +7,37 @@ use std::str::FromStr;
 
 use super::address::{Address, Secret};
 use super::error::ServerError;
+use super::settings;
 use tokio_postgres::config::{Host, SslMode};
 
 /// The image that is used when neither `--image` nor `LOCKPROOF_IMAGE` names one.
-pub(super) const DEFAULT_IMAGE: &str = "postgres:16-alpine";
+const DEFAULT_IMAGE: &str = "postgres:16-alpine";
 
 /// Which kind of server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ServerChoice {
-    /// A container, else the machine's own PostgreSQL.
+    /// A container, else the machine's own PostgreSQL, else one of lockproof's own.
     #[default]
     Auto,
     /// A container.
     Container,
     /// The machine's own PostgreSQL binaries.
     Local,
+    /// PostgreSQL from an archive, fetched once and kept in a cache.
+    Embedded,
     /// A server that is already there. Only databases that lockproof creates are used.
     External(Address),
 }
 
 impl ServerChoice {
-    /// `auto`, `container`, `local` or `external`.
+    /// `auto`, `container`, `local`, `embedded` or `external`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Container => "container",
             Self::Local => "local",
+            Self::Embedded => "embedded",
             Self::External(_) => "external",
         }
     }
@@ -57,6 +61,7 @@ impl FromStr for ServerChoice {
             "auto" => Ok(Self::Auto),
             "container" => Ok(Self::Container),
             "local" => Ok(Self::Local),
+            "embedded" => Ok(Self::Embedded),
             url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 external(url).map(Self::External)
             }
@@ -156,11 +161,32 @@ pub struct ServerOptions {
     pub choice: ServerChoice,
     /// The image of a container. Left out: `LOCKPROOF_IMAGE`, else `postgres:16-alpine`.
     pub image: Option<String>,
+    /// The major version of PostgreSQL, if it matters.
+    pub major: Option<u32>,
     /// Whether pods may go to other databases of a server that belongs to somebody else.
     pub other_databases: bool,
 }
 
 impl ServerOptions {
+    /// The same, on this major version of PostgreSQL.
+    ///
+    /// # Errors
+    /// When that is not supported, or the server has its version already.
+    pub fn on(self, major: u32) -> Result<Self, ServerError> {
+        let wrong = |why: String| ServerError::Version { major, why };
+        settings::supported(major).map_err(wrong)?;
+        if let ServerChoice::External(address) = &self.choice {
+            return Err(wrong(format!("{address} has the version that it has")));
+        }
+        if let Some(image) = self.wanted_image() {
+            return Err(wrong(format!(
+                "the image {image} (--image, or LOCKPROOF_IMAGE) has the version that it has"
+            )));
+        }
+        let major = Some(major);
+        Ok(Self { major, ..self })
+    }
+
     /// This choice, and everything else by default.
     #[must_use]
     pub fn of(choice: ServerChoice) -> Self {
@@ -177,6 +203,14 @@ impl ServerOptions {
             .or_else(|| std::env::var("LOCKPROOF_IMAGE").ok())
             .filter(|image| !image.trim().is_empty())
     }
+
+    /// The image that is used where nobody asked for one.
+    pub(super) fn usual_image(major: Option<u32>) -> String {
+        match major {
+            Some(major) => format!("postgres:{major}-alpine"),
+            None => DEFAULT_IMAGE.to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_words_mean_themselves() {
-        for word in ["auto", "container", "local"] {
+        for word in ["auto", "container", "local", "embedded"] {
             assert_eq!(word.parse::<ServerChoice>().unwrap().to_string(), word);
         }
     }

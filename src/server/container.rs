@@ -14,7 +14,7 @@ use testcontainers::{ContainerAsync, ContainerRequest, Image, ImageExt};
 use testcontainers_modules::postgres::Postgres;
 
 use super::address::{Address, Secret};
-use super::choice::DEFAULT_IMAGE;
+use super::choice::ServerOptions;
 use super::client::{self, ConnectFailure};
 use super::docker;
 use super::engine::{self, in_full, while_it_answers};
@@ -29,6 +29,14 @@ const ADDRESS_LIMIT: Duration = Duration::from_secs(20);
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where the data is in the container: the official image has moved its own between versions.
 pub(super) const DATA_HOME: &str = "/var/lib/lockproof";
+
+/// Which image is wanted.
+pub(super) struct Wanted<'a> {
+    /// The one that somebody asked for.
+    pub(super) image: Option<&'a str>,
+    /// The major version that somebody asked for.
+    pub(super) major: Option<u32>,
+}
 
 /// A container whose server accepts connections.
 pub(super) struct Started {
@@ -45,13 +53,13 @@ pub(super) struct Started {
 /// A text that says which step failed. Containers that were made are removed.
 pub(super) async fn start(
     instance: &Path,
-    wanted_image: Option<&str>,
+    wanted: &Wanted<'_>,
     password: &Secret,
     alone: bool,
     progress: impl Fn(String),
 ) -> Result<Started, String> {
     let engine = engine::engine().await?;
-    let (image, why) = image(&engine, wanted_image, progress).await?;
+    let (image, why) = image(&engine, wanted, progress).await?;
     leftover::asked_for(instance)?;
     let mut outcome = start_image(&engine, instance, &image, password, alone).await;
     for _ in 0..4 {
@@ -87,10 +95,11 @@ pub(super) async fn start(
 /// The image to use and why; it is there when this returns.
 async fn image(
     engine: &Docker,
-    wanted: Option<&str>,
+    wanted: &Wanted<'_>,
     progress: impl Fn(String),
 ) -> Result<(String, String), String> {
-    let image = wanted.unwrap_or(DEFAULT_IMAGE).to_owned();
+    let usual = || ServerOptions::usual_image(wanted.major);
+    let image = wanted.image.map_or_else(usual, str::to_owned);
     if docker::has_image(engine, &image).await? {
         return Ok((image, "the image is there".to_owned()));
     }
@@ -108,8 +117,8 @@ async fn image(
         Ok(Err(error)) => in_full(&error),
         Err(why) => why,
     };
-    if wanted.is_none()
-        && let Some(own) = docker::own_image(engine).await
+    if wanted.image.is_none()
+        && let Some(own) = docker::own_image(engine, wanted.major).await
     {
         return Ok((own, format!("no registry gave {image}; this image is here")));
     }

@@ -56,8 +56,8 @@ pub(super) async fn images(engine: &Docker) -> Result<Vec<String>, String> {
     Ok(tags)
 }
 
-/// The image that `.ci/make-image` made here, if it made any; of the highest version.
-pub(super) async fn own_image(engine: &Docker) -> Option<String> {
+/// The image that `.ci/make-image` made here, if it made any: of this major version, else of the highest.
+pub(super) async fn own_image(engine: &Docker, major: Option<u32>) -> Option<String> {
     let prefix = format!("{OWN_IMAGES}:");
     images(engine)
         .await
@@ -67,6 +67,7 @@ pub(super) async fn own_image(engine: &Docker) -> Option<String> {
             let version: u32 = tag.strip_prefix(&prefix)?.parse().ok()?;
             Some((version, tag))
         })
+        .filter(|(version, _)| major.is_none_or(|major| major == *version))
         .max()
         .map(|(_, tag)| tag)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// One kind of server that was tried, and why it could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// `container`, `local` or `external`.
+    /// `container`, `local`, `embedded` or `external`.
     pub kind: String,
     /// Why not.
     pub why: String,
@@ -51,12 +51,20 @@ pub enum GuardianError {
 pub enum ServerError {
     /// The text given for `--server` means nothing.
     #[error(
-        "{given:?} is no server: use auto, container, local or postgres://user@host:port ({why})"
+        "{given:?} is no server: use auto, container, local, embedded or postgres://user@host:port ({why})"
     )]
     Choice {
         /// What was given, without a password.
         given: String,
         /// What is wrong with it.
+        why: String,
+    },
+    /// A version that cannot be had so.
+    #[error("--pg {major}: {why}")]
+    Version {
+        /// The major version.
+        major: u32,
+        /// Why not.
         why: String,
     },
     /// Nothing of what was tried gave a server.
@@ -141,7 +149,8 @@ fn listed(tried: &[Attempt]) -> String {
 
 /// What would help where nothing of this machine's own was of use.
 fn advice(tried: &[Attempt]) -> Option<String> {
-    let own = |attempt: &Attempt| matches!(attempt.kind.as_str(), "container" | "local");
+    let own =
+        |attempt: &Attempt| matches!(attempt.kind.as_str(), "container" | "local" | "embedded");
     tried.iter().any(own).then(|| {
         "\nStart Docker, install PostgreSQL (initdb and postgres), or give --server postgres://…; \
          `lockproof doctor` shows what is there"

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::Secret;
-use super::binaries;
+use super::binaries::{self, Binaries};
 use super::clean;
 use super::container;
 use super::error::Attempt;
@@ -58,9 +58,20 @@ pub fn keep(instance: &Path) -> io::Result<()> {
     let outcome = match &request.task {
         KeepTask::Start {
             choice,
+            major,
+            programs,
             image,
             alone,
-        } => runtime.block_on(start(instance, choice, image.as_deref(), *alone)),
+        } => {
+            let wanted = Wanted {
+                choice,
+                major: *major,
+                programs: programs.as_deref(),
+                image: image.as_deref(),
+                alone: *alone,
+            };
+            runtime.block_on(start(instance, &wanted))
+        }
         KeepTask::Ground { beside } => ground(instance, beside),
         KeepTask::Adopt => adopt(instance),
     };
@@ -90,16 +101,40 @@ fn say(what: &KeeperSays) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-async fn start(
-    instance: &Path,
-    choice: &str,
-    image: Option<&str>,
+/// What kind of server is wanted.
+struct Wanted<'a> {
+    choice: &'a str,
+    major: Option<u32>,
+    programs: Option<&'a Path>,
+    image: Option<&'a str>,
     alone: bool,
-) -> Result<(), Vec<Attempt>> {
+}
+
+async fn start(instance: &Path, wanted: &Wanted<'_>) -> Result<(), Vec<Attempt>> {
+    let choice = wanted.choice;
     let mut tried: Vec<Attempt> = Vec::new();
+    if let Some(programs) = wanted.programs {
+        let why = format!("--server {choice}");
+        let found = binaries::fetched(programs);
+        let started = match found {
+            Ok(found) => match found.is(wanted.major) {
+                true => start_local(instance, &found, &why, wanted.alone).await,
+                false => Err(format!(
+                    "{} is PostgreSQL {}",
+                    programs.display(),
+                    found.version
+                )),
+            },
+            Err(why) => Err(why),
+        };
+        return started.map_err(|why| {
+            let kind = "embedded".to_owned();
+            vec![Attempt { kind, why }]
+        });
+    }
     if choice != "local" {
         let why = format!("--server {choice}");
-        match start_container(instance, image, &why, alone).await {
+        match start_container(instance, wanted, &why).await {
             Ok(()) => return Ok(()),
             Err(why) => tried.push(Attempt {
                 kind: "container".to_owned(),
@@ -112,7 +147,11 @@ async fn start(
             Some(Attempt { why, .. }) => format!("--server {choice}: no container, {why}"),
             None => format!("--server {choice}"),
         };
-        match start_local(instance, &why, alone).await {
+        let started = match binaries::find(wanted.major) {
+            Ok(found) => start_local(instance, &found, &why, wanted.alone).await,
+            Err(why) => Err(why),
+        };
+        match started {
             Ok(()) => return Ok(()),
             Err(why) => tried.push(Attempt {
                 kind: "local".to_owned(),
@@ -123,15 +162,15 @@ async fn start(
     Err(tried)
 }
 
-async fn start_container(
-    instance: &Path,
-    image: Option<&str>,
-    why: &str,
-    alone: bool,
-) -> Result<(), String> {
+async fn start_container(instance: &Path, wanted: &Wanted<'_>, why: &str) -> Result<(), String> {
+    let alone = wanted.alone;
     let password = new_password();
     let progress = |what| say(&KeeperSays::Progress(what));
-    let started = container::start(instance, image, &password, alone, progress).await?;
+    let image = container::Wanted {
+        image: wanted.image,
+        major: wanted.major,
+    };
+    let started = container::start(instance, &image, &password, alone, progress).await?;
     let stored = StoredServer {
         kind: "container".to_owned(),
         description: format!("container of {} ({why}: {})", started.image, started.why),
@@ -148,11 +187,15 @@ async fn start_container(
     stored.write(instance).map_err(|error| error.to_string())
 }
 
-async fn start_local(instance: &Path, why: &str, alone: bool) -> Result<(), String> {
-    let binaries = binaries::find()?;
+async fn start_local(
+    instance: &Path,
+    binaries: &Binaries,
+    why: &str,
+    alone: bool,
+) -> Result<(), String> {
     let home = home::data_home(instance);
     let password = new_password();
-    let started = local::start(&binaries, instance, &home, &password, alone).await;
+    let started = local::start(binaries, instance, &home, &password, alone).await;
     let started = match started {
         Ok(started) => started,
         Err(why) => {

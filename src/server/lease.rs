@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::choice::ServerOptions;
 use super::client::{self, ConnectFailure};
+use super::embedded;
 use super::error::ServerError;
 use super::guardian::{Guardian, Ward};
 use super::leftover;
@@ -36,9 +37,20 @@ pub(super) struct Held {
 
 /// Joins the server that others use, or starts one for all.
 pub(super) async fn join_or_start(options: &ServerOptions) -> Result<Held, ServerError> {
+    // An archive may take long to come: nobody waits behind the lock for it.
+    embedded::start(options, async |programs| {
+        join_or_start_with(options, programs).await
+    })
+    .await
+}
+
+async fn join_or_start_with(
+    options: &ServerOptions,
+    programs: Option<&Path>,
+) -> Result<Held, ServerError> {
     let folder = state::root()?.join(folder_name(options));
     let lock = state::lock_alone(&folder.join(START_LOCK), START_LIMIT).await?;
-    let outcome = join_or_start_in(&folder, options).await;
+    let outcome = join_or_start_in(&folder, options, programs).await;
     drop(lock);
     if outcome.is_err() {
         state::remove_if_unused(&folder, START_LOCK);
@@ -46,11 +58,15 @@ pub(super) async fn join_or_start(options: &ServerOptions) -> Result<Held, Serve
     outcome
 }
 
-async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held, ServerError> {
+async fn join_or_start_in(
+    folder: &Path,
+    options: &ServerOptions,
+    programs: Option<&Path>,
+) -> Result<Held, ServerError> {
     if let Some(held) = join(folder).await? {
         return Ok(held);
     }
-    let held = start(folder, task(options, false)).await?;
+    let held = start(folder, task(options, programs, false)).await?;
     let name = held.instance.file_name().unwrap_or_default();
     let current = folder.join(CURRENT);
     fs::write(&current, name.as_encoded_bytes()).map_err(ServerError::file("write", current))?;
@@ -59,7 +75,10 @@ async fn join_or_start_in(folder: &Path, options: &ServerOptions) -> Result<Held
 
 /// Starts a server that nobody else will join.
 pub(super) async fn start_alone(options: &ServerOptions) -> Result<Held, ServerError> {
-    start_own(task(options, true)).await
+    embedded::start(options, async |programs| {
+        start_own(task(options, programs, true)).await
+    })
+    .await
 }
 
 /// Has a folder kept for servers of this process's own, beside a server that it shares.
@@ -68,9 +87,11 @@ pub(super) async fn start_beside(shared: &Path) -> Result<Held, ServerError> {
     start_own(KeepTask::Ground { beside }).await
 }
 
-fn task(options: &ServerOptions, alone: bool) -> KeepTask {
+fn task(options: &ServerOptions, programs: Option<&Path>, alone: bool) -> KeepTask {
     KeepTask::Start {
         choice: options.choice.kind().to_owned(),
+        major: options.major,
+        programs: programs.map(Path::to_owned),
         image: options.wanted_image(),
         alone,
     }
@@ -93,9 +114,10 @@ async fn start_own(task: KeepTask) -> Result<Held, ServerError> {
 fn folder_name(options: &ServerOptions) -> String {
     let mut hash = blake3::Hasher::new();
     let version = format!("{} {PROTOCOL}", env!("CARGO_PKG_VERSION"));
-    let environment = ["DOCKER_HOST", "LOCKPROOF_PG_BIN"].map(std::env::var_os);
+    let environment = ["DOCKER_HOST", "LOCKPROOF_PG_BIN", "LOCKPROOF_CACHE"].map(std::env::var_os);
     let image = options.wanted_image().unwrap_or_default();
-    for part in [version, format!("{environment:?}"), image] {
+    let major = format!("{:?}", options.major);
+    for part in [version, format!("{environment:?}"), image, major] {
         hash.update(part.as_bytes()).update(&[0]);
     }
     // Which binaries are found by PATH matters only where no container comes first; it changes

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{Uid, User};
 
 use super::address::{Address, Secret};
+use super::archive;
 use super::binaries::Binaries;
 use super::client::{self, ConnectFailure};
 use super::copying;
@@ -128,6 +129,9 @@ pub(super) fn command(folder: &Path, program: &str, home: &Path, user: Option<&U
         if let Some(value) = std::env::var_os(kept) {
             command.env(kept, value);
         }
+    }
+    if let Some(libraries) = archive::libraries(folder) {
+        command.env("LD_LIBRARY_PATH", libraries);
     }
     if let Some(user) = user {
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());

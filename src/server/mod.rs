@@ -19,6 +19,7 @@
 //! guardian and keeper do the rest.
 
 mod address;
+mod archive;
 mod binaries;
 mod choice;
 mod clean;
@@ -29,6 +30,7 @@ mod copying;
 mod database;
 mod docker;
 mod dwelling;
+mod embedded;
 mod emptied;
 mod engine;
 mod error;
@@ -74,7 +76,7 @@ pub use guardian::{Guardian, Registration, Ward};
 pub use handle::Server;
 pub use keeper::keep;
 pub use own::Shutdown;
-pub use own_binary::lockproof_binary;
+pub use own_binary::{lockproof_binary, this_is_lockproof};
 pub use pooler::Pooler;
 pub use seats::{Seat, Seats};
 pub use standby::Standby;

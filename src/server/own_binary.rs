@@ -4,8 +4,20 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::GuardianError;
+
+/// The way to the running program's file that holds also when the file has been replaced or removed.
+const BY_PROC: &str = "/proc/self/exe";
+
+/// Whether this process is the tool itself.
+static IS_IT: AtomicBool = AtomicBool::new(false);
+
+/// This process is lockproof, whatever its file is called: what it starts of itself is that file.
+pub fn this_is_lockproof() {
+    IS_IT.store(true, Ordering::Relaxed);
+}
 
 /// The lockproof binary, to be run again.
 ///
@@ -25,8 +37,14 @@ pub fn lockproof_binary() -> Result<PathBuf, GuardianError> {
     let own = env::current_exe().map_err(|error| GuardianError::NoBinary {
         looked: format!("the path of this program cannot be read: {error}"),
     })?;
-    if own.file_stem().is_some_and(|stem| stem == "lockproof") {
-        return Ok(own);
+    if IS_IT.load(Ordering::Relaxed) {
+        // While it runs, an update may put another file in its place: that would speak another version.
+        let replaced = !own.is_file();
+        return Ok(if replaced {
+            PathBuf::from(BY_PROC)
+        } else {
+            own
+        });
     }
     own.ancestors()
         .skip(1)

@@ -16,7 +16,7 @@ use super::machine::ProcessName;
 use super::state;
 
 /// Raised when starter and keeper of different builds would not understand each other.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 
 /// The file in an instance's directory that describes the server.
 pub(super) const SERVER_FILE: &str = "server.json";
@@ -100,8 +100,12 @@ pub(super) struct KeepRequest {
 pub(super) enum KeepTask {
     /// Start a server.
     Start {
-        /// `auto`, `container` or `local`.
+        /// `auto`, `container`, `local` or `embedded`.
         choice: String,
+        /// The major version that somebody asked for.
+        major: Option<u32>,
+        /// The programs of an archive, if they are to be used.
+        programs: Option<PathBuf>,
         /// The image that somebody asked for.
         image: Option<String>,
         /// Whether nobody will share it, so that it may be stopped, crashed and followed.

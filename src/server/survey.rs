@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
+use super::archive;
 use super::binaries;
-use super::choice::{DEFAULT_IMAGE, ServerOptions};
+use super::choice::ServerOptions;
 use super::docker;
 use super::engine::{self, bounded};
 use super::own_binary::lockproof_binary;
@@ -23,6 +24,8 @@ pub struct Survey {
     pub image: String,
     /// The machine's own PostgreSQL, the first to be taken first: version, folder, found by.
     pub binaries: Vec<String>,
+    /// What `--server embedded` has in its cache, or why it has nothing.
+    pub archive: Result<String, String>,
     /// PostgreSQL that was found and will not do, and why.
     pub rejected: Vec<String>,
     /// The machine's PgBouncer, or why there is none.
@@ -38,7 +41,7 @@ pub struct Survey {
 /// Looks around. Takes a few seconds at most.
 pub async fn survey(options: &ServerOptions) -> Survey {
     let wanted = options.wanted_image();
-    let image = wanted.unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
+    let image = wanted.unwrap_or_else(|| ServerOptions::usual_image(options.major));
     let mut survey = Survey {
         image: format!("{image}: not looked for, since there is no engine"),
         ..Survey::of_machine()
@@ -90,6 +93,7 @@ impl Survey {
                     )
                 })
                 .collect(),
+            archive: archive::told(),
             rejected: search.rejected,
             pooler: Pooler::program()
                 .map(|path| path.display().to_string())

@@ -30,7 +30,7 @@ fn stranger() -> TcpListener {
 
 #[tokio::test]
 async fn a_port_that_was_taken_after_the_choice_is_left_for_another() {
-    let Ok(binaries) = binaries::find() else {
+    let Ok(binaries) = binaries::find(None) else {
         return;
     };
     let folder = reachable();
