@@ -12,8 +12,8 @@ use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::short;
 use super::{
-    check, clean, doctor, explore, export, groombook, guardian, help, merge, old_names, reproduce,
-    run, schema,
+    check, clean, doctor, explore, export, groombook, guardian, help, merge, old_names, report,
+    reproduce, run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -41,6 +41,8 @@ enum Command {
     Explore(explore::ExploreArguments),
     /// Run scenarios, and say whether each verdict is the expected one
     Run(run::RunArguments),
+    /// Write a stored run as one HTML page, lane by lane
+    Report(report::ReportArguments),
     /// Judge a stored run again, with no server
     Check(check::CheckArguments),
     /// Write the lock operations of a stored run for Jepsen or Porcupine
@@ -158,7 +160,9 @@ impl Command {
             Self::Check(arguments) => arguments.format,
             Self::Groombook(arguments) => arguments.format(),
             Self::Doctor { format, .. } | Self::Clean { format, .. } => *format,
-            Self::Export(_) | Self::Schema | Self::Guardian { .. } => Format::Human,
+            Self::Export(_) | Self::Report(_) | Self::Schema | Self::Guardian { .. } => {
+                Format::Human
+            }
         };
         format == Format::Json
     }
@@ -172,6 +176,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Merge(arguments) => merge::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Groombook(arguments) => match groombook::run(arguments).await {
             Ok(code) => return code,
             Err(failure) => Err(failure),

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::check::no_history;
 use super::common::Failure;
 use super::exit::Exit;
+use super::stored::no_history;
 use crate::history::{self, Event, Line, RunFacts};
 use crate::operation::{
     Breach, Timeline, exclusion, operations, timeline, write_edn, write_porcupine,

@@ -9,7 +9,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 3] = [
     ("Start here", &["reproduce", "explore", "run", "doctor"]),
     (
         "Look closer",
-        &["check", "export", "merge", "schema", "clean"],
+        &["report", "check", "export", "merge", "schema", "clean"],
     ),
     ("For lockproof itself", &["groombook"]),
 ];

@@ -19,10 +19,13 @@ mod known;
 pub mod merge;
 mod old_names;
 mod out;
+mod page;
+pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
 mod short;
+mod stored;
 pub mod subject;
 
 pub use args::{command, main};

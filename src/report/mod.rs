@@ -9,6 +9,7 @@ mod explore;
 mod json;
 mod limits;
 mod moves;
+pub mod page;
 mod play;
 mod rows;
 mod scene;
