@@ -11,11 +11,9 @@ use crate::invariant::{Verdict, judge_knowing, whole};
 use crate::name::PodName;
 use crate::search::{CONFIRMATION, HISTORY, LET_GO, weigh, weigh_giving_up};
 
-/// A run directory with what is in it.
+/// What is in a run directory.
 #[derive(Debug)]
 pub struct Stored {
-    /// Where.
-    pub dir: PathBuf,
     /// Its history.
     pub lines: Vec<Line>,
     /// What is said of it, the later runs weighed.
@@ -42,11 +40,7 @@ impl Stored {
             let bare = verdict_of(&confirmation, &verdict.worked)?.1;
             weigh(&mut verdict, &bare);
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            lines,
-            verdict,
-        })
+        Ok(Self { lines, verdict })
     }
 }
 

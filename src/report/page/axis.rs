@@ -1,9 +1,9 @@
 //! The logical axis: a column for each step and each mark, in the order of the history. Held time is the harness's
 //! and takes no room.
 //!
-//! Owns which column is whose, in one run and in two under each other. Two runs are aligned by the numbers of their
-//! pods' steps: of all ways to put equal ones into one column, one with the most such columns is taken (the longest
-//! increasing subsequence: numbers come once in each run).
+//! Owns which column is whose, in one run and in two under each other. Two runs are aligned by what their pods' steps
+//! do, the first `insert into staff` of a with the first: of all ways to put equal ones into one column, one with the
+//! most such columns is taken (the longest increasing subsequence: each comes once in each run).
 
 use std::collections::HashMap;
 
@@ -112,17 +112,15 @@ pub(super) fn together(one: &mut RunData, other: &mut RunData) -> (usize, Option
     (columns, parting)
 }
 
-/// What makes an item of two runs the same: the pod and number of a step, the words of a mark; of look-ups and
-/// preparations, what they ask and how often that came.
+/// What makes an item of two runs the same: the pod of a step and what it does, the words of a mark, and how often that
+/// came. Not a step's number: a lock call more in one run moves all that follow.
 fn key(run: &RunData, item: Item, seen: &mut HashMap<String, u32>) -> String {
     let key = match item {
         Item::Step(place) => {
             let step = &run.steps[place];
             let pod = &run.pods[run.lanes[step.lane].pod].name;
-            match step.n {
-                Some(number) => return format!("{pod} {number} {}", step.label),
-                None => format!("{pod} {}", step.label),
-            }
+            let sort = if step.n.is_some() { "" } else { "look-up " };
+            format!("{pod} {sort}{}", step.label)
         }
         Item::Mark(place) => format!("mark {}", run.marks[place].label),
     };
@@ -174,21 +172,25 @@ fn parting(one: &RunData, other: &RunData) -> Option<Parting> {
         {
             return None;
         }
-        let words = |step: Option<&&super::steps::StepData>, run: &RunData| match step {
-            None => "does something else first".to_owned(),
-            Some(step) => {
-                let pod = &run.pods[run.lanes[step.lane].pod].name;
-                let waits = if step.blocked.is_some() {
-                    format!("waits for {}, then ", step.waits)
-                } else {
-                    String::new()
-                };
-                format!("pod {pod}, {}: {waits}{}", step.label, step.answer)
-            }
+        let words = |run: &RunData| {
+            let step = run
+                .steps
+                .iter()
+                .find(|step| step.n.is_some() && step.col >= col);
+            let Some(step) = step else {
+                return "nothing more comes".to_owned();
+            };
+            let pod = &run.pods[run.lanes[step.lane].pod].name;
+            let waits = if step.blocked.is_some() {
+                format!("waits for {}, then ", step.waits)
+            } else {
+                String::new()
+            };
+            format!("{pod}: {} → {waits}{}", step.label, step.answer)
         };
         Some(Parting {
             col,
-            words: [words(in_left, one), words(in_right, other)],
+            words: [words(one), words(other)],
         })
     })
 }

@@ -43,7 +43,10 @@ pub(super) struct PageData {
 /// One run.
 #[derive(Debug, Serialize)]
 pub(super) struct RunData {
+    /// Its directory's own name.
     pub name: String,
+    /// Its directory.
+    pub dir: String,
     pub title: String,
     pub judgement: String,
     /// Whether nothing was held: then held time says nothing.
@@ -107,6 +110,15 @@ impl PageData {
     }
 }
 
+/// The last part of a path.
+fn own_name(path: &str) -> &str {
+    let parts = path.trim_end_matches('/').rsplit('/');
+    parts
+        .map(str::trim)
+        .find(|part| !part.is_empty() && *part != ".")
+        .unwrap_or(path)
+}
+
 impl RunData {
     fn of(run: &StoredRun<'_>) -> Self {
         let timeline = Timeline::of(run.lines);
@@ -122,7 +134,8 @@ impl RunData {
             _ => None,
         });
         Self {
-            name: shown(run.name),
+            name: shown(own_name(run.name)),
+            dir: shown(run.name),
             title: shown(timeline.run.map_or("", |facts| &facts.title)),
             judgement: run.verdict.judgement.to_string(),
             free: timeline.is_free(),

@@ -79,7 +79,7 @@ fn header(runs: &[StoredRun<'_>], data: &PageData) -> Markup {
             @if let Some(parts) = &data.parts {
                 p {
                     strong { "The first difference: " }
-                    "above, " (parts.words[0]) "; below, " (parts.words[1]) "."
+                    "above, " (parts.words[0]) "; below, " (parts.words[1])
                 }
             }
         }
@@ -108,7 +108,7 @@ fn headline(run: &StoredRun<'_>, data: &RunData) -> String {
 
 fn meta(run: &StoredRun<'_>, data: &RunData) -> String {
     let timeline_facts = run.lines.first().map(|line| &line.event);
-    let mut parts = vec![data.name.clone()];
+    let mut parts = vec![data.dir.clone()];
     if let Some(crate::history::Event::Run(facts)) = timeline_facts {
         let subject = if run.redacted { "…" } else { &facts.subject };
         parts.push(format!("job: {subject}"));
@@ -137,11 +137,11 @@ fn findings(data: &PageData) -> Markup {
         @if !all.is_empty() {
             section aria-labelledby="findings" {
                 h2 #findings { "What was found (" (all.len()) ")" }
-                ol.cards {
+                ol.cards tabindex="0" {
                     @for (number, (run, finding)) in all.iter().enumerate() {
                         li class=(finding.judgement) data-finding=(number) {
                             h3 {
-                                span { (finding.invariant) " " (finding.judgement) @if data.runs.len() > 1 { " in " (run.name) } }
+                                span { (finding.invariant) " " (finding.judgement) @if data.runs.len() > 1 { span.meta { " in " (run.name) } } }
                                 button type="button" aria-label=(format!("show finding {} in the picture", number + 1)) { "show" }
                             }
                             p { (finding.why) }

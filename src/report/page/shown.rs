@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::history::Request;
+use crate::history::{LockAction, Request};
+use crate::name::LockMode;
 use crate::report::visible;
 
 /// All statements together may take so much of a page, in bytes.
@@ -98,11 +99,35 @@ fn statement(request: &Request, redacted: bool) -> String {
 
 /// What a step does, in few words: the verb, and the table or the lock that it is about.
 pub(super) fn label(request: &Request) -> String {
+    if let [call] = request.lock_calls.as_slice()
+        && request.normal.len() <= 1
+    {
+        let verb = match call.action {
+            LockAction::Lock => "lock",
+            LockAction::TryLock => "try lock",
+            LockAction::Unlock => "unlock",
+            LockAction::UnlockAll => return "unlock all".to_owned(),
+        };
+        let verb = match (call.mode, call.key.is_some_and(|key| key.table().is_some())) {
+            (LockMode::Exclusive, false) => verb.to_owned(),
+            (mode, _) => format!("{verb} {mode}"),
+        };
+        let key = call.key.map(|key| key.to_string());
+        return shown(&format!("{verb} {}", key.as_deref().unwrap_or("?")));
+    }
     let text = request.normal.first().or(request.sql.first());
     let text = text.map_or("(no statement)", String::as_str);
     let text = text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '(');
-    let cut = text.find(" (").filter(|_| text.starts_with("insert into "));
-    let text = &text[..cut.unwrap_or(text.len())];
+    for (words, verb) in [
+        ("insert into ", "insert"),
+        ("delete from ", "delete"),
+        ("update ", "update"),
+    ] {
+        if let Some(rest) = text.strip_prefix(words) {
+            let table = rest.split([' ', '(']).next().unwrap_or(rest);
+            return start(&format!("{verb} {table}"), 80);
+        }
+    }
     start(text.strip_prefix("select pg_").unwrap_or(text), 80)
 }
 
@@ -124,6 +149,18 @@ mod tests {
         let mut all = Statements::fitting(true, std::iter::once(&request));
         all.place(&request);
         assert_eq!(all.all, ["select ?"]);
+    }
+
+    #[test]
+    fn a_label_is_the_verb_and_what_it_is_about() {
+        for (normal, wanted) in [
+            ("insert into invoices (id, x) values (?)", "insert invoices"),
+            ("delete from invoices where id = ?", "delete invoices"),
+            ("select pg_sleep(?)", "sleep(?)"),
+            ("commit", "commit"),
+        ] {
+            assert_eq!(label(&asking(normal, normal)), wanted);
+        }
     }
 
     #[test]

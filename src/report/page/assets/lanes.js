@@ -1,14 +1,20 @@
 // The picture: lanes of connections, lock lanes, marks, arrows. Positions come from the fold (logical axis) or from
 // the clock (real time); only what is in view is drawn where there is much.
 
-const WIDTHS = { anchors: 136, compact: 84, all: 26 };
-const VIEW = { axis: "logical", zoom: 1, rows: [], height: 0, whole: true, drawn: "" };
+const WIDTHS = { anchors: [78, 210], compact: [56, 160], all: [14, 90] };
+const VIEW = { axis: "logical", zoom: 1, width: 100, rows: [], height: 0, whole: true, drawn: "" };
 const LANES = document.getElementById("lanes");
 const PLANE = document.getElementById("plane");
 const LABELS = document.getElementById("labels");
 const SELECTED = { thing: null, finding: null, found: null };
 
-const columnWidth = () => Math.max(6, WIDTHS[FOLD.mode] * VIEW.zoom);
+// As wide as they can be while all are in view, within what can be read.
+const columnWidth = () => VIEW.width;
+function fitWidth() {
+  const room = LANES.clientWidth - LABELS.offsetWidth - 44;
+  const [least, most] = WIDTHS[FOLD.mode];
+  VIEW.width = Math.max(5, Math.min(most, Math.max(least, room / Math.max(1, FOLD.columns.length))) * VIEW.zoom);
+}
 const timeScale = () => {
   const longest = Math.max(1, ...RUNS.map((run) => run.ends[1]));
   return (Math.max(600, LANES.clientWidth - LABELS.offsetWidth - 24) / longest) * VIEW.zoom;
@@ -50,14 +56,14 @@ function layRows() {
       const recovery = pod.recovery ? ", recovery" : "";
       let first = true;
       const begin = () => { const text = first ? `pod ${pod.name}${recovery}` : ""; first = false; return text; };
-      own.forEach((lane) => add({ kind: "lane", run, pod: place, lane, head: begin(), label: run.lanes[lane].name }, 30));
+      own.forEach((lane) => add({ kind: "lane", run, pod: place, lane, head: begin(), label: run.lanes[lane].name }, 40));
       if (others.length > 0 || lanes.length === 0) {
         const names = others.map((lane) => run.lanes[lane].name);
         const label = names.length > 2 ? `${names[0]} … ${names[names.length - 1]}` : names.join(", ") || "no statement";
-        add({ kind: "others", run, pod: place, lanes: new Set(others), head: begin(), label }, 30);
+        add({ kind: "others", run, pod: place, lanes: new Set(others), head: begin(), label }, 40);
       }
       run.locks.forEach((lock, number) => {
-        if (lock.pod === place) add({ kind: "lock", run, pod: place, lock: number, label: lock.name }, 34);
+        if (lock.pod === place) add({ kind: "lock", run, pod: place, lock: number, label: lock.name.replace(/^advisory /, "") }, 34);
       });
       add({ kind: "gap", run }, 8);
     });
@@ -174,11 +180,15 @@ function drawStep(step, into, view) {
 
 function drawHeld(step, row, x, into) {
   if (step.run.free) return;
+  // Held, if something else of its own run came between.
+  const between = lastNotAbove(step.run.ticks, (step.sent || step.end || step.held)[0] - 1, (tick) => tick[0]) -
+    lastNotAbove(step.run.ticks, step.held[0], (tick) => tick[0]);
+  if (between < 1) return;
   const from = VIEW.axis === "time" ? step.held[1] * timeScale() : xOf(step.run, step.held, true);
   if (x - from < (VIEW.axis === "time" ? 3 : columnWidth() * 0.9)) return;
   const held = element(`held${litStep(step)}`, textFits() && x - from > 90 ? "held at the gate" : "",
     `held before ${step.label}`);
-  into.append(put(held, from + 1, row.y + 9, x - from - 2, row.height - 18));
+  into.append(put(held, from + 1, row.y + 13, x - from - 2, row.height - 26));
 }
 
 function drawFold(run, shown, number, into) {
@@ -240,7 +250,11 @@ function drawMarks(run, into, view) {
     label.dataset.mark = mark.place;
     label.dataset.run = run.number;
     if (SELECTED.thing?.mark === mark) label.classList.add("selected");
-    into.append(put(label, x + 1, top.y + 2, VIEW.axis === "time" ? 110 : columnWidth() - 2, 20));
+    const next = run.marks[mark.place + 1];
+    const until = !next ? x + 260 : VIEW.axis === "time" ? next.at[1] * timeScale() : FOLD.place[next.col] * columnWidth();
+    const room = Math.min(260, Math.max(until - x, VIEW.axis === "time" ? 20 : columnWidth()));
+    label.classList.toggle("long", room > columnWidth() + 4);
+    into.append(put(label, label.classList.contains("long") ? middle : x + 1, top.y + 2, room - 2 - (label.classList.contains("long") ? middle - x : 0), 20));
   });
 }
 
@@ -387,6 +401,7 @@ function layOut() {
   fold();
   const boxes = VIEW.axis === "time" ? RUNS.reduce((sum, run) => sum + run.steps.length, 0) : FOLD.columns.length;
   VIEW.whole = boxes <= MOST_BOXES;
+  fitWidth();
   layRows();
   drawLabels();
   PLANE.style.width = `${planeWidth()}px`;

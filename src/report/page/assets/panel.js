@@ -69,6 +69,12 @@ function describe(thing) {
   if (!run.free && step.sent) pair(facts, "held at the gate", `${seconds(step.sent[1] - step.held[1])} (the harness's time, not the job's)`);
   if (step.sent && step.end) pair(facts, "at the server", seconds(step.end[1] - step.sent[1]));
   pair(facts, "transaction behind it", { I: "none open", T: "open", E: "open, failed" }[step.tx]);
+  const meanwhile = meanwhileOf(step);
+  if (meanwhile.length > 0) {
+    const list = document.createElement("ul");
+    meanwhile.forEach((text) => list.append(node("li", text)));
+    facts.append(node("dt", "while it was held"), node("dd", "", list));
+  }
   const kinds = (step.is || []).filter((one) => !["lock", "unlock"].includes(one));
   pair(facts, "it is", kinds.join(", "));
   const lines = [step.held, step.sent, step.blocked, step.end].filter(Boolean).map((at) => at[0]);
@@ -81,6 +87,18 @@ function describe(thing) {
     button.addEventListener("click", () => showFinding(number));
     DETAIL.append(button);
   });
+}
+
+// What others did while the gate held a step: more often than not that is what broke it.
+function meanwhileOf(step) {
+  if (step.run.free || !step.sent) return [];
+  const run = step.run;
+  const own = run.podOf(step);
+  const between = run.steps.filter((one) => one.sent && run.podOf(one) !== own && one.n !== undefined &&
+    one.sent[0] > step.held[0] && one.sent[0] < step.sent[0]);
+  const words = between.slice(-6).map((one) => `${run.lanes[one.lane].name}: ${one.label} → ${one.answer}`);
+  if (between.length > 6) words.unshift(`${between.length - 6} steps of other pods, then`);
+  return words;
 }
 
 // What is so at a line.
