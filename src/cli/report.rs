@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use super::common::Failure;
 use super::exit::Exit;
-use super::page::{Shown, beside, page_of, write_page};
+use super::page::{Shown, beside, report};
 
 /// Options of `report`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReportArguments {
-    /// The run directory: the one that holds history.jsonl
+    /// The run directory, the one that holds history.jsonl; or one of several runs, or of a search
     pub dir: PathBuf,
 
     /// Where the page goes [default: report.html in the run directory]
@@ -42,15 +42,10 @@ pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {
     } else {
         Shown::Everything
     };
-    let mut dirs: Vec<&Path> = vec![&arguments.dir];
-    dirs.extend(arguments.beside.as_deref());
-    let page = page_of(&dirs, shown)?;
-    let to = arguments
-        .to
-        .clone()
-        .unwrap_or_else(|| beside(&arguments.dir));
-    write_page(&page, &to)?;
-    println!("{} ({} KB)", to.display(), page.len().div_ceil(1000));
+    let dir = &arguments.dir;
+    let to = arguments.to.clone().unwrap_or_else(|| beside(dir));
+    let bytes = report(dir, arguments.beside.as_deref(), &to, shown)?;
+    println!("{} ({} KB)", to.display(), bytes.div_ceil(1000));
     if arguments.open {
         open(&to)?;
     }

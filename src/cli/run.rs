@@ -16,12 +16,14 @@ use super::exit::Exit;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
+use super::page::{Shown, report};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
 use crate::report::{
     Caught, RunJson, ScenarioJson, answer_sentence, catches, limit_sentence, visible, wrap,
 };
 use crate::scenario::{self, Scenario};
+use crate::search::HISTORY;
 pub use one::{ScenarioResult, run_one};
 
 /// Options of `run`.
@@ -102,6 +104,10 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let Some(server) = server else {
         return Err(stopped.unwrap_or_else(not_released));
     };
+    let kept: Vec<PathBuf> = done
+        .iter()
+        .map(|result| result.json.artifacts.clone())
+        .collect();
     let exit = gravest(&done.iter().map(|result| result.exit).collect::<Vec<_>>());
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
@@ -144,8 +150,22 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
+    if let Some(to) = &arguments.output.report {
+        write_report(&kept, out, to, talk)?;
+    }
     talk.document(&document);
     Ok(exit)
+}
+
+/// The page of the one run that there is, or the index of all.
+fn write_report(kept: &[PathBuf], out: &Path, to: &Path, talk: Talk) -> Result<(), Failure> {
+    let dir = match kept {
+        [one] if one.join(HISTORY).exists() => one,
+        _ => out,
+    };
+    report(dir, None, to, Shown::Everything)?;
+    talk.result(&format!("report: {}", to.display()));
+    Ok(())
 }
 
 /// The table of what was caught.

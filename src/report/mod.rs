@@ -6,6 +6,7 @@ mod answers;
 mod catches;
 mod every;
 mod explore;
+mod grid;
 mod json;
 mod limits;
 mod moves;
@@ -23,6 +24,7 @@ pub use every::{EveryJson, SearchedJson, SoundJson};
 pub use explore::{
     ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
 };
+pub use grid::{Cell, Grid, GridRow};
 pub use json::{
     GuardJson, InvariantJson, ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource,
     VerdictJson, scenario_json,

@@ -36,12 +36,16 @@ pub enum Need {
     Containers,
     /// The right to mount a file system.
     Mounts,
+    /// Chromium, headless.
+    Chromium,
+    /// axe-core, the checks of accessible pages.
+    Axe,
     /// SIGHUP as it is by default: what nohup(1) starts ignores it, and so do its children.
     Hangup,
 }
 
 impl Need {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Python,
         Self::Psycopg,
         Self::PsycopgPool,
@@ -52,6 +56,8 @@ impl Need {
         Self::Kubectl,
         Self::Containers,
         Self::Mounts,
+        Self::Chromium,
+        Self::Axe,
         Self::Hangup,
     ];
 
@@ -68,6 +74,8 @@ impl Need {
             Self::Kubectl => "kubectl",
             Self::Containers => "containers",
             Self::Mounts => "mounts",
+            Self::Chromium => "chromium",
+            Self::Axe => "axe",
             Self::Hangup => "hangup",
         }
     }
@@ -87,6 +95,10 @@ impl Need {
                 "start a Docker engine, then `docker pull postgres:16-alpine` or .ci/make-image"
             }
             Self::Mounts => "run as root, outside a container that forbids mounts",
+            Self::Chromium => "`apt-get install chromium`, or ./test",
+            Self::Axe => {
+                "`.ci/install` (it takes axe.min.js from PyPI's axe-playwright-python), or ./test"
+            }
             Self::Hangup => "run without nohup",
         }
     }
@@ -115,6 +127,8 @@ impl Need {
                 let place = folder.path().display().to_string();
                 succeeds("mount", &["-t", "tmpfs", "none", &place]) && succeeds("umount", &[&place])
             }),
+            Self::Chromium => succeeds("chromium", &["--version"]),
+            Self::Axe => axe().is_file(),
             Self::Hangup => std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
                 let mask = status
                     .lines()
@@ -137,6 +151,11 @@ impl Need {
         seen.push((self, there));
         there
     }
+}
+
+/// Where `.ci/install` puts axe-core.
+pub fn axe() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/axe.min.js")
 }
 
 /// The image of PostgreSQL that tests start containers from: one that `.ci/make-image` made, else the

@@ -156,7 +156,12 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             "{} was still on the server when its client was gone",
             named(step(id))
         ),
-        Event::Locks { locks, .. } => format!("pg_locks showed {}", locks_words(locks, timeline)),
+        Event::Locks { .. } => {
+            let place = timeline.snapshots.partition_point(|one| one.seq < line.seq);
+            let shown = timeline.snapshots.get(place);
+            let locks = shown.into_iter().flat_map(|one| one.locks.iter().copied());
+            format!("pg_locks showed {}", locks_words(locks, timeline))
+        }
         Event::Write(write) => format!(
             "the witness saw a write to {} by {}, under {}",
             write.table,
@@ -164,7 +169,7 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
                 .connection
                 .as_ref()
                 .map_or_else(|| write.session.to_string(), ToString::to_string),
-            locks_words(&write.locks, timeline)
+            locks_words(timeline.locks_at(write, line.seq), timeline)
         ),
         Event::Committing(committing) => format!(
             "the witness saw {} about to commit, under {}",
@@ -172,7 +177,7 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
                 .connection
                 .as_ref()
                 .map_or_else(|| committing.session.to_string(), ToString::to_string),
-            locks_words(&committing.locks, timeline)
+            locks_words(advisory(&committing.locks), timeline)
         ),
         Event::ServerLog(log) => {
             let message = if redacted { "…" } else { &log.message };
@@ -226,10 +231,14 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
     }
 }
 
+/// Those that are no locks on tables: every statement takes those.
+fn advisory(locks: &[HeldLock]) -> impl Iterator<Item = &HeldLock> {
+    locks.iter().filter(|lock| lock.key.table().is_none())
+}
+
 /// Locks, and whose they are.
-fn locks_words(locks: &[HeldLock], timeline: &Timeline<'_>) -> String {
+fn locks_words<'a>(locks: impl Iterator<Item = &'a HeldLock>, timeline: &Timeline<'_>) -> String {
     let own: Vec<&HeldLock> = locks
-        .iter()
         .filter(|lock| lock.key.database == timeline.database())
         .collect();
     if own.is_empty() {

@@ -101,6 +101,15 @@ impl<'l, 'a> LockLanes<'l, 'a> {
     }
 }
 
+/// The lock of a grant. A call on the wire does not say on which server it was made; its session does.
+fn on_its_server(grant: &Grant<'_>, timeline: &Timeline<'_>) -> LockKey {
+    let server = timeline.sessions.of(grant.session);
+    LockKey {
+        server: server.map_or(grant.key.server, |session| session.server),
+        ..grant.key
+    }
+}
+
 /// The lock lanes, what was held on each, and what was told.
 pub(super) fn lock_lanes(
     timeline: &Timeline<'_>,
@@ -118,7 +127,7 @@ pub(super) fn lock_lanes(
         At::from(line.map_or(Moment { seq, at_us: 0 }, Moment::of))
     };
     let held = ledger.grants.iter().map(|grant: &Grant<'_>| HeldData {
-        lock: all.place(grant.pod(), grant.key),
+        lock: all.place(grant.pod(), on_its_server(grant, timeline)),
         lane: lanes.place(grant.connection),
         from: at(grant.from),
         to: grant.end.map(|(seq, _)| at(seq)),
@@ -136,7 +145,7 @@ pub(super) fn lock_lanes(
             .iter()
             .find(|grant| grant.connection == one.connection && grant.key.same_key(&one.key));
         let key = LockKey {
-            server: server.map_or(0, |grant| grant.key.server),
+            server: server.map_or(0, |grant| on_its_server(grant, timeline).server),
             ..one.key
         };
         ToldData {

@@ -326,6 +326,7 @@ impl<'a> Waits<'a> {
                     _ => serving.map(|one| one.connection),
                 };
                 match found {
+                    Some(connection) if by.contains(&connection) => {}
                     Some(connection) => {
                         words.push(connection.to_string());
                         by.push(connection);

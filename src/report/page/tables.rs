@@ -30,7 +30,7 @@ pub(super) struct WriteData {
     pub seq: u64,
 }
 
-/// All writes that changed how many rows there are, in the order of their steps.
+/// All writes that stayed, in the order of their steps.
 pub(super) fn writes(timeline: &Timeline<'_>) -> Vec<WriteData> {
     // When each connection's transactions ended.
     let mut ends: HashMap<&ConnectionName, Vec<u64>> = HashMap::new();
@@ -75,7 +75,8 @@ pub(super) fn writes(timeline: &Timeline<'_>) -> Vec<WriteData> {
                 });
                 continue;
             }
-            Operation::Update | Operation::Ddl(_) => continue,
+            Operation::Update => 0,
+            Operation::Ddl(_) => continue,
         };
         for changed in write.extent.changed.iter().flatten() {
             let rows = i64::try_from(changed.rows).unwrap_or(i64::MAX);

@@ -13,7 +13,7 @@ RUNS.forEach((run, number) => {
   run.ended = run.lanes.map(() => []);
   run.steps.forEach((step) => { if (step.end && step.tx) run.ended[step.lane].push(step); });
   run.ended.forEach((steps) => steps.sort((one, other) => one.end[0] - other.end[0]));
-  run.hasDeadlock = run.steps.some((step) => step.is && step.is.includes("deadlock"));
+  run.waiting = run.steps.filter((step) => step.blocked);
 });
 
 const is = (step, what) => Boolean(step.is && step.is.includes(what));
@@ -48,18 +48,22 @@ const FINDINGS = RUNS.flatMap((run) => run.findings.map((finding) => {
   const steps = new Set();
   const seqs = finding.evidence.map((one) => one.seq);
   finding.evidence.forEach((one) => { if (one.step !== undefined) steps.add(one.step); });
-  return { ...finding, run, steps, seqs };
+  // Final rows name no step: whoever wrote the table is what there is to look at.
+  if (steps.size === 0 && finding.table) {
+    const ends = new Set(run.writes.filter((write) => write.table === finding.table).map((write) => write.at[0]));
+    run.steps.forEach((step) => { if (step.end && ends.has(step.end[0])) steps.add(step.id); });
+  }
+  const marked = run.marks.some((mark) => seqs.includes(mark.at[0]));
+  return { ...finding, run, steps, seqs, lights: steps.size > 0 || marked };
 }));
 
 // Steps that are worth a box of their own where others are folded.
 RUNS.forEach((run) => {
   const found = new Set(FINDINGS.filter((one) => one.run === run).flatMap((one) => [...one.steps]));
-  const hit = new Set();
   run.steps.forEach((step) => {
     step.anchor = found.has(step.id) || Boolean(step.blocked) || step.how !== "done" ||
       (is(step, "lock") && !is(step, "look-up")) || is(step, "ghost") || is(step, "injected");
     if (step.how === "dropped" || step.how === "open") step.anchor = step.anchor && !is(step, "look-up");
-    step.by?.forEach((lane) => hit.add(lane));
   });
 });
 

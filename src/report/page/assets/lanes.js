@@ -1,8 +1,8 @@
 // The picture: lanes of connections, lock lanes, marks, arrows. Positions come from the fold (logical axis) or from
 // the clock (real time); only what is in view is drawn where there is much.
 
-const WIDTHS = { anchors: [78, 210], compact: [56, 160], all: [14, 90] };
-const VIEW = { axis: "logical", zoom: 1, width: 100, rows: [], height: 0, whole: true, drawn: "" };
+const WIDTHS = { anchors: [84, 210], compact: [64, 160], all: [14, 90] };
+const VIEW = { axis: "logical", zoom: 1, width: 100, rows: [], height: 0, whole: true, drawn: [0, 0] };
 const LANES = document.getElementById("lanes");
 const PLANE = document.getElementById("plane");
 const LABELS = document.getElementById("labels");
@@ -91,7 +91,7 @@ function put(made, x, y, width, height) {
 // The window in which things are drawn: all, where there is little.
 function inView() {
   if (VIEW.whole) return [-Infinity, Infinity];
-  const margin = LANES.clientWidth;
+  const margin = LANES.clientWidth / 2;
   return [LANES.scrollLeft - margin, LANES.scrollLeft + LANES.clientWidth + margin];
 }
 
@@ -115,9 +115,11 @@ function drawLabels() {
 function lit(run, test) {
   const finding = SELECTED.finding;
   if (!finding) return "";
+  if (!finding.lights) return "";
   return finding.run === run && test(finding) ? " lit" : " dim";
 }
-const litStep = (step) => lit(step.run, (finding) => finding.steps.has(step.id));
+// A search goes before a finding: then what was found is lit, and nothing else.
+const litStep = (step) => (SELECTED.found ? (SELECTED.found.has(step) ? "" : " dim") : lit(step.run, (finding) => finding.steps.has(step.id)));
 const litBand = (run, band) => lit(run, (finding) =>
   finding.seqs.some((seq) => band.from[0] <= seq && (!band.to || seq <= band.to[0])));
 
@@ -135,14 +137,14 @@ function titleOf(step) {
 }
 
 function boxFor(step, kind, text) {
-  const box = element(`box ${kind}${litStep(step)}`, text, titleOf(step));
+  // A long name may be parted behind its underscores.
+  const box = element(`box ${kind}${litStep(step)}`, text.replaceAll("_", "_\u200b"), titleOf(step));
   box.dataset.step = step.place;
   box.dataset.run = step.run.number;
   if (is(step, "lock")) box.classList.add("lock-call");
   if (is(step, "look-up") || is(step, "preparation")) box.classList.add("minor");
   if (is(step, "ghost")) box.classList.add("ghost");
   if (SELECTED.thing?.step === step) box.classList.add("selected");
-  if (SELECTED.found && !SELECTED.found.has(step)) box.classList.add("dim");
   return box;
 }
 
@@ -201,11 +203,11 @@ function drawFold(run, shown, number, into) {
   if (!row) return;
   const x = number * columnWidth();
   drawHeld(fold.steps[0], row, x, into);
-  const dim = SELECTED.finding || (SELECTED.found && !fold.steps.some((step) => SELECTED.found.has(step))) ? " dim" : "";
+  const dim = SELECTED.found ? !fold.steps.some((step) => SELECTED.found.has(step)) : SELECTED.finding?.lights;
   const count = fold.count > 1 ? ` ×${fold.count}` : "";
   const title = `${fold.steps.length} steps on ${lanes.map((lane) => run.lanes[lane].name).join(", ")}; click to unfold`;
-  const box = element(`box fold${dim}`, "", title);
-  box.append(element("times", count.trim()), element("what", textFits() ? fold.label : ""));
+  const box = element(`box fold${dim ? " dim" : ""}`, "", title);
+  box.append(element("times", count.trim()), element("what", textFits() ? fold.label.replaceAll("_", "_\u200b") : ""));
   box.dataset.fold = number;
   into.append(put(box, x + 1, row.y + 4, columnWidth() - 2, row.height - 8));
 }
@@ -280,7 +282,7 @@ const SVG = "http://www.w3.org/2000/svg";
 // From each waiter to whoever it waits for; a circle of waiters is a deadlock.
 function arrowsOf(run) {
   const arrows = [];
-  const waiting = run.steps.filter((step) => step.blocked && step.by);
+  const waiting = run.waiting.filter((step) => step.by);
   waiting.forEach((step) => step.by.forEach((lane) => arrows.push({ step, lane, at: step.blocked })));
   run.steps.filter((step) => is(step, "deadlock") && !step.blocked).forEach((step) => {
     waiting.forEach((other) => {
@@ -306,7 +308,7 @@ function drawArrows(run, svg, view) {
     if (left < view[0] || left > view[1]) return;
     const x = left + (VIEW.axis === "time" ? 4 : Math.min(30, columnWidth() / 3)) + (arrow.cycle && from.y > to.y ? 14 : 0);
     const down = to.y > from.y;
-    const start = down ? from.y + from.height - 5 : from.y + 5;
+    const start = from.y + from.height / 2;
     const end = down ? to.y + 3 : to.y + (held ? 17 : to.height - 3);
     const path = document.createElementNS(SVG, "path");
     const bow = Math.min(26, Math.abs(end - start) / 3);
@@ -376,8 +378,8 @@ function draw() {
     const first = Math.max(0, Math.floor(view[0] / width));
     const last = Math.min(FOLD.columns.length - 1, Math.ceil(view[1] / width));
     // What began before the window may reach into it.
-    if (!VIEW.whole) RUNS.forEach((run) => run.steps.forEach((step) => {
-      if (step.blocked && FOLD.place[step.col] < first) drawStep(step, into, view);
+    if (!VIEW.whole) RUNS.forEach((run) => run.waiting.forEach((step) => {
+      if (FOLD.place[step.col] < first) drawStep(step, into, view);
     }));
     for (let number = first; number <= last; number += 1) {
       const shown = FOLD.columns[number];
@@ -394,6 +396,7 @@ function draw() {
   drawCursor(into);
   into.append(svg);
   PLANE.replaceChildren(into);
+  VIEW.drawn = view;
 }
 
 // Lays everything out anew: another fold, axis, zoom.
@@ -412,6 +415,8 @@ function layOut() {
 let waitsForFrame = false;
 LANES.addEventListener("scroll", () => {
   if (VIEW.whole || waitsForFrame) return;
+  // What is in view is drawn already: there is a margin.
+  if (LANES.scrollLeft >= VIEW.drawn[0] && LANES.scrollLeft + LANES.clientWidth <= VIEW.drawn[1]) return;
   waitsForFrame = true;
   requestAnimationFrame(() => { waitsForFrame = false; draw(); });
 }, { passive: true });
