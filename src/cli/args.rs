@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::short;
 use super::{
     check, clean, doctor, explore, export, groombook, guardian, help, init, keys, manual, merge,
-    old_names, reproduce, run, schema,
+    old_names, report, reproduce, run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -43,6 +43,8 @@ enum Command {
     Explore(explore::ExploreArguments),
     /// Run scenarios, and say whether each verdict is the expected one
     Run(run::RunArguments),
+    /// Write a stored run as one HTML page, lane by lane
+    Report(report::ReportArguments),
     /// Judge a stored run again, with no server
     Check(check::CheckArguments),
     /// Write the lock operations of a stored run for Jepsen or Porcupine
@@ -185,6 +187,7 @@ impl Command {
             Self::Groombook(arguments) => arguments.format(),
             Self::Doctor { format, .. } | Self::Clean { format, .. } => *format,
             Self::Export(_)
+            | Self::Report(_)
             | Self::Schema
             | Self::Completions { .. }
             | Self::Man { .. }
@@ -203,6 +206,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Merge(arguments) => merge::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Groombook(arguments) => match groombook::run(arguments).await {
             Ok(code) => return code,
             Err(failure) => Err(failure),

@@ -146,6 +146,10 @@ pub struct OutputArguments {
     #[arg(long, value_name = "DIR", default_value = "lockproof-out")]
     pub out: PathBuf,
 
+    /// Write the result as one HTML page; of several runs an index, their pages beside their histories
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
     /// Print the result only
     #[arg(long)]
     pub quiet: bool,

@@ -6,6 +6,7 @@ mod arguments;
 mod directed;
 mod every;
 mod faults;
+pub(super) mod grids;
 mod search;
 mod subjects;
 mod survey;

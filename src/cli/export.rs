@@ -1,6 +1,6 @@
-//! `lockproof export`: writes the lock operations of a stored run for Jepsen and Porcupine.
+//! `lockproof export`: writes the lock operations of a stored run for Jepsen and Porcupine, or the run for Perfetto.
 //!
-//! Owns where the history comes from and where the text goes. The text is `operation`'s.
+//! Owns where the history comes from and where the text goes. The text is `operation`'s, or `report::page`'s.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::check::no_history;
 use super::common::Failure;
 use super::exit::Exit;
+use super::stored::no_history;
 use crate::history::{self, Event, Line, RunFacts};
+use crate::invariant::judge;
 use crate::operation::{
     Breach, Timeline, exclusion, operations, timeline, write_edn, write_porcupine,
 };
+use crate::report::page::{StoredRun, perfetto};
 use crate::search::HISTORY;
 
 /// The text in which operations are written.
@@ -24,6 +26,8 @@ pub enum Text {
     Edn,
     /// Porcupine's events: one JSON object a call or a return
     Porcupine,
+    /// A trace of the whole run for ui.perfetto.dev: Chrome's trace events as JSON
+    Perfetto,
 }
 
 /// Options of `export`.
@@ -64,12 +68,28 @@ pub fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
             path.display()
         ))
     })?;
-    let timeline = timeline(operations(&lines, run));
-    match &arguments.to {
-        Some(to) => write_file(&timeline, arguments.text, to),
-        None => write(&timeline, arguments.text, &mut io::stdout().lock()),
+    if arguments.text == Text::Perfetto {
+        let verdict =
+            judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))?;
+        let trace = perfetto(&StoredRun {
+            name: &arguments.from.display().to_string(),
+            lines: &lines,
+            verdict: &verdict,
+            scenario: None,
+            replay: None,
+            redacted: false,
+        });
+        put(arguments.to.as_deref(), |out| {
+            out.write_all(trace.as_bytes())
+        })?;
+        eprintln!("open it at ui.perfetto.dev");
+        return Ok(Exit::AsExpected);
     }
-    .map_err(|(exit, text)| Failure::new(exit, text))?;
+    let timeline = timeline(operations(&lines, run));
+    put(arguments.to.as_deref(), |mut out| match arguments.text {
+        Text::Porcupine => write_porcupine(&timeline, &mut out),
+        Text::Edn | Text::Perfetto => write_edn(&timeline, &mut out),
+    })?;
     eprintln!("{}", summary(&timeline));
     Ok(Exit::AsExpected)
 }
@@ -81,33 +101,39 @@ fn run_of(lines: &[Line]) -> Option<&RunFacts> {
     }
 }
 
-fn write_file(timeline: &Timeline<'_>, text: Text, to: &Path) -> Result<(), (Exit, String)> {
+/// Writes to this file, which must not exist, or to standard output.
+fn put(
+    to: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let Some(to) = to else {
+        return match write(&mut io::stdout().lock()) {
+            // Whoever reads has enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::new(
+                Exit::Environment,
+                format!("cannot write: {error}"),
+            )),
+            Ok(()) => Ok(()),
+        };
+    };
+    let cannot = |error: io::Error| {
+        let text = format!("cannot write {}: {error}", to.display());
+        Failure::new(Exit::Environment, text)
+    };
     match File::create_new(to) {
-        Ok(file) => write(timeline, text, &mut BufWriter::new(file)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err((
+        Ok(file) => {
+            let mut out = BufWriter::new(file);
+            write(&mut out).and_then(|()| out.flush()).map_err(cannot)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::new(
             Exit::Usage,
             format!(
                 "{} exists already, and export does not write over it",
                 to.display()
             ),
         )),
-        Err(error) => Err((
-            Exit::Environment,
-            format!("cannot write {}: {error}", to.display()),
-        )),
-    }
-}
-
-fn write(timeline: &Timeline<'_>, text: Text, out: &mut impl Write) -> Result<(), (Exit, String)> {
-    let written = match text {
-        Text::Edn => write_edn(timeline, out),
-        Text::Porcupine => write_porcupine(timeline, out),
-    };
-    match written.and_then(|()| out.flush()) {
-        // Whoever reads has enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err((Exit::Environment, format!("cannot write: {error}"))),
-        Ok(()) => Ok(()),
+        Err(error) => Err(cannot(error)),
     }
 }
 

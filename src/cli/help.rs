@@ -12,7 +12,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 3] = [
     ),
     (
         "Look closer",
-        &["check", "export", "merge", "schema", "clean"],
+        &["report", "check", "export", "merge", "schema", "clean"],
     ),
     ("For lockproof itself", &["completions", "groombook"]),
 ];

@@ -23,10 +23,13 @@ mod manual;
 pub mod merge;
 mod old_names;
 mod out;
+mod page;
+pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
 mod short;
+mod stored;
 pub mod subject;
 mod template;
 

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::explore::ExploreArguments;
 use super::keys::KeyArguments;
 use super::out::OutputDirectory;
+use super::page::{Shown, report};
 use super::subject::job;
 use super::template::{TEMPLATE, TemplateArguments};
 use crate::invariant::Judgement;
@@ -25,6 +26,9 @@ use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
 use crate::search::{Failure as Failed, Stage, Trial, replay, save};
 use crate::server::Server;
+
+/// Where the run with the lock is kept, below the one without.
+const WITH_LOCK: &str = "with-lock";
 
 /// Options of `reproduce`.
 #[derive(Debug, Clone, clap::Args)]
@@ -214,6 +218,13 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             document
         }
     };
+    if let Some(to) = &arguments.output.report {
+        // Where there is a run with the lock it stands below the one without.
+        let below = work.out.join(WITH_LOCK);
+        let below = below.exists().then_some(below);
+        report(&work.out, below.as_deref(), to, Shown::Everything)?;
+        talk.result(&format!("report: {}", to.display()));
+    }
     talk.document(&document);
     let inconclusive =
         document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
@@ -336,7 +347,7 @@ impl Work<'_> {
         scenario.expect.guards = vec![scenario::DemandedGuard::Contention];
         let job = job(&scenario.subject)?;
         let trial = Trial::prepare(stage, &scenario, &job, None).await?;
-        let dir = self.out.join("with-lock");
+        let dir = self.out.join(WITH_LOCK);
         crate::history::private::make_directory(&dir).map_err(|error| {
             Failure::new(
                 Exit::Environment,

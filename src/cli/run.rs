@@ -18,6 +18,7 @@ use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
+use super::page::{Shown, report};
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
@@ -25,6 +26,7 @@ use crate::report::{
     Caught, RunJson, ScenarioJson, answer_sentence, catches, limit_sentence, visible, wrap,
 };
 use crate::scenario::{self, Scenario};
+use crate::search::HISTORY;
 pub use one::{ScenarioResult, run_one};
 
 /// Options of `run`.
@@ -71,13 +73,18 @@ pub struct RunArguments {
 pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let majors @ [_, _, ..] = &arguments.server.pg[..] {
         let talk = Talk::new(&arguments.output);
-        return versions::each(talk, majors, async |major| {
+        let exit = versions::each(talk, majors, async |major| {
             let mut one = arguments.clone();
             one.server.pg = vec![major];
             one.output.out = arguments.output.out.join(format!("pg{major}"));
+            one.output.report = None;
             made(&one).await
         })
-        .await;
+        .await?;
+        if let Some(to) = &arguments.output.report {
+            write_report(&[], &arguments.output.out, to, talk)?;
+        }
+        return Ok(exit);
     }
     let (exit, document) = made(arguments).await?;
     Talk::new(&arguments.output).document(&document);
@@ -123,6 +130,10 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     let Some(server) = server else {
         return Err(stopped.unwrap_or_else(not_released));
     };
+    let kept: Vec<PathBuf> = done
+        .iter()
+        .map(|result| result.json.artifacts.clone())
+        .collect();
     let exit = gravest(&done.iter().map(|result| result.exit).collect::<Vec<_>>());
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
@@ -164,6 +175,9 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
+    if let Some(to) = &arguments.output.report {
+        write_report(&kept, out, to, talk)?;
+    }
     Ok((exit, document))
 }
 
@@ -191,6 +205,17 @@ fn paths(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
              the file for a job; `lockproof run FILE` takes any other"
         ),
     ))
+}
+
+/// The page of the one run that there is, or the index of all.
+fn write_report(kept: &[PathBuf], out: &Path, to: &Path, talk: Talk) -> Result<(), Failure> {
+    let dir = match kept {
+        [one] if one.join(HISTORY).exists() => one,
+        _ => out,
+    };
+    report(dir, None, to, Shown::Everything)?;
+    talk.result(&format!("report: {}", to.display()));
+    Ok(())
 }
 
 /// The table of what was caught.

@@ -6,9 +6,11 @@ mod answers;
 mod catches;
 mod every;
 mod explore;
+mod grid;
 mod json;
 mod limits;
 mod moves;
+pub mod page;
 mod play;
 mod rows;
 mod scene;
@@ -22,6 +24,7 @@ pub use every::{EveryJson, SearchedJson, SoundJson};
 pub use explore::{
     ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
 };
+pub use grid::{Cell, Grid, GridRow};
 pub use json::{
     GuardJson, InvariantJson, ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource,
     VerdictJson, scenario_json,

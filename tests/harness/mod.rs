@@ -13,7 +13,7 @@
 mod needs;
 mod trials;
 
-pub use needs::{Need, image, need, need_all_of, parse};
+pub use needs::{Need, axe, image, need, need_all_of, parse};
 pub(crate) use trials::tests;
 pub use trials::{
     arguments, checked, long, on_each_server, on_this_thread, on_threads, run, trial,

@@ -36,6 +36,10 @@ pub enum Need {
     Containers,
     /// The right to mount a file system.
     Mounts,
+    /// Chromium, headless.
+    Chromium,
+    /// axe-core, the checks of accessible pages.
+    Axe,
     /// SIGHUP as it is by default: what nohup(1) starts ignores it, and so do its children.
     Hangup,
     /// A server of which each run gets a copy.
@@ -43,7 +47,7 @@ pub enum Need {
 }
 
 impl Need {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Python,
         Self::Psycopg,
         Self::PsycopgPool,
@@ -54,6 +58,8 @@ impl Need {
         Self::Kubectl,
         Self::Containers,
         Self::Mounts,
+        Self::Chromium,
+        Self::Axe,
         Self::Hangup,
         Self::CopiedServer,
     ];
@@ -71,6 +77,8 @@ impl Need {
             Self::Kubectl => "kubectl",
             Self::Containers => "containers",
             Self::Mounts => "mounts",
+            Self::Chromium => "chromium",
+            Self::Axe => "axe",
             Self::Hangup => "hangup",
             Self::CopiedServer => "copied-server",
         }
@@ -91,6 +99,10 @@ impl Need {
                 "start a Docker engine, then `docker pull postgres:16-alpine` or .ci/make-image"
             }
             Self::Mounts => "run as root, outside a container that forbids mounts",
+            Self::Chromium => "`apt-get install chromium`, or ./test",
+            Self::Axe => {
+                "`.ci/install` (it takes axe.min.js from PyPI's axe-playwright-python), or ./test"
+            }
             Self::Hangup => "run without nohup",
             Self::CopiedServer => "LOCKPROOF_SERVER=local",
         }
@@ -120,6 +132,8 @@ impl Need {
                 let place = folder.path().display().to_string();
                 succeeds("mount", &["-t", "tmpfs", "none", &place]) && succeeds("umount", &[&place])
             }),
+            Self::Chromium => succeeds("chromium", &["--version"]),
+            Self::Axe => axe().is_file(),
             Self::Hangup => std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
                 let mask = status
                     .lines()
@@ -145,6 +159,11 @@ impl Need {
         seen.push((self, there));
         there
     }
+}
+
+/// Where `.ci/install` puts axe-core.
+pub fn axe() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/axe.min.js")
 }
 
 /// The image of PostgreSQL that tests start containers from: one that `.ci/make-image` made, else the

@@ -13,6 +13,7 @@ use crate::cli::alone::Alone;
 use crate::cli::common::{Failure, Talk, unless_cancelled, with_cancel};
 use crate::cli::exit::Exit;
 use crate::cli::out::{OutputDirectory, write_last};
+use crate::cli::page::{Shown, report};
 use crate::cli::subject::job;
 use crate::scenario::Scenario;
 use crate::search::{Job, Stage, Trial};
@@ -59,7 +60,12 @@ impl<'a> Search<'a> {
         // What was found is told first: the disk may be full.
         let exit = tell(&found, self);
         self.talk.document(&found);
-        write_last(&self.directory.path().join(file), &found, exit)
+        let exit = write_last(&self.directory.path().join(file), &found, exit)?;
+        if let Some(to) = &self.arguments.output.report {
+            report(self.directory.path(), None, to, Shown::Everything)?;
+            self.talk.result(&format!("report: {}", to.display()));
+        }
+        Ok(exit)
     }
 }
 

@@ -3,20 +3,22 @@
 //! Owns the order of the work, and which example of each group is kept. `counts` counts and `told` tells.
 
 mod counts;
-mod plan;
+pub(super) mod plan;
 mod told;
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::grids::{keep, of_survey};
 use super::search::{Search, on_trial};
 use super::subjects::Subject;
 use crate::cli::common::{Failure, millis, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
 use crate::invariant::Judgement;
-use crate::report::{GroupJson, SurveyJson, SweptJson, move_words};
+use crate::report::{Grid, GroupJson, SurveyJson, SweptJson, move_words};
 use crate::search::strategy::{Onward, Why};
 use crate::search::survey::{
     Case, Group, Pass, Survey, SurveyOptions, Surveyed, example, group, survey,
@@ -48,11 +50,13 @@ impl Search<'_> {
             elapsed_ms: 0,
             interrupted: false,
         };
+        let grids = RefCell::default();
         for subject in &self.subjects {
             let work = Work {
                 search: self,
                 subject,
                 times: self.arguments.times.unwrap_or(1),
+                grids: &grids,
             };
             let swept = async |trial: &Trial<'_>, job: &Job| {
                 work.sweep(trial, &job.text, cancel.clone()).await
@@ -65,6 +69,7 @@ impl Search<'_> {
                 break;
             }
         }
+        keep(self.directory.path(), &grids.into_inner())?;
         document.elapsed_ms = millis(begun.elapsed());
         Ok(document)
     }
@@ -76,6 +81,8 @@ struct Work<'a> {
     subject: &'a Subject,
     /// How often each violated schedule is run again.
     times: u32,
+    /// The grids of all subjects so far.
+    grids: &'a RefCell<Vec<Grid>>,
 }
 
 impl Work<'_> {
@@ -106,6 +113,8 @@ impl Work<'_> {
                 talk.say(&format!("  {done} of {of} {what}"));
             }
         })?;
+        let grids = of_survey(&self.subject.name, &self.subject.scenario, &plan, &survey);
+        self.grids.borrow_mut().extend(grids);
         let mut result = counted(&self.subject.name, subject, &plan, &survey);
         if !survey.interrupted {
             result.groups = self.groups(trial, &plan, &survey, cancel).await?;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
 use super::faults::swept;
+use super::grids::{Tried, keep, of_search};
 use super::search::on_trial;
 use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
@@ -132,7 +133,13 @@ impl Work<'_> {
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
         let mut told = std::time::Instant::now();
+        let mut tried = Vec::new();
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
+            tried.push(Tried {
+                schedule: progress.candidate.schedule.clone(),
+                why: progress.candidate.why.clone(),
+                judgement: progress.judgement,
+            });
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress)),
@@ -146,6 +153,7 @@ impl Work<'_> {
                 talk.say(&format!("  {} so far", count(progress.number, "schedule")));
             }
         })?;
+        keep(self.out, &of_search(self.scenario, &tried))?;
         let claim = claim(
             strategy.kind(),
             &exploration.space,

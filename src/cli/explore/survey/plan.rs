@@ -13,7 +13,7 @@ use crate::search::strategy::{Onward, Place, Sweep, Swept};
 use crate::search::survey::{StepKind, before_last_write, step_kinds};
 
 /// What is swept.
-pub(super) struct Plan {
+pub(in crate::cli::explore) struct Plan {
     /// Each fault.
     pub faults: Vec<Swept>,
     /// Who goes on first after it.
@@ -78,12 +78,12 @@ impl Plan {
 }
 
 /// A fault in words, its point left out.
-pub(super) fn words(swept: &Swept) -> String {
+pub(in crate::cli::explore) fn words(swept: &Swept) -> String {
     fault_without_point(&swept.fault(Point::Before))
 }
 
 /// Who goes on first, in words.
-pub(super) fn way(onward: &Onward) -> String {
+pub(in crate::cli::explore) fn way(onward: &Onward) -> String {
     match onward {
         Onward::FirstPod => "a first".to_owned(),
         Onward::SecondPod(stop) => format!("b first, {}", stop_words(stop)),

@@ -1,0 +1,88 @@
+//! Stored runs: reading a run directory, and judging what is in it again.
+//!
+//! Owns which of its files are read, how the two later runs are weighed, and what is said where there is none.
+
+use std::path::{Path, PathBuf};
+
+use super::common::Failure;
+use super::exit::Exit;
+use crate::history::{self, Line};
+use crate::invariant::{Verdict, judge_knowing, whole};
+use crate::name::PodName;
+use crate::search::{CONFIRMATION, HISTORY, LET_GO, weigh, weigh_giving_up};
+
+/// What is in a run directory.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its history.
+    pub lines: Vec<Line>,
+    /// What is said of it, the later runs weighed.
+    pub verdict: Verdict,
+}
+
+impl Stored {
+    /// Reads and judges a run directory.
+    ///
+    /// # Errors
+    /// When there is no history, it cannot be judged, or it lacks lines that its run must have written.
+    pub fn read(dir: &Path) -> Result<Self, Failure> {
+        let history = dir.join(HISTORY);
+        if !history.exists() {
+            return Err(no_history(dir));
+        }
+        let (lines, mut verdict) = verdict_of(&history, &[])?;
+        let let_go = dir.join(LET_GO);
+        if let_go.exists() {
+            weigh_giving_up(&mut verdict, &lines, &verdict_of(&let_go, &[])?.1);
+        }
+        let confirmation = dir.join(CONFIRMATION);
+        if confirmation.exists() {
+            let bare = verdict_of(&confirmation, &verdict.worked)?.1;
+            weigh(&mut verdict, &bare);
+        }
+        Ok(Self { lines, verdict })
+    }
+}
+
+fn verdict_of(path: &Path, worked: &[PodName]) -> Result<(Vec<Line>, Verdict), Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let lines = history::read(path).map_err(|error| usage(error.to_string()))?;
+    let verdict = whole(&lines)
+        .and_then(|()| judge_knowing(&lines, worked))
+        .map_err(|error| usage(format!("{}: {error}", path.display())))?;
+    Ok((lines, verdict))
+}
+
+/// The runs right below a directory, in the order of their names.
+pub fn runs_below(dir: &Path) -> Vec<PathBuf> {
+    let mut below: Vec<PathBuf> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join(HISTORY).exists())
+        .collect();
+    below.sort();
+    below
+}
+
+/// Says where a history could be instead.
+pub fn no_history(dir: &Path) -> Failure {
+    let below: Vec<String> = runs_below(dir)
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let instead = if dir.is_file() {
+        "it is a file; give the directory that it is in".to_owned()
+    } else if !dir.exists() {
+        "there is no such directory".to_owned()
+    } else if below.is_empty() {
+        "give the directory of one run, as `lockproof run` names it under artifacts".to_owned()
+    } else {
+        format!("give one of the runs in it: {}", below.join(", "))
+    };
+    Failure::new(
+        Exit::Usage,
+        format!("no {HISTORY} in {}: {instead}", dir.display()),
+    )
+}

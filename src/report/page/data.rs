@@ -1,0 +1,164 @@
+//! The values that the picture is drawn from, as the page has them in JSON.
+//!
+//! Owns their shape, which `assets/` reads, and that each text in them is harmless. A moment is a line of the
+//! history and microseconds since the run began. Knows nothing of how they are drawn.
+
+use serde::Serialize;
+
+use super::axis::{self, Axis};
+use super::evidence::{FindingData, findings};
+use super::locks::{HeldData, LockLane, PartedData, ToldData, lock_lanes, parted};
+use super::marks::{MarkData, marks};
+use super::run::StoredRun;
+use super::shown::shown;
+use super::steps::{Lanes, StepData, steps};
+use super::tables::{WriteData, writes};
+use super::turns::{TurnData, turns};
+use crate::history::Event;
+use crate::ledger::Ledger;
+use crate::timeline::{Moment, Timeline};
+
+/// A line of the history, and microseconds since the run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct At(pub u64, pub u64);
+
+impl From<Moment> for At {
+    fn from(at: Moment) -> Self {
+        Self(at.seq, at.at_us)
+    }
+}
+
+/// All of a page.
+#[derive(Debug, Serialize)]
+pub(super) struct PageData {
+    /// The run, and where there is one the run beside it.
+    pub runs: Vec<RunData>,
+    /// How many columns the logical axis has.
+    pub columns: usize,
+    /// Where the two part first: the column, and what each does there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<axis::Parting>,
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub(super) struct RunData {
+    /// Its directory's own name.
+    pub name: String,
+    /// Its directory.
+    pub dir: String,
+    pub title: String,
+    pub judgement: String,
+    /// Whether nothing was held: then held time says nothing.
+    pub free: bool,
+    pub pods: Vec<PodData>,
+    pub lanes: Vec<LaneData>,
+    /// What steps ask.
+    pub statements: Vec<String>,
+    pub steps: Vec<StepData>,
+    pub locks: Vec<LockLane>,
+    pub held: Vec<HeldData>,
+    pub told: Vec<ToldData>,
+    /// Where the two part.
+    pub parted: Vec<PartedData>,
+    pub marks: Vec<MarkData>,
+    pub turns: Vec<TurnData>,
+    pub findings: Vec<FindingData>,
+    pub writes: Vec<WriteData>,
+    /// Rows at the end, by table.
+    pub rows: Vec<(String, u64)>,
+    /// The lines at which the columns begin, and which columns those are.
+    pub ticks: Vec<(u64, usize)>,
+    /// When the last line was written.
+    pub ends: At,
+    /// The scenario file, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+}
+
+/// A pod.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct PodData {
+    pub name: String,
+    pub recovery: bool,
+    /// How it ended, in words.
+    pub end: String,
+}
+
+/// A connection of a pod.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LaneData {
+    /// The place of its pod.
+    pub pod: usize,
+    pub name: String,
+}
+
+impl PageData {
+    /// Of these runs, one or two.
+    pub(super) fn of(runs: &[StoredRun<'_>]) -> Self {
+        let mut all: Vec<RunData> = runs.iter().map(RunData::of).collect();
+        let (columns, parts) = match all.as_mut_slice() {
+            [one] => (Axis::alone(one), None),
+            [one, other] => axis::together(one, other),
+            _ => (0, None),
+        };
+        Self {
+            runs: all,
+            columns,
+            parts,
+        }
+    }
+}
+
+/// The last part of a path.
+fn own_name(path: &str) -> &str {
+    let parts = path.trim_end_matches('/').rsplit('/');
+    parts
+        .map(str::trim)
+        .find(|part| !part.is_empty() && *part != ".")
+        .unwrap_or(path)
+}
+
+impl RunData {
+    fn of(run: &StoredRun<'_>) -> Self {
+        let timeline = Timeline::of(run.lines);
+        let ledger = Ledger::of(&timeline);
+        let lanes = Lanes::of(&timeline);
+        let (steps, statements) = steps(&timeline, &ledger, &lanes, run.redacted);
+        let (locks, held, told) = lock_lanes(&timeline, &ledger, &lanes);
+        let marks = marks(&timeline, &lanes);
+        let findings = findings(run, &timeline);
+        let last = run.lines.last();
+        let final_state = run.lines.iter().rev().find_map(|line| match &line.event {
+            Event::FinalState(state) => Some(state),
+            _ => None,
+        });
+        Self {
+            name: shown(own_name(run.name)),
+            dir: shown(run.name),
+            title: shown(timeline.run.map_or("", |facts| &facts.title)),
+            judgement: run.verdict.judgement.to_string(),
+            free: timeline.is_free(),
+            pods: lanes.pods(&timeline),
+            lanes: lanes.lanes(),
+            statements,
+            steps,
+            parted: parted(&timeline, locks.len(), &held, &told),
+            locks,
+            held,
+            told,
+            marks,
+            turns: turns(&timeline),
+            findings,
+            writes: writes(&timeline),
+            rows: final_state
+                .into_iter()
+                .flat_map(|state| &state.tables)
+                .map(|(name, table)| (shown(name), table.rows))
+                .collect(),
+            ticks: Vec::new(),
+            ends: last.map_or(At(0, 0), |line| At(line.seq, line.at_us)),
+            scenario: run.scenario.filter(|_| !run.redacted).map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Findings with the lines that they rest on, each line in a sentence.
+//!
+//! Owns that sentence, and which finding comes first: violations before what cannot be told.
+
+use serde::Serialize;
+
+use super::run::StoredRun;
+use super::shown::{shown, start};
+use super::tables::{RowDiff, moment};
+use crate::history::{ClosedBy, Ending, Event, HeldLock, Line};
+use crate::invariant::{Finding, Judgement};
+use crate::timeline::{StepFacts, Timeline};
+
+/// A finding.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct FindingData {
+    pub invariant: String,
+    pub judgement: String,
+    pub why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// What it rests on.
+    pub evidence: Vec<EvidenceData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<RowDiff>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+}
+
+/// A line of the history that shows something.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct EvidenceData {
+    pub seq: u64,
+    pub at_us: u64,
+    /// The step that it speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    pub words: String,
+}
+
+/// All findings.
+pub(super) fn findings(run: &StoredRun<'_>, timeline: &Timeline<'_>) -> Vec<FindingData> {
+    let of = |judgement: Judgement| {
+        let verdicts = run.verdict.invariants.iter();
+        let verdicts = verdicts.filter(move |one| one.judgement == judgement);
+        verdicts.flat_map(move |one| one.findings.iter().map(move |finding| (one, finding)))
+    };
+    let all = of(Judgement::Violated).chain(of(Judgement::Inconclusive));
+    all.map(|(verdict, finding)| FindingData {
+        invariant: verdict.name.to_string(),
+        judgement: verdict.judgement.to_string(),
+        why: shown(&why(run, finding)),
+        pod: finding.pod.as_ref().map(|pod| shown(pod.as_str())),
+        evidence: finding
+            .seqs
+            .iter()
+            .filter_map(|seq| evidence(run, timeline, *seq))
+            .collect(),
+        diff: finding
+            .difference
+            .as_ref()
+            .and_then(|differs| RowDiff::of(differs, run.redacted)),
+        table: finding.table.as_deref().map(shown),
+    })
+    .collect()
+}
+
+/// The sentence; redacted, without what stands in quotes: that is a statement or a message.
+pub(super) fn why(run: &StoredRun<'_>, finding: &Finding) -> String {
+    if !run.redacted {
+        return finding.why.clone();
+    }
+    unquoted(&finding.why)
+}
+
+/// A sentence without what stands in quotes.
+pub(super) fn unquoted(text: &str) -> String {
+    let parts = text.split('"').enumerate();
+    let kept = parts.map(|(place, part)| if place % 2 == 0 { part } else { "…" });
+    let mut all = kept.collect::<Vec<_>>().join("\"");
+    // A quote that is never closed, as where a statement was cut.
+    if text.matches('"').count() % 2 == 1 {
+        all.push('…');
+    }
+    all
+}
+
+fn evidence(run: &StoredRun<'_>, timeline: &Timeline<'_>, seq: u64) -> Option<EvidenceData> {
+    let at = moment(timeline, seq)?;
+    let place = timeline
+        .lines
+        .binary_search_by_key(&seq, |line| line.seq)
+        .ok()?;
+    let line = &timeline.lines[place];
+    let words = sentence(line, timeline, run.redacted);
+    Some(EvidenceData {
+        seq,
+        at_us: at.at_us,
+        step: step_of(&line.event),
+        words: shown(&words),
+    })
+}
+
+/// The step that an event speaks of.
+fn step_of(event: &Event) -> Option<u64> {
+    let id = match event {
+        Event::StepHeld { step, .. }
+        | Event::StepReleased { step, .. }
+        | Event::StepEnded { step, .. }
+        | Event::StepDropped { step, .. }
+        | Event::StepQueued { step }
+        | Event::Ghost { step, .. }
+        | Event::StoppedEarly { step } => Some(*step),
+        Event::Write(write) => write.step,
+        Event::Committing(committing) => committing.step,
+        Event::ServerLog(line) => line.step,
+        Event::Fault(fault) => fault.step,
+        Event::Prepared { step, .. } => *step,
+        _ => None,
+    };
+    id.map(|id| id.0)
+}
+
+/// What a line says.
+fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
+    let step = |id| timeline.steps.get(id);
+    let named = |step: Option<&StepFacts<'_>>| match step {
+        Some(step) if redacted => unquoted(&step.words()),
+        Some(step) => step.words(),
+        None => "a step".to_owned(),
+    };
+    match &line.event {
+        Event::StepHeld { step: id, .. } => format!("{} came to the gate", named(step(id))),
+        Event::StepReleased { step: id, .. } => {
+            format!("{} was given to the server", named(step(id)))
+        }
+        Event::StepEnded {
+            step: id,
+            ending,
+            answer,
+            ..
+        } => {
+            let how = match (ending, &answer.error) {
+                (Ending::Blocked, _) => "was seen to wait".to_owned(),
+                (Ending::NeedsPod, _) => "waits for its own pod".to_owned(),
+                (_, Some(error)) => format!("failed with {}", error.sqlstate),
+                (Ending::Gone, None) => "was gone with its session".to_owned(),
+                (Ending::Done, None) => format!("was answered {}", answer.tags.join("; ")),
+            };
+            format!("{} {how}", named(step(id)))
+        }
+        Event::StepDropped { step: id, .. } => {
+            format!("{} never reached the server", named(step(id)))
+        }
+        Event::Ghost { step: id, .. } => format!(
+            "{} was still on the server when its client was gone",
+            named(step(id))
+        ),
+        Event::Locks { .. } => {
+            let place = timeline.snapshots.partition_point(|one| one.seq < line.seq);
+            let shown = timeline.snapshots.get(place);
+            let locks = shown.into_iter().flat_map(|one| one.locks.iter().copied());
+            format!("pg_locks showed {}", locks_words(locks, timeline))
+        }
+        Event::Write(write) => format!(
+            "the witness saw a write to {} by {}, under {}",
+            write.table,
+            write
+                .connection
+                .as_ref()
+                .map_or_else(|| write.session.to_string(), ToString::to_string),
+            locks_words(timeline.locks_at(write, line.seq), timeline)
+        ),
+        Event::Committing(committing) => format!(
+            "the witness saw {} about to commit, under {}",
+            committing
+                .connection
+                .as_ref()
+                .map_or_else(|| committing.session.to_string(), ToString::to_string),
+            locks_words(advisory(&committing.locks), timeline)
+        ),
+        Event::ServerLog(log) => {
+            let message = if redacted { "…" } else { &log.message };
+            format!(
+                "the server's log: {} {}: {}",
+                log.severity,
+                log.sqlstate,
+                start(message, 300)
+            )
+        }
+        Event::SessionGone {
+            connection,
+            session,
+        } => format!("the {session} of {connection} had left the server"),
+        Event::ConnectionClosed { connection, by } => {
+            let by = match by {
+                ClosedBy::Client => "the pod",
+                ClosedBy::Server => "the server",
+                ClosedBy::Fault => "a fault",
+                ClosedBy::Refused => "lockproof, which refused it",
+            };
+            format!("{connection} was closed by {by}")
+        }
+        Event::PodExited { pod, code, signal } => match (code, signal) {
+            (Some(code), _) => format!("pod {pod} exited with code {code}"),
+            (None, Some(signal)) => format!("pod {pod} was ended by signal {signal}"),
+            (None, None) => format!("pod {pod} exited"),
+        },
+        Event::PodOutput { pod, line, .. } => {
+            let line = if redacted { "…" } else { line };
+            format!("pod {pod} printed: {}", start(line, 300))
+        }
+        Event::Fault(fault) => format!(
+            "fault {}: {}",
+            crate::report::fault_words(&fault.fault),
+            fault.evidence
+        ),
+        Event::FinalState(_) | Event::FinalRows(_) => "the final rows were read".to_owned(),
+        Event::Remains { .. } => "what the server still had after the last pod".to_owned(),
+        Event::LimitHit { waited_for, .. } => format!("waited in vain for {waited_for}"),
+        Event::SessionError { connection, error } => {
+            format!(
+                "{connection} was told {} {}",
+                error.severity, error.sqlstate
+            )
+        }
+        other => serde_json::to_value(other)
+            .ok()
+            .and_then(|value| Some(value.get("event")?.as_str()?.to_owned()))
+            .unwrap_or_else(|| "another event".to_owned()),
+    }
+}
+
+/// Those that are no locks on tables: every statement takes those.
+fn advisory(locks: &[HeldLock]) -> impl Iterator<Item = &HeldLock> {
+    locks.iter().filter(|lock| lock.key.table().is_none())
+}
+
+/// Locks, and whose they are.
+fn locks_words<'a>(locks: impl Iterator<Item = &'a HeldLock>, timeline: &Timeline<'_>) -> String {
+    let own: Vec<&HeldLock> = locks
+        .filter(|lock| lock.key.database == timeline.database())
+        .collect();
+    if own.is_empty() {
+        return "no lock".to_owned();
+    }
+    let words = own.iter().take(6).map(|lock| {
+        let waits = if lock.granted { "" } else { ", awaited" };
+        let owner = timeline.sessions.at(lock.pid, i64::MAX, u64::MAX);
+        let owner = owner.map_or_else(
+            || format!("backend {}", lock.pid),
+            |owner| owner.connection.to_string(),
+        );
+        format!("{} {} of {owner}{waits}", lock.mode, lock.key)
+    });
+    let mut words = words.collect::<Vec<_>>().join("; ");
+    if own.len() > 6 {
+        words += &format!("; and {} more", own.len() - 6);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redacted_sentence_has_nothing_that_stood_in_quotes() {
+        assert_eq!(
+            unquoted("step 3 on a.0, \"select 'x'\" failed: \"t\" is not there"),
+            "step 3 on a.0, \"…\" failed: \"…\" is not there"
+        );
+        assert_eq!(unquoted("cut: \"select 'x"), "cut: \"……");
+    }
+}

@@ -1,0 +1,23 @@
+//! What a page is made of.
+//!
+//! Owns that value. Knows nothing of files: whoever read them says what they were called.
+
+use crate::history::Line;
+use crate::invariant::Verdict;
+
+/// A stored run.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredRun<'a> {
+    /// What it is called: its directory, as the user named it.
+    pub name: &'a str,
+    /// Its history.
+    pub lines: &'a [Line],
+    /// What was said of it.
+    pub verdict: &'a Verdict,
+    /// Its scenario file, as text.
+    pub scenario: Option<&'a str>,
+    /// The command that runs it again.
+    pub replay: Option<&'a str>,
+    /// Whether literals of statements, rows and output of the job are left out.
+    pub redacted: bool,
+}
