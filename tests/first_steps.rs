@@ -407,7 +407,7 @@ fn with_source(work: impl FnOnce(&str, &mut dyn FnMut(&str) -> String)) {
 
 /// A program in the place of pg_dump; the folder that LOCKPROOF_PG_BIN would be.
 fn instead_of_pg_dump(yard: &Yard, script: &str) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir(yard.path("bin")).unwrap();
     yard.write("bin/pg_dump", script);
     let program = yard.path("bin/pg_dump");

@@ -4,7 +4,9 @@
 
 mod args;
 pub mod check;
+pub mod ci;
 pub mod clean;
+mod colour;
 pub mod common;
 pub mod doctor;
 mod exit;
@@ -21,6 +23,7 @@ mod known;
 pub mod merge;
 mod old_names;
 mod out;
+mod progress;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
