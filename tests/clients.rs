@@ -1,5 +1,5 @@
-//! Any client that speaks protocol 3.0 or 3.2 without TLS works through the proxy, in both
-//! pacings, against a real server: the same program prints the same with the proxy and without.
+//! Any client that speaks protocol 3.0 or 3.2 works through the proxy, in both pacings, with TLS, against
+//! a real server: the same program prints the same with the proxy and without.
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
@@ -192,6 +192,29 @@ async fn prints_the_same(program: Program, last: &str, clean: fn(Said) -> Said) 
     histories.try_into().unwrap()
 }
 
+/// The history of a program that prints the same where it insists on TLS with a certificate for the name by
+/// which it knows the proxy. (Without the proxy there is no TLS. With it, none of them goes on without.)
+async fn prints_the_same_over_tls(
+    mut program: Program,
+    last: &str,
+    clean: fn(Said) -> Said,
+) -> Vec<Line> {
+    let server = support::server().await;
+    program
+        .env
+        .push(("PGSSLMODE".to_owned(), "verify-full".to_owned()));
+    let job = job(program);
+    let stage = Stage::build(&server, &job).await.unwrap();
+    let expected = clean(direct(&server, &job.program).await);
+    assert_eq!(expected.stdout.last().map(String::as_str), Some(last));
+    let plan = plan(&job, Schedule::Controlled(Vec::new()));
+    let (said, lines) = proxied(&stage, &plan).await;
+    assert_eq!(clean(said), expected);
+    stage.strike().await.unwrap();
+    server.release().await.unwrap();
+    lines
+}
+
 /// The SQL of all steps.
 fn sql(lines: &[Line]) -> Vec<String> {
     lines
@@ -297,7 +320,60 @@ async fn tokio_postgres_prints_the_same_through_the_proxy_in_both_pacings() {
     }
 }
 
+async fn psql_prints_the_same_over_tls_verified_by_a_host_name() {
+    let script = format!(
+        "[ \"$PGSSLMODE\" = disable ] || export PGHOST=localhost; exec sh {}",
+        support::file("clients/psql.sh")
+    );
+    let program = program(&["sh", "-c", &script], &[]);
+    let by_any_name = |mut said: Said| {
+        for line in &mut said.stdout {
+            *line = line.replace("\"localhost\" (127.0.0.1)", "host");
+        }
+        said
+    };
+    let lines = prints_the_same_over_tls(program, "end", by_any_name).await;
+    has(&lines, "copy t (id, x) from stdin");
+}
+
+async fn psycopg_prints_the_same_over_tls() {
+    need(Need::Psycopg);
+    let script = support::file("clients/with_psycopg.py");
+    let program = program(&[PYTHON, &script], &[]);
+    let lines = prints_the_same_over_tls(program, "end", |said| said).await;
+    cancels(&lines, 1);
+}
+
+async fn asyncpg_prints_the_same_over_tls() {
+    need(Need::Asyncpg);
+    let script = support::file("clients/with_asyncpg.py");
+    let program = program(&[PYTHON, &script], &[]);
+    let lines = prints_the_same_over_tls(program, "end", |said| said).await;
+    has(&lines, "commit /* by Sync */");
+}
+
+async fn node_postgres_prints_the_same_over_tls() {
+    need(Need::NodePostgres);
+    let script = support::file("clients/node-pg.cjs");
+    let program = program(&["node", &script], &[("NODE_PATH", NODE_PATH)]);
+    let lines = prints_the_same_over_tls(program, "\"end\"", |said| said).await;
+    has(&lines, "select x, b from n where id = $1");
+}
+
+async fn tokio_postgres_prints_the_same_over_tls_of_rustls() {
+    let own = std::env::current_exe().unwrap().display().to_string();
+    let program = program(&[&own], &[(tokio_program::SWITCH, "1")]);
+    let lines = prints_the_same_over_tls(program, "out: end", own_words).await;
+    has(&lines, "select $1::int4 * 2");
+    cancels(&lines, 1);
+}
+
 crate::harness::tests![
+    psql_prints_the_same_over_tls_verified_by_a_host_name,
+    psycopg_prints_the_same_over_tls,
+    asyncpg_prints_the_same_over_tls,
+    node_postgres_prints_the_same_over_tls,
+    tokio_postgres_prints_the_same_over_tls_of_rustls,
     psql_prints_the_same_through_the_proxy_in_both_pacings,
     psycopg_prints_the_same_through_the_proxy_in_both_pacings,
     asyncpg_prints_the_same_through_the_proxy_in_both_pacings,

@@ -203,6 +203,36 @@ fn options_take_the_place_of_the_keys_of_a_file() {
 }
 
 #[test]
+fn a_job_is_started_in_its_files_folder_or_where_its_files_are_found_alone() {
+    let yard = yard();
+    std::fs::create_dir(yard.path("jobs")).unwrap();
+    let file = |command: &str| {
+        format!(
+            "title = \"where\"\n[subject]\ncommand = [\"sh\", \"{command}\"]\nschema = \"../schema.sql\"\n\
+             [schedule]\nturns = [{{ run = \"a\" }}, {{ run = \"b\" }}]\n[expect]\nguards = []\n"
+        )
+    };
+    let folder = |yard: &Yard| std::fs::read_to_string(yard.path("where")).unwrap();
+    let job = |yard: &Yard, name: &str| {
+        let place = yard.path("where");
+        yard.write(name, &format!("pwd > '{}'\n{}", place.display(), locked()));
+    };
+    let jobs = yard.path("jobs").canonicalize().unwrap();
+    let here = jobs.parent().unwrap().to_owned();
+    for (script, command, place) in [
+        ("jobs/job.sh", "job.sh", &jobs),
+        // As scenarios had it that are older than the rule.
+        ("jobs/job.sh", "jobs/job.sh", &here),
+    ] {
+        job(&yard, script);
+        yard.write("jobs/it.toml", &file(command));
+        let done = yard.run(&["run", "jobs/it.toml"]);
+        assert_eq!(done.code, Some(0), "{done}");
+        assert_eq!(folder(&yard).trim(), place.display().to_string());
+    }
+}
+
+#[test]
 fn a_directory_that_lockproof_wrote_is_not_searched_for_scenarios() {
     let (yard, done) = begun(&locked(), &[]);
     assert_eq!(done.code, Some(0), "{done}");
@@ -453,7 +483,7 @@ fn a_pg_dump_that_would_write_is_kept_from_it_by_the_server() {
     let yard = yard();
     let folder = instead_of_pg_dump(
         &yard,
-        "#!/bin/sh\nexec psql -X -v ON_ERROR_STOP=1 --host \"$6\" --port \"$8\" --dbname \"${10}\" --username \"${12}\" \
+        "#!/bin/sh\nexec psql -X -v ON_ERROR_STOP=1 --host \"$7\" --port \"$9\" --dbname \"${11}\" --username \"${13}\" \
          -c 'insert into t values (1)'\n",
     );
     with_source(|url, ask| {

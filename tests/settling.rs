@@ -206,7 +206,7 @@ s.recv(1)",
     let foreign = at_rest(&mut Settler::new(), &[&pod]).await;
     assert_eq!(foreign.quiet, Quiet::Assumed);
     assert_eq!(foreign.leaves, [format!("a: tcp to 127.0.0.1:{port}")]);
-    pod.set_own_ports(&[port]);
+    pod.set_own_doors(&[port], None);
     let own = at_rest(&mut Settler::new(), &[&pod]).await;
     assert_eq!((own.quiet, own.leaves), (Quiet::Settled, vec![]));
 }
@@ -250,7 +250,7 @@ async fn a_word_on_the_wire_is_waited_for_again_and_again() {
     let echo = subject("python3", "echo-late.py", &[&port.to_string()]);
     let (pod, mut heard) = start(&echo);
     assert_eq!(line(&mut heard).await, "ready");
-    pod.set_own_ports(&[port]);
+    pod.set_own_doors(&[port], None);
     let (wire, _) = listener.accept().unwrap();
     wire.set_nonblocking(true).unwrap();
     let wire = tokio::net::TcpStream::from_std(wire).unwrap();
@@ -294,7 +294,7 @@ async fn a_tokio_program_of_many_threads_is_waited_for() {
     let mut subject = program(&[own.to_str().unwrap()]);
     subject.env = vec![(AS_SUBJECT.to_owned(), port.to_string())];
     let (pod, _heard) = start(&subject);
-    pod.set_own_ports(&[port]);
+    pod.set_own_doors(&[port], None);
     let (mut wire, _) = listener.accept().unwrap();
     let mut settler = Settler::new();
     let mut byte = [0];

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use lockproof::name::PodName;
 use lockproof::server::{Database, Server};
-use lockproof::wire::{Admission, ConnectionEvent, Proxy, Upstream, WireEvent};
+use lockproof::wire::{Admission, ConnectionEvent, Doors, Proxy, Upstream, WireEvent};
 use raw::{LIMIT, Raw};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -44,7 +44,16 @@ async fn proxy(host: &str, port: u16, open: bool) -> (Proxy, UnboundedReceiver<W
         others: true,
     };
     let pod = PodName::of_index(0);
-    let proxy = Proxy::start(&pod, upstream, admission, open, events, activity).await;
+    let proxy = Proxy::start(
+        &pod,
+        Doors::default(),
+        upstream,
+        admission,
+        open,
+        events,
+        activity,
+    )
+    .await;
     (proxy.unwrap(), heard)
 }
 

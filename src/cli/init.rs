@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::alone::Alone;
 use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, with_server_for};
 use super::exit::Exit;
 use super::finding::movable;
@@ -116,8 +117,8 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
         None => format!("{} does not overlap with itself", scenario.subject.program),
     };
     arguments.server.refuse(file, &scenario)?;
-    let own = scenario.needs_own_server();
-    let (seen, server) = with_server_for(&arguments.server, own, talk, async |server| {
+    let alone = Alone::of([&scenario]);
+    let (seen, server) = with_server_for(&arguments.server, alone, talk, async |server| {
         let facts = server.facts().clone();
         let job = job(&scenario.subject)?;
         let stage = Stage::build(&server, &job).await?;

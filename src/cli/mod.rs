@@ -2,6 +2,7 @@
 //!
 //! Owns the face of lockproof for people. Judges nothing and drives nothing: a command asks the rooms below.
 
+mod alone;
 mod args;
 pub mod check;
 pub mod ci;
@@ -31,5 +32,5 @@ mod short;
 pub mod subject;
 mod template;
 
-pub use args::{command, main};
+pub use args::{command, main, main_of};
 pub use exit::Exit;

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::alone::Alone;
 use super::ci::CiArguments;
 use super::common::{
     Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
@@ -176,33 +177,38 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             arguments
                 .server
                 .refuse(std::path::Path::new("the schedule"), scenario)?;
-            let own = scenario.needs_own_server();
-            with_server_for(&arguments.server, own, talk, async |server| {
+            let alone = Alone::of([scenario]);
+            with_server_for(&arguments.server, alone, talk, async |server| {
                 work.reproduce(server, scenario, built_in).await
             })
             .await?
         }
         Wanted::Unknown => {
             let search = for_a_schedule(arguments);
-            let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
-                let found = search
-                    .first_hazard(
-                        talk,
-                        &work.out.join("search"),
-                        server.clone(),
-                        cancel.clone(),
-                    )
-                    .await?;
-                let Some(file) = &found.schedule_file else {
-                    return Ok(None);
-                };
-                let scenario =
-                    scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
-                talk.say("\nagain, from the beginning:");
-                unless_cancelled(cancel, work.reproduce(server, &scenario, false))
-                    .await
-                    .map(Some)
-            })
+            let document = with_cancel(
+                &arguments.server,
+                Alone::No,
+                talk,
+                async |server, cancel| {
+                    let found = search
+                        .first_hazard(
+                            talk,
+                            &work.out.join("search"),
+                            server.clone(),
+                            cancel.clone(),
+                        )
+                        .await?;
+                    let Some(file) = &found.schedule_file else {
+                        return Ok(None);
+                    };
+                    let scenario =
+                        scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+                    talk.say("\nagain, from the beginning:");
+                    unless_cancelled(cancel, work.reproduce(server, &scenario, false))
+                        .await
+                        .map(Some)
+                },
+            )
             .await?;
             let Some(document) = document else {
                 return Err(Failure::new(

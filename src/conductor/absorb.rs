@@ -109,9 +109,9 @@ impl<W: World> Conductor<W> {
             }),
             Report::Started { pid, server } => self.started(connection, pid, server).await?,
             Report::Own(own) => W::take_in(self, connection, own, at).await?,
-            Report::TlsDemanded => {
+            Report::TlsFailed(why) => {
                 if let Some(member) = self.members.get_mut(&connection.pod) {
-                    member.tls_demanded = true;
+                    member.tls_failed.get_or_insert(why);
                 }
             }
             Report::CancelRequested { pid, meant } => {

@@ -33,7 +33,8 @@ pub(crate) struct Member {
     pub wait: Option<OpenWait>,
     /// Whether it has asked for notifications.
     pub listens: bool,
-    pub tls_demanded: bool,
+    /// Why its first attempt at TLS came to nothing, if one did.
+    pub tls_failed: Option<String>,
     /// Steps that have their answer, their ending still to be written down.
     pub owed: u32,
     /// Its exit is still to be written down.
@@ -60,7 +61,7 @@ impl Member {
             repeats: Repeats::default(),
             wait: None,
             listens: false,
-            tls_demanded: false,
+            tls_failed: None,
             owed: 0,
             exit_unwritten: false,
             paused: false,

@@ -136,8 +136,8 @@ pub(crate) enum Report<Own> {
     /// The server of this number is ready for its first request; the session's process id, where it is the
     /// server's own.
     Started { pid: Option<i32>, server: usize },
-    /// The pod will not go on without TLS.
-    TlsDemanded,
+    /// TLS came to nothing: why, of the pod.
+    TlsFailed(String),
     /// It was a cancel request for the session of that connection, or else of this process id.
     CancelRequested {
         pid: i32,

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -144,6 +145,8 @@ impl Exits {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let door = shared.socket.lock();
+        let door = door.unwrap_or_else(PoisonError::into_inner).clone();
         for (protocol, word) in [(diag::TCP, "tcp"), (diag::UDP, "udp")] {
             if sockets.iter().all(|inode| self.settled.contains_key(inode)) {
                 return;
@@ -172,11 +175,9 @@ impl Exits {
                     Some(peer) if sockets.contains(&peer) => None,
                     Some(peer) => {
                         let name = diag::unix(peer).ok().flatten().and_then(|peer| peer.name);
-                        Some(
-                            format!("unix socket {}", name.unwrap_or_default())
-                                .trim()
-                                .to_owned(),
-                        )
+                        let name = name.unwrap_or_default();
+                        let inside = door.as_deref().is_some_and(|door| door == Path::new(&name));
+                        (!inside).then(|| format!("unix socket {name}").trim().to_owned())
                     }
                     None => unix.name.map(|name| format!("unix socket {name}")),
                 };

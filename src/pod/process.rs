@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -138,6 +139,7 @@ impl Pod {
             name: name.clone(),
             spoken: AtomicU64::new(0),
             ports: Mutex::new(Vec::new()),
+            socket: Mutex::new(None),
             family: Mutex::new(family),
             over: AtomicBool::new(false),
             handles: AtomicBool::new(false),
@@ -183,9 +185,15 @@ impl Pod {
         &self.id
     }
 
-    /// Names the ports on this machine that lead to lockproof, so that settling does not take
-    /// connections to them for ones that leave the pod.
-    pub fn set_own_ports(&self, ports: &[u16]) {
+    /// Names the ports on this machine, and the Unix socket, that lead to lockproof, so that settling does
+    /// not take connections to them for ones that leave the pod.
+    pub fn set_own_doors(&self, ports: &[u16], socket: Option<&Path>) {
+        let mut door = self
+            .shared
+            .socket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *door = socket.map(Path::to_owned);
         let mut own = self
             .shared
             .ports

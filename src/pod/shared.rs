@@ -2,6 +2,7 @@
 //!
 //! Owns the one answer to "what of the pod still lives?". Starts and ends nothing.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     pub spoken: AtomicU64,
     /// Local ports that lead to lockproof.
     pub ports: Mutex<Vec<u16>>,
+    /// The Unix socket that leads to lockproof.
+    pub socket: Mutex<Option<PathBuf>>,
     pub family: Mutex<Family>,
     /// Whether all processes were seen to be gone; none can come back.
     pub over: AtomicBool,

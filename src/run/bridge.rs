@@ -3,9 +3,10 @@
 //! Owns the answers: each call of the conductor's in those of proxies, processes and the server. Decides nothing
 //! about steps; what is heard stands in `hearing`.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::environment::{environment, node_name};
+use super::environment::{Way, environment, node_name, wants_socket};
 use super::error::RunError;
 use super::hearing::PoolerReport;
 use super::real::{Body, Outage, RealWorld, Run, wall_us};
@@ -16,7 +17,7 @@ use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::{Node, Pod, SettleLimits};
 use crate::server::{Guardian, Ward};
-use crate::wire::{Admission, Handover, Proxy};
+use crate::wire::{Admission, Doors, Handover, Proxy};
 
 /// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
 /// machine.
@@ -84,8 +85,17 @@ impl World for RealWorld<'_> {
     }
 
     async fn admit(&mut self, pod: &PodName) -> Result<(), RunError> {
+        let socket = match wants_socket(&self.plan.program.env) {
+            true => Some(self.dwelling.socket_of(pod.as_str())?),
+            false => None,
+        };
+        let doors = Doors {
+            tls: Some(self.trust.authority().clone()),
+            socket: socket.clone(),
+        };
         let proxy = Proxy::start(
             pod,
+            doors,
             self.way_in(),
             Admission {
                 database: self.database.name.clone(),
@@ -98,6 +108,7 @@ impl World for RealWorld<'_> {
         .await?;
         let body = Body {
             proxy,
+            socket,
             pod: None,
             ward: None,
         };
@@ -114,11 +125,18 @@ impl World for RealWorld<'_> {
             return Err(RunError::NoSuchPod(name.clone()));
         };
         let lodging = self.dwelling.of(name.as_str())?;
+        self.trust.move_in(&lodging)?;
+        let way = Way {
+            host: "127.0.0.1",
+            port: body.proxy.port(),
+            socket: body.socket.as_deref().and_then(Path::parent),
+            trust: &self.trust,
+        };
         let environment = environment(
             self.place.server.address(),
             &self.database.name,
             name.as_str(),
-            ("127.0.0.1", body.proxy.port()),
+            &way,
             Some(&lodging),
             &self.plan.program.env,
         )?;
@@ -134,7 +152,7 @@ impl World for RealWorld<'_> {
             Some(&node),
             self.output_sender.clone(),
         )?;
-        pod.set_own_ports(&[body.proxy.port()]);
+        pod.set_own_doors(&[body.proxy.port()], body.socket.as_deref());
         if let Ok(pid) = i32::try_from(pod.pid()) {
             body.ward = Some(guardian.register(Ward::Process { pid }));
         }

@@ -5,7 +5,7 @@ use crate::history::HistoryError;
 use crate::name::PodName;
 use crate::pod::PodError;
 use crate::server::{GuardianError, ServerError};
-use crate::wire::WireError;
+use crate::wire::{TlsError, WireError};
 
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum RunError {
     /// A proxy.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// A proxy's certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The history's file.
     #[error(transparent)]
     History(#[from] HistoryError),

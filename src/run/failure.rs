@@ -9,13 +9,20 @@ use crate::name::PodName;
 
 /// Why a serial run did not succeed, in words for the user.
 pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
-    if run.tls_demanded {
-        return Some(
-            "the subject insists on TLS, which lockproof cannot look into; tell it to use \
-             sslmode=disable (inside the sandbox nothing leaves the machine)"
-                .to_owned(),
-        );
-    }
+    let failure = without_cause(run, plan)?;
+    let Some(why) = &run.tls_failed else {
+        return Some(failure);
+    };
+    Some(format!(
+        "the subject asked for TLS, and {why}. The certificate is one of this run: its authority is in the \
+         files that PGSSLROOTCERT, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS name to the subject (one that pins \
+         another file can be given `{{ca}}` by `env` under [subject]); a subject that does not ask for TLS is \
+         not given any.\n{failure}"
+    ))
+}
+
+/// The same, as the run itself shows it.
+fn without_cause(run: &Finished, plan: &Plan) -> Option<String> {
     let connected = run
         .lines
         .iter()

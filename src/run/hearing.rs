@@ -50,7 +50,7 @@ impl RealWorld<'_> {
             }
             ConnectionEvent::Connected { port } => Report::Own(PoolerReport::Connected { port }),
             ConnectionEvent::ServerSide(what) => Report::Own(PoolerReport::ServerSide(what)),
-            ConnectionEvent::TlsDemanded => Report::TlsDemanded,
+            ConnectionEvent::TlsFailed(why) => Report::TlsFailed(why),
             ConnectionEvent::CancelRequested { pid } => {
                 let pooled = self.pooled.as_ref();
                 let meant = pooled.and_then(|pooled| pooled.keyed_by(pid)).cloned();

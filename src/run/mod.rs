@@ -20,6 +20,7 @@ mod injecting;
 mod killing;
 mod one_run;
 mod outage;
+mod passage;
 mod pausing;
 mod plan;
 mod pooled;
@@ -31,16 +32,19 @@ mod returning;
 mod serial;
 mod shaping;
 mod trace;
+mod trust;
 mod watchers;
 mod witnessing;
 
 pub(crate) use baseline::qualified;
 pub use baseline::{BaselineRuns, measure};
-pub(crate) use environment::environment;
+pub(crate) use environment::{Way, environment};
 pub use error::RunError;
 pub use one_run::{Finished, run_once};
+pub(crate) use passage::Passage;
 pub use plan::{Place, Plan};
 pub use serial::SerialRuns;
 pub use trace::{TraceEntry, trace_hash, trace_of};
+pub(crate) use trust::Trust;
 
 pub use crate::conductor::{LetGo, Silence, Waits, is_plain};

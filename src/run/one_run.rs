@@ -14,6 +14,7 @@ use super::pooled::Pooled;
 use super::real::{RealWorld, Run};
 use super::reports::Reports;
 use super::trace::{TraceEntry, trace_of};
+use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
 use crate::history::{Event, FORMAT, Line, LockRule, Pacing, Rules, RunFacts, Writer};
@@ -40,8 +41,8 @@ pub struct Finished {
     pub max_open_requests: u32,
     /// The longest time between an answer and the same connection's next request, in microseconds.
     pub max_gap_us: u64,
-    /// Whether a pod insisted on TLS.
-    pub tls_demanded: bool,
+    /// Why a pod's attempt at TLS came to nothing, if one did.
+    pub tls_failed: Option<String>,
     /// How long it took until the history began: database, connection to it, proxies.
     pub prepared: Duration,
     /// The run's database, if it was to be kept.
@@ -79,7 +80,8 @@ pub async fn run_once(
     conductor.end_prepared().await;
     let restored = conductor.restore().await;
     let conducted = begun.elapsed();
-    let tls_demanded = conductor.members.values().any(|one| one.tls_demanded);
+    let mut members = conductor.members.values();
+    let tls_failed = members.find_map(|one| one.tls_failed.clone());
     let max_open_requests = conductor
         .members
         .values()
@@ -127,7 +129,7 @@ pub async fn run_once(
         trace_hash,
         max_open_requests,
         max_gap_us,
-        tls_demanded,
+        tls_failed,
         prepared: ready,
         database,
     })
@@ -150,6 +152,8 @@ impl<'a> Run<'a> {
             }
             None => None,
         };
+        let dwelling = Dwelling::new()?;
+        let trust = Trust::new(&dwelling)?;
         let (begun, begun_wall) = both_clocks();
         let world = RealWorld {
             place,
@@ -161,7 +165,8 @@ impl<'a> Run<'a> {
             bodies: BTreeMap::new(),
             asked: HashMap::new(),
             graces: Vec::new(),
-            dwelling: Dwelling::new()?,
+            dwelling,
+            trust,
             prepared: BTreeSet::new(),
             silenced: BTreeSet::new(),
             settler: Settler::new(),

@@ -4,6 +4,7 @@
 //! faults stands with each of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use super::plan::{Place, Plan};
 use super::pooled::Pooled;
 use super::reports::Reports;
+use super::trust::Trust;
 use super::watchers::Watchers;
 use crate::conductor::Conductor;
 use crate::history::LockCall;
@@ -39,6 +41,8 @@ pub(super) struct RealWorld<'a> {
     pub graces: Vec<(Instant, PodName)>,
     /// Where the pods live.
     pub dwelling: Dwelling,
+    /// Whom they trust.
+    pub trust: Trust,
     /// Prepared transactions that have been written down, as locks show them.
     pub prepared: BTreeSet<i32>,
     /// Whose sessions had silenced the server's log when they wrote.
@@ -60,6 +64,8 @@ pub(super) struct RealWorld<'a> {
 /// What a pod consists of.
 pub(super) struct Body {
     pub proxy: Proxy,
+    /// The Unix socket by which it may be reached, too.
+    pub socket: Option<PathBuf>,
     /// `None` until its first turn.
     pub pod: Option<Pod>,
     /// The guardian's promise to kill it if this process is killed.

@@ -36,6 +36,7 @@ pub mod survey;
 mod tale;
 mod trial;
 mod unclear;
+mod weighing;
 #[cfg(test)]
 mod weighing_tests;
 mod workers;
@@ -58,6 +59,7 @@ pub use output::{output_file, outputs};
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage, StageSeat};
 pub use stress::{Stagger, random_stagger, single_runs};
-pub use trial::{CONFIRMATION, Confirmation, HISTORY, Outcome, Trial, save, weigh};
+pub use trial::{CONFIRMATION, HISTORY, Outcome, Trial, save};
 pub use unclear::{Reason, Unclear};
+pub use weighing::{Confirmation, weigh};
 pub use workers::default_jobs;

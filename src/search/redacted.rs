@@ -9,7 +9,8 @@ use std::sync::PoisonError;
 use super::error::TrialError;
 use super::failure::same_verdict;
 use super::giving_up::{LET_GO, weigh_giving_up};
-use super::trial::{CONFIRMATION, HISTORY, Outcome, Trial, weigh};
+use super::trial::{CONFIRMATION, HISTORY, Outcome, Trial};
+use super::weighing::weigh;
 use crate::history::{Line, private};
 use crate::invariant::{Verdict, judge, judge_knowing};
 

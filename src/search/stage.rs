@@ -13,7 +13,7 @@ use super::printed::Printed;
 use super::schema::apply;
 use crate::evidence::WITNESS_SQL;
 use crate::pod::Program;
-use crate::run::Place;
+use crate::run::{Passage, Place};
 use crate::server::{Database, Seat, Seats, Server, withheld};
 
 /// The longest that a prepare command may take.
@@ -195,6 +195,8 @@ async fn prepare(
     let Some((first, rest)) = command.split_first() else {
         return Ok(());
     };
+    // It may be the same code as the job, and insist on the same doors.
+    let passage = Passage::open(address, "prepare", &program.env).await?;
     let mut child = Command::new(first);
     for name in withheld() {
         child.env_remove(name);
@@ -206,7 +208,7 @@ async fn prepare(
             address,
             &database.name,
             "prepare",
-            (&address.host, address.port),
+            &passage.way(),
             None,
             &program.env,
         )?)

@@ -14,7 +14,7 @@ use super::stage::{Job, Stage};
 use crate::evidence::LogReader;
 use crate::name::PodName;
 use crate::pod::Pod;
-use crate::run::{RunError, environment};
+use crate::run::{RunError, Trust, Way, environment};
 use crate::server::Dwelling;
 
 /// The longest that an uncontrolled pair may take.
@@ -97,6 +97,14 @@ async fn uncontrolled(
         let (events, _unread) = mpsc::unbounded_channel();
         let address = server.address();
         let dwelling = Dwelling::new()?;
+        // A job that insists on TLS or a socket finds neither here, and fails at once.
+        let trust = Trust::new(&dwelling)?;
+        let way = Way {
+            host: &address.host,
+            port: address.port,
+            socket: None,
+            trust: &trust,
+        };
         let mut pods = Vec::new();
         for index in 0..copies {
             let name = PodName::of_index(index);
@@ -104,7 +112,7 @@ async fn uncontrolled(
                 address,
                 &database.name,
                 name.as_str(),
-                (&address.host, address.port),
+                &way,
                 Some(&dwelling.of(name.as_str())?),
                 &job.program.env,
             )?;

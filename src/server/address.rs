@@ -73,23 +73,37 @@ impl Address {
     }
 
     /// The URL that a pod gets to reach a database by way of another host and port, such as a
-    /// proxy's. It holds the password: give it to the pod, never print it.
+    /// proxy's; a host that is a path is the directory of a Unix socket. It holds the password: give it to the pod, never print it.
     #[must_use]
     pub fn url(&self, database: &str, host: &str, port: u16) -> String {
+        if host.starts_with('/') {
+            // More drivers read it so than in the host's place.
+            return format!(
+                "postgres://{}@/{}?host={}&port={port}",
+                self.credentials(),
+                encoded(database),
+                encoded(host)
+            );
+        }
         let host = if host.contains(':') && !host.starts_with('[') {
             format!("[{host}]")
         } else {
             host.to_owned()
         };
-        let password = match self.password.expose() {
-            "" => String::new(),
-            password => format!(":{}", encoded(password)),
-        };
         format!(
-            "postgres://{}{password}@{host}:{port}/{}",
-            encoded(&self.user),
+            "postgres://{}@{host}:{port}/{}",
+            self.credentials(),
             encoded(database)
         )
+    }
+
+    /// User and password as a URL has them.
+    fn credentials(&self) -> String {
+        let user = encoded(&self.user);
+        match self.password.expose() {
+            "" => user,
+            password => format!("{user}:{}", encoded(password)),
+        }
     }
 
     /// The text with the password, as it is and as a URL spells it, taken out.
@@ -171,6 +185,17 @@ mod tests {
         );
         assert_eq!(config.get_dbname(), Some("data base"));
         assert_eq!(config.get_ports(), [7]);
+    }
+
+    #[test]
+    fn a_directory_is_a_host_of_its_own_kind() {
+        let url = address("p@ss").url("x", "/tmp/a b", 5432);
+        let config: Config = url.parse().unwrap();
+        let folder = tokio_postgres::config::Host::Unix("/tmp/a b".into());
+        assert_eq!(config.get_hosts(), [folder], "{url}");
+        assert_eq!(config.get_password(), Some(&b"p@ss"[..]));
+        assert_eq!(config.get_ports(), [5432]);
+        assert_eq!(config.get_dbname(), Some("x"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::ServerError;
@@ -22,6 +23,13 @@ const LEFT_OUT: [&str; 3] = [".pgpass", ".pg_service.conf", ".postgresql"];
 /// A home with more entries than this is not linked whole.
 const MOST: usize = 2_000;
 
+/// The file of a server's Unix socket: its name has the port that clients are told.
+const SOCKET_FILE: &str = ".s.PGSQL.5432";
+/// The longest path of a Unix socket, in bytes, without the NUL behind it.
+const LONGEST_SOCKET: usize = 107;
+/// Where paths are short.
+const SHORT: &str = "/tmp";
+
 /// Numbers the runs of this process.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -31,6 +39,8 @@ pub struct Dwelling {
     folder: PathBuf,
     guardian: Guardian,
     ward: Registration,
+    /// Where Unix sockets are, if their paths would be too long in the folder.
+    short: OnceLock<(PathBuf, Registration)>,
 }
 
 /// A pod's own directories.
@@ -82,7 +92,51 @@ impl Dwelling {
             folder,
             guardian,
             ward,
+            short: OnceLock::new(),
         })
+    }
+
+    /// Puts a file where every pod can read it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, name: &str, content: &[u8]) -> Result<PathBuf, ServerError> {
+        let path = self.folder.join(name);
+        fs::write(&path, content).map_err(ServerError::file("write", &path))?;
+        Ok(path)
+    }
+
+    /// The path for a Unix socket of a pod, in a directory of its own: that of its folder or, where that
+    /// is too long for a socket, one under /tmp, which goes with the dwelling.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn socket_of(&self, pod: &str) -> Result<PathBuf, ServerError> {
+        let mut folder = self.folder.join(pod).join("s");
+        if folder.as_os_str().len() + 1 + SOCKET_FILE.len() > LONGEST_SOCKET {
+            folder = self.short()?.join(pod);
+        }
+        fs::create_dir_all(&folder).map_err(ServerError::file("create", &folder))?;
+        let path = folder.join(SOCKET_FILE);
+        match path.as_os_str().len() > LONGEST_SOCKET {
+            false => Ok(path),
+            true => Err(ServerError::file("use", &path)(std::io::Error::new(
+                std::io::ErrorKind::InvalidFilename,
+                "the path of a Unix socket has 107 bytes at most",
+            ))),
+        }
+    }
+
+    /// A directory with a short name, made when it is first needed.
+    fn short(&self) -> Result<&Path, ServerError> {
+        if let Some((folder, _)) = self.short.get() {
+            return Ok(folder);
+        }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = Path::new(SHORT).join(format!("lockproof.{}.{number}", state::run_id()));
+        let ward = self.guardian.register(Ward::Directory(folder.clone()));
+        state::private_directory(&folder)?;
+        Ok(&self.short.get_or_init(|| (folder, ward)).0)
     }
 
     /// The directories of a pod, made if they are not there.
@@ -105,6 +159,19 @@ impl Dwelling {
             }
         }
         Ok(lodging)
+    }
+}
+
+impl Lodging {
+    /// Puts a file into the home, with the directory that it lies in.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, name: &str, content: &[u8]) -> Result<(), ServerError> {
+        let path = self.home.join(name);
+        let folder = path.parent().unwrap_or(&self.home);
+        fs::create_dir_all(folder).map_err(ServerError::file("create", folder))?;
+        fs::write(&path, content).map_err(ServerError::file("write", &path))
     }
 }
 
@@ -133,6 +200,10 @@ impl Drop for Dwelling {
             }
         }
         self.guardian.unregister(self.ward);
+        if let Some((folder, ward)) = self.short.take() {
+            let _ = fs::remove_dir_all(folder);
+            self.guardian.unregister(ward);
+        }
         let root = state::root_path();
         let _ = fs::remove_dir(root.join(FOLDER));
         let _ = fs::remove_dir(root);

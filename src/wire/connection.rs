@@ -21,10 +21,12 @@ use super::cycle::{Cycle, Output};
 use super::decode;
 use super::frame::Message;
 use super::gate::{CloseCause, Command, ConnectionEvent, ConnectionId, WireEvent};
+use super::link::{ReadEnd, Socket, WriteEnd, reset};
 use super::need::{Need, NeedCell};
 use super::route::Route;
 use super::shape::{Lane, Shape, Shaping};
 use super::startups::Place;
+use super::tls::Authority;
 pub(super) use start::forward_cancel;
 
 /// Reading stops while more than this waits to be written or released, as a socket's own buffer
@@ -36,10 +38,11 @@ const ERRORS_OUTSIDE: usize = 100;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a connection task is given.
-pub struct Setup {
+pub(super) struct Setup {
     pub id: ConnectionId,
     pub place: Option<Place>,
-    pub client: TcpStream,
+    pub client: Socket,
+    pub tls: Option<Authority>,
     pub route: watch::Receiver<Route>,
     pub shaping: Shaping,
     pub open: bool,
@@ -48,6 +51,24 @@ pub struct Setup {
     pub activity: Arc<AtomicU64>,
     pub need: NeedCell,
     pub admission: Admission,
+}
+
+/// What it means that a client leaves a TLS connection when it is asked to log in.
+const LEFT_AT_LOGIN: &str = "it left its TLS connection when it was asked to log in, as a client does that insists on \
+                             channel binding: that ends at the proxy, so no server behind one can offer it. \
+                             `channel_binding=prefer`, libpq's default, works";
+
+/// How far a client has come with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Secrecy {
+    /// It does not speak it.
+    Plain,
+    /// It speaks it, and has said nothing else yet.
+    Begun,
+    /// It has sent its start-up message.
+    Started,
+    /// The server has asked it to log in, and it has not answered yet.
+    AskedToLogIn,
 }
 
 /// Which phase of its life a connection is in.
@@ -61,13 +82,17 @@ enum Phase {
     Ready,
 }
 
-struct Side<R> {
+struct Side<R, W> {
     read: R,
-    write: OwnedWriteHalf,
+    write: W,
     input: BytesMut,
     reading: bool,
     writing: bool,
 }
+
+/// The pod's side, and the server's.
+type Client = Side<ReadEnd, WriteEnd>;
+type Server = Side<OwnedReadHalf, OwnedWriteHalf>;
 
 struct Task {
     id: ConnectionId,
@@ -77,7 +102,9 @@ struct Task {
     activity: Arc<AtomicU64>,
     admission: Admission,
     phase: Phase,
-    asked_for_tls: bool,
+    tls: Option<Authority>,
+    /// How far the client has come with TLS.
+    secrecy: Secrecy,
     pid: Option<i32>,
     goodbye_told: bool,
     /// Requests that the client sent before the server was ready for any.
@@ -104,11 +131,12 @@ struct Task {
 }
 
 /// Runs a connection to its end.
-pub async fn run(setup: Setup) {
+pub(super) async fn run(setup: Setup) {
     let Setup {
         id,
         place,
         client,
+        tls,
         mut route,
         shaping,
         open,
@@ -125,7 +153,8 @@ pub async fn run(setup: Setup) {
         activity,
         admission,
         phase: Phase::Startup,
-        asked_for_tls: false,
+        tls,
+        secrecy: Secrecy::Plain,
         pid: None,
         goodbye_told: false,
         early: Vec::new(),
@@ -143,14 +172,12 @@ pub async fn run(setup: Setup) {
         server: 0,
     };
     task.tell(ConnectionEvent::Opened);
-    let _ = client.set_nodelay(true);
     task.serve(client, &mut route, &mut commands, &need).await;
     need.set(Need::Nothing);
     task.tell(ConnectionEvent::Finished);
 }
 
-fn split(stream: TcpStream) -> Side<OwnedReadHalf> {
-    let (read, write) = stream.into_split();
+fn side<R, W>((read, write): (R, W)) -> Side<R, W> {
     Side {
         read,
         write,
@@ -164,12 +191,6 @@ fn cause(result: &io::Result<usize>) -> CloseCause {
     match result {
         Ok(_) => CloseCause::EndOfStream,
         Err(error) => CloseCause::Error(error.to_string()),
-    }
-}
-
-fn reset(side: Side<OwnedReadHalf>) {
-    if let Ok(stream) = side.read.reunite(side.write) {
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -203,13 +224,13 @@ impl Task {
 
     async fn serve(
         &mut self,
-        client: TcpStream,
+        client: Socket,
         route: &mut watch::Receiver<Route>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         need: &NeedCell,
     ) {
-        let mut client = split(client);
-        let Some(start) = self.start_up(&mut client, route).await else {
+        let client = side(client.split());
+        let Some((mut client, start)) = self.start_up(client, route).await else {
             return;
         };
         if let Some(place) = &self.place {
@@ -237,10 +258,8 @@ impl Task {
                     _ => format!("no answer within {} s", CONNECT_LIMIT.as_secs()),
                 };
                 let message = format!("lockproof cannot reach the server: {why}");
-                let _ = client
-                    .write
-                    .write_all(&decode::error_response("FATAL", "08001", &message))
-                    .await;
+                let message = decode::error_response("FATAL", "08001", &message);
+                client.say(&message).await;
                 self.tell(ConnectionEvent::ServerClosed(CloseCause::Error(why)));
                 return;
             }
@@ -249,7 +268,7 @@ impl Task {
         if let Ok(own) = server.local_addr() {
             self.tell(ConnectionEvent::Connected { port: own.port() });
         }
-        let mut server = split(server);
+        let mut server = side(server.into_split());
         self.out.to_server.extend_from_slice(&start);
         self.phase = Phase::Authenticating;
         self.pump_client(&mut client);
@@ -259,14 +278,16 @@ impl Task {
     /// Moves bytes until both sides are closed.
     async fn shuttle(
         &mut self,
-        mut client: Side<OwnedReadHalf>,
-        server: &mut Side<OwnedReadHalf>,
+        mut client: Client,
+        server: &mut Server,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         need: &NeedCell,
     ) {
         let mut shapes = self.shaping.watch();
         // How the client's side ended, if that is still on a slow link.
         let mut ended: Option<io::Result<usize>> = None;
+        // Whether TLS may still have to pass on what was written.
+        let mut unflushed = false;
         loop {
             let shape = shapes.borrow_and_update().of(self.id.index);
             self.move_lanes(&mut client, &shape);
@@ -300,8 +321,8 @@ impl Task {
                 server.writing = false;
                 let _ = server.write.shutdown().await;
             }
-            if !server.reading && self.kept_for_client() == 0 && !shape.cut {
-                let _ = client.write.shutdown().await;
+            if !server.reading && self.kept_for_client() == 0 && !unflushed && !shape.cut {
+                client.write.end().await;
                 if client.reading {
                     self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
                 }
@@ -324,21 +345,21 @@ impl Task {
                     Some(Command::DropHeld) => self.cycle.drop_held(),
                     Some(Command::Reset) => {
                         self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
-                        reset(client);
+                        reset(client.read, client.write);
                         let _ = socket2::SockRef::from(server.read.as_ref())
                             .set_linger(Some(Duration::ZERO));
                         return;
                     }
                     Some(Command::Close) => {
                         self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
-                        let _ = client.write.shutdown().await;
+                        client.write.end().await;
                         let _ = server.write.shutdown().await;
                         return;
                     }
                     Some(Command::CloseAfter(message)) => {
                         self.tell(ConnectionEvent::ClientClosed(CloseCause::Commanded));
-                        let _ = client.write.write_all(&message).await;
-                        let _ = client.write.shutdown().await;
+                        client.say(&message).await;
+                        client.write.end().await;
                         return;
                     }
                     None => return,
@@ -379,11 +400,12 @@ impl Task {
                         }
                     }
                 }
-                result = client.write.write_buf(&mut self.due),
-                    if client.writing && !shape.cut && !self.due.is_empty() =>
+                result = client.write.push(&mut self.due),
+                    if client.writing && !shape.cut && (unflushed || !self.due.is_empty()) =>
                 {
                     // It wakes the pod, now that there was room for it.
                     self.activity.fetch_add(1, Ordering::Relaxed);
+                    unflushed = matches!(result, Ok(1..)) && client.write.keeps_back();
                     match result {
                         Ok(bytes) => self.taken += bytes as u64,
                         Err(_) => client.writing = false,
@@ -403,7 +425,7 @@ impl Task {
 
     /// Puts what has come on its lane, and takes off it what is due. Without a shape, and with
     /// nothing late, bytes take no lane.
-    fn move_lanes(&mut self, client: &mut Side<OwnedReadHalf>, shape: &Shape) {
+    fn move_lanes(&mut self, client: &mut Client, shape: &Shape) {
         let now = Instant::now();
         if shape.is_plain() && self.for_client.is_empty() {
             if self.due.is_empty() {
@@ -456,7 +478,7 @@ impl Task {
         }
     }
 
-    fn client_ended(&mut self, result: &io::Result<usize>, server: &Side<OwnedReadHalf>) {
+    fn client_ended(&mut self, result: &io::Result<usize>, server: &Server) {
         if self.goodbye_told {
             return;
         }
@@ -465,7 +487,18 @@ impl Task {
             // The pod's side was reset: the server would have seen the reset too.
             let _ = socket2::SockRef::from(server.read.as_ref()).set_linger(Some(Duration::ZERO));
         }
+        if self.secrecy == Secrecy::AskedToLogIn {
+            self.tell(ConnectionEvent::TlsFailed(LEFT_AT_LOGIN.to_owned()));
+        }
         self.tell(ConnectionEvent::ClientClosed(why));
+    }
+}
+
+impl Client {
+    /// Says something at once, ahead of nothing else.
+    async fn say(&mut self, message: &[u8]) {
+        let _ = self.write.write_all(message).await;
+        let _ = self.write.flush().await;
     }
 }
 

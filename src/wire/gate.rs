@@ -52,8 +52,8 @@ pub enum ConnectionEvent {
     },
     /// Something happened on a connection that a pooler has opened to the server.
     ServerSide(ServerSide),
-    /// The pod will not go on without TLS.
-    TlsDemanded,
+    /// TLS came to nothing: why, of the client.
+    TlsFailed(String),
     /// It was a cancel request for this backend; it has been forwarded.
     CancelRequested {
         /// Process id in the request.

@@ -1,4 +1,4 @@
-//! THE WAY IN: framing, the proxy of a pod, and the gate.
+//! THE WAY IN: framing, the proxy of a pod, its doors (TCP, TLS, a Unix socket), and the gate.
 //!
 //! Owns every byte between a pod and the server, and offers the primitives `release`,
 //! `drop-answer`, `answer-with`, `replace`, `reset` and `close`, and the shape of a link: cut,
@@ -15,12 +15,14 @@ mod frame;
 #[cfg(test)]
 mod fuzz;
 mod gate;
+mod link;
 mod need;
 mod pooled;
 mod proxy;
 mod route;
 mod shape;
 mod startups;
+mod tls;
 
 pub use admission::{Admission, Elsewhere};
 pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
@@ -30,6 +32,7 @@ pub use gate::{
 };
 pub use need::Need;
 pub use pooled::{POOLER, Tap};
-pub use proxy::{Proxy, WireError};
+pub use proxy::{Doors, Proxy, WireError};
 pub use route::Upstream;
 pub use shape::Shape;
+pub use tls::{Authority, TlsError};

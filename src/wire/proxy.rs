@@ -3,22 +3,27 @@
 //! Owns the port, the names of connections, and the way to tell a connection something.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::admission::Admission;
 use super::connection::{self, Setup};
 use super::gate::{Command, ConnectionId, Handover, WireEvent};
+use super::link::Socket;
 use super::need::{Need, NeedCell};
 use super::route::{Route, Upstream};
 use super::shape::{Shape, Shaping};
 use super::startups::Startups;
+use super::tls::Authority;
 use crate::name::{ConnectionName, PodName};
 
 /// The proxy could not do its work.
@@ -46,6 +51,15 @@ struct Wires {
 
 type Connections = Arc<Mutex<HashMap<ConnectionId, Wires>>>;
 
+/// How a pod may come in besides plainly by TCP.
+#[derive(Debug, Clone, Default)]
+pub struct Doors {
+    /// Who vouches for the proxy where a client asks for TLS; `None`: it is declined.
+    pub tls: Option<Authority>,
+    /// The path of a Unix socket to listen on, too.
+    pub socket: Option<PathBuf>,
+}
+
 /// The way in for one pod.
 #[derive(Debug)]
 pub struct Proxy {
@@ -57,7 +71,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of 127.0.0.1. With `open`, steps pass as they come; else each is
+    /// Listens on a free port of 127.0.0.1 and by the other doors. With `open`, steps pass as they come; else each is
     /// held until it is released. `activity` counts everything that comes from the pod or goes
     /// to it.
     ///
@@ -65,6 +79,7 @@ impl Proxy {
     /// When there is no port to listen on.
     pub async fn start(
         pod: &PodName,
+        doors: Doors,
         upstream: Upstream,
         admission: Admission,
         open: bool,
@@ -77,6 +92,8 @@ impl Proxy {
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
+        let Doors { tls, socket } = doors;
+        let beside = socket.as_deref().map(listen).transpose().map_err(failed)?;
         let connections: Connections = Arc::default();
         let known = Arc::clone(&connections);
         let pod = pod.clone();
@@ -92,7 +109,7 @@ impl Proxy {
             // Dropping the set with the listener ends every connection of the pod.
             let mut tasks = tokio::task::JoinSet::new();
             loop {
-                let Ok((client, _)) = listener.accept().await else {
+                let Ok(client) = arrival(&listener, beside.as_ref()).await else {
                     // Out of file descriptors or an aborted handshake: neither is for ever.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
@@ -117,6 +134,7 @@ impl Proxy {
                     place: (!open).then(|| startups.enter(id.index)),
                     id,
                     client,
+                    tls: tls.clone(),
                     route: way.clone(),
                     shaping: shapes.clone(),
                     open,
@@ -228,6 +246,27 @@ impl Proxy {
         let connections = self.connections.lock().map_err(|_| ended())?;
         let wires = connections.get(id).ok_or_else(ended)?;
         wires.commands.send(command).map_err(|_| ended())
+    }
+}
+
+/// Listens on a Unix socket that everybody may connect to who may enter its directory, as the server's.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
+    Ok(listener)
+}
+
+/// The next that comes in by either door.
+async fn arrival(listener: &TcpListener, beside: Option<&UnixListener>) -> io::Result<Socket> {
+    let by_socket = async {
+        match beside {
+            Some(listener) => listener.accept().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        accepted = listener.accept() => accepted.map(|(stream, _)| Socket::Tcp(stream)),
+        accepted = by_socket => accepted.map(|(stream, _)| Socket::Unix(stream)),
     }
 }
 

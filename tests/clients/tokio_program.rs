@@ -6,8 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future::try_join_all};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, Error, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Set for the process that is to be the program.
 pub const SWITCH: &str = "LOCKPROOF_TEST_PROGRAM";
@@ -16,9 +22,35 @@ macro_rules! say {
     ($($words:tt)*) => { println!("out: {}", format!($($words)*)) };
 }
 
+fn insists_on_tls() -> bool {
+    std::env::var("PGSSLMODE").is_ok_and(|mode| mode == "verify-full")
+}
+
+/// TLS that trusts what it is told to, and checks the server's name.
+fn tls() -> MakeRustlsConnect {
+    let mut roots = RootCertStore::empty();
+    if insists_on_tls() {
+        let file = std::env::var_os("PGSSLROOTCERT").unwrap();
+        for certificate in CertificateDer::pem_file_iter(file).unwrap() {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+    }
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    MakeRustlsConnect::new(config)
+}
+
 async fn connect() -> Client {
     let url = std::env::var("DATABASE_URL").unwrap();
-    let (client, mut connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    let mut config: Config = url.parse().unwrap();
+    config.ssl_mode(match insists_on_tls() {
+        true => SslMode::Require,
+        false => SslMode::Disable,
+    });
+    let (client, mut connection) = config.connect(tls()).await.unwrap();
     tokio::spawn(async move {
         loop {
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
@@ -218,7 +250,7 @@ async fn cancel(client: &Client) {
         tokio::select! {
             slept = &mut sleeps => break slept,
             () = tokio::time::sleep(Duration::from_millis(150)) => {
-                token.cancel_query(NoTls).await.unwrap();
+                token.cancel_query(tls()).await.unwrap();
             }
         }
     };

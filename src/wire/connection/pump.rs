@@ -1,10 +1,9 @@
 //! What each side has sent, message by message: to the other side while the session starts, to the
 //! cycle from then on.
 
-use bytes::BytesMut;
-use tokio::net::tcp::OwnedReadHalf;
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Phase, Side, Task};
+use super::{Client, Phase, Secrecy, Task};
 use crate::wire::decode;
 use crate::wire::frame::{FrameError, take_early_message, take_greeting, take_message};
 use crate::wire::gate::{CloseCause, ConnectionEvent};
@@ -15,7 +14,7 @@ const TOO_MUCH: &str = "lockproof keeps what a client sends until its Sync, Flus
 
 impl Task {
     /// Takes in what the client has sent.
-    pub(super) fn pump_client(&mut self, client: &mut Side<OwnedReadHalf>) {
+    pub(super) fn pump_client(&mut self, client: &mut Client) {
         loop {
             let taken = match self.phase {
                 Phase::Ready => take_message(&mut client.input),
@@ -36,7 +35,12 @@ impl Task {
                     self.early_bytes += message.raw.len();
                     self.early.push(message);
                 }
-                Ok(Some(message)) => self.out.to_server.extend_from_slice(&message.raw),
+                Ok(Some(message)) => {
+                    if self.secrecy == Secrecy::AskedToLogIn {
+                        self.secrecy = Secrecy::Started;
+                    }
+                    self.out.to_server.extend_from_slice(&message.raw);
+                }
                 Ok(None) => return,
                 Err(error) => {
                     self.refuse(client, "08P01", error.to_string());
@@ -47,7 +51,7 @@ impl Task {
     }
 
     /// Reads no more from the client, and tells it why.
-    fn refuse(&mut self, client: &mut Side<OwnedReadHalf>, sqlstate: &str, why: String) {
+    fn refuse(&mut self, client: &mut Client, sqlstate: &str, why: String) {
         self.out
             .to_client
             .extend_from_slice(&decode::error_response("FATAL", sqlstate, &why));
@@ -70,6 +74,9 @@ impl Task {
             }
             self.out.to_client.extend_from_slice(&message.raw);
             match message.tag {
+                b'R' if self.secrecy == Secrecy::Started && asks_to_log_in(&message.body()) => {
+                    self.secrecy = Secrecy::AskedToLogIn;
+                }
                 b'K' => {
                     let body = message.body();
                     self.pid = body
@@ -102,4 +109,14 @@ impl Task {
         self.tell_all();
         Ok(())
     }
+}
+
+/// Whether an Authentication message is the first that wants an answer: a password in clear or hashed, or SASL,
+/// in which a client may bind the channel if the server offers it.
+fn asks_to_log_in(body: &Bytes) -> bool {
+    const CLEAR: i32 = 3;
+    const MD5: i32 = 5;
+    const SASL: i32 = 10;
+    let code = body.get(..4).map(|mut code| code.get_i32());
+    code.is_some_and(|code| [CLEAR, MD5, SASL].contains(&code))
 }

@@ -84,15 +84,15 @@ pub(super) struct SubjectFile {
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
     /// Where the command and `prepare` are started; relative to the scenario file. Left out, the folder of
-    /// that file.
+    /// that file; or where lockproof is started, if the files that the command names are found from there alone.
     #[schemars(with = "Option<String>")]
     pub(super) dir: Option<Spanned<PathBuf>>,
     /// The name of every run's database, for jobs that look at it (default: lockproof). Not on an external
-    /// server, nor in a container.
+    /// server.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
-    /// Further environment variables of every pod. In a value `{url}`, `{host}`, `{port}`, `{user}`,
-    /// `{password}` and `{database}` are what the pod's own DATABASE_URL consists of.
+    /// Further environment variables of every pod. `{url}`, `{host}`, `{port}`, `{user}`, `{password}`, `{database}`,
+    /// `{socket}` and `{ca}` in a value are filled in; `PGHOST = "{socket}"` lets pods come by a Unix socket.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) env: BTreeMap<Spanned<String>, String>,

@@ -31,6 +31,9 @@ const OURS: [&str; 7] = [
 /// What helps where a path of a file leads nowhere.
 pub(super) const RELATIVE: &str = "a path in a scenario file is relative to that file";
 
+/// What PGHOST may be set to: the directory of the pod's Unix socket.
+const SOCKET: &str = "{socket}";
+
 pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Subject, Wrong> {
     let span = file.span();
     let file = file.into_inner();
@@ -52,8 +55,11 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
         .schema
         .map(|path| schema(&path, directory))
         .transpose()?;
-    subject.dir = dir(file.dir, directory)?;
     subject.prepare = file.prepare.map(|command| prepare(&command)).transpose()?;
+    subject.dir = match file.dir {
+        Some(given) => Some(dir(&given, directory)?),
+        None => own_folder(&subject, directory),
+    };
     subject.database = file.database.map(database).transpose()?;
     subject.env = env(file.env)?;
     subject.protect = file.protect.map(protect).transpose()?;
@@ -121,19 +127,42 @@ fn schema(path: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
     Err(Wrong::new(path.span(), message).help(RELATIVE))
 }
 
-/// Where the command is started: as the file says, else the file's own folder. A file that is named without one
-/// is where lockproof is.
-fn dir(given: Option<Spanned<PathBuf>>, directory: &Path) -> Result<Option<PathBuf>, Wrong> {
-    let Some(given) = given else {
-        let there = !directory.as_os_str().is_empty();
-        return Ok(there.then(|| absolute(directory)));
-    };
+/// Where the command is started, as the file says.
+fn dir(given: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
     let path = absolute(&directory.join(given.get_ref()));
     if path.is_dir() {
-        return Ok(Some(path));
+        return Ok(path);
     }
     let message = format!("there is no directory {}", path.display());
     Err(Wrong::new(given.span(), message).help(RELATIVE))
+}
+
+/// The folder of the file, where the command is started if the file says nothing; `None`: where lockproof is. That
+/// is so for a file that is named without a folder, and for one whose job is found from there alone, as scenarios
+/// wrote it that are older than this rule.
+fn own_folder(subject: &Subject, directory: &Path) -> Option<PathBuf> {
+    if directory.as_os_str().is_empty() {
+        return None;
+    }
+    let mut words: Vec<&str> = Vec::new();
+    if let Program::Command(command) = &subject.program {
+        words.extend(command.iter().map(String::as_str));
+    }
+    match &subject.prepare {
+        Some(Prepare::Shell(line)) => words.extend(line.split_whitespace()),
+        Some(Prepare::Command(command)) => words.extend(command.iter().map(String::as_str)),
+        None => {}
+    }
+    let (mut beside, mut here) = (false, false);
+    for word in words {
+        let path = Path::new(word);
+        match (directory.join(path).is_file(), path.is_file()) {
+            (true, false) => beside = true,
+            (false, true) => here = true,
+            (true, true) | (false, false) => {}
+        }
+    }
+    (beside || !here).then(|| absolute(directory))
 }
 
 /// The path from the root, with what `..` takes back taken back where that is certain.
@@ -176,10 +205,17 @@ fn env(file: BTreeMap<Spanned<String>, String>) -> Result<BTreeMap<String, Strin
     for (name, value) in file {
         let span = name.span();
         let name = name.into_inner();
-        if OURS.contains(&name.as_str()) {
+        let by_socket = name == "PGHOST" && value == SOCKET;
+        if OURS.contains(&name.as_str()) && !by_socket {
             let message =
                 format!("{name} is set by lockproof, so that each pod comes its own way in");
-            return Err(Wrong::new(span, message));
+            let wrong = Wrong::new(span, message);
+            return Err(match name.as_str() {
+                "PGHOST" => {
+                    wrong.help("`PGHOST = \"{socket}\"` lets the pods come by a Unix socket")
+                }
+                _ => wrong,
+            });
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             let message =
