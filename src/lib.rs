@@ -10,6 +10,7 @@
 //!
 //! | room | question |
 //! |---|---|
+//! | [`testing`] | a job inside `cargo test`, in five lines |
 //! | [`cli`] | what each command prints, and its exit code |
 //! | [`report`] | how a run and a verdict are shown |
 //! | [`search`] | the loops over runs: trial, replay, stress |
@@ -44,6 +45,7 @@ pub mod report;
 pub mod run;
 pub mod search;
 pub mod server;
+pub mod testing;
 pub mod wire;
 
 #[cfg(test)]

@@ -483,7 +483,7 @@ fn a_pg_dump_that_would_write_is_kept_from_it_by_the_server() {
     let yard = yard();
     let folder = instead_of_pg_dump(
         &yard,
-        "#!/bin/sh\nexec psql -X -v ON_ERROR_STOP=1 --host \"$6\" --port \"$8\" --dbname \"${10}\" --username \"${12}\" \
+        "#!/bin/sh\nexec psql -X -v ON_ERROR_STOP=1 --host \"$7\" --port \"$9\" --dbname \"${11}\" --username \"${13}\" \
          -c 'insert into t values (1)'\n",
     );
     with_source(|url, ask| {

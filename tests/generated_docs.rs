@@ -133,8 +133,9 @@ fn words(key: &Value) -> String {
 }
 
 /// The keys at the top of a scenario file, in the order in which they are written.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "title", "tags", "subject", "pods", "server", "cronjob", "schedule", "expect", "search",
+    "output",
 ];
 
 /// The keys of this table and of those in it, by their way from the top; faults have a table of their own.

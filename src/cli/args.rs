@@ -12,8 +12,8 @@ use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::short;
 use super::{
-    check, clean, doctor, explore, export, groombook, guardian, help, init, keys, manual, merge,
-    old_names, report, reproduce, run, schema,
+    check, clean, doctor, exit, explore, export, groombook, guardian, help, init, keys, manual,
+    merge, old_names, report, reproduce, run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -132,11 +132,18 @@ fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
 #[must_use]
 pub fn main() -> ExitCode {
     crate::server::this_is_lockproof();
-    short::told(parsed)
+    short::told(|| parsed(std::env::args_os().collect()))
 }
 
-fn parsed() -> ExitCode {
-    let (words, renewed) = old_names::renewed(std::env::args_os().collect());
+/// Does what these words ask for, the program's name among them; the exit code as a number.
+#[must_use]
+pub fn main_of(words: Vec<OsString>) -> u8 {
+    let code = short::told(|| parsed(words));
+    exit::number_of(code)
+}
+
+fn parsed(words: Vec<OsString>) -> ExitCode {
+    let (words, renewed) = old_names::renewed(words);
     if let Some(told) = renewed {
         eprintln!("lockproof: {told}");
     }

@@ -10,8 +10,10 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::alone::Alone;
+use super::colour;
 use super::exit::Exit;
 pub use super::failure::Failure;
+use super::progress::beside_the_bar;
 use crate::report::{visible, visible_json};
 use crate::scenario::Scenario;
 use crate::server::{Pooler, Server, ServerChoice, ServerError, ServerOptions};
@@ -213,11 +215,21 @@ impl Talk {
             return;
         }
         // A closed pipe is no reason to leave anything behind.
-        if self.json {
-            let _ = writeln!(std::io::stderr(), "{}", visible(line));
-        } else {
-            let _ = writeln!(std::io::stdout(), "{}", visible(line));
-        }
+        beside_the_bar(|| {
+            if self.json {
+                let _ = writeln!(std::io::stderr(), "{}", visible(line));
+            } else if colour::wanted() {
+                let _ = writeln!(std::io::stdout(), "{}", colour::coloured(&visible(line)));
+            } else {
+                let _ = writeln!(std::io::stdout(), "{}", visible(line));
+            }
+        });
+    }
+
+    /// Whether what is not the result is told.
+    #[must_use]
+    pub fn is_talking(&self) -> bool {
+        !self.quiet && !self.hushed
     }
 
     /// The JSON document.

@@ -24,6 +24,15 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// A process's exit code as a number: nobody else can ask it for that.
+pub(super) fn number_of(code: std::process::ExitCode) -> u8 {
+    let shown = |code: std::process::ExitCode| format!("{code:?}");
+    let wanted = shown(code);
+    (0..=u8::MAX)
+        .find(|number| shown(std::process::ExitCode::from(*number)) == wanted)
+        .unwrap_or(1)
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

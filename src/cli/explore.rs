@@ -4,6 +4,7 @@
 
 mod arguments;
 mod directed;
+mod estimate;
 mod every;
 mod faults;
 pub(super) mod grids;
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use super::common::{Failure, Talk};
 use super::exit::Exit;
 use super::template::TEMPLATE;
-use crate::report::ExploreJson;
+use crate::report::{Cases, ExploreJson};
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub use arguments::ExploreArguments;
@@ -73,9 +74,17 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                 };
                 work.explore(server, cancel).await
             };
-            search
-                .carry_out("explore.json", one, |found, _| exit(found))
-                .await
+            let mut cases = None;
+            let exit = search
+                .carry_out("explore.json", one, |found, _| {
+                    cases = Some(Cases::of_search(found));
+                    exit(found)
+                })
+                .await?;
+            match cases {
+                Some(cases) => arguments.ci.publish(&cases, exit, search.talk),
+                None => Ok(exit),
+            }
         }
     }
 }

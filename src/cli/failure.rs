@@ -2,14 +2,18 @@
 //!
 //! Owns the exit code and the words of each error: what, where, and what to do. Knows no command.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use super::exit::Exit;
 use super::short;
+use crate::history::private;
+use crate::name::PodName;
 use crate::report::{visible, visible_json};
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
-use crate::search::TrialError;
+use crate::search::{TrialError, output_file, outputs};
 use crate::server::ServerError;
 
 /// An error, with the exit code that it means.
@@ -21,6 +25,8 @@ pub struct Failure {
     pub message: String,
     /// The lines of a file that the message is about, to be shown to people.
     pub shown: Option<String>,
+    /// All that the pods of a clean run printed which did not succeed.
+    pub output: BTreeMap<PodName, String>,
 }
 
 /// What a command with `--format json` prints instead of its result when it fails.
@@ -37,7 +43,24 @@ impl Failure {
             exit,
             message: message.into(),
             shown: None,
+            output: BTreeMap::new(),
         }
+    }
+
+    /// Keeps what the pods printed in this directory, and says where.
+    #[must_use]
+    pub fn keeping_output(mut self, dir: &Path) -> Self {
+        let mut kept = Vec::new();
+        for (pod, text) in std::mem::take(&mut self.output) {
+            let file = dir.join(output_file(&pod));
+            let made = private::make_directory(dir).and_then(|()| private::write(&file, &text));
+            kept.extend(made.is_ok().then(|| file.display().to_string()));
+        }
+        if !kept.is_empty() {
+            self.message
+                .push_str(&format!("\nall that it printed: {}", kept.join(", ")));
+        }
+        self
     }
 
     /// Scenario files that cannot be used, each with the line that is wrong.
@@ -128,7 +151,14 @@ impl From<TrialError> for Failure {
             error if is_shut_out(error) => SHUT_OUT,
             _ => "",
         };
-        Self::new(exit, format!("{error}{help}"))
+        let output = match &error {
+            TrialError::Run(RunError::CleanRun { lines, .. }) => outputs(lines),
+            _ => BTreeMap::new(),
+        };
+        Self {
+            output,
+            ..Self::new(exit, format!("{error}{help}"))
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
+use super::progress::Meter;
 use crate::invariant::{InvariantVerdict, Judgement, Verdict};
 use crate::name::PodName;
 use crate::report::{
-    FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, answer_sentence, count, move_words, play,
+    FoundJson, ReplayCountJson, ShrunkJson, VerdictJson, answer_sentence, count, move_words, story,
     why_words, wrap,
 };
 use crate::scenario::{ExpectedVerdict, Scenario};
@@ -88,24 +89,12 @@ impl Finder<'_> {
         if !self.shrink {
             return self.as_found(found, what);
         }
-        let options = MinimiseOptions {
-            times: self.times,
-            dir: &found.dir.join("shrunk"),
-            cancel: self.cancel.clone(),
-        };
-        let shrunk = minimise(self.trial, found, &options, |progress| {
-            if progress.tried % 10 == 0 {
-                talk.say(&format!(
-                    "  shrinking: {} runs, {} moves left of {}",
-                    progress.tried, progress.moves, progress.from_moves
-                ));
-            }
-        });
+        let shrunk = self.minimised(found);
         let shrunk = match shrunk {
             Ok(shrunk) => shrunk,
             Err(error) => {
                 // Room for what can still be kept.
-                let _ = std::fs::remove_dir_all(options.dir);
+                let _ = std::fs::remove_dir_all(found.dir.join("shrunk"));
                 talk.result(&wrap("not shrunk", &error.to_string()));
                 return self.as_found(found, what);
             }
@@ -137,6 +126,22 @@ impl Finder<'_> {
             }
             Shrunk::Small(small) => self.small(found, &small, what),
         }
+    }
+
+    /// Makes it small, and shows meanwhile how far that is.
+    fn minimised(&self, found: &Found) -> Result<Shrunk, search::TrialError> {
+        let meter = Meter::new(self.talk, "shrinking", None);
+        let replays = Meter::new(self.talk, "replays", Some(u64::from(self.times)));
+        let options = MinimiseOptions {
+            times: self.times,
+            dir: &found.dir.join("shrunk"),
+            cancel: self.cancel.clone(),
+            replayed: &|number| replays.at(u64::from(number), None, ""),
+        };
+        minimise(self.trial, found, &options, |progress| {
+            let note = format!("{} moves left of {}", progress.moves, progress.from_moves);
+            meter.at(u64::from(progress.tried), None, &note);
+        })
     }
 
     fn small(&self, found: &Found, small: &Minimised, what: String) -> Kept {
@@ -221,8 +226,8 @@ impl Finder<'_> {
     fn show(&self, found: &Found, outcome: &Outcome) {
         let talk = self.talk;
         talk.say("");
-        for scene in play(&outcome.lines) {
-            talk.say(&format!("  {scene}"));
+        for line in story(&outcome.lines, &outcome.verdict) {
+            talk.say(&format!("  {line}"));
         }
         talk.say("");
         let others = |one: &&InvariantVerdict| {

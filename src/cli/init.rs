@@ -14,6 +14,7 @@ use super::common::{Failure, OutputArguments, ServerArguments, Talk, millis, wit
 use super::exit::Exit;
 use super::finding::movable;
 use super::keys::KeyArguments;
+use super::progress::watched;
 use super::subject::{OWN_FILE, foreign, job};
 use super::template::TemplateArguments;
 use crate::history::ServerFacts;
@@ -124,13 +125,17 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
         for note in stage.notes() {
             talk.say(&wrap("note", note));
         }
-        let trial = Trial::prepare(&stage, &scenario, &job, None).await;
+        let trial = Trial::prepare(&stage, &scenario, &job, None);
+        let trial = watched(talk, "clean and serial runs", trial).await;
         let seen = trial.as_ref().map(seen).ok();
         let failed = trial.err();
         stage.strike().await?;
         match (seen, failed) {
             (Some(seen), _) => Ok((seen, facts)),
-            (None, Some(error)) => Err(error.into()),
+            (None, Some(error)) => {
+                let failure = Failure::from(error);
+                Err(failure.keeping_output(&arguments.output.out.join("init")))
+            }
             (None, None) => Err(Failure::new(
                 Exit::Environment,
                 "the clean run was not made",

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::ci::CiArguments;
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
 use super::explore::{exit, left_open_lines, not_applicable_lines, unclear_lines};
 use super::finding::tell_found;
-use crate::report::{ExploreJson, FoundJson, SpaceJson, count, wrap};
+use crate::report::{Cases, ExploreJson, FoundJson, SpaceJson, count, wrap};
 use crate::search::strategy::{Space, Tally, claim};
 use crate::search::{self, LeftOpen, Unclear};
 
@@ -19,6 +20,10 @@ pub struct MergeArguments {
     /// The --out directory of each part (or the explore.json in it)
     #[arg(required = true, value_name = "DIR")]
     pub parts: Vec<PathBuf>,
+
+    /// What is written for the machine around it
+    #[command(flatten)]
+    pub ci: CiArguments,
 
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -86,7 +91,8 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
         talk.result(&wrap("broken off", &told));
     }
     talk.document(&merged);
-    Ok(exit(&merged))
+    let cases = Cases::of_search(&merged);
+    arguments.ci.publish(&cases, exit(&merged), talk)
 }
 
 /// A part, from its directory: there, or in `explore` below it.

@@ -5,7 +5,9 @@
 mod alone;
 mod args;
 pub mod check;
+pub mod ci;
 pub mod clean;
+mod colour;
 pub mod common;
 pub mod doctor;
 mod exit;
@@ -24,6 +26,7 @@ pub mod merge;
 mod old_names;
 mod out;
 mod page;
+mod progress;
 pub mod report;
 pub mod reproduce;
 pub mod run;
@@ -33,5 +36,5 @@ mod stored;
 pub mod subject;
 mod template;
 
-pub use args::{command, main};
+pub use args::{command, main, main_of};
 pub use exit::Exit;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::alone::Alone;
+use super::ci::CiArguments;
 use super::common::{
     Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
     with_server_for,
@@ -15,12 +16,13 @@ use super::explore::ExploreArguments;
 use super::keys::KeyArguments;
 use super::out::OutputDirectory;
 use super::page::{Shown, report};
+use super::progress::{Meter, watched};
 use super::subject::job;
 use super::template::{TEMPLATE, TemplateArguments};
 use crate::invariant::Judgement;
 use crate::name::{InvariantName as Named, PodName};
 use crate::report::{
-    ReproduceJson, VerdictJson, move_words, play, schedule_words, verdict_block, wrap,
+    Cases, ReproduceJson, VerdictJson, move_words, schedule_words, story, verdict_block, wrap,
 };
 use crate::scenario::{self, Program, Scenario, SeederSettings};
 use crate::schedule::{Move, Schedule, SqlPattern, Stop, Turn};
@@ -48,6 +50,10 @@ pub struct ReproduceArguments {
     /// A running database instead of a schema
     #[command(flatten)]
     pub template: TemplateArguments,
+
+    /// What is written for the machine around it
+    #[command(flatten)]
+    pub ci: CiArguments,
 
     /// Which server
     #[command(flatten)]
@@ -228,11 +234,17 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     talk.document(&document);
     let inconclusive =
         document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
-    Ok(match document.reproduced {
+    let exit = match document.reproduced {
         true => Exit::AsExpected,
         false if inconclusive => Exit::Inconclusive,
         false => Exit::Unexpected,
-    })
+    };
+    let name = match &wanted {
+        Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => scenario.title.clone(),
+        Wanted::Unknown => scenario::Program::Command(arguments.command.clone()).to_string(),
+    };
+    let cases = Cases::of_replays(&document, &name);
+    arguments.ci.publish(&cases, exit, talk)
 }
 
 struct Work<'a> {
@@ -252,7 +264,8 @@ impl Work<'_> {
         let talk = self.talk;
         let job = job(&scenario.subject)?;
         let stage = Stage::build(&server, &job).await?;
-        let trial = Trial::prepare(&stage, scenario, &job, None).await?;
+        let trial = Trial::prepare(&stage, scenario, &job, None);
+        let trial = watched(talk, "clean and serial runs", trial).await?;
         let baseline = &trial.measured().baseline;
         talk.say(&format!(
             "clean run: {}, {} steps, {} tables written, no error",
@@ -273,10 +286,6 @@ impl Work<'_> {
         let finding = failure
             .as_ref()
             .and_then(|failure| failure.findings(&first.verdict).next());
-        talk.say("\nwhat happened:");
-        for scene in play(&first.lines) {
-            talk.say(&format!("  {scene}"));
-        }
         let first_error_ms = finding.map(|_| millis(self.begun.elapsed()));
         if let Some(finding) = finding {
             talk.result(&format!("\n{}", wrap("violated", &finding.why)));
@@ -288,6 +297,11 @@ impl Work<'_> {
             talk.result("\nThe schedule did not bring the expected error:");
             talk.result(verdict_block(&first.verdict, true).trim_end());
         }
+        talk.say("\nwhat happened:");
+        for line in story(&first.lines, &first.verdict) {
+            talk.say(&format!("  {line}"));
+        }
+        let meter = Meter::new(talk, "replays", Some(u64::from(self.arguments.times)));
         let replays = replay(
             &trial,
             &scenario.schedule,
@@ -297,9 +311,10 @@ impl Work<'_> {
                 let again = |failure: &Failed| failure.is_in(&outcome.verdict);
                 outcome.unexpected.is_empty() && failure.as_ref().is_some_and(again)
             },
-            |_, _| {},
+            |number, _| meter.at(u64::from(number), None, ""),
         )
         .await?;
+        drop(meter);
         talk.result(&format!(
             "\nreplayed {n} times: the exact error {} of {n}, the same trace {} of {n}",
             replays.hits,
@@ -361,8 +376,8 @@ impl Work<'_> {
             "\nthe same schedule with the lock ({}):",
             job.text
         ));
-        for scene in play(&outcome.lines) {
-            talk.say(&format!("  {scene}"));
+        for line in story(&outcome.lines, &outcome.verdict) {
+            talk.say(&format!("  {line}"));
         }
         talk.result(&format!("\nwith the lock: {}", outcome.verdict.judgement));
         talk.say(verdict_block(&outcome.verdict, false).trim_end());

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ci::CiArguments;
 use super::common::{
     Failure, Format, OutputArguments, RELEASE_LIMIT, ServerArguments, Talk, not_released,
     with_server,
@@ -23,7 +24,8 @@ use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
 use crate::report::{
-    Caught, RunJson, ScenarioJson, answer_sentence, catches, limit_sentence, visible, wrap,
+    Case, Cases, Caught, RunJson, ScenarioJson, answer_sentence, catches, limit_sentence, visible,
+    wrap,
 };
 use crate::scenario::{self, Scenario};
 use crate::search::HISTORY;
@@ -57,6 +59,10 @@ pub struct RunArguments {
     #[command(flatten)]
     pub keys: KeyArguments,
 
+    /// What is written for the machine around it
+    #[command(flatten)]
+    pub ci: CiArguments,
+
     /// Which server
     #[command(flatten)]
     pub server: ServerArguments,
@@ -78,6 +84,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             one.server.pg = vec![major];
             one.output.out = arguments.output.out.join(format!("pg{major}"));
             one.output.report = None;
+            one.ci = arguments.ci.of_part(&format!("pg{major}"));
             made(&one).await
         })
         .await?;
@@ -113,10 +120,7 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         known.own = own.clone();
         for (file, scenario) in &scenarios {
             let result = run_one(&mut known, file, scenario, out, arguments.times).await?;
-            if let Some(play) = &result.play {
-                talk.say(play);
-            }
-            talk.result(&block(&result, arguments.verbose));
+            talk.result(&block(&result, arguments.verbose, talk.is_talking()));
             so_far.borrow_mut().1.push(result);
         }
         known.strike().await
@@ -135,6 +139,16 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         .map(|result| result.json.artifacts.clone())
         .collect();
     let exit = gravest(&done.iter().map(|result| result.exit).collect::<Vec<_>>());
+    let cases = done.iter().map(|result| {
+        let text = format!(
+            "{}{}{}",
+            result.short,
+            result.play.as_deref().unwrap_or(""),
+            result.again
+        );
+        Case::of_scenario(&result.json, &text, result.line)
+    });
+    let cases: Vec<Case> = cases.collect();
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
     let document = RunJson {
@@ -146,7 +160,7 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         elapsed_ms: results.iter().map(|one| one.elapsed_ms).sum(),
         scenarios: results,
     };
-    talk.result(&format!(
+    let means = format!(
         "{} of {} scenarios as expected on {} {} in {:.0} s{} ({})",
         document.as_expected,
         document.scenarios.len(),
@@ -158,8 +172,15 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
             more => format!(", {more} not run"),
         },
         out.display()
-    ));
+    );
+    talk.result(&means);
+    let cases = Cases {
+        title: "lockproof run".to_owned(),
+        means,
+        all: cases,
+    };
     if let Some(failure) = stopped {
+        arguments.ci.publish(&cases, failure.exit, talk)?;
         if arguments.output.format != Format::Json {
             return Err(failure);
         }
@@ -178,7 +199,7 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     if let Some(to) = &arguments.output.report {
         write_report(&kept, out, to, talk)?;
     }
-    Ok((exit, document))
+    Ok((arguments.ci.publish(&cases, exit, talk)?, document))
 }
 
 /// What is run: what was given, else what this directory has of its own.
@@ -293,7 +314,7 @@ pub fn read_all(
     }
 }
 
-fn block(result: &ScenarioResult, verbose: bool) -> String {
+fn block(result: &ScenarioResult, verbose: bool, with_play: bool) -> String {
     let json = &result.json;
     let mark = if json.as_expected { "✓" } else { "✗" };
     let verdict = json
@@ -324,11 +345,24 @@ fn block(result: &ScenarioResult, verbose: bool) -> String {
             text.push('\n');
         }
     }
+    if let Some(play) = result.play.as_ref().filter(|_| with_play) {
+        text.push_str(play);
+    }
+    text.push_str(&result.again);
     if !json.as_expected {
         // Why there is no verdict was just said.
         let reasons = json.verdict.iter().flat_map(|_| &json.reasons);
         for reason in reasons {
             text.push_str(&wrap("unexpected", reason));
+            text.push('\n');
+        }
+        let files: Vec<String> = result
+            .output
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        if !files.is_empty() {
+            text.push_str(&wrap("output", &files.join(", ")));
             text.push('\n');
         }
         text.push_str(&wrap("again with", &json.replay));

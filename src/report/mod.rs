@@ -3,6 +3,7 @@
 //! Owns every word that a verdict is told in. Judges nothing and runs nothing.
 
 mod answers;
+mod case;
 mod catches;
 mod every;
 mod explore;
@@ -14,11 +15,13 @@ pub mod page;
 mod play;
 mod rows;
 mod scene;
+mod story;
 mod survey;
 mod terminal;
 mod visible;
 
 pub use answers::answer_sentence;
+pub use case::{Case, CaseResult, Cases};
 pub use catches::{Caught, catches};
 pub use every::{EveryJson, SearchedJson, SoundJson};
 pub use explore::{
@@ -37,6 +40,7 @@ pub use moves::{
 pub use play::play;
 pub use rows::row_lines;
 pub use scene::Scene;
+pub use story::story;
 pub use survey::{GroupJson, NotFiredJson, SurveyJson, SweptJson, ranges};
-pub use terminal::{verdict_block, wrap, wrap_lines};
+pub use terminal::{three_lines, verdict_block, wrap, wrap_lines};
 pub use visible::{visible, visible_json};

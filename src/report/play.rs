@@ -27,7 +27,9 @@ struct Teller<'t, 'a> {
     /// What has been said of the pooler's choices.
     told: HashSet<String>,
     blocked: HashMap<StepId, String>,
-    scenes: Vec<Scene>,
+    played: Vec<Played>,
+    /// The steps that the verdict is about.
+    offending: &'t HashSet<StepId>,
     steps: u32,
     last: Option<StepId>,
     stopped_at: Option<StepId>,
@@ -42,15 +44,31 @@ struct Teller<'t, 'a> {
     sessions_hit: Vec<String>,
 }
 
+/// A line of the play, and what it is to the story.
+pub(super) struct Played {
+    /// The line.
+    pub(super) scene: Scene,
+    /// Whether something happens in it: a lock, a wait, an error, a fault, the end of a turn.
+    pub(super) marked: bool,
+    /// Whether the verdict is about it.
+    pub(super) offends: bool,
+}
+
 /// The play of a history.
 #[must_use]
 pub fn play(lines: &[Line]) -> Vec<Scene> {
+    let played = played(lines, &HashSet::new());
+    played.into_iter().map(|one| one.scene).collect()
+}
+
+/// The play, with a line of its own for each of these steps.
+pub(super) fn played(lines: &[Line], offending: &HashSet<StepId>) -> Vec<Played> {
     let timeline = Timeline::of(lines);
-    let mut teller = Teller::of(&timeline);
+    let mut teller = Teller::of(&timeline, offending);
     for (_, happening) in timeline.happenings() {
         teller.happened(happening);
     }
-    teller.scenes
+    teller.played
 }
 
 fn is_of_server(event: &FaultEvent) -> bool {
@@ -58,7 +76,7 @@ fn is_of_server(event: &FaultEvent) -> bool {
 }
 
 impl<'t, 'a> Teller<'t, 'a> {
-    fn of(timeline: &'t Timeline<'a>) -> Self {
+    fn of(timeline: &'t Timeline<'a>, offending: &'t HashSet<StepId>) -> Self {
         Self {
             timeline,
             ledger: Ledger::of(timeline),
@@ -67,7 +85,8 @@ impl<'t, 'a> Teller<'t, 'a> {
             queued: None,
             told: HashSet::new(),
             blocked: HashMap::new(),
-            scenes: Vec::new(),
+            played: Vec::new(),
+            offending,
             steps: 0,
             last: None,
             stopped_at: None,
@@ -84,10 +103,30 @@ impl<'t, 'a> Teller<'t, 'a> {
     }
 
     fn say(&mut self, who: &str, what: String) {
-        self.scenes.push(Scene {
+        self.put(who, what, true, false);
+    }
+
+    fn put(&mut self, who: &str, what: String, marked: bool, offends: bool) {
+        let scene = Scene {
             who: who.to_owned(),
             what,
+        };
+        self.played.push(Played {
+            scene,
+            marked,
+            offends,
         });
+    }
+
+    /// Says what a step did, in a line of its own.
+    fn say_step(&mut self, who: &str, step: StepId, what: String) {
+        let offends = self.offending.contains(&step);
+        let what = if offends {
+            format!("{what}  ← here")
+        } else {
+            what
+        };
+        self.put(who, what, true, offends);
     }
 
     fn happened(&mut self, happening: Happening<'t, 'a>) {
@@ -307,7 +346,7 @@ impl<'t, 'a> Teller<'t, 'a> {
         };
         let what = format!("{steps}: {}", short(step.request));
         self.steps = 0;
-        self.say(step.pod().as_str(), what);
+        self.put(step.pod().as_str(), what, false, false);
     }
 
     fn ended(&mut self, step: &StepFacts<'a>, end: &EndingFacts<'a>) {
@@ -315,6 +354,7 @@ impl<'t, 'a> Teller<'t, 'a> {
             return;
         }
         let (text, pod) = (short(step.request), step.pod());
+        let of_a_lock = !step.request.lock_calls.is_empty();
         let (step, ending, answer) = (step.id, end.ending, end.answer);
         let (who, whose) = if self.ghosts.contains(&step) {
             (String::new(), format!("{pod}'s ghost "))
@@ -355,20 +395,24 @@ impl<'t, 'a> Teller<'t, 'a> {
                         (Some(table), None) => format!(" on {table}"),
                         _ => format!(": {}", error.message),
                     };
-                    self.say(
-                        &who,
-                        format!("{whose}{text}  → {} {}{on}", error.severity, error.sqlstate),
-                    );
+                    let what =
+                        format!("{whose}{text}  → {} {}{on}", error.severity, error.sqlstate);
+                    self.say_step(&who, step, what);
                 } else if waited {
                     let how = if ending == Ending::Gone {
                         "is gone with its session"
                     } else {
                         "goes through"
                     };
-                    self.say(&who, format!("{whose}{how}: {text}"));
+                    self.say_step(&who, step, format!("{whose}{how}: {text}"));
                 } else if ending == Ending::Gone {
                     self.forget_last(step);
-                    self.say(&who, format!("loses its session at: {text}"));
+                    self.say_step(&who, step, format!("loses its session at: {text}"));
+                } else if self.offending.contains(&step) || of_a_lock {
+                    self.forget_last(step);
+                    let refused = answer.lock_results.contains(&Some(false));
+                    let answered = if refused { "  → false" } else { "" };
+                    self.say_step(&who, step, format!("{whose}{text}{answered}"));
                 }
             }
             Ending::NeedsPod => {}
@@ -388,7 +432,7 @@ impl<'t, 'a> Teller<'t, 'a> {
         {
             let who = step.pod().to_string();
             let plural = if before == 1 { "step" } else { "steps" };
-            self.say(&who, format!("{before} {plural}"));
+            self.put(&who, format!("{before} {plural}"), false, false);
         }
     }
 

@@ -120,6 +120,27 @@ pub fn wrap_lines(label: &str, text: &str) -> String {
     out
 }
 
+/// Text behind a label, three lines of it at most; where it is cut, the last one names the file that has the rest.
+#[must_use]
+pub fn three_lines(label: &str, text: &str, file: Option<&str>) -> Vec<String> {
+    const MOST: usize = 3;
+    let whole = wrap(label, text);
+    let lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+    if lines.len() <= MOST {
+        return lines;
+    }
+    let mut shown: Vec<String> = lines.into_iter().take(MOST - 1).collect();
+    if let Some(last) = shown.last_mut() {
+        last.push_str(" …");
+    }
+    // A path is not broken: it is there to be copied.
+    shown.push(match file {
+        Some(file) => format!("{}all of it: {file}", " ".repeat(INDENT)),
+        None => format!("{}… and more", " ".repeat(INDENT)),
+    });
+    shown
+}
+
 /// Text behind a label, wrapped and indented.
 #[must_use]
 pub fn wrap(label: &str, text: &str) -> String {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::RunError;
 use super::failure::failure;
@@ -43,6 +43,8 @@ pub struct BaselineRuns {
     pub locks: Vec<LockKey>,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+    /// How long the serial run of all pods took, with the making of its database.
+    pub run_time: Duration,
 }
 
 impl BaselineRuns {
@@ -61,9 +63,14 @@ impl BaselineRuns {
 /// work.
 pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunError> {
     let mut runs: Vec<Finished> = Vec::new();
+    let mut run_time = Duration::ZERO;
     for count in 1..=(plan.pods + usize::from(plan.recovery)).max(2) {
         let pods: Vec<PodName> = (0..count).map(PodName::of_index).collect();
+        let begun = Instant::now();
         make(place, plan, &pods, &mut runs).await?;
+        if count == plan.pods {
+            run_time = begun.elapsed();
+        }
     }
     // Who does the work may show in it: the second pod alone does what the first does alone.
     make(place, plan, &[PodName::of_index(1)], &mut runs).await?;
@@ -74,6 +81,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     let Some(clean) = runs.first() else {
         return Err(RunError::CleanRun {
             why: "it was not made".to_owned(),
+            lines: Vec::new(),
         });
     };
     let timeline = Timeline::of(&clean.lines);
@@ -106,6 +114,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         baseline,
         locks,
         lock_rows: lock_rows(&timelines),
+        run_time,
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),
@@ -149,7 +158,8 @@ async fn make(
         None => Ok(()),
         Some(why) => {
             drop_all(place, runs).await?;
-            Err(RunError::CleanRun { why })
+            let lines = runs.pop().map(|run| run.lines).unwrap_or_default();
+            Err(RunError::CleanRun { why, lines })
         }
     }
 }

@@ -52,6 +52,8 @@ pub enum RunError {
     CleanRun {
         /// What happened, and what to do.
         why: String,
+        /// Its history.
+        lines: Vec<crate::history::Line>,
     },
     /// The scenario ignores what there is not.
     #[error(

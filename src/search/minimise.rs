@@ -60,7 +60,6 @@ pub enum Shrunk {
 }
 
 /// How it is done.
-#[derive(Debug)]
 pub struct MinimiseOptions<'o> {
     /// How often the result is replayed.
     pub times: u32,
@@ -68,6 +67,8 @@ pub struct MinimiseOptions<'o> {
     pub dir: &'o Path,
     /// Becomes true at an interrupt.
     pub cancel: watch::Receiver<bool>,
+    /// Hears of each replay that is done: its number, from 1.
+    pub replayed: &'o (dyn Fn(u32) + Sync),
 }
 
 /// Makes a failure small. Blocks the thread, as `explore` does.
@@ -166,7 +167,7 @@ async fn small(
             &outcome,
             options.times,
             |outcome| found.failure.is_in(&outcome.verdict),
-            |_, _| {},
+            |number, _| (options.replayed)(number),
         );
         interrupt.unless(again).await?
     };

@@ -4,6 +4,7 @@
 //! without the witness that a violation needs before it is told.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,6 +13,9 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
+use super::output::{output_file, outputs};
+use super::own_time::own_time;
+use super::redact::{Redactor, redacted_error};
 use super::stage::{Job, Stage};
 use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
 use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
@@ -20,7 +24,7 @@ use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
-use crate::schedule::{Fault, ParameterValue, Point, Schedule};
+use crate::schedule::{Fault, Schedule};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -48,6 +52,8 @@ pub struct Trial<'a> {
     lean: bool,
     /// At which errors probes stop.
     stops: Stops,
+    /// What takes the data out of all that is told and kept, where the scenario asks for that.
+    pub(super) redactor: Option<Arc<Mutex<Redactor>>>,
 }
 
 /// At which errors that no clean run shows a probe stops.
@@ -92,6 +98,7 @@ impl<'a> Trial<'a> {
         measured: Option<BaselineRuns>,
     ) -> Result<Self, TrialError> {
         let subject = &scenario.subject;
+        let redactor = scenario.redact.then(Arc::<Mutex<Redactor>>::default);
         let mut plan = Plan {
             title: scenario.title.clone(),
             subject: job.text.clone(),
@@ -132,7 +139,10 @@ impl<'a> Trial<'a> {
         };
         let measured = match measured {
             Some(measured) => measured,
-            None => measure(stage.seat().await?.place(), &plan).await?,
+            None => {
+                let measured = measure(stage.seat().await?.place(), &plan).await;
+                measured.map_err(|error| redacted_error(error, redactor.as_deref()))?
+            }
         };
         match &subject.protect {
             Some(tables) => {
@@ -163,6 +173,7 @@ impl<'a> Trial<'a> {
             measured,
             lean: false,
             stops: Stops::AtAny,
+            redactor,
         })
     }
 
@@ -285,6 +296,12 @@ impl<'a> Trial<'a> {
             };
         }
         outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
+        self.redact(&mut outcome, dir)?;
+        if let Some(dir) = dir {
+            for (pod, text) in outputs(&outcome.lines) {
+                write(dir.join(output_file(&pod)), &text)?;
+            }
+        }
         Ok(outcome)
     }
 
@@ -450,27 +467,6 @@ pub fn save(scenario: &Scenario, verdict: &impl Serialize, dir: &Path) -> Result
         cause: error.into(),
     })?;
     write(dir.join("verdict.json"), &format!("{verdict}\n"))
-}
-
-/// How long a schedule itself makes a run wait: graces and delays of its faults, the start times of free pacing.
-fn own_time(schedule: &Schedule) -> Duration {
-    let of_faults = schedule.faults().flat_map(|fault| {
-        let at = match fault.point {
-            Point::At(time) => Some(time),
-            _ => None,
-        };
-        let parameters = fault.kind.parameters().into_iter();
-        let times = parameters.filter_map(|value| match value {
-            ParameterValue::Duration(time) => Some(time),
-            _ => None,
-        });
-        times.chain(at).collect::<Vec<_>>()
-    });
-    let of_faults = of_faults.fold(Duration::ZERO, Duration::saturating_add);
-    match schedule {
-        Schedule::Free(free) => of_faults.saturating_add(free.stagger.1 * 26),
-        Schedule::Controlled(_) | Schedule::Priorities { .. } => of_faults,
-    }
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {

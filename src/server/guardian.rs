@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::again::again;
 use super::error::GuardianError;
 use super::machine::ProcessName;
-use super::own_binary::lockproof_binary;
 use super::state::{self, RUN_VARIABLE};
 use super::withheld::withheld_from_helpers;
 
@@ -134,15 +134,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn spawn() -> Result<Child, GuardianError> {
-    let binary = lockproof_binary()?;
+    let run_file = state::run_path();
+    let words = [
+        "guardian".as_ref(),
+        "--owner".as_ref(),
+        run_file.as_os_str(),
+    ];
+    let (mut command, binary) = again(&words)?;
     // First told, then made: a SIGKILL before the first word is said leaves no run file.
-    let mut command = Command::new(&binary);
     for name in withheld_from_helpers() {
         command.env_remove(name);
     }
     let mut child = command
-        .args(["guardian", "--owner"])
-        .arg(state::run_path())
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

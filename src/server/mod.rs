@@ -19,6 +19,7 @@
 //! guardian and keeper do the rest.
 
 mod address;
+mod again;
 mod archive;
 mod binaries;
 mod choice;
@@ -65,6 +66,7 @@ mod survey;
 mod withheld;
 
 pub use address::{Address, Secret};
+pub use again::{AGAIN_AS, TestProgram, this_is_a_test};
 pub use choice::{ServerChoice, ServerOptions};
 pub use clean::{CleanReport, clean};
 pub use database::Database;

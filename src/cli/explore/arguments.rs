@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::faults::{SweptName, swept_name};
+use crate::cli::ci::CiArguments;
 use crate::cli::common::{OutputArguments, ServerArguments};
 use crate::cli::keys::KeyArguments;
 use crate::cli::template::TemplateArguments;
@@ -187,6 +188,10 @@ pub struct ExploreArguments {
     #[command(flatten)]
     pub template: TemplateArguments,
 
+    /// What is written for the machine around it
+    #[command(flatten)]
+    pub ci: CiArguments,
+
     /// Which server
     #[command(flatten)]
     pub server: ServerArguments,
@@ -231,6 +236,7 @@ impl ExploreArguments {
             profile: "tiny".to_owned(),
             keys: KeyArguments::default(),
             template: TemplateArguments::default(),
+            ci: CiArguments::default(),
             server: server.clone(),
             output: output.clone(),
             command: Vec::new(),

@@ -58,7 +58,7 @@ impl Search<'_> {
             document.subjects.push(SoundJson {
                 name: subject.name.clone(),
                 file: subject.file.clone(),
-                searches: on_trial(server, scenario, &cancel, searched).await?,
+                searches: on_trial(server, scenario, self.talk, &cancel, searched).await?,
             });
             document.interrupted = *cancel.borrow();
             if document.interrupted {

@@ -14,6 +14,7 @@ use crate::cli::common::{Failure, Talk, unless_cancelled, with_cancel};
 use crate::cli::exit::Exit;
 use crate::cli::out::{OutputDirectory, write_last};
 use crate::cli::page::{Shown, report};
+use crate::cli::progress::watched;
 use crate::cli::subject::job;
 use crate::scenario::Scenario;
 use crate::search::{Job, Stage, Trial};
@@ -56,7 +57,8 @@ impl<'a> Search<'a> {
         tell: impl FnOnce(&T, &Self) -> Exit,
     ) -> Result<Exit, Failure> {
         let alone = Alone::of(self.subjects.iter().map(|one| &one.scenario));
-        let found = with_cancel(&self.arguments.server, alone, self.talk, work).await?;
+        let found = with_cancel(&self.arguments.server, alone, self.talk, work).await;
+        let found = found.map_err(|failure| failure.keeping_output(self.directory.path()))?;
         // What was found is told first: the disk may be full.
         let exit = tell(&found, self);
         self.talk.document(&found);
@@ -76,13 +78,15 @@ impl<'a> Search<'a> {
 pub(super) async fn on_trial<T>(
     server: &Server,
     scenario: &Scenario,
+    talk: Talk,
     cancel: &watch::Receiver<bool>,
     work: impl AsyncFnOnce(&Trial<'_>, &Job) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let job = job(&scenario.subject)?;
     let stage = async { Ok(Stage::build(server, &job).await?) };
-    let stage = unless_cancelled(cancel.clone(), stage).await?;
+    let stage = unless_cancelled(cancel.clone(), watched(talk, "schema", stage)).await?;
     let trial = async { Ok(Trial::prepare(&stage, scenario, &job, None).await?) };
+    let trial = watched(talk, "clean and serial runs", trial);
     let trial = unless_cancelled(cancel.clone(), trial).await?;
     let result = work(&trial, &job).await?;
     drop(trial);

@@ -7,7 +7,7 @@ pub(super) mod plan;
 mod told;
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use super::subjects::Subject;
 use crate::cli::common::{Failure, millis, unless_cancelled};
 use crate::cli::exit::Exit;
 use crate::cli::finding::Finder;
+use crate::cli::progress::Meter;
 use crate::invariant::Judgement;
 use crate::report::{Grid, GroupJson, SurveyJson, SweptJson, move_words};
 use crate::search::strategy::{Onward, Why};
@@ -28,9 +29,6 @@ use crate::server::Server;
 use counts::counted;
 use plan::{Plan, way, words};
 pub(super) use told::sum;
-
-/// How often the number of schedules is told.
-const EVERY: Duration = Duration::from_secs(10);
 
 impl Search<'_> {
     /// Surveys each subject, until an interrupt.
@@ -61,7 +59,7 @@ impl Search<'_> {
             let swept = async |trial: &Trial<'_>, job: &Job| {
                 work.sweep(trial, &job.text, cancel.clone()).await
             };
-            let swept = on_trial(server, &subject.scenario, &cancel, swept).await?;
+            let swept = on_trial(server, &subject.scenario, self.talk, &cancel, swept).await?;
             told::tell(&swept, self.talk, work.times);
             document.subjects.push(swept);
             document.interrupted = *cancel.borrow();
@@ -101,18 +99,16 @@ impl Work<'_> {
             times: self.times,
             cancel: cancel.clone(),
         };
-        let mut told = Instant::now();
+        let meter = Meter::new(talk, "schedules", Some(plan.schedules.len() as u64));
         let survey = survey(trial, &plan.schedules, &options, |pass, done, of| {
-            if told.elapsed() >= EVERY {
-                told = Instant::now();
-                let what = match pass {
-                    Pass::First => "schedules",
-                    Pass::Again => "violated ones run again",
-                    Pass::Bare => "violated ones run without the witness",
-                };
-                talk.say(&format!("  {done} of {of} {what}"));
-            }
+            let what = match pass {
+                Pass::First => "",
+                Pass::Again => "violated ones run again",
+                Pass::Bare => "violated ones run without the witness",
+            };
+            meter.at(done as u64, Some(of as u64), what);
         })?;
+        drop(meter);
         let grids = of_survey(&self.subject.name, &self.subject.scenario, &plan, &survey);
         self.grids.borrow_mut().extend(grids);
         let mut result = counted(&self.subject.name, subject, &plan, &survey);

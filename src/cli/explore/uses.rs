@@ -96,6 +96,9 @@ const USES: &[(&str, &[Form])] = &[
     ("profile", &ALL_BUT_DIRECTED),
     ("out", &ALL_BUT_DIRECTED),
     ("from", &ALL_BUT_DIRECTED),
+    ("junit", &ANY_ONE),
+    ("markdown", &ANY_ONE),
+    ("exit_zero", &ANY_ONE),
     ("yes", &ALL_BUT_DIRECTED),
     ("command", &ALL_BUT_DIRECTED),
 ];

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
+use super::estimate::Estimate;
 use super::faults::swept;
 use super::grids::{Tried, keep, of_search};
 use super::search::on_trial;
@@ -16,10 +17,11 @@ use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
-use crate::history::Line;
+use crate::cli::progress::Meter;
+use crate::history::{Line, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
-use crate::report::{ExploreJson, count, why_words, wrap};
+use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
 use crate::scenario::Scenario;
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
@@ -30,12 +32,10 @@ use crate::search::{
     Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
     never_independent,
 };
-use crate::server::Server;
+use crate::server::{Server, ServerChoice};
 
 /// The most turns of a random schedule.
 const RANDOM_TURNS: usize = 8;
-/// How often the number of schedules is told where nothing else is.
-const EVERY: Duration = Duration::from_secs(10);
 
 /// A search in progress.
 pub(in crate::cli) struct Work<'a> {
@@ -82,7 +82,7 @@ impl Work<'_> {
                 locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
             })
         };
-        let result = on_trial(&server, self.scenario, &cancel, explored).await?;
+        let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;
         tell(&result, self.talk, self.out);
         Ok(result.document())
     }
@@ -130,10 +130,11 @@ impl Work<'_> {
             dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
+        self.tell_estimate(trial)?;
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
-        let mut told = std::time::Instant::now();
         let mut tried = Vec::new();
+        let meter = Meter::new(talk, "schedules", self.most.or(strategy.space().total));
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             tried.push(Tried {
                 schedule: progress.candidate.schedule.clone(),
@@ -148,11 +149,10 @@ impl Work<'_> {
                 if let Some(remark) = &progress.remark {
                     talk.say(&wrap("", remark));
                 }
-            } else if told.elapsed() >= EVERY {
-                told = std::time::Instant::now();
-                talk.say(&format!("  {} so far", count(progress.number, "schedule")));
             }
+            meter.at(progress.number, None, "");
         })?;
+        drop(meter);
         keep(self.out, &of_search(self.scenario, &tried))?;
         let claim = claim(
             strategy.kind(),
@@ -177,6 +177,25 @@ impl Work<'_> {
             promise,
             kind: strategy.kind(),
         })
+    }
+
+    /// What the whole search will take. (`every` shares its schedules out, and tells that itself.)
+    fn tell_estimate(&self, trial: &Trial<'_>) -> Result<(), Failure> {
+        if self.most.is_some() || !self.talk.is_talking() {
+            return Ok(());
+        }
+        // One of its own: asking it for a round changes it.
+        let mut strategy = self.strategy(trial)?;
+        let jobs = self.arguments.jobs(self.scenario);
+        let local = matches!(
+            self.arguments.server.server,
+            ServerChoice::Local | ServerChoice::Auto
+        );
+        let (name, strategy) = (self.strategy, &mut *strategy);
+        if let Some(estimate) = Estimate::of(self.arguments, name, strategy, trial, jobs, local) {
+            self.talk.say(&wrap("will take", &estimate.words()));
+        }
+        Ok(())
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
@@ -219,14 +238,17 @@ impl Work<'_> {
             ));
         }
         if !baseline.unstable_steps.is_empty() {
-            self.talk.say(&wrap(
-                "note",
-                &format!(
-                    "the subject does not do the same in every serial run, so a replay may differ, \
-                     too; what differs: {}",
-                    baseline.unstable_steps.join("; ")
-                ),
-            ));
+            let file = self.out.join("differs.txt");
+            let all = baseline.unstable_steps.join("\n") + "\n";
+            let kept = private::make_directory(self.out).and_then(|()| private::write(&file, &all));
+            let text = format!(
+                "the subject does not do the same in every serial run, so a replay may differ, too; what differs: {}",
+                baseline.unstable_steps.join("; ")
+            );
+            let more = kept.map(|()| file.display().to_string()).ok();
+            for line in three_lines("note", &text, more.as_deref()) {
+                self.talk.say(&line);
+            }
         }
         Ok(())
     }

@@ -9,13 +9,14 @@ use crate::cli::common::{Failure, millis};
 use crate::cli::exit::{Exit, exit_of};
 use crate::cli::known::Known;
 use crate::cli::subject::job;
-use crate::invariant::Limit;
+use crate::history::{Event, Line};
+use crate::invariant::{Judgement, Limit, Verdict};
 use crate::report::{
-    ReplaysJson, ScenarioJson, ScenarioSource, VerdictJson, play, scenario_json, verdict_block,
+    ReplaysJson, ScenarioJson, ScenarioSource, VerdictJson, scenario_json, story, verdict_block,
     wrap, wrap_lines,
 };
-use crate::scenario::Scenario;
-use crate::search::{Confirmation, Replays, save};
+use crate::scenario::{Places, Scenario, places};
+use crate::search::{Confirmation, Replays, output_file, outputs, save};
 
 /// A scenario's result, with what only the terminal shows.
 pub struct ScenarioResult {
@@ -25,12 +26,18 @@ pub struct ScenarioResult {
     pub exit: Exit,
     /// What was not tested; what no run in controlled pacing tests is said once, at the end.
     pub limits: Vec<Limit>,
-    /// The run as a play, where it was replayed.
+    /// The run as a play, where it was replayed or did not come out as expected.
     pub play: Option<String>,
+    /// What its replays came to; empty where there were none.
+    pub again: String,
+    /// Where all that its pods printed is kept, of a run that did not come out as expected.
+    pub output: Vec<PathBuf>,
     /// The verdict's block, short.
     pub short: String,
     /// The verdict's block, with everything.
     pub long: String,
+    /// The line of the scenario file that matters most.
+    pub line: usize,
 }
 
 /// Runs one scenario, and as often again as `times` says. What is wrong with its subject is its result, not an error.
@@ -64,14 +71,18 @@ pub async fn run_one(
     let (mut outcome, replays) = match outcome {
         Ok(outcome) => outcome,
         Err(failure) if matches!(failure.exit, Exit::Inconclusive | Exit::Usage) => {
+            let failure = failure.keeping_output(&dir);
             let json = scenario_json(source(begun), None, None, vec![failure.message.clone()]);
             return Ok(ScenarioResult {
                 json,
                 exit: failure.exit,
                 limits: Vec::new(),
                 play: None,
+                again: String::new(),
+                output: Vec::new(),
                 short: wrap_lines("no verdict", &failure.message) + "\n",
                 long: wrap_lines("no verdict", &failure.message) + "\n",
+                line: places_of(file).subject,
             });
         }
         Err(failure) => return Err(failure),
@@ -119,13 +130,21 @@ pub async fn run_one(
         ),
         None => (exit, String::new()),
     };
-    let play = replays.is_some().then(|| {
-        let scenes = play(&outcome.lines).into_iter();
-        let scenes: Vec<String> = scenes.map(|scene| format!("  {scene}")).collect();
-        format!("\n{}\n\n{}\n", scenario.title, scenes.join("\n"))
+    let told = replays.is_some() || !outcome.unexpected.is_empty();
+    let play = told.then(|| {
+        let lines = story(&outcome.lines, &outcome.verdict).into_iter();
+        let lines: Vec<String> = lines.map(|line| format!("  {line}")).collect();
+        format!("\n{}\n\n", lines.join("\n"))
     });
-    let short = verdict_block(&outcome.verdict, false) + &confirmation + &again;
-    let long = verdict_block(&outcome.verdict, true) + &confirmation + &again;
+    let short = verdict_block(&outcome.verdict, false) + &confirmation;
+    let long = verdict_block(&outcome.verdict, true) + &confirmation;
+    let output = match outcome.unexpected.is_empty() {
+        true => Vec::new(),
+        false => outputs(&outcome.lines)
+            .into_keys()
+            .map(|pod| dir.join(output_file(&pod)))
+            .collect(),
+    };
     let mut limits = outcome.verdict.not_tested.clone();
     limits.retain(|limit| !limit.is_of_every_controlled_run());
     Ok(ScenarioResult {
@@ -141,9 +160,52 @@ pub async fn run_one(
             )
         },
         play,
+        again,
+        output,
         short,
         long,
+        line: line_of(file, &outcome.lines, &outcome.verdict),
     })
+}
+
+fn places_of(file: &Path) -> Places {
+    // It was read a moment ago; if it is gone, its first line is as good as any.
+    places(&std::fs::read_to_string(file).unwrap_or_default())
+}
+
+/// The line of the file that matters most: the move that was under way when a rule was broken or that did not
+/// come true, else what is expected.
+fn line_of(file: &Path, lines: &[Line], verdict: &Verdict) -> usize {
+    let places = places_of(file);
+    let unmet = verdict.guards.iter().filter(|guard| !guard.met);
+    let unmet = unmet
+        .flat_map(|guard| &guard.moves)
+        .map(|one| one.index)
+        .next();
+    let violated = verdict
+        .invariants
+        .iter()
+        .filter(|one| one.judgement == Judgement::Violated);
+    let seq = violated
+        .flat_map(|one| &one.findings)
+        .flat_map(|one| &one.seqs)
+        .next();
+    let under_way = seq.and_then(|seq| {
+        let before = lines.iter().take_while(|line| line.seq <= *seq);
+        let moves = before.filter_map(|line| match &line.event {
+            Event::MoveStarted {
+                index,
+                scheduled: true,
+                ..
+            } => Some(*index),
+            _ => None,
+        });
+        moves.last()
+    });
+    let line = under_way
+        .or(unmet)
+        .and_then(|index| places.moves.get(index));
+    line.copied().or(places.expect).unwrap_or(places.title)
 }
 
 /// The exit code after replays: one that came to another verdict is a reason why it is not as expected.

@@ -379,7 +379,10 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         (any::<(bool, bool)>(), of(pooler())),
         schedule_and_cronjob(),
         expect(),
-        of(subsequence(FaultKind::NAMES.to_vec(), 0..=4)),
+        (
+            of(subsequence(FaultKind::NAMES.to_vec(), 0..=4)),
+            any::<bool>(),
+        ),
     )
         .prop_map(
             |(
@@ -390,7 +393,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
                 (server, pooler),
                 timing,
                 expect,
-                faults,
+                (faults, redact),
             )| {
                 let (own, standby) = server;
                 Scenario {
@@ -406,6 +409,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
                     cronjob: timing.1,
                     schedule: timing.0,
                     expect,
+                    redact,
                     search: SearchRules {
                         faults: faults.map_or_else(PermittedFaults::default, |names| {
                             PermittedFaults::only(names.into_iter().map(str::to_owned).collect())

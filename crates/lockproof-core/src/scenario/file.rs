@@ -47,6 +47,19 @@ pub(super) struct File {
     /// What a search (`lockproof explore --scenario`) may do to it.
     #[serde(default)]
     pub(super) search: SearchFile,
+    /// How its runs are told and kept.
+    #[serde(default)]
+    pub(super) output: OutputFile,
+}
+
+/// How runs are told and kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table such as { redact = true }")]
+pub(super) struct OutputFile {
+    /// Whether constants, rows and what the job prints are replaced by placeholders of their type in all that is
+    /// printed and kept, equal values by equal ones (default: false).
+    #[serde(default)]
+    pub(super) redact: bool,
 }
 
 /// What is tested: either `seeder` or `command`.

@@ -67,7 +67,7 @@ const fn flag(
 use FlagShape::{Errors, Fixed, Lock, Number, Path as PathShape, Text, Variables, Words};
 
 /// Every option that stands for a key, in the order in which they are shown.
-pub const KEY_FLAGS: [KeyFlag; 24] = [
+pub const KEY_FLAGS: [KeyFlag; 25] = [
     flag(
         "subject.schema",
         "schema",
@@ -179,6 +179,13 @@ pub const KEY_FLAGS: [KeyFlag; 24] = [
         "",
         Fixed("[]"),
         "Let a search do no faults",
+    ),
+    flag(
+        "output.redact",
+        "redact",
+        "",
+        Fixed("true"),
+        "Replace constants, rows and output by placeholders in all that is printed and kept",
     ),
     flag(
         "expect.verdict",
@@ -390,6 +397,7 @@ mod tests {
         let mut known = keys;
         known.extend(keys_of("pods", "PodsFile"));
         known.extend(keys_of("search", "SearchFile"));
+        known.extend(keys_of("output", "OutputFile"));
         for flag in KEY_FLAGS {
             assert!(known.iter().any(|key| key == flag.key), "{}", flag.key);
         }

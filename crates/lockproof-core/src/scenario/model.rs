@@ -35,6 +35,8 @@ pub struct Scenario {
     pub expect: Expect,
     /// What a search may do to it.
     pub search: SearchRules,
+    /// Whether its data is left out of what is told and kept.
+    pub redact: bool,
 }
 
 impl Scenario {
@@ -51,6 +53,7 @@ impl Scenario {
             schedule: Schedule::Controlled(Vec::new()),
             expect: Expect::default(),
             search: SearchRules::default(),
+            redact: false,
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::error::{ScenarioError, Wrong};
-use super::file::{ExpectFile, File, PodsFile, SearchFile, SubjectFile};
+use super::file::{ExpectFile, File, OutputFile, PodsFile, SearchFile, SubjectFile};
 use super::read_subject::RELATIVE;
 
 /// Keys that take the place of a file's own, each as a line of TOML.
@@ -28,6 +28,8 @@ struct Overlay {
     expect: ExpectFile,
     #[serde(default)]
     search: SearchFile,
+    #[serde(default)]
+    output: OutputFile,
 }
 
 /// Puts each key that is given in the place of the other.
@@ -105,6 +107,7 @@ impl Overrides {
             }
         }
         take!(file.search, overlay.search, faults);
+        file.output.redact |= overlay.output.redact;
         Ok(())
     }
 

@@ -100,6 +100,7 @@ fn read(text: &str, path: &Path, overrides: &Overrides) -> Result<Scenario, Wron
         schedule,
         expect: expect(file.expect)?,
         search: search(file.search)?,
+        redact: file.output.redact,
     })
 }
 

@@ -58,6 +58,10 @@ impl Scenario {
             page.table("search");
             page.key("faults", &list(names));
         }
+        if self.redact {
+            page.table("output");
+            page.key("redact", "true");
+        }
         page.out
     }
 }

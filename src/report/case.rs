@@ -1,0 +1,360 @@
+//! What a command found, a case at a time, as machines around it take it: JUnit for test reports, Markdown for
+//! summaries, lines that GitHub shows beside the code.
+//!
+//! Owns these three forms. Judges nothing.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::explore::{ExploreJson, count};
+use super::json::{ReproduceJson, ScenarioJson};
+
+/// What became of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseResult {
+    /// It is as expected.
+    Passed,
+    /// It is not.
+    Failed,
+    /// It could not be judged.
+    Unclear,
+}
+
+/// One scenario, or one finding of a search.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// What became of it.
+    pub result: CaseResult,
+    /// Why, in a sentence; empty where it passed.
+    pub message: String,
+    /// What is known of it, as a person sees it.
+    pub text: String,
+    /// How long it took.
+    pub took: Duration,
+    /// The command that shows it again.
+    pub replay: Option<String>,
+    /// Its file, and the line of it that matters, from 1.
+    pub place: Option<(PathBuf, usize)>,
+}
+
+/// The cases of one command.
+#[derive(Debug, Clone)]
+pub struct Cases {
+    /// What was run, in a few words.
+    pub title: String,
+    /// What it means, in a sentence.
+    pub means: String,
+    /// Each case.
+    pub all: Vec<Case>,
+}
+
+impl Case {
+    /// A scenario that was run; `text` is what was printed of it, `line` the one that matters.
+    #[must_use]
+    pub fn of_scenario(scenario: &ScenarioJson, text: &str, line: usize) -> Self {
+        let result = match (scenario.as_expected, scenario.verdict) {
+            (true, _) => CaseResult::Passed,
+            (false, None | Some(crate::invariant::Judgement::Inconclusive)) => CaseResult::Unclear,
+            (false, _) => CaseResult::Failed,
+        };
+        Self {
+            name: scenario.title.clone(),
+            result,
+            message: match result {
+                CaseResult::Passed => String::new(),
+                _ => scenario.reasons.join("; "),
+            },
+            text: text.to_owned(),
+            took: Duration::from_millis(scenario.elapsed_ms),
+            replay: Some(scenario.replay.clone()),
+            place: Some((scenario.file.clone(), line)),
+        }
+    }
+}
+
+impl Cases {
+    /// What a search found; where it found nothing, that.
+    #[must_use]
+    pub fn of_search(found: &ExploreJson) -> Self {
+        let took = Duration::from_millis(found.elapsed_ms);
+        let mut all: Vec<Case> = found
+            .found
+            .iter()
+            .map(|one| Case {
+                name: one.failure.to_string(),
+                result: CaseResult::Failed,
+                message: one.what.clone(),
+                text: format!("schedule {}: {}", one.at, one.why),
+                took: Duration::ZERO,
+                replay: one
+                    .schedule_file
+                    .as_ref()
+                    .map(|file| format!("lockproof run {}", file.display())),
+                place: one.schedule_file.clone().map(|file| (file, 1)),
+            })
+            .collect();
+        let unclear = found.inconclusive + found.unconfirmed;
+        let whole = match (found.violations, unclear) {
+            (0, 0) if found.schedules > 0 => CaseResult::Passed,
+            (0, _) => CaseResult::Unclear,
+            _ => CaseResult::Failed,
+        };
+        all.push(Case {
+            name: format!("{} of {}", found.strategy, found.subject),
+            result: whole,
+            message: match whole {
+                CaseResult::Passed => String::new(),
+                _ => format!(
+                    "{}: {} failed, {unclear} unclear",
+                    count(found.schedules, "schedule"),
+                    found.violations
+                ),
+            },
+            text: found.claim.clone(),
+            took,
+            replay: None,
+            place: None,
+        });
+        Self {
+            title: format!("lockproof explore: {}", found.subject),
+            means: found.claim.clone(),
+            all,
+        }
+    }
+
+    /// A schedule that was replayed.
+    #[must_use]
+    pub fn of_replays(document: &ReproduceJson, name: &str) -> Self {
+        let result = match document.reproduced {
+            true => CaseResult::Passed,
+            false => CaseResult::Failed,
+        };
+        let figure = format!(
+            "the exact error {} of {}, the same trace {} of {}",
+            document.hits, document.attempts, document.trace_hash_same, document.attempts
+        );
+        let case = Case {
+            name: name.to_owned(),
+            result,
+            message: match result {
+                CaseResult::Passed => String::new(),
+                _ => figure.clone(),
+            },
+            text: format!("{}\n{figure}", document.turns.join("\n")),
+            took: Duration::from_millis(document.elapsed_ms),
+            replay: Some(format!(
+                "lockproof run --times 10 {}",
+                document.artifacts.join("scenario.toml").display()
+            )),
+            place: None,
+        };
+        Self {
+            title: "lockproof reproduce".to_owned(),
+            means: figure,
+            all: vec![case],
+        }
+    }
+
+    /// As a JUnit report.
+    ///
+    /// # Errors
+    /// When a text cannot be written as XML.
+    pub fn junit(&self) -> Result<String, String> {
+        let mut report = Report::new("lockproof");
+        let mut suite = TestSuite::new(self.title.as_str());
+        for case in &self.all {
+            let status = match case.result {
+                CaseResult::Passed => TestCaseStatus::success(),
+                CaseResult::Failed => failed(case, NonSuccessKind::Failure, "violated"),
+                CaseResult::Unclear => failed(case, NonSuccessKind::Error, "inconclusive"),
+            };
+            let mut test = TestCase::new(case.name.as_str(), status);
+            test.set_time(case.took);
+            if let Some((file, line)) = &case.place {
+                test.set_classname(file.display().to_string());
+                test.extra
+                    .insert("file".into(), file.display().to_string().into());
+                test.extra.insert("line".into(), line.to_string().into());
+            } else {
+                test.set_classname("lockproof");
+            }
+            suite.add_test_case(test);
+        }
+        report.add_test_suite(suite);
+        report.to_string().map_err(|error| error.to_string())
+    }
+
+    /// As a page of Markdown: a table, then each case that did not pass.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut page = format!("## {}\n\n{}\n\n", line(&self.title), line(&self.means));
+        page.push_str("| | | time |\n|---|---|---|\n");
+        for case in &self.all {
+            let mark = match case.result {
+                CaseResult::Passed => "✓",
+                CaseResult::Failed => "✗",
+                CaseResult::Unclear => "?",
+            };
+            let _ = writeln!(
+                page,
+                "| {mark} | {} | {:.1} s |",
+                cell(&case.name),
+                case.took.as_secs_f32()
+            );
+        }
+        for case in self
+            .all
+            .iter()
+            .filter(|case| case.result != CaseResult::Passed)
+        {
+            let _ = write!(
+                page,
+                "\n### {}\n\n{}\n",
+                line(&case.name),
+                line(&case.message)
+            );
+            if !case.text.trim().is_empty() {
+                let fence = fence(&case.text);
+                let _ = write!(page, "\n{fence}text\n{}\n{fence}\n", case.text.trim_end());
+            }
+            if let Some(replay) = &case.replay {
+                let _ = write!(page, "\n`{}`\n", replay.replace('`', "'"));
+            }
+        }
+        page
+    }
+
+    /// As the lines that GitHub Actions takes for remarks on a file; `from` is the root of the checkout.
+    #[must_use]
+    pub fn remarks(&self, from: &Path) -> Vec<String> {
+        let worth = self
+            .all
+            .iter()
+            .filter(|case| case.result != CaseResult::Passed);
+        worth
+            .map(|case| {
+                let mut keys = String::new();
+                if let Some((file, line)) = &case.place {
+                    let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                    let file = file.strip_prefix(from).unwrap_or(&file);
+                    let file = property(&file.display().to_string());
+                    keys = format!("file={file},line={line},");
+                }
+                let kind = match case.result {
+                    CaseResult::Unclear => "warning",
+                    _ => "error",
+                };
+                let again = case.replay.as_ref();
+                let again =
+                    again.map_or_else(String::new, |replay| format!("\nagain with: {replay}"));
+                format!(
+                    "::{kind} {keys}title={}::{}",
+                    property(&case.name),
+                    data(&format!("{}{again}", case.message))
+                )
+            })
+            .collect()
+    }
+}
+
+fn failed(case: &Case, kind: NonSuccessKind, word: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    let again = case.replay.as_ref();
+    let again = again.map_or_else(String::new, |replay| format!("\nagain with: {replay}"));
+    status
+        .set_type(word)
+        .set_message(case.message.as_str())
+        .set_description(format!("{}{again}", case.text));
+    status
+}
+
+/// On one line, where Markdown would see the end of a heading or of a row.
+fn line(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.replace('<', "&lt;")
+}
+
+fn cell(text: &str) -> String {
+    line(text).replace('|', "\\|")
+}
+
+/// A fence that the text does not hold.
+fn fence(text: &str) -> String {
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    fence
+}
+
+/// What stands behind `::` of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// The value of a key of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cases() -> Cases {
+        let case = |name: &str, result, message: &str| Case {
+            name: name.to_owned(),
+            result,
+            message: message.to_owned(),
+            text: "  violated  ``` <x> & \u{1b}".to_owned(),
+            took: Duration::from_millis(1500),
+            replay: Some("lockproof run a.toml".to_owned()),
+            place: Some((PathBuf::from("/r/a b.toml"), 7)),
+        };
+        Cases {
+            title: "lockproof run".to_owned(),
+            means: "1 of 3".to_owned(),
+            all: vec![
+                case("holds", CaseResult::Passed, ""),
+                case("a: b, 100% | c", CaseResult::Failed, "one\ntwo"),
+                case("unknown", CaseResult::Unclear, "why"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_junit_report_counts_failures_and_errors_apart() {
+        let text = cases().junit().unwrap();
+        assert!(text.contains("failures=\"1\" errors=\"1\""), "{text}");
+        assert!(text.contains("line=\"7\""), "{text}");
+        assert!(text.contains("&lt;x&gt; &amp;"), "{text}");
+        assert!(!text.contains('\u{1b}'), "XML cannot hold it: {text:?}");
+    }
+
+    #[test]
+    fn a_page_has_a_row_for_each_case_and_a_part_for_each_that_did_not_pass() {
+        let page = cases().markdown();
+        assert!(page.contains("| ✗ | a: b, 100% \\| c | 1.5 s |"), "{page}");
+        assert_eq!(page.matches("\n### ").count(), 2, "{page}");
+        assert!(page.contains("\n````text\n"), "{page}");
+    }
+
+    #[test]
+    fn remarks_point_into_the_file_and_hold_nothing_that_would_end_them() {
+        let remarks = cases().remarks(Path::new("/r"));
+        assert_eq!(
+            remarks,
+            [
+                "::error file=a b.toml,line=7,title=a%3A b%2C 100%25 | c::one%0Atwo%0Aagain with: lockproof run a.toml",
+                "::warning file=a b.toml,line=7,title=unknown::why%0Aagain with: lockproof run a.toml",
+            ]
+        );
+    }
+}

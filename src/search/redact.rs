@@ -1,0 +1,318 @@
+//! A history without the data that is in it: constants, rows and output as placeholders of their type.
+//!
+//! Owns which parts of a history are data. Equal values have one placeholder, in all histories that one redactor
+//! has seen, so that what is equal can still be seen to be equal; the verdict is judged again from what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use regex::Regex;
+
+use crate::history::{Baseline, Event, Line, Request, ServerError};
+use crate::run::RunError;
+use crate::sql::{Literal, with_literals};
+use crate::state::Snapshot;
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Text,
+    Number,
+    Value,
+    Output,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Value => "value",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// Replaces data by placeholders.
+#[derive(Debug, Default)]
+pub(super) struct Redactor {
+    known: BTreeMap<(Kind, String), usize>,
+    counts: BTreeMap<Kind, usize>,
+    /// Names of tables, columns and constraints: a message may quote them.
+    names: BTreeSet<String>,
+}
+
+impl Redactor {
+    fn placeholder(&mut self, kind: Kind, value: &str) -> String {
+        let key = (kind, value.to_owned());
+        let number = match self.known.get(&key) {
+            Some(number) => *number,
+            None => {
+                let count = self.counts.entry(kind).or_default();
+                *count += 1;
+                let number = *count;
+                self.known.insert(key, number);
+                number
+            }
+        };
+        format!("<{}-{number}>", kind.name())
+    }
+
+    /// The lines without data.
+    pub(super) fn lines(&mut self, lines: &[Line]) -> Vec<Line> {
+        for line in lines {
+            self.learn(&line.event);
+        }
+        let mut lines = lines.to_vec();
+        for line in &mut lines {
+            self.event(&mut line.event);
+        }
+        lines
+    }
+
+    /// Takes the names that an event knows.
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::FinalRows(snapshot) => self.learn_snapshot(snapshot),
+            Event::SerialRuns { runs } => {
+                for run in runs {
+                    self.learn_snapshot(&run.state);
+                }
+            }
+            Event::Write(write) => self.learn_name(&write.table),
+            Event::StepEnded { answer, .. } => {
+                let errors = answer.error.iter().chain(&answer.notices);
+                for error in errors {
+                    for name in error.table.iter().chain(&error.constraint) {
+                        self.learn_name(name);
+                    }
+                }
+            }
+            Event::StepHeld { request, .. } => {
+                for table in &request.writes {
+                    self.learn_name(table);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_snapshot(&mut self, snapshot: &Snapshot) {
+        for (name, table) in &snapshot.tables {
+            self.learn_name(name);
+            for column in &table.columns {
+                self.learn_name(&column.name);
+            }
+        }
+    }
+
+    fn learn_name(&mut self, name: &str) {
+        self.names.insert(name.to_owned());
+        if let Some((_, last)) = name.rsplit_once('.') {
+            self.names.insert(last.to_owned());
+        }
+    }
+
+    fn event(&mut self, event: &mut Event) {
+        match event {
+            Event::Run(facts) => {
+                if let Some(baseline) = &mut facts.baseline {
+                    self.baseline(baseline);
+                }
+            }
+            Event::PodOutput { line, .. } => *line = self.output(line),
+            Event::SessionError { error, .. } => self.error(error),
+            Event::StepHeld { request, .. } => self.request(request),
+            Event::StepEnded { answer, .. } => {
+                for error in answer.error.iter_mut().chain(&mut answer.notices) {
+                    self.error(error);
+                }
+            }
+            Event::ServerLog(log) => {
+                log.message = self.message(&log.message);
+                log.detail = log.detail.as_deref().map(|text| self.message(text));
+                log.statement = log.statement.as_deref().map(|sql| self.sql(sql));
+            }
+            Event::Remains { sessions, .. } => {
+                for session in sessions {
+                    session.query = self.sql(&session.query);
+                }
+            }
+            Event::FinalRows(snapshot) => self.snapshot(snapshot),
+            Event::SerialRuns { runs } => {
+                for run in runs {
+                    self.snapshot(&mut run.state);
+                }
+            }
+            Event::LimitHit { saw, .. } => *saw = self.message(saw),
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, request: &mut Request) {
+        for sql in &mut request.sql {
+            *sql = self.sql(sql);
+        }
+    }
+
+    fn sql(&mut self, sql: &str) -> String {
+        with_literals(sql, |literal, value| {
+            let kind = match literal {
+                Literal::Text => Kind::Text,
+                Literal::Number => Kind::Number,
+            };
+            // In quotes, so that it still is a constant.
+            format!("'{}'", self.placeholder(kind, value))
+        })
+    }
+
+    fn error(&mut self, error: &mut ServerError) {
+        error.message = self.message(&error.message);
+    }
+
+    /// A message of the server: what it quotes that is no name, and its numbers.
+    fn message(&mut self, text: &str) -> String {
+        // What is quoted, what a key equals, and numbers that stand alone.
+        const DATA: &str = r#""[^"]*"|'[^']*'|\)=\([^)]*\)|\b\d[\d.]*\b"#;
+        let Ok(data) = Regex::new(DATA) else {
+            return self.placeholder(Kind::Text, text);
+        };
+        let replaced = data.replace_all(text, |found: &regex::Captures<'_>| {
+            let found = &found[0];
+            let inner = found.get(1..found.len() - 1).unwrap_or_default();
+            match found.as_bytes()[0] {
+                b'"' if self.names.contains(inner) => found.to_owned(),
+                b'"' => format!("\"{}\"", self.placeholder(Kind::Text, inner)),
+                b'\'' => format!("'{}'", self.placeholder(Kind::Text, inner)),
+                b')' => format!(")=({})", self.placeholder(Kind::Value, inner)),
+                _ => self.placeholder(Kind::Number, found),
+            }
+        });
+        replaced.into_owned()
+    }
+
+    /// A line that a pod printed. That it is a ✓ line counts, and stays.
+    fn output(&mut self, line: &str) -> String {
+        match line.trim_start().strip_prefix('✓') {
+            Some(rest) => format!("✓ {}", self.placeholder(Kind::Output, rest.trim())),
+            None if line.trim().is_empty() => String::new(),
+            None => self.placeholder(Kind::Output, line.trim()),
+        }
+    }
+
+    fn baseline(&mut self, baseline: &mut Baseline) {
+        let others = baseline.later_check_lines.iter_mut().flatten();
+        for line in baseline.check_lines.iter_mut().chain(others) {
+            *line = self.output(line);
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) {
+        for table in snapshot.tables.values_mut() {
+            // A number that a sequence gave is compared as one, and is nobody's data.
+            let numbered: Vec<bool> = table.columns.iter().map(|one| one.numbered).collect();
+            for row in table.rows.iter_mut().flatten() {
+                for (index, cell) in row.iter_mut().enumerate() {
+                    if numbered.get(index) == Some(&true) {
+                        continue;
+                    }
+                    if let Some(value) = cell {
+                        *value = self.placeholder(Kind::Value, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A text of lockproof's own that may hold lines which a pod of this history printed.
+    pub(super) fn words(&mut self, text: &str, lines: &[Line]) -> String {
+        let mut text = text.to_owned();
+        for line in lines {
+            if let Event::PodOutput { line, .. } = &line.event
+                && !line.trim().is_empty()
+            {
+                let shown = self.output(line);
+                text = text.replace(line.as_str(), &shown);
+            }
+        }
+        text
+    }
+}
+
+/// Why a clean run did not succeed, without what its pods printed.
+pub(super) fn redacted_error(error: RunError, redactor: Option<&Mutex<Redactor>>) -> RunError {
+    match (error, redactor) {
+        (RunError::CleanRun { why, lines }, Some(redactor)) => {
+            let mut redactor = redactor.lock().unwrap_or_else(PoisonError::into_inner);
+            RunError::CleanRun {
+                why: redactor.words(&why, &lines),
+                lines: redactor.lines(&lines),
+            }
+        }
+        (error, _) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::OutputStream;
+    use crate::name::PodName;
+
+    fn output(text: &str) -> Line {
+        Line {
+            seq: 1,
+            at_us: 0,
+            event: Event::PodOutput {
+                pod: PodName::of_index(0),
+                stream: OutputStream::Stdout,
+                line: text.to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn equal_values_stay_equal_and_others_differ() {
+        let mut redactor = Redactor::default();
+        let first = redactor.sql("insert into t values ('Ann', 42, 'Ann', 'Bob')");
+        assert_eq!(
+            first,
+            "insert into t values ('<text-1>', '<number-1>', '<text-1>', '<text-2>')"
+        );
+        assert_eq!(
+            redactor.sql("delete from t where a = 'Bob'"),
+            "delete from t where a = '<text-2>'"
+        );
+    }
+
+    #[test]
+    fn a_message_keeps_the_names_of_tables_and_loses_values() {
+        let mut redactor = Redactor::default();
+        redactor.learn_name("public.price");
+        assert_eq!(
+            redactor.message("insert on \"price\": invalid \"Ann\", Key (id)=(5, x) is 12 long"),
+            "insert on \"price\": invalid \"<text-1>\", Key (id)=(<value-1>) is <number-1> long"
+        );
+    }
+
+    #[test]
+    fn what_was_printed_is_kept_as_printed_and_as_a_check_line() {
+        let mut redactor = Redactor::default();
+        let lines = [
+            output("✓ 3 customers"),
+            output("mail to ann@example.org"),
+            output(""),
+        ];
+        let redacted = redactor.lines(&lines);
+        let text = |line: &Line| match &line.event {
+            Event::PodOutput { line, .. } => line.clone(),
+            _ => String::new(),
+        };
+        let shown: Vec<String> = redacted.iter().map(text).collect();
+        assert_eq!(shown, ["✓ <output-1>", "<output-2>", ""]);
+        assert_eq!(
+            redactor.words("it printed:\n  a: mail to ann@example.org", &lines),
+            "it printed:\n  a: <output-2>"
+        );
+    }
+}
