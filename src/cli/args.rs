@@ -121,6 +121,13 @@ pub fn main() -> ExitCode {
 }
 
 fn parsed() -> ExitCode {
+    // On the way to every pod that has a network of its own: nothing else is done before.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == crate::pod::ENTER) {
+        let words: Vec<OsString> = words.collect();
+        eprintln!("lockproof: {}", crate::pod::enter(&words));
+        return Exit::Environment.into();
+    }
     let (words, renewed) = old_names::renewed(std::env::args_os().collect());
     if let Some(told) = renewed {
         eprintln!("lockproof: {told}");

@@ -101,6 +101,10 @@ pub(super) struct SubjectFile {
     /// wire shows to be one.
     #[schemars(with = "Option<Vec<AnswerFile>>", length(min = 1))]
     pub(super) answers: Option<Spanned<Vec<AnswerFile>>>,
+    /// Where the job believes its server to be, `host` or `host:port` each, for a job that does not look at
+    /// DATABASE_URL: each pod gets a network of its own in which these lead to lockproof, and nothing else is.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) isolate: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long a run may take, such as "2m" (default: 120s).
     #[schemars(with = "Option<String>")]
     pub(super) time_limit: Option<Spanned<String>>,
