@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use lockproof::scenario::write_duration;
+use lockproof::scenario::{KEY_FLAGS, write_duration};
 use lockproof::schedule::{
     FaultEntry, FaultKind, FaultTarget, LeftOut, Parameter, ParameterValue, Points, Shape, Undo,
 };
@@ -165,8 +165,11 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
             ""
         };
         let values = words(key) + &words(item) + &words(inside);
+        let whole = format!("{way}{name}");
+        let flag = KEY_FLAGS.iter().find(|flag| flag.key == whole);
+        let option = flag.map_or_else(String::new, |flag| format!("`--{}`", flag.long));
         rows.push_str(&format!(
-            "| `{way}{name}` | {}{values}{must} |\n",
+            "| `{whole}` | {option} | {}{values}{must} |\n",
             cell(text.unwrap_or_default())
         ));
         if inner != Some("Fault") {
@@ -175,10 +178,10 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
     }
 }
 
-/// Every key of a scenario file, from its JSON schema.
+/// Every key of a scenario file, from its JSON schema, with the option that takes its place.
 fn keys() -> String {
     let schema = lockproof::scenario::schema();
-    let mut table = "| key | meaning |\n|---|---|\n".to_owned();
+    let mut table = "| key | option | meaning |\n|---|---|---|\n".to_owned();
     rows_of_keys(&schema, &schema, "", &mut table);
     table
 }
@@ -273,6 +276,9 @@ fn the_tables_of_commands_and_options_are_those_of_the_command_line() {
         commands()
     );
     assert!(options().contains("| `--depth DEPTH` |"), "{}", options());
+    // One that stands for a key of the scenario, and one that has no value.
+    assert!(options().contains("| `--lock LOCK` |"), "{}", options());
+    assert!(options().contains("| `--no-faults` |"), "{}", options());
 }
 
 #[test]
@@ -286,7 +292,7 @@ fn the_table_of_keys_is_that_of_the_schema() {
         "expect.guards",
     ] {
         assert!(
-            keys().contains(&format!("| `{key}` |")),
+            keys().contains(&format!("\n| `{key}` | ")),
             "{key}: {}",
             keys()
         );

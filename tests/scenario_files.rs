@@ -38,7 +38,7 @@ constraint = "invoice_tip_splits_invoice_id_invoices_id_fk"
 "#;
 
 fn read(text: &str) -> Scenario {
-    parse(text, Path::new("scenarios/some.toml")).expect("a good file")
+    parse(text, Path::new("some.toml")).expect("a good file")
 }
 
 fn moves(scenario: &Scenario) -> &[Move] {

@@ -110,6 +110,9 @@ fn need_what_it_needs(file: &Path) -> Result<(), Failed> {
     if scenario.server.pooler.is_some() {
         need(Need::PgBouncer);
     }
+    if scenario.tags.iter().any(|tag| tag == "changes-server") {
+        need(Need::CopiedServer);
+    }
     if let scenario::Program::Command(command) = &scenario.subject.program {
         need_all_of(command, Path::new(env!("CARGO_MANIFEST_DIR")));
     }

@@ -12,8 +12,8 @@ use super::common::{Failure, Format, ServerArguments};
 use super::exit::Exit;
 use super::short;
 use super::{
-    check, clean, doctor, explore, export, groombook, guardian, help, manual, merge, old_names,
-    reproduce, run, schema,
+    check, clean, doctor, explore, export, groombook, guardian, help, init, keys, manual, merge,
+    old_names, reproduce, run, schema,
 };
 
 /// Proves, or breaks, the lock around a Postgres job.
@@ -37,6 +37,8 @@ lockproof=debug).";
 enum Command {
     /// Show the overlap bug, replay it, and run the same schedule with the lock
     Reproduce(reproduce::ReproduceArguments),
+    /// Run a job once, and write the scenario that `explore` and `run` take by themselves
+    Init(init::InitArguments),
     /// Find a failing order of a job, make it small, and keep it as a scenario
     Explore(explore::ExploreArguments),
     /// Run scenarios, and say whether each verdict is the expected one
@@ -104,7 +106,18 @@ pub fn command() -> clap::Command {
 
 fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
     let mut command = command();
-    let given = command.try_get_matches_from_mut(words)?;
+    let given = command
+        .try_get_matches_from_mut(words.clone())
+        .map_err(|error| match keys::forgotten_dashes(&words, &error) {
+            // The words of clap, and the one that helps, before its usage.
+            Some(tip) => {
+                let told = error.to_string();
+                let (told, rest) = told.split_once("\n\nUsage").unwrap_or((&told, ""));
+                let told = told.strip_prefix("error: ").unwrap_or(told);
+                clap::Error::raw(error.kind(), format!("{told}\n{tip}\nUsage{rest}"))
+            }
+            None => error,
+        })?;
     if let (Some(("explore", given)), Some(explore)) =
         (given.subcommand(), command.find_subcommand_mut("explore"))
     {
@@ -172,6 +185,7 @@ impl Command {
         let format = match self {
             Self::Reproduce(arguments) => arguments.output.format,
             Self::Run(arguments) => arguments.output.format,
+            Self::Init(arguments) => arguments.output.format,
             Self::Explore(arguments) => arguments.output.format,
             Self::Merge(arguments) => arguments.format,
             Self::Check(arguments) => arguments.format,
@@ -192,6 +206,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Reproduce(arguments) => reproduce::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Explore(arguments) => explore::run(arguments).await,
+        Command::Init(arguments) => init::run(arguments).await,
         Command::Merge(arguments) => merge::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tokio::sync::watch;
 
+use super::alone::Alone;
 use super::exit::Exit;
 pub use super::failure::Failure;
 use crate::report::{visible, visible_json};
@@ -235,16 +236,16 @@ pub async fn with_server<T>(
     talk: Talk,
     work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    with_server_for(arguments, false, talk, work).await
+    with_server_for(arguments, Alone::No, talk, work).await
 }
 
-/// Like `with_server`; with `own`, on a server that nobody else uses.
+/// Like `with_server`; where the work needs one, on a server that nobody else uses.
 ///
 /// # Errors
 /// What the command or the server says; an interrupt.
 pub async fn with_server_for<T>(
     arguments: &ServerArguments,
-    own: bool,
+    alone: Alone,
     talk: Talk,
     work: impl AsyncFnOnce(Server) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -253,7 +254,7 @@ pub async fn with_server_for<T>(
     let server = tokio::select! {
         biased;
         signal = &mut interrupt => return Err(signal),
-        server = taken(&options, own) => server?,
+        server = taken(&options, alone) => server?,
     };
     talk.say(&format!("server: {}", server.facts().description));
     let result = tokio::select! {
@@ -274,6 +275,11 @@ async fn given_back<T>(
     let end = async {
         match server.added().await {
             Ok(added) if added.is_empty() => {}
+            Ok(added) if server.is_disposable() => talk.say(&format!(
+                "new on the server since this command began, so that each run of the job found what the one \
+                 before it had made: {} (with --server local each run finds the server as it was)",
+                added.join(", ")
+            )),
             Ok(added) => talk.say(&format!(
                 "new on the server since this command began, made by the job or by somebody else, and \
                  left there: {}",
@@ -304,12 +310,16 @@ async fn given_back<T>(
     }
 }
 
-async fn taken(options: &ServerOptions, own: bool) -> Result<Server, ServerError> {
-    if own {
-        Server::own(options).await
-    } else {
-        Server::acquire(options).await
+async fn taken(options: &ServerOptions, alone: Alone) -> Result<Server, ServerError> {
+    if alone == Alone::Yes {
+        return Server::own(options).await;
     }
+    let server = Server::acquire(options).await?;
+    if !alone.beside(&server) {
+        return Ok(server);
+    }
+    server.release().await?;
+    Server::own(options).await
 }
 
 /// How long a server may take to be given back.
@@ -326,14 +336,14 @@ pub fn not_released() -> Failure {
 }
 
 /// Like `with_server`, for work that is told of an interrupt instead of being dropped, so that it
-/// can say what it has found so far; with `own`, on a server that nobody else uses. A second
+/// can say what it has found so far; where it needs one, on a server that nobody else uses. A second
 /// interrupt ends the process at once; the guardian clears up then.
 ///
 /// # Errors
 /// What the command or the server says; an interrupt while the server is got.
 pub async fn with_cancel<T>(
     arguments: &ServerArguments,
-    own: bool,
+    alone: Alone,
     talk: Talk,
     work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -341,7 +351,7 @@ pub async fn with_cancel<T>(
     let server = tokio::select! {
         biased;
         signal = interrupted() => return Err(signal),
-        server = taken(&options, own) => server?,
+        server = taken(&options, alone) => server?,
     };
     talk.say(&format!("server: {}", server.facts().description));
     let cancel = listen()?;

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
+use super::template::TEMPLATE;
 use crate::report::ExploreJson;
 use crate::search::strategy::Shard;
 use crate::server::Server;
@@ -36,6 +37,13 @@ use work::Work;
 /// When the arguments do not fit, the clean run does not succeed, or no server can be had.
 pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
     let form = arguments.form();
+    let mut arguments = arguments.clone();
+    let talk = Talk::new(&arguments.output);
+    let file = arguments.output.out.join(TEMPLATE);
+    if let Some(schema) = arguments.template.dump(&file, talk).await? {
+        arguments.keys.set_schema(&schema)?;
+    }
+    let arguments = &arguments;
     match form {
         Form::Directed => directed::compare(arguments).await,
         Form::Survey => {

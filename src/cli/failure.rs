@@ -49,12 +49,20 @@ impl Failure {
             Box::new(plain.terminal_links(false).build())
         }));
         let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        if errors
+            .iter()
+            .all(|error| matches!(error, ScenarioError::Option { .. }))
+        {
+            return Self::new(Exit::Usage, messages.join("\n"));
+        }
         let shown: String = errors
             .into_iter()
             .map(|error| match error {
                 // With the line itself; of a file that cannot be read there is none.
                 ScenarioError::Wrong(_) => format!("{:?}", miette::Report::new(error)),
-                ScenarioError::Unreadable { .. } => format!("{error}\n"),
+                ScenarioError::Unreadable { .. } | ScenarioError::Option { .. } => {
+                    format!("{error}\n")
+                }
             })
             .collect();
         Self {

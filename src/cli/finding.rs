@@ -325,13 +325,22 @@ impl Finder<'_> {
     }
 }
 
-/// The scenario with the path of its schema as it is from this directory.
-fn movable(scenario: &Scenario, dir: &Path) -> Scenario {
+/// The scenario with the paths of its schema and of its job as they are from this directory.
+pub(super) fn movable(scenario: &Scenario, dir: &Path) -> Scenario {
     let mut scenario = scenario.clone();
-    if let Some(schema) = &scenario.subject.schema
-        && let (Ok(schema), Ok(dir)) = (schema.canonicalize(), dir.canonicalize())
+    let Ok(dir) = dir.canonicalize() else {
+        return scenario;
+    };
+    let subject = &mut scenario.subject;
+    // Where nothing is said the job is started here, and the file lies elsewhere.
+    subject.dir = subject.dir.take().or_else(|| std::env::current_dir().ok());
+    for path in [&mut subject.schema, &mut subject.dir]
+        .into_iter()
+        .flatten()
     {
-        scenario.subject.schema = Some(seen_from(&dir, &schema));
+        if let Ok(there) = path.canonicalize() {
+            *path = seen_from(&dir, &there);
+        }
     }
     scenario
 }
@@ -348,7 +357,11 @@ fn seen_from(dir: &Path, file: &Path) -> PathBuf {
         return file.to_owned();
     }
     let up = dir.components().skip(common).map(|_| Component::ParentDir);
-    up.chain(file.components().skip(common)).collect()
+    let way: PathBuf = up.chain(file.components().skip(common)).collect();
+    match way.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => way,
+    }
 }
 
 /// What a failure was shrunk to, in words.

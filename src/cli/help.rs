@@ -6,7 +6,10 @@ use clap::Command;
 
 /// The groups, each with its commands in the order in which they are met.
 pub(super) const GROUPS: [(&str, &[&str]); 3] = [
-    ("Start here", &["reproduce", "explore", "run", "doctor"]),
+    (
+        "Start here",
+        &["reproduce", "init", "explore", "run", "doctor"],
+    ),
     (
         "Look closer",
         &["check", "export", "merge", "schema", "clean"],

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::alone::Alone;
 use super::common::Failure;
 use super::exit::Exit;
 use crate::history::PoolerSettings;
@@ -96,7 +97,7 @@ impl Known {
     ) -> Result<(Outcome, Option<Replays>), Failure> {
         let setting = Setting {
             job: job.clone(),
-            own: scenario.needs_own_server(),
+            own: Alone::of([scenario]).beside(&self.shared),
             pooler: scenario.server.pooler,
             ignore: scenario.subject.ignore.clone(),
         };

@@ -2,6 +2,7 @@
 //!
 //! Owns the face of lockproof for people. Judges nothing and drives nothing: a command asks the rooms below.
 
+mod alone;
 mod args;
 pub mod check;
 pub mod clean;
@@ -15,6 +16,8 @@ mod finding;
 pub mod groombook;
 pub mod guardian;
 mod help;
+pub mod init;
+pub mod keys;
 mod known;
 mod manual;
 pub mod merge;
@@ -25,6 +28,7 @@ pub mod run;
 pub mod schema;
 mod short;
 pub mod subject;
+mod template;
 
 pub use args::{command, main};
 pub use exit::Exit;

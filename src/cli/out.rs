@@ -14,7 +14,7 @@ use super::exit::Exit;
 use crate::history::private;
 
 /// Marks a directory as made by lockproof; its user has a lock on it.
-const MARK: &str = ".lockproof";
+const MARK: &str = crate::scenario::OUTPUT_MARK;
 /// More commands than this do not write to one place at once.
 const MOST_AT_ONCE: u32 = 100;
 

@@ -5,14 +5,17 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::alone::Alone;
 use super::common::{
     Failure, OutputArguments, ServerArguments, Talk, millis, unless_cancelled, with_cancel,
     with_server_for,
 };
 use super::exit::Exit;
 use super::explore::ExploreArguments;
+use super::keys::KeyArguments;
 use super::out::OutputDirectory;
 use super::subject::job;
+use super::template::{TEMPLATE, TemplateArguments};
 use crate::invariant::Judgement;
 use crate::name::{InvariantName as Named, PodName};
 use crate::report::{
@@ -34,13 +37,13 @@ pub struct ReproduceArguments {
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
 
-    /// SQL that makes the subject's tables
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
+    /// Keys of the scenario
+    #[command(flatten)]
+    pub keys: KeyArguments,
 
-    /// A command (for sh -c) that prepares the database, after the schema
-    #[arg(long, value_name = "CMD")]
-    pub prepare: Option<String>,
+    /// A running database instead of a schema
+    #[command(flatten)]
+    pub template: TemplateArguments,
 
     /// Which server
     #[command(flatten)]
@@ -119,18 +122,19 @@ fn wanted(arguments: &ReproduceArguments) -> Result<Wanted, Failure> {
         scenario.expect.table = Some("invoice_tip_splits".to_owned());
         scenario.expect.constraint =
             Some("invoice_tip_splits_invoice_id_invoices_id_fk".to_owned());
+        if !arguments.keys.is_empty() {
+            let message = "the built-in job's bug is shown as it is: options of a job go with a job of your own,                            behind `--`, or with --schedule FILE";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         return Ok(Wanted::BuiltIn(scenario));
     };
-    let mut scenario = scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+    let loaded = arguments.keys.load(file);
+    let mut scenario = loaded.map_err(|error| Failure::scenarios(vec![error]))?;
     if !arguments.command.is_empty() {
         scenario.subject.program = Program::Command(arguments.command.clone());
+        // What is written here is meant from here.
+        scenario.subject.dir = std::env::current_dir().ok();
         scenario.title = format!("{} along {}", scenario.subject.program, file.display());
-    }
-    if let Some(schema) = &arguments.schema {
-        scenario.subject.schema = Some(schema.clone());
-    }
-    if let Some(prepare) = &arguments.prepare {
-        scenario.subject.prepare = Some(scenario::Prepare::Shell(prepare.clone()));
     }
     Ok(Wanted::Known(scenario))
 }
@@ -142,6 +146,12 @@ fn wanted(arguments: &ReproduceArguments) -> Result<Wanted, Failure> {
 pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let talk = Talk::new(&arguments.output);
+    let mut arguments = arguments.clone();
+    let file = arguments.output.out.join(TEMPLATE);
+    if let Some(schema) = arguments.template.dump(&file, talk).await? {
+        arguments.keys.set_schema(&schema)?;
+    }
+    let arguments = &arguments;
     let wanted = wanted(arguments)?;
     // A schema that is not there is said before a server is started.
     match &wanted {
@@ -161,33 +171,38 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             arguments
                 .server
                 .refuse(std::path::Path::new("the schedule"), scenario)?;
-            let own = scenario.needs_own_server();
-            with_server_for(&arguments.server, own, talk, async |server| {
+            let alone = Alone::of([scenario]);
+            with_server_for(&arguments.server, alone, talk, async |server| {
                 work.reproduce(server, scenario, built_in).await
             })
             .await?
         }
         Wanted::Unknown => {
             let search = for_a_schedule(arguments);
-            let document = with_cancel(&arguments.server, false, talk, async |server, cancel| {
-                let found = search
-                    .first_hazard(
-                        talk,
-                        &work.out.join("search"),
-                        server.clone(),
-                        cancel.clone(),
-                    )
-                    .await?;
-                let Some(file) = &found.schedule_file else {
-                    return Ok(None);
-                };
-                let scenario =
-                    scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
-                talk.say("\nagain, from the beginning:");
-                unless_cancelled(cancel, work.reproduce(server, &scenario, false))
-                    .await
-                    .map(Some)
-            })
+            let document = with_cancel(
+                &arguments.server,
+                Alone::No,
+                talk,
+                async |server, cancel| {
+                    let found = search
+                        .first_hazard(
+                            talk,
+                            &work.out.join("search"),
+                            server.clone(),
+                            cancel.clone(),
+                        )
+                        .await?;
+                    let Some(file) = &found.schedule_file else {
+                        return Ok(None);
+                    };
+                    let scenario =
+                        scenario::load(file).map_err(|error| Failure::scenarios(vec![error]))?;
+                    talk.say("\nagain, from the beginning:");
+                    unless_cancelled(cancel, work.reproduce(server, &scenario, false))
+                        .await
+                        .map(Some)
+                },
+            )
             .await?;
             let Some(document) = document else {
                 return Err(Failure::new(
@@ -355,8 +370,7 @@ fn turns(schedule: &Schedule) -> Vec<String> {
 /// The search for a failing schedule of a subject that has none.
 fn for_a_schedule(arguments: &ReproduceArguments) -> ExploreArguments {
     ExploreArguments {
-        schema: arguments.schema.clone(),
-        prepare: arguments.prepare.clone(),
+        keys: arguments.keys.clone(),
         command: arguments.command.clone(),
         // The replays are made, and told, when it is reproduced.
         ..ExploreArguments::plain(&arguments.server, &arguments.output)

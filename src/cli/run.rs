@@ -14,9 +14,11 @@ use super::common::{
     with_server,
 };
 use super::exit::Exit;
+use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
+use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
 use crate::report::{
@@ -28,8 +30,9 @@ pub use one::{ScenarioResult, run_one};
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArguments {
-    /// Scenario files, and directories with such files
-    #[arg(default_value = "scenarios", value_name = "FILE or DIR")]
+    /// Scenario files, and directories with such files [default: lockproof.toml and the directory
+    /// scenarios, as far as they are here]
+    #[arg(value_name = "FILE or DIR")]
     pub paths: Vec<PathBuf>,
 
     /// Only scenarios with this tag
@@ -40,17 +43,17 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub times: Option<u32>,
 
-    /// Run without the witness: a step that may both lock and write is inconclusive then
-    #[arg(long)]
-    pub no_witness: bool,
-
     /// Print every invariant and guard, not only what does not hold
     #[arg(long, short)]
     pub verbose: bool,
 
     /// Write the table of bugs that were caught to this file, as Markdown
     #[arg(long, value_name = "FILE", hide = true)]
-    pub table: Option<PathBuf>,
+    pub catches: Option<PathBuf>,
+
+    /// Keys that take the place of each file's own
+    #[command(flatten)]
+    pub keys: KeyArguments,
 
     /// Which server
     #[command(flatten)]
@@ -85,9 +88,9 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
 async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     let talk = Talk::new(&arguments.output);
     let scenarios = read_all(
-        &arguments.paths,
+        &paths(&arguments.paths)?,
         arguments.tag.as_deref(),
-        arguments.no_witness,
+        &arguments.keys,
     )?;
     for (file, scenario) in &scenarios {
         arguments.server.refuse(file, scenario)?;
@@ -157,11 +160,37 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         "each in controlled pacing: one order of steps, one request cycle at a time; races inside a \
          statement, a function or a multi-statement query were not explored",
     );
-    if let Some(file) = &arguments.table {
+    if let Some(file) = &arguments.catches {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
     Ok((exit, document))
+}
+
+/// What is run: what was given, else what this directory has of its own.
+fn paths(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if !given.is_empty() {
+        return Ok(given.to_vec());
+    }
+    let folder = PathBuf::from("scenarios");
+    let folder = folder.is_dir().then_some(folder);
+    let paths: Vec<PathBuf> = own_file().into_iter().chain(folder).collect();
+    if !paths.is_empty() {
+        return Ok(paths);
+    }
+    let above = own_file_above().map_or_else(String::new, |file| {
+        format!(
+            " There is one above, {}: start lockproof there, or name the file.",
+            file.display()
+        )
+    });
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "there is neither a {OWN_FILE} nor a directory `scenarios` here.{above} `lockproof init -- CMD` makes \
+             the file for a job; `lockproof run FILE` takes any other"
+        ),
+    ))
 }
 
 /// The table of what was caught.
@@ -204,7 +233,7 @@ fn gravest(exits: &[Exit]) -> Exit {
 pub fn read_all(
     paths: &[PathBuf],
     tag: Option<&str>,
-    no_witness: bool,
+    keys: &KeyArguments,
 ) -> Result<Vec<(PathBuf, Scenario)>, Failure> {
     let files = scenario::find(paths, tag).map_err(|error| Failure::scenarios(vec![error]))?;
     if files.is_empty() {
@@ -227,11 +256,8 @@ pub fn read_all(
     let mut scenarios = Vec::new();
     let mut errors = Vec::new();
     for file in files {
-        match scenario::load(&file) {
-            Ok(mut scenario) => {
-                scenario.subject.witness &= !no_witness;
-                scenarios.push((file, scenario));
-            }
+        match keys.load(&file) {
+            Ok(scenario) => scenarios.push((file, scenario)),
             Err(error) => errors.push(error),
         }
     }

@@ -11,6 +11,24 @@ use crate::scenario::{Endpoint, Prepare, Program, Scenario, Subject};
 use crate::search::Job;
 use crate::server::lockproof_binary;
 
+/// The scenario of the working directory: what `init` writes, and what `explore` and `run` take by themselves.
+pub const OWN_FILE: &str = "lockproof.toml";
+
+/// The working directory's own scenario, if it has one.
+#[must_use]
+pub fn own_file() -> Option<PathBuf> {
+    let file = PathBuf::from(OWN_FILE);
+    file.is_file().then_some(file)
+}
+
+/// The own scenario of a directory above this one, if there is one: it is not taken by itself.
+#[must_use]
+pub fn own_file_above() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let mut above = here.ancestors().skip(1).map(|one| one.join(OWN_FILE));
+    above.find(|file| file.is_file())
+}
+
 /// The job of a scenario's subject.
 ///
 /// # Errors
@@ -46,7 +64,7 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            dir: None,
+            dir: subject.dir.clone(),
             isolation: isolation(&subject.isolate),
         },
         text: subject.program.to_string(),
@@ -71,23 +89,26 @@ fn isolation(places: &[Endpoint]) -> Option<pod::Isolation> {
     (!isolation.ports.is_empty()).then_some(isolation)
 }
 
-/// A scenario for a command that was given on the command line.
+/// A scenario for a command that was given on the command line. It is started where lockproof is.
 #[must_use]
-pub fn foreign(command: Vec<String>, schema: Option<PathBuf>, prepare: Option<String>) -> Scenario {
+pub fn foreign(command: Vec<String>) -> Scenario {
     let mut scenario = Scenario::new("a search", Program::Command(command));
-    // A scenario file may end up in another directory; one that is not there is told of later.
-    scenario.subject.schema = schema.map(|path| std::path::absolute(&path).unwrap_or(path));
-    scenario.subject.prepare = prepare.map(Prepare::Shell);
+    scenario.subject.dir = std::env::current_dir().ok();
     scenario
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("cannot read the schema {}: {error}", path.display()),
-        )
-    })
+    let wrong = |why: String| {
+        let message = format!("cannot read the schema {}: {why}", path.display());
+        Failure::new(Exit::Usage, message)
+    };
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    if bytes.starts_with(b"PGDMP") {
+        return Err(wrong(
+            "it is a dump in pg_dump's custom format; `pg_restore --file schema.sql` makes SQL of it".to_owned(),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| wrong(format!("it is no UTF-8 ({error})")))
 }
 
 /// Refuses a scenario whose pods are a CronJob's affair, where schedules are drawn or searched.

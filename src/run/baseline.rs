@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::RunError;
 use super::failure::failure;
@@ -42,6 +43,15 @@ pub struct BaselineRuns {
     pub locks: Vec<LockKey>,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+}
+
+impl BaselineRuns {
+    /// How long the clean run took.
+    #[must_use]
+    pub fn clean_time(&self) -> Duration {
+        let last = self.clean.last().map_or(0, |line| line.at_us);
+        Duration::from_micros(last)
+    }
 }
 
 /// Makes the clean run and the serial runs for a plan; its schedule and faults are left aside.

@@ -5,6 +5,7 @@
 use super::one_run::Finished;
 use super::plan::Plan;
 use crate::history::{Event, Line};
+use crate::name::PodName;
 
 /// Why a serial run did not succeed, in words for the user.
 pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
@@ -22,6 +23,10 @@ pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
 
 /// The same, as the run itself shows it.
 fn without_cause(run: &Finished, plan: &Plan) -> Option<String> {
+    let connected = run
+        .lines
+        .iter()
+        .any(|line| matches!(line.event, Event::SessionStarted { .. }));
     for line in &run.lines {
         if let Event::LimitHit {
             waited_for, saw, ..
@@ -29,9 +34,14 @@ fn without_cause(run: &Finished, plan: &Plan) -> Option<String> {
         {
             return Some(format!(
                 "waited {} s for {waited_for}; seen: {saw}. If the subject needs longer, set \
-                 time_limit under [subject]{}",
+                 time_limit under [subject], or --time-limit{}{}",
                 plan.time_limit.as_secs_f32(),
-                last_words(&run.lines)
+                if connected {
+                    String::new()
+                } else {
+                    format!(". {}", never_connected(&run.lines, None))
+                },
+                first_error(&run.lines)
             ));
         }
     }
@@ -44,24 +54,86 @@ fn without_cause(run: &Finished, plan: &Plan) -> Option<String> {
                 (None, Some(signal)) => format!("was ended by signal {signal}"),
                 (None, None) => "ended".to_owned(),
             };
+            if !connected {
+                return Some(never_connected(&run.lines, Some(&format!("it {how}"))));
+            }
             return Some(format!(
-                "pod {pod} {how} though nothing disturbed it{}{}",
-                last_words(&run.lines),
-                database_in_use(&run.lines)
+                "pod {pod} {how} though nothing disturbed it{}{}{}",
+                first_error(&run.lines),
+                database_in_use(&run.lines),
+                missing_table(&run.lines)
             ));
         }
     }
-    let connected = run
-        .lines
-        .iter()
-        .any(|line| matches!(line.event, Event::SessionStarted { .. }));
-    (!connected).then(|| {
-        format!(
-            "the subject never connected to the server; it must use DATABASE_URL or the PG* \
-             variables that it is given{}",
-            last_words(&run.lines)
-        )
-    })
+    (!connected).then(|| never_connected(&run.lines, None))
+}
+
+/// That no pod reached the server, how it ended if that matters, and the addresses that its output names.
+fn never_connected(lines: &[Line], ended: Option<&str>) -> String {
+    let tried = tried(lines);
+    let tried = match tried.as_slice() {
+        [] => String::new(),
+        all => format!(" By its output it tried {}.", all.join(" and ")),
+    };
+    let ended = ended.map_or_else(String::new, |how| format!(" ({how})"));
+    format!(
+        "the subject never connected to the server{ended}; it must use DATABASE_URL or the PG* variables that it is \
+         given.{tried} A name of its own for the address can be set by --env NAME={{url}}, or `env` under [subject]{}",
+        first_error(lines)
+    )
+}
+
+/// The ways in which drivers write an address that they could not reach.
+const ADDRESSES: [&str; 5] = [
+    // libpq: connection to server at "db.internal" (10.0.0.3), port 5432 failed
+    r#"server at "([^"\s]+)"(?: \([^)]*\))?, port (\d+)"#,
+    // libpq, where the name is not known: could not translate host name "db.internal" to address
+    r#"host name "([^"\s]+)""#,
+    // libpq: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed
+    r#"socket "([^"\s]+)""#,
+    // Node: connect ECONNREFUSED 127.0.0.1:5432; getaddrinfo ENOTFOUND db.internal
+    r"(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN) ([\w.:-]+)",
+    // Go and Java: dial tcp 127.0.0.1:5432; Connection to localhost:5432 refused
+    r"(?:dial tcp|Connection to|connect to) \[?([\w.-]+(?:\]?:\d+)?)",
+];
+
+/// The addresses that the output says a pod tried, each once. What it says of none of these forms is not guessed.
+fn tried(lines: &[Line]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for pattern in ADDRESSES {
+        let Ok(pattern) = regex::Regex::new(pattern) else {
+            continue;
+        };
+        for (_, line) in printed(lines) {
+            for one in pattern.captures_iter(line) {
+                let port = one
+                    .get(2)
+                    .map_or_else(String::new, |port| format!(":{}", port.as_str()));
+                let address = one[1].trim_end_matches([':', '.']).to_owned() + &port;
+                if !found.contains(&address) {
+                    found.push(address);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What helps a job that asks for a table which the database lacks.
+fn missing_table(lines: &[Line]) -> &'static str {
+    const UNDEFINED_TABLE: &str = "42P01";
+    let missing = lines.iter().any(|line| {
+        matches!(&line.event, Event::StepEnded { answer, .. }
+            if answer.error.as_ref().is_some_and(|error| error.sqlstate == UNDEFINED_TABLE))
+    });
+    match missing {
+        true => {
+            "\nThe job asked for a table that is not there (42P01). Its database is made for it and is empty at first: \
+             --schema FILE takes the SQL that makes the tables (what pg_dump writes will do), --prepare CMD a command \
+             that does, such as a migration"
+        }
+        false => "",
+    }
 }
 
 /// Who the others are that a job finds in its database when it drops it.
@@ -80,20 +152,104 @@ fn database_in_use(lines: &[Line]) -> &'static str {
     }
 }
 
-/// The last lines that the pods printed.
-fn last_words(lines: &[Line]) -> String {
-    let mut words: Vec<String> = lines
-        .iter()
-        .rev()
-        .filter_map(|line| match &line.event {
-            Event::PodOutput { pod, line, .. } => Some(format!("  {pod}: {line}")),
-            _ => None,
-        })
-        .take(5)
-        .collect();
-    if words.is_empty() {
-        return "; it printed nothing".to_owned();
+/// What the pods printed, in order.
+fn printed(lines: &[Line]) -> impl Iterator<Item = (&PodName, &str)> {
+    lines.iter().filter_map(|line| match &line.event {
+        Event::PodOutput { pod, line, .. } => Some((pod, line.as_str())),
+        _ => None,
+    })
+}
+
+/// Words of a line that tells what went wrong.
+const ERRORS: &str =
+    r"(?i)error|fatal|panic|exception|fail|denied|refused|not found|cannot|could not";
+/// What is no such line although it has one of the words: the head of a stack trace, and its places.
+const NOT_THE_ERROR: &str = r"^\s*(?:Traceback|at |File |node:|note:)";
+
+/// The first line that tells what went wrong, else the last one that was printed.
+fn first_error(lines: &[Line]) -> String {
+    let pattern = |text: &str| regex::Regex::new(text).ok();
+    let (Some(errors), Some(not)) = (pattern(ERRORS), pattern(NOT_THE_ERROR)) else {
+        return String::new();
+    };
+    let first = printed(lines).find(|(_, line)| errors.is_match(line) && !not.is_match(line));
+    match first.or_else(|| printed(lines).last()) {
+        None => "; it printed nothing".to_owned(),
+        Some((pod, line)) => {
+            let what = if first.is_some() {
+                "the first error that it printed"
+            } else {
+                "it printed last"
+            };
+            format!("; {what}:\n  {pod}: {line}")
+        }
     }
-    words.reverse();
-    format!("; it printed last:\n{}", words.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::OutputStream;
+
+    fn output(lines: &[&str]) -> Vec<Line> {
+        let line = |(index, text): (usize, &&str)| Line {
+            seq: index as u64,
+            at_us: 0,
+            event: Event::PodOutput {
+                pod: PodName::of_index(0),
+                stream: OutputStream::Stderr,
+                line: (*text).to_owned(),
+            },
+        };
+        lines.iter().enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn the_address_that_a_driver_tried_is_read_from_what_it_printed() {
+        for (line, address) in [
+            (
+                "psql: error: connection to server at \"db.internal\" (10.0.0.3), port 5433 failed: x",
+                "db.internal:5433",
+            ),
+            (
+                "could not translate host name \"db.internal\" to address: Name unknown",
+                "db.internal",
+            ),
+            (
+                "connection to server on socket \"/var/run/postgresql/.s.PGSQL.5432\" failed",
+                "/var/run/postgresql/.s.PGSQL.5432",
+            ),
+            (
+                "Error: connect ECONNREFUSED 127.0.0.1:5432",
+                "127.0.0.1:5432",
+            ),
+            ("Error: getaddrinfo ENOTFOUND db.internal", "db.internal"),
+            ("dial tcp 10.1.2.3:5432: connect: refused", "10.1.2.3:5432"),
+            (
+                "Connection to localhost:5432 refused. Check that",
+                "localhost:5432",
+            ),
+        ] {
+            assert_eq!(tried(&output(&[line, line])), [address], "{line}");
+        }
+        assert!(tried(&output(&["no config at 10.0.0.1"])).is_empty());
+    }
+
+    #[test]
+    fn the_first_error_is_told_and_not_the_head_of_a_trace() {
+        let told = first_error(&output(&[
+            "begun",
+            "Traceback (most recent call last):",
+            "  File \"error.py\", line 3",
+            "ValueError: no such month",
+            "done with errors",
+        ]));
+        assert!(told.ends_with("a: ValueError: no such month"), "{told}");
+        let told = first_error(&output(&["one", "two"]));
+        assert!(
+            told.contains("it printed last") && told.ends_with("a: two"),
+            "{told}"
+        );
+        assert_eq!(first_error(&[]), "; it printed nothing");
+    }
 }

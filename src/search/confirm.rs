@@ -8,7 +8,8 @@ use std::path::Path;
 
 use super::after_crash::without_faults;
 use super::error::TrialError;
-use super::trial::{Confirmation, HISTORY, Outcome};
+use super::trial::{HISTORY, Outcome};
+use super::weighing::Confirmation;
 use super::workers::{Workers, becomes_true};
 use crate::history::private;
 use crate::invariant::Judgement;

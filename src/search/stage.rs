@@ -6,23 +6,18 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use tokio::process::Command;
-use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::error::ErrorPosition;
 
 use super::error::TrialError;
 use super::printed::Printed;
+use super::schema::apply;
 use crate::evidence::WITNESS_SQL;
 use crate::pod::Program;
 use crate::run::{Passage, Place};
 use crate::server::{Database, Seat, Seats, Server, withheld};
-use crate::sql::beginnings;
 
 /// The longest that a prepare command may take.
 const PREPARE_LIMIT: Duration = Duration::from_secs(300);
-/// The longest that a schema may take.
-const SCHEMA_LIMIT: Duration = Duration::from_secs(120);
 
 /// A subject, ready to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +40,7 @@ impl Job {
     pub fn same_stage(&self, other: &Self) -> bool {
         self.schema == other.schema
             && self.prepare == other.prepare
+            && (self.prepare.is_none() || self.program.dir == other.program.dir)
             && self.database == other.database
     }
 }
@@ -54,9 +50,19 @@ impl Job {
 pub struct Stage {
     server: Server,
     seats: Seats,
+    templates: Templates,
+}
+
+#[derive(Debug)]
+struct Templates {
+    /// Without the witness,
     bare: Database,
+    /// and with it.
     witness: Database,
+    /// Whether there is a witness in it.
     witnessed: bool,
+    /// What was left out of the schema.
+    notes: Vec<String>,
 }
 
 impl Stage {
@@ -67,12 +73,10 @@ impl Stage {
     pub async fn build(server: &Server, job: &Job) -> Result<Self, TrialError> {
         let seats = Seats::begin(server, job.database.as_deref()).await?;
         match templates(&seats, job).await {
-            Ok((bare, witness, witnessed)) => Ok(Self {
+            Ok(templates) => Ok(Self {
                 server: server.clone(),
                 seats,
-                bare,
-                witness,
-                witnessed,
+                templates,
             }),
             Err(error) => {
                 // Why there are no templates says more than what is left of them.
@@ -98,7 +102,13 @@ impl Stage {
     /// Whether the server allows a witness: a superuser, and a log that can be read.
     #[must_use]
     pub fn witnessed(&self) -> bool {
-        self.witnessed
+        self.templates.witnessed
+    }
+
+    /// What was left out of the schema, because this server does not have it and nothing depends on it.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.templates.notes
     }
 
     /// The server.
@@ -113,8 +123,8 @@ impl Stage {
     /// When the server refuses.
     pub async fn strike(self) -> Result<(), TrialError> {
         if self.seats.database().is_none() {
-            self.server.drop_database(self.witness).await?;
-            self.server.drop_database(self.bare).await?;
+            self.server.drop_database(self.templates.witness).await?;
+            self.server.drop_database(self.templates.bare).await?;
         }
         Ok(self.seats.strike().await?)
     }
@@ -132,23 +142,24 @@ impl StageSeat<'_> {
     pub fn place(&self) -> Place<'_> {
         Place {
             server: self.seat.server(),
-            template: &self.stage.witness,
-            bare_template: &self.stage.bare,
+            template: &self.stage.templates.witness,
+            bare_template: &self.stage.templates.bare,
             database: self.seat.database(),
         }
     }
 }
 
-/// The templates, without and with the witness; and whether there is a witness.
-async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool), TrialError> {
+/// The templates.
+async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     let server = seats.workshop();
     // What a schema or a command makes of the database's name is right for every run.
     let mut bare = match seats.database() {
         Some(name) => server.create_named(name, None).await?,
         None => server.create_database("bare", None).await?,
     };
+    let mut notes = Vec::new();
     if let Some((name, sql)) = &job.schema {
-        apply(server, &bare, name, sql).await?;
+        notes = apply(server, &bare, name, sql).await?;
     }
     if let Some(command) = &job.prepare {
         prepare(server, &bare, command, &job.program).await?;
@@ -162,70 +173,12 @@ async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool
         apply(server, &witness, "the witness", WITNESS_SQL).await?;
     }
     seats.open().await?;
-    Ok((bare, witness, witnessed))
-}
-
-async fn apply(
-    server: &Server,
-    database: &Database,
-    name: &str,
-    sql: &str,
-) -> Result<(), TrialError> {
-    let failed = |line: Option<usize>, why: String| {
-        let shown = line
-            .and_then(|line| Some((line, sql.lines().nth(line - 1)?)))
-            .map(|(line, text)| format!("\n  {line} | {}", text.trim_end()))
-            .unwrap_or_default();
-        TrialError::Schema {
-            name: name.to_owned(),
-            line,
-            why: why + &shown,
-        }
-    };
-    let client = server.connect(&database.name).await?;
-    let mut completed = 0;
-    match tokio::time::timeout(SCHEMA_LIMIT, execute(&client, sql, &mut completed)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed(
-            line_of(&error, sql, completed),
-            crate::evidence::driver_text(&error),
-        )),
-        Err(_) => Err(failed(
-            None,
-            format!("it did not end within {} s", SCHEMA_LIMIT.as_secs()),
-        )),
-    }
-}
-
-/// Runs all statements of a text, and counts those that are done.
-async fn execute(
-    client: &tokio_postgres::Client,
-    sql: &str,
-    completed: &mut usize,
-) -> Result<(), tokio_postgres::Error> {
-    let mut messages = std::pin::pin!(client.simple_query_raw(sql).await?);
-    while let Some(message) = messages.try_next().await? {
-        if matches!(message, SimpleQueryMessage::CommandComplete(_)) {
-            *completed += 1;
-        }
-    }
-    Ok(())
-}
-
-/// The line that an error is about: where the server says it is, else where the statement begins
-/// that comes after those that are done.
-fn line_of(error: &tokio_postgres::Error, sql: &str, completed: usize) -> Option<usize> {
-    let db = error.as_db_error()?;
-    let before = match db.position() {
-        Some(ErrorPosition::Original(position)) => {
-            let characters = usize::try_from(*position).ok()?.saturating_sub(1);
-            sql.char_indices()
-                .nth(characters)
-                .map_or(sql.len(), |(at, _)| at)
-        }
-        _ => *beginnings(sql).get(completed)?,
-    };
-    Some(sql[..before].matches('\n').count() + 1)
+    Ok(Templates {
+        bare,
+        witness,
+        witnessed,
+        notes,
+    })
 }
 
 async fn prepare(

@@ -13,21 +13,25 @@ use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
 use super::stage::{Job, Stage};
-use crate::history::{Ending, Event, HeldLock, Line, LockRule, NamedError, Rules, Writer, private};
-use crate::invariant::{Finding, Judgement, Verdict};
+use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
+use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
+use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::name::{LockKey, TableName};
-use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, is_plain, measure, qualified, run_once};
+use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
-use crate::schedule::{Fault, Schedule};
-use crate::timeline::{Happening, Timeline};
+use crate::schedule::{Fault, ParameterValue, Point, Schedule};
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
 /// The file of the confirming run's history.
 pub const CONFIRMATION: &str = "confirmation.jsonl";
-/// How long a run may take if the scenario says nothing.
-const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// How long clean and serial runs may take if the scenario says nothing.
+const CLEAN_LIMIT: Duration = Duration::from_secs(600);
+/// How long any other may take then, at least,
+const LEAST_LIMIT: Duration = Duration::from_secs(30);
+/// or so many times as long as the clean run.
+const TIMES_CLEAN: u32 = 10;
 
 /// A scenario with what its clean and serial runs showed.
 #[derive(Debug, Clone)]
@@ -73,21 +77,6 @@ pub struct Outcome {
     pub took: Duration,
     /// How long it took until the history began.
     pub prepared: Duration,
-}
-
-/// What a second run without the witness showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirmation {
-    /// There was nothing to confirm.
-    NotNeeded,
-    /// The run itself was without the witness, or in free pacing, where no run repeats another.
-    NotPossible(String),
-    /// These were violated again.
-    Confirmed(Vec<InvariantName>),
-    /// These were not, so they are inconclusive.
-    Refuted(Vec<InvariantName>),
-    /// These were not, and count all the same: the lines of the run that was judged show them.
-    SeenOnce(Vec<InvariantName>),
 }
 
 impl<'a> Trial<'a> {
@@ -138,7 +127,7 @@ impl<'a> Trial<'a> {
             sparse_locks: false,
             pooler: scenario.server.pooler,
             standby: false,
-            time_limit: subject.time_limit.unwrap_or(TIME_LIMIT),
+            time_limit: subject.time_limit.unwrap_or(CLEAN_LIMIT),
             waits: Waits::default(),
         };
         let measured = match measured {
@@ -158,6 +147,9 @@ impl<'a> Trial<'a> {
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean));
+        if subject.time_limit.is_none() {
+            plan.time_limit = (measured.clean_time() * TIMES_CLEAN).max(LEAST_LIMIT);
+        }
         Ok(Self {
             stage,
             scenario,
@@ -223,6 +215,18 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn has_witness(&self) -> bool {
         self.plan.witness
+    }
+
+    /// What was left out of the schema.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.stage.notes()
+    }
+
+    /// How long a run may take, what its schedule itself waits for left aside.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.plan.time_limit
     }
 
     /// How many pods there are.
@@ -344,6 +348,10 @@ impl<'a> Trial<'a> {
         Plan {
             schedule: schedule.clone(),
             standby: schedule.faults().any(promotes),
+            time_limit: match self.scenario.subject.time_limit {
+                Some(given) => given,
+                None => self.plan.time_limit + own_time(schedule),
+            },
             ..self.plan.clone()
         }
     }
@@ -407,107 +415,6 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Weighs a verdict by that on the same schedule without the witness: what holds there was the
-/// witness's doing, and is inconclusive. (Some writes cannot be seen without the witness; an
-/// invariant that is inconclusive there refutes nothing.)
-pub fn weigh(verdict: &mut Verdict, bare: &Verdict) -> Confirmation {
-    // A run that took another course refutes nothing.
-    if let Some(guard) = bare.guards.iter().find(|guard| !guard.met) {
-        return Confirmation::NotPossible(format!(
-            "without the witness guard {} was not met: {}",
-            guard.name, guard.why
-        ));
-    }
-    let (mut confirmed, mut refuted, mut once) = (Vec::new(), Vec::new(), Vec::new());
-    for one in &mut verdict.invariants {
-        if one.judgement != Judgement::Violated {
-            continue;
-        }
-        let Some(bare) = bare.of(one.name) else {
-            continue;
-        };
-        // Where the texts name no write of the table, the run without the witness looked at none.
-        let looked = |finding: &Finding| {
-            let table = finding.table.as_ref();
-            let shows = !finding.witness_only;
-            shows && (!by_table(one.name) || table.is_none_or(|table| bare.tables.contains(table)))
-        };
-        match bare.judgement {
-            Judgement::Holds if is_in_own_lines(one.name) => once.push(one.name),
-            Judgement::Holds if one.findings.iter().all(looked) => {
-                one.judgement = Judgement::Inconclusive;
-                one.why = format!("seen only with the witness in the database: {}", one.why);
-                refuted.push(one.name);
-            }
-            Judgement::Violated => confirmed.push(one.name),
-            _ => {}
-        }
-    }
-    if verdict.judgement == Judgement::Violated && verdict.violated().next().is_none() {
-        verdict.judgement = Judgement::Inconclusive;
-    }
-    match (refuted.is_empty(), once.is_empty()) {
-        (false, _) => Confirmation::Refuted(refuted),
-        (true, false) => Confirmation::SeenOnce(once),
-        (true, true) => Confirmation::Confirmed(confirmed),
-    }
-}
-
-/// Whether the lines of one run prove a violation of this invariant, however the next one goes: an unlock that
-/// was answered false, two holders in one snapshot, a write without the lock.
-pub(super) fn is_in_own_lines(name: InvariantName) -> bool {
-    matches!(
-        name,
-        InvariantName::SameSession | InvariantName::WorkUnderLock | InvariantName::MutualExclusion
-    )
-}
-
-/// Whether an invariant's findings are each of the writes of one table.
-fn by_table(name: InvariantName) -> bool {
-    matches!(
-        name,
-        InvariantName::WorkUnderLock | InvariantName::MutualExclusion
-    )
-}
-
-/// Whether no boundary after a plain statement shows other advisory locks than the one before.
-fn plain_keeps_locks(lines: &[Line]) -> bool {
-    let timeline = Timeline::of(lines);
-    let mut before: Option<&[&HeldLock]> = None;
-    let mut plain = false;
-    for (_, happening) in timeline.happenings() {
-        match happening {
-            Happening::Ended(step, end) => {
-                plain = end.ending == Ending::Done && is_plain(step.request, end.answer);
-            }
-            Happening::Other(Event::SessionGone { .. }) => plain = false,
-            Happening::Locks(snapshot) => {
-                if plain && before.is_some_and(|before| before != snapshot.locks) {
-                    return false;
-                }
-                before = Some(&snapshot.locks);
-            }
-            _ => {}
-        }
-    }
-    true
-}
-
-/// Whether the text of each step names what the witness saw it write: only then can a run without the witness
-/// tell whose work was done.
-fn text_tells(lines: &[Line]) -> bool {
-    let timeline = Timeline::of(lines);
-    lines.iter().all(|line| match &line.event {
-        Event::Write(write) if write.connection.is_some() => {
-            let step = write.step.and_then(|step| timeline.steps.get(&step));
-            let table = write.table.rsplit('.').next();
-            let named = |name: &String| name.rsplit('.').next() == table;
-            step.is_some_and(|step| step.request.writes.iter().any(named))
-        }
-        _ => true,
-    })
-}
-
 fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {
     Ok(match dir {
         Some(dir) => Writer::create(&dir.join(name))?,
@@ -532,12 +439,38 @@ fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
 /// # Errors
 /// When a file cannot be written.
 pub fn save(scenario: &Scenario, verdict: &impl Serialize, dir: &Path) -> Result<(), TrialError> {
+    let mut scenario = scenario.clone();
+    if scenario.subject.dir.is_none() {
+        // The file lies elsewhere, and its job is started where it was started now.
+        scenario.subject.dir = std::env::current_dir().ok();
+    }
     write(dir.join("scenario.toml"), &scenario.to_toml())?;
     let verdict = serde_json::to_string_pretty(verdict).map_err(|error| TrialError::Write {
         path: dir.join("verdict.json"),
         cause: error.into(),
     })?;
     write(dir.join("verdict.json"), &format!("{verdict}\n"))
+}
+
+/// How long a schedule itself makes a run wait: graces and delays of its faults, the start times of free pacing.
+fn own_time(schedule: &Schedule) -> Duration {
+    let of_faults = schedule.faults().flat_map(|fault| {
+        let at = match fault.point {
+            Point::At(time) => Some(time),
+            _ => None,
+        };
+        let parameters = fault.kind.parameters().into_iter();
+        let times = parameters.filter_map(|value| match value {
+            ParameterValue::Duration(time) => Some(time),
+            _ => None,
+        });
+        times.chain(at).collect::<Vec<_>>()
+    });
+    let of_faults = of_faults.fold(Duration::ZERO, Duration::saturating_add);
+    match schedule {
+        Schedule::Free(free) => of_faults.saturating_add(free.stagger.1 * 26),
+        Schedule::Controlled(_) | Schedule::Priorities { .. } => of_faults,
+    }
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), TrialError> {

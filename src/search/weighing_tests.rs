@@ -2,7 +2,7 @@
 //!
 //! Owns the tests of that rule, on verdicts made by hand.
 
-use super::trial::{Confirmation, weigh};
+use super::weighing::{Confirmation, weigh};
 use crate::invariant::{Finding, InvariantVerdict, Judgement, Verdict};
 use crate::name::InvariantName;
 

@@ -186,7 +186,7 @@ impl Server {
                 held: Mutex::new(held),
             }),
         };
-        if !server.inner.disposable {
+        if !server.is_copied() && !server.inner.private {
             server.look_around().await?;
         }
         Ok(server)
@@ -231,6 +231,21 @@ impl Server {
             *ground = Some(Arc::new(laid));
         }
         Ok(ground.clone())
+    }
+
+    /// Whether it is lockproof's own and goes when it is given back.
+    #[must_use]
+    pub fn is_disposable(&self) -> bool {
+        self.inner.disposable
+    }
+
+    /// Whether each run that is made at the same time as others gets a server to itself, a copy of this one
+    /// ([`Seats`](super::Seats)).
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        let held = lock(&self.inner.held);
+        let has_data = |(held, _): &(Held, _)| held.stored.data_home.is_some();
+        !self.inner.private && held.as_ref().is_some_and(has_data)
     }
 
     /// Whether a run's pods may go to other databases than the run's: where the server is lockproof's

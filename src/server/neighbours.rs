@@ -1,4 +1,4 @@
-//! What stands on a server that belongs to somebody else, beside lockproof's own databases.
+//! What stands on a server beside lockproof's own databases, where no run gets a copy of it.
 //!
 //! Owns the list, and what is new on it: a subject can make what no dropping of its database undoes.
 
@@ -14,16 +14,16 @@ const LISTED: &str = "SELECT pg_catalog.string_agg(one, E'\\n' ORDER BY one) FRO
 ) AS all_of_them (one)";
 
 impl Server {
-    /// Looks at what stands on somebody else's server, so that what is new can be told later.
+    /// Looks at what stands on a server that is not copied for each run, so that what is new can be told later.
     pub(super) async fn look_around(&self) -> Result<(), ServerError> {
         let seen = self.listed().await?;
         *lock(&self.inner.seen_before) = Some(seen);
         Ok(())
     }
 
-    /// Roles, databases, tablespaces and replication slots that are on somebody else's server now and
-    /// were not when it was taken: a subject made them, or whoever uses the server besides. Nothing on
-    /// a server of lockproof's own.
+    /// Roles, databases, tablespaces and replication slots that are on the server now and were not when it
+    /// was taken: a subject made them, or whoever uses the server besides. Nothing where each run gets a copy
+    /// of the server.
     ///
     /// # Errors
     /// When the server does not answer.

@@ -132,6 +132,22 @@ fn a_log_that_the_job_empties_is_told_and_nothing_is_judged_without_it() {
     }
 }
 
+fn a_log_whose_collector_stands_still_is_told_with_what_was_waited_for() {
+    // The program is a child of the backend, and the collector is one of the backend's parent.
+    let stop = "copy (select 1) to program 'read pid name state server rest < /proc/\\$PPID/stat; \
+        for one in \\$(cat /proc/\\$server/task/\\$server/children); do \
+          if grep -q logger /proc/\\$one/cmdline; then kill -STOP \\$one; fi; done'";
+    fails(
+        &queries("lockproof", &["insert into t values (1)", stop]),
+        3,
+        &[
+            "no verdict",
+            "the server's log has stopped: waited 30 s for the sentinel line",
+            "Its collector stands still",
+        ],
+    );
+}
+
 fn a_role_with_settings_of_its_own_is_used_as_any_other_on_an_external_server() {
     let external = External::start();
     let work = "create table if not exists public.t (i int); insert into public.t values (1)";
@@ -222,6 +238,7 @@ crate::harness::tests![
     a_job_that_works_in_another_database_only_has_nothing_that_could_be_judged,
     a_baseline_that_never_settles_is_told_with_what_could_not_be_compared,
     a_log_that_the_job_empties_is_told_and_nothing_is_judged_without_it,
+    a_log_whose_collector_stands_still_is_told_with_what_was_waited_for,
     a_role_with_settings_of_its_own_is_used_as_any_other_on_an_external_server,
     a_place_without_room_for_another_copy_of_the_data_directory_is_named,
 ];

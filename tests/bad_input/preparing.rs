@@ -44,10 +44,10 @@ fn a_schema_that_is_not_there_is_said_before_a_server_is_started() {
         "--",
         "psql",
     ]);
-    done.fails(2, &["cannot read the schema none.sql"]);
+    done.fails(2, &["--schema: there is no schema file", "work/none.sql"]);
     assert!(!done.text().contains("server:"), "{done}");
     let done = sandbox.run(&["reproduce", "--schema", "none.sql", "--", "psql"]);
-    done.fails(2, &["cannot read the schema", "none.sql"]);
+    done.fails(2, &["--schema: there is no schema file", "work/none.sql"]);
     assert!(!done.text().contains("server:"), "{done}");
 }
 

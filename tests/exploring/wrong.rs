@@ -179,7 +179,7 @@ fn a_command_that_is_not_there_or_does_not_work_is_told() {
         &["never connected to the server", "DATABASE_URL"],
     );
     let done = yard.run(&["explore", "--schema", "none.sql", "--", "true"]);
-    done.fails(2, &["cannot read the schema", "none.sql"]);
+    done.fails(2, &["--schema: there is no schema file", "none.sql"]);
     let done = yard.run(&["explore", "--scenario", "none.toml"]);
     done.fails(2, &["none.toml"]);
 }

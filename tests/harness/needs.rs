@@ -38,10 +38,12 @@ pub enum Need {
     Mounts,
     /// SIGHUP as it is by default: what nohup(1) starts ignores it, and so do its children.
     Hangup,
+    /// A server of which each run gets a copy.
+    CopiedServer,
 }
 
 impl Need {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Python,
         Self::Psycopg,
         Self::PsycopgPool,
@@ -53,6 +55,7 @@ impl Need {
         Self::Containers,
         Self::Mounts,
         Self::Hangup,
+        Self::CopiedServer,
     ];
 
     /// Its name in `LOCKPROOF_REQUIRE`.
@@ -69,6 +72,7 @@ impl Need {
             Self::Containers => "containers",
             Self::Mounts => "mounts",
             Self::Hangup => "hangup",
+            Self::CopiedServer => "copied-server",
         }
     }
 
@@ -88,6 +92,7 @@ impl Need {
             }
             Self::Mounts => "run as root, outside a container that forbids mounts",
             Self::Hangup => "run without nohup",
+            Self::CopiedServer => "LOCKPROOF_SERVER=local",
         }
     }
 
@@ -123,6 +128,9 @@ impl Need {
                 // SIGHUP is signal 1, the lowest bit.
                 mask.is_some_and(|mask| mask & 1 == 0)
             }),
+            Self::CopiedServer => {
+                std::env::var("LOCKPROOF_SERVER").is_ok_and(|server| server == "local")
+            }
         }
     }
 

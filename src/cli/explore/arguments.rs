@@ -9,6 +9,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::faults::{SweptName, swept_name};
 use crate::cli::common::{OutputArguments, ServerArguments};
+use crate::cli::keys::KeyArguments;
+use crate::cli::template::TemplateArguments;
 use crate::scenario::{SEEDER_LOCKS, SEEDER_PROFILES, Scenario};
 use crate::search::default_jobs;
 
@@ -137,17 +139,9 @@ pub struct ExploreArguments {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// Draw no faults
-    #[arg(long)]
-    pub no_faults: bool,
-
     /// What is done to pod a at each step and point, while b waits
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = swept_name())]
     pub faults: Vec<SweptName>,
-
-    /// How many pods [default: 2, or the scenario's]
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=26))]
-    pub pods: Option<u8>,
 
     /// How many schedules are run at once [default: half as many again as
     /// there are cores]
@@ -173,16 +167,8 @@ pub struct ExploreArguments {
 
     /// Take subject, pods and rules from a scenario file; --survey and --strategy every take several,
     /// and directories
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["schema", "prepare", "seeder", "profile"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeder", "profile"])]
     pub scenario: Vec<PathBuf>,
-
-    /// SQL that makes the subject's tables
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
-
-    /// A command (for sh -c) that prepares the database, after the schema
-    #[arg(long, value_name = "CMD")]
-    pub prepare: Option<String>,
 
     /// The lock of the built-in job, where no CMD is given; --survey and --strategy every take several
     /// [default: none; with --survey: session,guarded]
@@ -193,6 +179,14 @@ pub struct ExploreArguments {
     #[arg(long, default_value = "tiny", conflicts_with = "command", value_parser = PossibleValuesParser::new(SEEDER_PROFILES))]
     pub profile: String,
 
+    /// Keys of the scenario
+    #[command(flatten)]
+    pub keys: KeyArguments,
+
+    /// A running database instead of a schema
+    #[command(flatten)]
+    pub template: TemplateArguments,
+
     /// Which server
     #[command(flatten)]
     pub server: ServerArguments,
@@ -201,8 +195,8 @@ pub struct ExploreArguments {
     #[command(flatten)]
     pub output: OutputArguments,
 
-    /// The subject: a command that uses DATABASE_URL or the PG* variables [default: the built-in
-    /// job, without its lock]
+    /// The subject: a command that uses DATABASE_URL or the PG* variables [default: that of
+    /// lockproof.toml here, else the built-in job without its lock]
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
@@ -226,19 +220,17 @@ impl ExploreArguments {
             depth: 1,
             schedules: None,
             seed: 1,
-            no_faults: false,
             faults: Vec::new(),
-            pods: None,
             jobs: None,
             shard: None,
             save: None,
             times: Some(1),
             no_shrink: false,
             scenario: Vec::new(),
-            schema: None,
-            prepare: None,
             seeder: Vec::new(),
             profile: "tiny".to_owned(),
+            keys: KeyArguments::default(),
+            template: TemplateArguments::default(),
             server: server.clone(),
             output: output.clone(),
             command: Vec::new(),

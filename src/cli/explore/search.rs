@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::arguments::ExploreArguments;
 use super::subjects::Subject;
 use super::uses::Form;
+use crate::cli::alone::Alone;
 use crate::cli::common::{Failure, Talk, unless_cancelled, with_cancel};
 use crate::cli::exit::Exit;
 use crate::cli::out::{OutputDirectory, write_last};
@@ -53,9 +54,8 @@ impl<'a> Search<'a> {
         work: impl AsyncFnOnce(Server, watch::Receiver<bool>) -> Result<T, Failure>,
         tell: impl FnOnce(&T, &Self) -> Exit,
     ) -> Result<Exit, Failure> {
-        let mut subjects = self.subjects.iter();
-        let own = subjects.any(|one| one.scenario.needs_own_server());
-        let found = with_cancel(&self.arguments.server, own, self.talk, work).await?;
+        let alone = Alone::of(self.subjects.iter().map(|one| &one.scenario));
+        let found = with_cancel(&self.arguments.server, alone, self.talk, work).await?;
         // What was found is told first: the disk may be full.
         let exit = tell(&found, self);
         self.talk.document(&found);

@@ -10,7 +10,7 @@ use super::uses::Form;
 use crate::cli::common::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::run::read_all;
-use crate::cli::subject::{foreign, job, no_cronjob};
+use crate::cli::subject::{foreign, job, no_cronjob, own_file};
 use crate::history::Release;
 use crate::scenario::{Program, Scenario, SeederSettings};
 
@@ -44,13 +44,17 @@ impl ExploreArguments {
     /// # Errors
     /// When a file has errors, or what it holds cannot be searched.
     pub(super) fn subjects(&self, form: Form) -> Result<Vec<Subject>, Failure> {
+        self.keys.refuse_expectations()?;
+        let given = !self.command.is_empty() || !self.seeder.is_empty();
+        let own = own_file().filter(|_| !given && form != Form::Directed);
         let mut subjects = if !self.scenario.is_empty() {
-            self.files()?
+            self.files(&self.scenario)?
+        } else if let Some(own) = own {
+            self.files(&[own])?
         } else if self.command.is_empty() {
-            self.built_in(form)
+            self.built_in(form)?
         } else {
-            let command = self.command.clone();
-            let scenario = foreign(command, self.schema.clone(), self.prepare.clone());
+            let scenario = self.keys.over(&foreign(self.command.clone()))?;
             vec![Subject {
                 name: scenario.subject.program.to_string(),
                 file: None,
@@ -66,9 +70,6 @@ impl ExploreArguments {
             return Err(Failure::new(Exit::Usage, message));
         }
         for subject in &mut subjects {
-            if let Some(pods) = self.pods {
-                subject.scenario.pods.count = usize::from(pods);
-            }
             if subject.scenario.pods.count < 2 {
                 let file = subject.file.as_ref();
                 let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
@@ -82,12 +83,14 @@ impl ExploreArguments {
         Ok(subjects)
     }
 
-    fn files(&self) -> Result<Vec<Subject>, Failure> {
+    fn files(&self, paths: &[PathBuf]) -> Result<Vec<Subject>, Failure> {
         let mut subjects = Vec::new();
-        for (file, mut scenario) in read_all(&self.scenario, None, false)? {
+        for (file, mut scenario) in read_all(paths, None, &self.keys)? {
             no_cronjob(&scenario, &file)?;
             if !self.command.is_empty() {
                 scenario.subject.program = Program::Command(self.command.clone());
+                // What is written here is meant from here.
+                scenario.subject.dir = std::env::current_dir().ok();
             }
             self.server.refuse(&file, &scenario)?;
             subjects.push(Subject {
@@ -99,7 +102,7 @@ impl ExploreArguments {
         Ok(subjects)
     }
 
-    fn built_in(&self, form: Form) -> Vec<Subject> {
+    fn built_in(&self, form: Form) -> Result<Vec<Subject>, Failure> {
         let default: &[&str] = match form {
             Form::Survey => &["session", "guarded"],
             Form::One(_) | Form::Directed | Form::Every => &["none"],
@@ -119,11 +122,12 @@ impl ExploreArguments {
                 // Its pool ends with it: a lock that an error leaves goes with its session.
                 scenario.subject.release = Release::Any;
             }
-            Subject {
+            let scenario = self.keys.over(&scenario)?;
+            Ok(Subject {
                 name: lock,
                 file: None,
                 scenario,
-            }
+            })
         };
         locks.into_iter().map(subject).collect()
     }

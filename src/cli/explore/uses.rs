@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
 use super::arguments::{Chosen, ExploreArguments, StrategyName};
+use crate::scenario::KEY_FLAGS;
 
 /// A way to search, as the options choose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,19 +85,18 @@ const USES: &[(&str, &[Form])] = &[
             Every,
         ],
     ),
-    ("no_faults", &[One(Random)]),
+    ("no-faults", &[One(Hazards), One(Random), Every]),
     ("faults", &[One(Sweep), Survey]),
-    ("pods", &ALL_BUT_DIRECTED),
     ("jobs", &ALL_BUT_DIRECTED),
     ("save", &ALL_BUT_DIRECTED),
     ("times", &ALL_BUT_DIRECTED),
     ("no_shrink", &ALL_BUT_DIRECTED),
     ("scenario", &ALL_BUT_DIRECTED),
-    ("schema", &ALL_BUT_DIRECTED),
-    ("prepare", &ALL_BUT_DIRECTED),
     ("seeder", &ALL_BUT_DIRECTED),
     ("profile", &ALL_BUT_DIRECTED),
     ("out", &ALL_BUT_DIRECTED),
+    ("from", &ALL_BUT_DIRECTED),
+    ("yes", &ALL_BUT_DIRECTED),
     ("command", &ALL_BUT_DIRECTED),
 ];
 
@@ -139,13 +139,22 @@ fn listed(forms: &[Form], id: &str) -> String {
     }
 }
 
+/// The forms that use this option; `None`: all do. Every key of a job is used wherever a job is searched.
+fn users(id: &str) -> Option<&'static [Form]> {
+    let of_a_job = || KEY_FLAGS.iter().any(|flag| flag.long == id);
+    let listed = USES.iter().find(|(known, _)| *known == id);
+    match listed {
+        Some((_, forms)) => Some(forms),
+        None => of_a_job().then_some(&ALL_BUT_DIRECTED),
+    }
+}
+
 /// The command with a word at each option on who uses it, where that are few.
 pub(in crate::cli) fn explained(command: Command) -> Command {
     command.mut_args(|option| {
         let id = option.get_id().as_str();
-        let uses = USES.iter().find(|(known, _)| *known == id);
-        let few = uses.filter(|(_, forms)| forms.len() < ANY_ONE.len());
-        let Some((_, forms)) = few else {
+        let few = users(id).filter(|forms| forms.len() < ANY_ONE.len());
+        let Some(forms) = few else {
             return option;
         };
         let users = listed(forms, id);
@@ -168,8 +177,12 @@ fn spelled(id: &str) -> String {
 /// When one was given: which strategy uses it.
 pub(in crate::cli) fn refuse(command: &mut Command, given: &ArgMatches) -> Result<(), clap::Error> {
     let form = ExploreArguments::from_arg_matches(given)?.form();
-    let unused = USES.iter().find(|(id, forms)| {
-        given.value_source(id) == Some(ValueSource::CommandLine) && !forms.contains(&form)
+    let of_table = USES.iter().map(|(id, _)| *id);
+    let mut ids = of_table.chain(KEY_FLAGS.iter().map(|flag| flag.long));
+    let unused = ids.find_map(|id| {
+        let forms = users(id)?;
+        let was_given = given.value_source(id) == Some(ValueSource::CommandLine);
+        (was_given && !forms.contains(&form)).then_some((id, forms))
     });
     let Some((id, forms)) = unused else {
         return Ok(());
@@ -225,6 +238,14 @@ mod tests {
             ),
             ("--strategy stress --directed 3 -- true", "a command is for"),
             ("--strategy every --all", "--strategy every does not use it"),
+            (
+                "--strategy sweep --no-faults",
+                "--no-faults is for --strategy hazards, random or every; --strategy sweep",
+            ),
+            (
+                "--strategy stress --directed 3 --lock 1",
+                "--strategy stress --directed does not use it",
+            ),
         ] {
             let said = refused(line).expect(line);
             assert!(said.contains(says), "{line}: {said}");
@@ -255,9 +276,7 @@ mod tests {
         for (id, _) in USES {
             assert!(ids.contains(id), "{id}");
         }
-        let others = ids
-            .iter()
-            .filter(|id| !USES.iter().any(|(known, _)| known == *id));
+        let others = ids.iter().filter(|id| users(id).is_none());
         let others: Vec<&&str> = others.collect();
         assert_eq!(
             others,

@@ -175,6 +175,9 @@ impl Work<'_> {
     pub fn tell_subject(&self, trial: &Trial<'_>) -> Result<(), Failure> {
         let measured = trial.measured();
         let baseline = &measured.baseline;
+        for note in trial.notes() {
+            self.talk.say(&wrap("note", note));
+        }
         if trial.rules().protect.is_empty() {
             return Err(Failure::new(
                 Exit::Inconclusive,
@@ -286,7 +289,7 @@ impl Work<'_> {
                     pods,
                     RANDOM_TURNS,
                     steps,
-                    !arguments.no_faults,
+                    !permitted.is_none(),
                     arguments.schedules(),
                     arguments.seed,
                 )
@@ -322,7 +325,7 @@ impl Work<'_> {
             StrategyName::Sweep => Settings::Sweep,
             StrategyName::Overlap => Settings::Overlap { schedules },
             StrategyName::Random => Settings::Random {
-                faults: !arguments.no_faults,
+                faults: !self.scenario.search.faults.is_none(),
                 schedules,
                 seed,
             },

@@ -20,8 +20,9 @@ use crate::search::error::TrialError;
 use crate::search::explore::Found;
 use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
-use crate::search::trial::{Confirmation, Outcome, Trial, weigh};
+use crate::search::trial::{Outcome, Trial};
 use crate::search::unclear::{Reason, unclear};
+use crate::search::weighing::{Confirmation, weigh};
 use crate::search::workers::{Probed, Workers, on_own_runtime};
 
 /// How a survey is made.

@@ -96,7 +96,10 @@ fn subject() -> impl Strategy<Value = Subject> {
     let env = vec(("[A-Z a-z.é\"]{1,6}", "\\PC{0,5}[\n\"]?"), 0..3);
     (
         program(),
-        of(Just(PathBuf::from(SCHEMA))),
+        (
+            of(Just(PathBuf::from(SCHEMA))),
+            of(Just(PathBuf::from(env!("CARGO_MANIFEST_DIR")))),
+        ),
         of(prepare),
         (
             of(proptest::string::string_regex("[a-z]{1,9}").expect("a pattern")),
@@ -114,7 +117,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         .prop_map(
             |(
                 program,
-                schema,
+                (schema, dir),
                 prepare,
                 (database, env),
                 (protect, ignore),
@@ -126,6 +129,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 program,
                 schema,
                 prepare,
+                dir,
                 database,
                 env: env.into_iter().collect::<BTreeMap<_, _>>(),
                 protect,

@@ -24,6 +24,16 @@ pub enum ScenarioError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Wrong(Box<Problem>),
+    /// An option of the command line whose value takes the place of a file's.
+    #[error("{option}: {message}{}", help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default())]
+    Option {
+        /// As it is written there.
+        option: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it; it is part of the message already.
+        help: Option<String>,
+    },
 }
 
 impl ScenarioError {
@@ -32,7 +42,7 @@ impl ScenarioError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Wrong(problem) => Some(problem),
-            Self::Unreadable { .. } => None,
+            Self::Unreadable { .. } | Self::Option { .. } => None,
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct SubjectFile {
     /// The built-in job.
     #[schemars(with = "Option<SeederFile>")]
     pub(super) seeder: Option<Spanned<SeederFile>>,
-    /// A program and its arguments, looked for in PATH or from where lockproof is started. A subject has either
+    /// A program and its arguments, looked for in PATH, or from `dir` where it is a path. A subject has either
     /// this or `seeder`.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) command: Option<Spanned<Vec<String>>>,
@@ -70,8 +70,12 @@ pub(super) struct SubjectFile {
     /// its arguments.
     #[schemars(with = "Option<PrepareFile>")]
     pub(super) prepare: Option<Spanned<PrepareFile>>,
+    /// Where the command and `prepare` are started; relative to the scenario file. Left out, the folder of
+    /// that file; or where lockproof is started, if the files that the command names are found from there alone.
+    #[schemars(with = "Option<String>")]
+    pub(super) dir: Option<Spanned<PathBuf>>,
     /// The name of every run's database, for jobs that look at it (default: lockproof). Not on an external
-    /// server, nor in a container.
+    /// server.
     #[schemars(with = "Option<String>", length(min = 1, max = 63))]
     pub(super) database: Option<Spanned<String>>,
     /// Further environment variables of every pod. `{url}`, `{host}`, `{port}`, `{user}`, `{password}`, `{database}`,
@@ -105,7 +109,8 @@ pub(super) struct SubjectFile {
     /// DATABASE_URL: each pod gets a network of its own in which these lead to lockproof, and nothing else is.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     pub(super) isolate: Option<Spanned<Vec<Spanned<String>>>>,
-    /// How long a run may take, such as "2m" (default: 120s).
+    /// How long a run may take, such as "2m". Left out, ten times as long as the clean run, at least 30 s; the
+    /// clean run itself may take ten minutes.
     #[schemars(with = "Option<String>")]
     pub(super) time_limit: Option<Spanned<String>>,
     /// Whether triggers in the run's database watch every write (default: true).

@@ -8,8 +8,12 @@ use serde::Deserialize;
 
 use super::error::ScenarioError;
 
+/// Marks a directory that lockproof has made: what it holds was written by lockproof, and is no scenario of the
+/// user's.
+pub const OUTPUT_MARK: &str = ".lockproof";
+
 /// The scenario files among these paths: files as given, directories searched through for
-/// `*.toml` in the order of their names. With a tag only those that have it; a file that is no TOML
+/// `*.toml` in the order of their names; what lockproof itself has written below them is left aside. With a tag only those that have it; a file that is no TOML
 /// stays, so that whoever loads it says so.
 ///
 /// # Errors
@@ -47,7 +51,7 @@ fn search(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), ScenarioErro
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         // Links to directories are not followed: they may lead back.
         if entry.file_type().map_err(unreadable(&path))?.is_dir() {
-            if !hidden {
+            if !hidden && !path.join(OUTPUT_MARK).exists() {
                 search(&path, found)?;
             }
         } else if path

@@ -11,10 +11,12 @@ mod error;
 mod fault_file;
 mod file;
 mod find;
+mod flags;
 #[cfg(test)]
 mod fuzz;
 mod model;
 mod names;
+mod overlay;
 mod read;
 mod read_cronjob;
 mod read_expect;
@@ -35,8 +37,10 @@ mod mistake_tests;
 
 pub use duration::{NotADuration, parse_duration, write_duration};
 pub use error::{Problem, ScenarioError};
-pub use find::find;
+pub use find::{OUTPUT_MARK, find};
+pub use flags::{FlagShape, KEY_FLAGS, KEYS_WITHOUT_FLAG, KeyFlag};
 pub use model::*;
 pub use names::*;
-pub use read::{load, parse};
+pub use overlay::Overrides;
+pub use read::{load, load_with, parse};
 pub use schema::schema;

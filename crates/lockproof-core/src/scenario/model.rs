@@ -99,6 +99,8 @@ pub struct Subject {
     pub schema: Option<PathBuf>,
     /// A command that prepares the template database.
     pub prepare: Option<Prepare>,
+    /// Where the command and `prepare` are started, absolute; `None`: where lockproof is.
+    pub dir: Option<PathBuf>,
     /// The name of every run's database; `None`: as lockproof thinks fit.
     pub database: Option<String>,
     /// Further environment variables of every pod.
@@ -117,7 +119,7 @@ pub struct Subject {
     pub answers: Vec<NamedError>,
     /// Where the job believes its server to be, if it does not look at what it is told.
     pub isolate: Vec<Endpoint>,
-    /// How long a run may take; `None`: as the harness thinks fit.
+    /// How long a run may take; `None`: as the clean run's time suggests.
     pub time_limit: Option<Duration>,
     /// Whether the witness is in the run's database.
     pub witness: bool,
@@ -132,6 +134,7 @@ impl Subject {
             program,
             schema: None,
             prepare: None,
+            dir: None,
             database: None,
             env: BTreeMap::new(),
             protect: None,

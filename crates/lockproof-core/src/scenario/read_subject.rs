@@ -28,6 +28,9 @@ const OURS: [&str; 7] = [
     "LOCKPROOF_POD",
 ];
 
+/// What helps where a path of a file leads nowhere.
+pub(super) const RELATIVE: &str = "a path in a scenario file is relative to that file";
+
 /// What PGHOST may be set to: the directory of the pod's Unix socket.
 const SOCKET: &str = "{socket}";
 
@@ -53,6 +56,10 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
         .map(|path| schema(&path, directory))
         .transpose()?;
     subject.prepare = file.prepare.map(|command| prepare(&command)).transpose()?;
+    subject.dir = match file.dir {
+        Some(given) => Some(dir(&given, directory)?),
+        None => own_folder(&subject, directory),
+    };
     subject.database = file.database.map(database).transpose()?;
     subject.env = env(file.env)?;
     subject.protect = file.protect.map(protect).transpose()?;
@@ -118,7 +125,51 @@ fn schema(path: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
         return Ok(absolute);
     }
     let message = format!("there is no schema file {}", absolute.display());
-    Err(Wrong::new(path.span(), message).help("the path is relative to the scenario file"))
+    Err(Wrong::new(path.span(), message).help(RELATIVE))
+}
+
+/// Where the command is started, as the file says.
+fn dir(given: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
+    let path = absolute(&directory.join(given.get_ref()));
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let message = format!("there is no directory {}", path.display());
+    Err(Wrong::new(given.span(), message).help(RELATIVE))
+}
+
+/// The folder of the file, where the command is started if the file says nothing; `None`: where lockproof is. That
+/// is so for a file that is named without a folder, and for one whose job is found from there alone, as scenarios
+/// wrote it that are older than this rule.
+fn own_folder(subject: &Subject, directory: &Path) -> Option<PathBuf> {
+    if directory.as_os_str().is_empty() {
+        return None;
+    }
+    let mut words: Vec<&str> = Vec::new();
+    if let Program::Command(command) = &subject.program {
+        words.extend(command.iter().map(String::as_str));
+    }
+    match &subject.prepare {
+        Some(Prepare::Shell(line)) => words.extend(line.split_whitespace()),
+        Some(Prepare::Command(command)) => words.extend(command.iter().map(String::as_str)),
+        None => {}
+    }
+    let (mut beside, mut here) = (false, false);
+    for word in words {
+        let path = Path::new(word);
+        match (directory.join(path).is_file(), path.is_file()) {
+            (true, false) => beside = true,
+            (false, true) => here = true,
+            (true, true) | (false, false) => {}
+        }
+    }
+    (beside || !here).then(|| absolute(directory))
+}
+
+/// The path from the root, with what `..` takes back taken back where that is certain.
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.canonicalize().unwrap_or(path)
 }
 
 fn prepare(file: &Spanned<PrepareFile>) -> Result<Prepare, Wrong> {

@@ -96,6 +96,9 @@ fn subject(page: &mut Page, subject: &Subject) {
         Some(Prepare::Command(words)) => page.key("prepare", &list(words)),
         None => {}
     }
+    if let Some(dir) = &subject.dir {
+        page.key("dir", &text(&dir.to_string_lossy()));
+    }
     if let Some(name) = &subject.database {
         page.key("database", &text(name));
     }
@@ -375,7 +378,7 @@ fn expect(page: &mut Page, expect: &Expect) {
 }
 
 /// A string as TOML writes it.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
     for c in value.chars() {
@@ -397,7 +400,7 @@ fn text(value: &str) -> String {
 }
 
 /// A key, quoted where TOML wants it.
-fn bare(key: &str) -> String {
+pub(super) fn bare(key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !key.is_empty() && key.chars().all(plain) {
         key.to_owned()
@@ -406,12 +409,12 @@ fn bare(key: &str) -> String {
     }
 }
 
-fn list(values: &[impl AsRef<str>]) -> String {
+pub(super) fn list(values: &[impl AsRef<str>]) -> String {
     let values: Vec<String> = values.iter().map(|value| text(value.as_ref())).collect();
     format!("[{}]", values.join(", "))
 }
 
-fn inline(keys: &[String]) -> String {
+pub(super) fn inline(keys: &[String]) -> String {
     if keys.is_empty() {
         return "{}".to_owned();
     }

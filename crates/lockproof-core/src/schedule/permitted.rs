@@ -22,6 +22,12 @@ impl PermittedFaults {
         self.0.as_deref()
     }
 
+    /// Whether none is permitted.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Whether a search may do this. An error after a step, or in doubt of one that is committed, is the
     /// server's last word on a session (FATAL), so both are permitted where `terminate-backend` is, too.
     #[must_use]
