@@ -41,6 +41,7 @@ fn program(argv: &[&str], env: &[(&str, &str)]) -> Program {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         dir: None,
+        isolation: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The doors of a pod besides plain TCP: TLS, and a Unix socket. What comes through them is paced, cut off and
+//! The doors of a pod besides plain TCP: TLS, a Unix socket, and an address that it has built in. What comes through them is paced, cut off and
 //! judged as what comes plainly.
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
@@ -6,6 +6,8 @@
 #![deny(dead_code)]
 
 mod harness;
+#[path = "doors/isolated.rs"]
+mod isolated;
 #[path = "doors/jobs.rs"]
 mod jobs;
 #[path = "bad_input/sandbox.rs"]
@@ -16,5 +18,5 @@ mod support;
 mod tls;
 
 fn main() -> std::process::ExitCode {
-    harness::run([jobs::tests(), tls::tests()])
+    harness::run([isolated::tests(), jobs::tests(), tls::tests()])
 }

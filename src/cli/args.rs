@@ -143,6 +143,11 @@ pub fn main_of(words: Vec<OsString>) -> u8 {
 }
 
 fn parsed(words: Vec<OsString>) -> ExitCode {
+    // On the way to every pod that has a network of its own: nothing else is done before.
+    if words.get(1).is_some_and(|word| word == crate::pod::ENTER) {
+        eprintln!("lockproof: {}", crate::pod::enter(&words[2..]));
+        return Exit::Environment.into();
+    }
     let (words, renewed) = old_names::renewed(words);
     if let Some(told) = renewed {
         eprintln!("lockproof: {told}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::common::Failure;
 use super::exit::Exit;
 use crate::pod;
-use crate::scenario::{Prepare, Program, Scenario, Subject};
+use crate::scenario::{Endpoint, Prepare, Program, Scenario, Subject};
 use crate::search::Job;
 use crate::server::lockproof_binary;
 
@@ -65,12 +65,28 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             dir: subject.dir.clone(),
+            isolation: isolation(&subject.isolate),
         },
         text: subject.program.to_string(),
         schema,
         prepare,
         database: subject.database.clone(),
     })
+}
+
+/// The network of a job that has these places built in.
+fn isolation(places: &[Endpoint]) -> Option<pod::Isolation> {
+    let mut isolation = pod::Isolation::default();
+    for Endpoint { host, port } in places {
+        if !isolation.ports.contains(port) {
+            isolation.ports.push(*port);
+        }
+        let is_name = host.parse::<std::net::IpAddr>().is_err();
+        if is_name && !isolation.names.contains(host) {
+            isolation.names.push(host.clone());
+        }
+    }
+    (!isolation.ports.is_empty()).then_some(isolation)
 }
 
 /// A scenario for a command that was given on the command line. It is started where lockproof is.

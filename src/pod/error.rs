@@ -46,6 +46,17 @@ pub enum PodError {
         /// What the system said.
         source: io::Error,
     },
+    /// A pod could not have a network of its own.
+    #[error(
+        "this machine does not let lockproof give a pod a network of its own ({why}). It takes root, or user \
+         namespaces: in a container --cap-add SYS_ADMIN --cap-add NET_ADMIN, or --security-opt \
+         seccomp=unconfined; on Ubuntu 24.04 sysctl kernel.apparmor_restrict_unprivileged_userns=0. Without \
+         `isolate` the job must take its server from DATABASE_URL or the PG* variables"
+    )]
+    Isolation {
+        /// What could not be done.
+        why: String,
+    },
     /// A pod was to be started outside of a tokio runtime.
     #[error("a pod can only be started inside a tokio runtime")]
     NoRuntime,

@@ -123,7 +123,10 @@ impl Exits {
                     Open::Pipe(_) | Open::Other => {}
                 }
             }
-            if namespace(*pid).is_some_and(|name| Some(name) != namespace_of_lockproof()) {
+            let elsewhere =
+                namespace(*pid).filter(|name| Some(name) != namespace_of_lockproof().as_ref());
+            let own = shared.isolated.then(|| namespace(pids[0])).flatten();
+            if elsewhere.is_some() && elsewhere != own {
                 self.named
                     .insert(format!("the network namespace of {}", who()));
             }

@@ -5,10 +5,12 @@
 
 mod awaits;
 mod diag;
+mod entering;
 mod error;
 mod exits;
 mod family;
 mod group;
+mod isolation;
 mod lines;
 mod marker;
 mod node;
@@ -23,7 +25,9 @@ mod ticker;
 mod wait;
 mod watch;
 
+pub use entering::{WORD as ENTER, enter};
 pub use error::PodError;
+pub use isolation::Isolation;
 pub use marker::{MARKER, kill_by_marker, start_time};
 pub use node::Node;
 pub use process::{KillReport, Pod, Termination};

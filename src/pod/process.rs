@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::error::PodError;
 use super::exits::inherited;
 use super::family::{Family, adopt_orphans};
+use super::isolation::Entrance;
 use super::marker::MARKER;
 use super::node::{self, Node};
 use super::proc::{self, Stat};
@@ -29,7 +31,7 @@ use super::program::Program;
 use super::pump::{self, PodEvent};
 use super::shared::Shared;
 use crate::name::PodName;
-use crate::server::withheld;
+use crate::server::{lockproof_binary, withheld};
 
 /// One running copy of the subject with all its processes. Dropping it kills them all.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Pod {
     id: String,
     start: u64,
     own_node: bool,
+    listeners: Vec<TcpListener>,
 }
 
 /// What became of a SIGTERM.
@@ -92,8 +95,25 @@ impl Pod {
         // Read now, before lockproof opens pipes to its pods.
         let _ = inherited();
         let id = uuid::Uuid::new_v4().to_string();
-        let mut command = Command::new(&file);
-        command.arg0(&program.argv[0]).args(&program.argv[1..]);
+        let isolated = |why: String| PodError::Isolation { why };
+        let entrance = match (&program.isolation, node) {
+            (Some(isolation), Some(node)) => {
+                let entrance = Entrance::new(node).map_err(|error| isolated(error.to_string()))?;
+                Some((entrance, isolation, node))
+            }
+            _ => None,
+        };
+        let mut command = match &entrance {
+            Some((entrance, isolation, node)) => {
+                let lockproof = lockproof_binary().map_err(|error| isolated(error.to_string()))?;
+                entrance.command(&lockproof, node, isolation, &file, &program.argv)
+            }
+            None => {
+                let mut command = Command::new(&file);
+                command.arg0(&program.argv[0]).args(&program.argv[1..]);
+                command
+            }
+        };
         for name in withheld() {
             command.env_remove(name);
         }
@@ -123,11 +143,17 @@ impl Pod {
                 source,
             },
         };
-        let (child, own_node) = match node {
-            Some(node) => node::spawn(&mut command, node),
-            None => (command.spawn(), false),
+        let (child, own_node) = match (node, &entrance) {
+            // It makes its own.
+            (_, Some(_)) => (command.spawn(), true),
+            (Some(node), None) => node::spawn(&mut command, node),
+            (None, None) => (command.spawn(), false),
         };
         let mut child = child.map_err(refused)?;
+        let listeners = match entrance {
+            Some((entrance, ..)) => entrance.taken(&mut child).map_err(isolated)?,
+            None => Vec::new(),
+        };
         let pid = child.id().unwrap_or(0);
         let (stdout, stderr) = pipes(&mut child).map_err(refused)?;
         // No other pod can have them: our ends are not inherited, and the pod has its own alone.
@@ -140,6 +166,7 @@ impl Pod {
             spoken: AtomicU64::new(0),
             ports: Mutex::new(Vec::new()),
             socket: Mutex::new(None),
+            isolated: !listeners.is_empty(),
             family: Mutex::new(family),
             over: AtomicBool::new(false),
             handles: AtomicBool::new(false),
@@ -151,7 +178,13 @@ impl Pod {
             id,
             start,
             own_node,
+            listeners,
         })
+    }
+
+    /// What listens for it in a network of its own, if it has one; once.
+    pub fn take_listeners(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.listeners)
     }
 
     /// Its name.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::error::PodError;
+use super::isolation::Isolation;
 
 /// A command to run as a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +24,8 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// Where it starts; lockproof's own directory if left out.
     pub dir: Option<PathBuf>,
+    /// A network of its own, in which what it has built in leads to lockproof.
+    pub isolation: Option<Isolation>,
 }
 
 impl Program {

@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub ports: Mutex<Vec<u16>>,
     /// The Unix socket that leads to lockproof.
     pub socket: Mutex<Option<PathBuf>>,
+    /// Whether it has a network of its own, with nobody else in it.
+    pub isolated: bool,
     pub family: Mutex<Family>,
     /// Whether all processes were seen to be gone; none can come back.
     pub over: AtomicBool,

@@ -17,7 +17,7 @@ use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::{Node, Pod, SettleLimits};
 use crate::server::{Guardian, Ward};
-use crate::wire::{Admission, Doors, Handover, Proxy};
+use crate::wire::{Admission, Doors, Handover, Proxy, WireError};
 
 /// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
 /// machine.
@@ -126,9 +126,14 @@ impl World for RealWorld<'_> {
         };
         let lodging = self.dwelling.of(name.as_str())?;
         self.trust.move_in(&lodging)?;
+        let inside = &self.plan.program.isolation;
         let way = Way {
             host: "127.0.0.1",
-            port: body.proxy.port(),
+            // In a network of its own the proxy's port is another one.
+            port: match inside.as_ref().and_then(|inside| inside.ports.first()) {
+                Some(port) => *port,
+                None => body.proxy.port(),
+            },
             socket: body.socket.as_deref().and_then(Path::parent),
             trust: &self.trust,
         };
@@ -145,13 +150,20 @@ impl World for RealWorld<'_> {
             hosts: lodging.hosts,
         };
         let guardian = Guardian::start()?;
-        let pod = Pod::spawn_on(
+        let mut pod = Pod::spawn_on(
             name,
             &self.plan.program,
             &environment,
             Some(&node),
             self.output_sender.clone(),
         )?;
+        for listener in pod.take_listeners() {
+            let failed = |source| WireError::Listen {
+                pod: name.clone(),
+                source,
+            };
+            body.proxy.listen_too(listener).map_err(failed)?;
+        }
         pod.set_own_doors(&[body.proxy.port()], body.socket.as_deref());
         if let Ok(pid) = i32::try_from(pod.pid()) {
             body.ward = Some(guardian.register(Ward::Process { pid }));

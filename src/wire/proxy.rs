@@ -68,6 +68,7 @@ pub struct Proxy {
     listener: JoinHandle<()>,
     route: watch::Sender<Route>,
     shaping: Shaping,
+    doors: mpsc::UnboundedSender<TcpListener>,
 }
 
 impl Proxy {
@@ -103,13 +104,22 @@ impl Proxy {
         });
         let shaping = Shaping::default();
         let shapes = shaping.clone();
+        let (doors, mut more) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             let mut index = 0;
             let startups = Startups::default();
             // Dropping the set with the listener ends every connection of the pod.
             let mut tasks = tokio::task::JoinSet::new();
+            let mut listeners = vec![listener];
             loop {
-                let Ok(client) = arrival(&listener, beside.as_ref()).await else {
+                let arrived = tokio::select! {
+                    Some(listener) = more.recv() => {
+                        listeners.push(listener);
+                        continue;
+                    }
+                    arrived = arrival(&listeners, beside.as_ref()) => arrived,
+                };
+                let Ok(client) = arrived else {
                     // Out of file descriptors or an aborted handshake: neither is for ever.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
@@ -152,7 +162,20 @@ impl Proxy {
             listener: accepting,
             route,
             shaping,
+            doors,
         })
+    }
+
+    /// Listens here, too: the other end may be in another network.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen_too(&self, listener: std::net::TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        // With the accepting task gone there is nobody to listen for.
+        let _ = self.doors.send(listener);
+        Ok(())
     }
 
     /// Sends new connections to this server from now on or, without, lets them wait. Those that
@@ -256,16 +279,19 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The next that comes in by either door.
-async fn arrival(listener: &TcpListener, beside: Option<&UnixListener>) -> io::Result<Socket> {
+/// The next that comes in by any door.
+async fn arrival(listeners: &[TcpListener], beside: Option<&UnixListener>) -> io::Result<Socket> {
     let by_socket = async {
         match beside {
             Some(listener) => listener.accept().await,
             None => std::future::pending().await,
         }
     };
+    let by_tcp = futures_util::future::select_all(
+        listeners.iter().map(|listener| Box::pin(listener.accept())),
+    );
     tokio::select! {
-        accepted = listener.accept() => accepted.map(|(stream, _)| Socket::Tcp(stream)),
+        (accepted, ..) = by_tcp => accepted.map(|(stream, _)| Socket::Tcp(stream)),
         accepted = by_socket => accepted.map(|(stream, _)| Socket::Unix(stream)),
     }
 }

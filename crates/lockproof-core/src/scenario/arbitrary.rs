@@ -112,7 +112,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         of(lock),
         (0..3_usize, any::<bool>(), any::<bool>()),
         of(duration().prop_filter("a limit is not nothing", |time| !time.is_zero())),
-        vec(answer(), 0..3),
+        (vec(answer(), 0..3), vec(endpoint(), 0..3)),
     )
         .prop_map(
             |(
@@ -124,7 +124,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 lock,
                 flags,
                 time_limit,
-                answers,
+                (answers, isolate),
             )| Subject {
                 program,
                 schema,
@@ -142,10 +142,15 @@ fn subject() -> impl Strategy<Value = Subject> {
                     OnContention::Wait
                 },
                 answers,
+                isolate,
                 witness: flags.2,
                 time_limit,
             },
         )
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    ("[a-z][a-z0-9.-]{0,9}[a-z]", 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port })
 }
 
 fn answer() -> impl Strategy<Value = NamedError> {

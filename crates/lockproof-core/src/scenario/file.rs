@@ -118,6 +118,10 @@ pub(super) struct SubjectFile {
     /// wire shows to be one.
     #[schemars(with = "Option<Vec<AnswerFile>>", length(min = 1))]
     pub(super) answers: Option<Spanned<Vec<AnswerFile>>>,
+    /// Where the job believes its server to be, `host` or `host:port` each, for a job that does not look at
+    /// DATABASE_URL: each pod gets a network of its own in which these lead to lockproof, and nothing else is.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) isolate: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long a run may take, such as "2m". Left out, ten times as long as the clean run, at least 30 s; the
     /// clean run itself may take ten minutes.
     #[schemars(with = "Option<String>")]

@@ -146,6 +146,13 @@ pub const KEY_FLAGS: [KeyFlag; 25] = [
         "Errors that are the lock's answer: SQLSTATE or SQLSTATE:CONSTRAINT",
     ),
     flag(
+        "subject.isolate",
+        "isolate",
+        "HOST:PORT,…",
+        Words,
+        "Where the job believes its server to be, if it looks at no variable: a network of its own leads it here",
+    ),
+    flag(
         "subject.time_limit",
         "time-limit",
         "TIME",

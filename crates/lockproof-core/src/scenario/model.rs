@@ -120,6 +120,8 @@ pub struct Subject {
     pub on_contention: OnContention,
     /// Errors that are the lock's answer.
     pub answers: Vec<NamedError>,
+    /// Where the job believes its server to be, if it does not look at what it is told.
+    pub isolate: Vec<Endpoint>,
     /// How long a run may take; `None`: as the clean run's time suggests.
     pub time_limit: Option<Duration>,
     /// Whether the witness is in the run's database.
@@ -143,9 +145,25 @@ impl Subject {
             lock: None,
             on_contention: OnContention::Wait,
             answers: Vec::new(),
+            isolate: Vec::new(),
             time_limit: None,
             witness: true,
         }
+    }
+}
+
+/// Where a server listens, as a job has it built in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, or the loopback.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::error::Wrong;
 use super::file::{AnswerFile, GUARDING_MODES, LockFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
-    LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
+    Endpoint, LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
 use super::read_values::{duration, sqlstate};
 use super::suggest::suggestion;
@@ -69,6 +69,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
     subject.on_contention = file.on_contention.unwrap_or(subject.on_contention);
     subject.answers = file.answers.map(answers).transpose()?.unwrap_or_default();
     subject.witness = file.witness.unwrap_or(subject.witness);
+    subject.isolate = file.isolate.map(isolate).transpose()?.unwrap_or_default();
     if let Some(limit) = file.time_limit {
         let time = duration(&limit)?;
         if time.is_zero() {
@@ -300,6 +301,59 @@ fn answers(file: Spanned<Vec<AnswerFile>>) -> Result<Vec<NamedError>, Wrong> {
         })
     };
     file.into_inner().into_iter().map(one).collect()
+}
+
+/// The port of a server that is named without one.
+const USUAL_PORT: u16 = 5432;
+/// The most ports that a pod's own network listens on.
+const MOST_PORTS: usize = 8;
+
+fn isolate(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Endpoint>, Wrong> {
+    let span = file.span();
+    let places: Vec<Endpoint> = file
+        .into_inner()
+        .iter()
+        .map(|place| endpoint(place.get_ref()).map_err(|why| Wrong::new(place.span(), why)))
+        .collect::<Result<_, _>>()?;
+    let mut ports: Vec<u16> = places.iter().map(|place| place.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    match ports.len() {
+        0 => {
+            let help = "write `isolate = [\"db.internal:5432\"]`";
+            Err(Wrong::new(span, "no place is named").help(help))
+        }
+        1..=MOST_PORTS => Ok(places),
+        _ => Err(Wrong::new(span, format!("more than {MOST_PORTS} ports"))),
+    }
+}
+
+/// `db.internal:5432`, `db.internal` or `127.0.0.1:5432`.
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => {
+            let port = port.parse().ok().filter(|port| *port > 0);
+            (
+                host,
+                port.ok_or_else(|| format!("{text:?} has no port behind its colon"))?,
+            )
+        }
+        None => (text, USUAL_PORT),
+    };
+    let name = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    if host.is_empty() || host.len() > 253 || !host.chars().all(name) {
+        return Err(format!("{text:?} is no `host` and no `host:port`"));
+    }
+    match host.parse::<std::net::Ipv4Addr>() {
+        Ok(address) if !address.is_loopback() => Err(format!(
+            "{address} is an address on a real network; only names, and 127.0.0.1, can be made to lead to \
+             lockproof"
+        )),
+        _ => Ok(Endpoint {
+            host: host.to_owned(),
+            port,
+        }),
+    }
 }
 
 fn ignore(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {

@@ -149,6 +149,14 @@ fn subject(page: &mut Page, subject: &Subject) {
         let answers: Vec<String> = subject.answers.iter().map(answer).collect();
         page.key("answers", &format!("[{}]", answers.join(", ")));
     }
+    if !subject.isolate.is_empty() {
+        let places: Vec<String> = subject
+            .isolate
+            .iter()
+            .map(|at| text(&at.to_string()))
+            .collect();
+        page.key("isolate", &format!("[{}]", places.join(", ")));
+    }
     if let Some(limit) = subject.time_limit {
         page.key("time_limit", &text(&write_duration(limit)));
     }
