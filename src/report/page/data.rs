@@ -136,7 +136,7 @@ impl RunData {
         Self {
             name: shown(own_name(run.name)),
             dir: shown(run.name),
-            title: shown(timeline.run.map_or("", |facts| &facts.title)),
+            title: shown(run.title()),
             judgement: run.verdict.judgement.to_string(),
             free: timeline.is_free(),
             pods: lanes.pods(&timeline),
