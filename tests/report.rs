@@ -10,9 +10,13 @@ mod bad;
 mod browser;
 #[path = "report/figures.rs"]
 mod figures;
+#[path = "report/gallery.rs"]
+mod gallery;
 mod harness;
 #[path = "report/hostile.rs"]
 mod hostile;
+#[path = "report/index.rs"]
+mod index;
 #[path = "support/kept.rs"]
 mod kept;
 #[path = "report/picture.rs"]
@@ -20,6 +24,8 @@ mod picture;
 #[path = "report/reading.rs"]
 mod reading;
 mod support;
+#[path = "report/trace.rs"]
+mod trace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,5 +108,8 @@ fn main() -> std::process::ExitCode {
         hostile::tests(),
         figures::tests(),
         bad::tests(),
+        index::tests(),
+        trace::tests(),
+        gallery::tests(),
     ])
 }

@@ -73,6 +73,7 @@ pub fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
             judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))?;
         let trace = perfetto(&StoredRun {
             name: &arguments.from.display().to_string(),
+            title: None,
             lines: &lines,
             verdict: &verdict,
             scenario: None,

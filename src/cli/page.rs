@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::explore::grids::{GRIDS, split};
 use super::stored::{Stored, runs_below};
 use crate::report::page::{Index, IndexRow, StoredRun, index_page, run_page};
+use crate::scenario;
 use crate::search::HISTORY;
 
 /// The name of a page beside a history.
@@ -39,6 +40,7 @@ pub enum Shown {
 /// What is in a run directory, as pages need it.
 struct Read {
     name: String,
+    title: Option<String>,
     stored: Stored,
     scenario: Option<String>,
     replay: Option<String>,
@@ -55,6 +57,7 @@ impl Read {
             .map(|_| format!("lockproof run --times 10 {}", quoted(&file)));
         Ok(Self {
             name: dir.display().to_string(),
+            title: scenario::load(&file).ok().map(|scenario| scenario.title),
             stored,
             scenario,
             replay,
@@ -64,6 +67,7 @@ impl Read {
     fn run(&self, shown: Shown) -> StoredRun<'_> {
         StoredRun {
             name: &self.name,
+            title: self.title.as_deref(),
             lines: &self.stored.lines,
             verdict: &self.stored.verdict,
             scenario: self.scenario.as_deref(),

@@ -4,6 +4,8 @@
 
 use crate::state::{Cell, Differs, RowDifference};
 
+/// A terminal shows so many rows; the page of a run shows all that a difference has.
+const ROWS: usize = 10;
 /// Longer values are cut.
 const VALUE: usize = 60;
 
@@ -13,8 +15,9 @@ pub fn row_lines(differs: &Differs) -> Vec<String> {
     let Differs::Rows { first, more, .. } = differs else {
         return Vec::new();
     };
-    let mut lines: Vec<String> = first.iter().map(line).collect();
-    if *more > 0 {
+    let mut lines: Vec<String> = first.iter().take(ROWS).map(line).collect();
+    let more = more + first.len().saturating_sub(ROWS);
+    if more > 0 {
         lines.push(format!("- and {more} more"));
     }
     lines

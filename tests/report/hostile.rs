@@ -24,7 +24,20 @@ fn changed(run: &Path, change: impl Fn(&mut Value)) -> tempfile::TempDir {
     let lines: String = lines.collect();
     std::fs::write(folder.path().join("history.jsonl"), lines).unwrap();
     let scenario = std::fs::read_to_string(run.join("scenario.toml")).unwrap();
-    let scenario = format!("# </pre><script>window.evil = 3</script>\n{scenario}");
+    // A string of JSON is one of TOML.
+    let title = format!("title = {}", serde_json::to_string(EVIL).unwrap());
+    let lines = scenario.lines().map(|line| {
+        if line.starts_with("title = ") {
+            &title
+        } else {
+            line
+        }
+    });
+    let scenario: Vec<&str> = lines.collect();
+    let scenario = format!(
+        "# </pre><script>window.evil = 3</script>\n{}\n",
+        scenario.join("\n")
+    );
     std::fs::write(folder.path().join("scenario.toml"), scenario).unwrap();
     folder
 }

@@ -247,14 +247,14 @@ fn the_lock_lanes_have_every_grant_and_show_who_waits_for_whom() {
     assert_eq!(
         number(
             &mut browser,
-            "document.querySelectorAll('.band.server').length"
+            "document.querySelectorAll('#plane .band.server').length"
         ),
         2
     );
     assert_eq!(
         number(
             &mut browser,
-            "document.querySelectorAll('.band.told').length"
+            "document.querySelectorAll('#plane .band.told').length"
         ),
         2
     );
@@ -266,7 +266,7 @@ fn the_lock_lanes_have_every_grant_and_show_who_waits_for_whom() {
         1
     );
     // In none of its columns do both hold it.
-    let apart = "(() => { const [one, other] = [...document.querySelectorAll('.band.server')].map((band) => band.getBoundingClientRect());
+    let apart = "(() => { const [one, other] = [...document.querySelectorAll('#plane .band.server')].map((band) => band.getBoundingClientRect());
         return one.right <= other.left + 1 || other.right <= one.left + 1; })()";
     assert_eq!(browser.eval(apart), true);
     let (mut browser, _lines, _to, _folder) =

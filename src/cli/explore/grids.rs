@@ -8,6 +8,7 @@ use super::survey::plan::{Plan, way, words};
 use crate::cli::common::Failure;
 use crate::cli::out::write_json;
 use crate::invariant::Judgement;
+use crate::name::PodName;
 use crate::report::{Cell, Grid, fault_without_point, move_words};
 use crate::scenario::Scenario;
 use crate::schedule::{Move, Schedule, Stop};
@@ -99,11 +100,12 @@ pub(super) fn of_search(scenario: &Scenario, tried: &[Tried]) -> Vec<Grid> {
                 let row = format!("{} ({}){onward}", fault_without_point(fault), fault.point);
                 faults.push((row, *step, cell));
             }
-            _ => {
+            _ if matches!(one.schedule, Schedule::Controlled(_)) => {
                 if let Some((first, i, j)) = order(one.schedule.moves()) {
                     places.push((first, i, j, cell));
                 }
             }
+            _ => {}
         }
     }
     // In the order of the steps; to the end comes last.
@@ -146,7 +148,11 @@ fn order(moves: &[Move]) -> Option<(String, u32, u32)> {
         },
         _ => None,
     };
-    let (first, i) = steps(moves.first()?)?;
+    // Nothing said: one after the other, in the order of their names.
+    let Some(begins) = moves.first() else {
+        return Some((PodName::of_index(0).to_string(), TO_THE_END, TO_THE_END));
+    };
+    let (first, i) = steps(begins)?;
     let Some(second) = moves.get(1) else {
         return Some((first, i, TO_THE_END));
     };
@@ -197,7 +203,6 @@ pub(super) fn of_survey(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::PodName;
     use crate::schedule::Turn;
 
     fn turn(index: usize, until: Stop) -> Move {
@@ -216,7 +221,7 @@ mod tests {
         ];
         assert_eq!(order(&moves), Some(("a".to_owned(), 3, 2)));
         assert_eq!(order(&moves[..1]), Some(("a".to_owned(), 3, TO_THE_END)));
-        assert_eq!(order(&[]), None);
+        assert_eq!(order(&[]), Some(("a".to_owned(), TO_THE_END, TO_THE_END)));
     }
 
     #[test]

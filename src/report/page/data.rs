@@ -5,40 +5,18 @@
 
 use serde::Serialize;
 
-use super::axis::{self, Axis};
+use super::at::At;
 use super::evidence::{FindingData, findings};
 use super::locks::{HeldData, LockLane, PartedData, ToldData, lock_lanes, parted};
 use super::marks::{MarkData, marks};
 use super::run::StoredRun;
 use super::shown::shown;
-use super::steps::{Lanes, StepData, steps};
+use super::steps::{LaneData, Lanes, PodData, StepData, steps};
 use super::tables::{WriteData, writes};
 use super::turns::{TurnData, turns};
 use crate::history::Event;
 use crate::ledger::Ledger;
-use crate::timeline::{Moment, Timeline};
-
-/// A line of the history, and microseconds since the run began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct At(pub u64, pub u64);
-
-impl From<Moment> for At {
-    fn from(at: Moment) -> Self {
-        Self(at.seq, at.at_us)
-    }
-}
-
-/// All of a page.
-#[derive(Debug, Serialize)]
-pub(super) struct PageData {
-    /// The run, and where there is one the run beside it.
-    pub runs: Vec<RunData>,
-    /// How many columns the logical axis has.
-    pub columns: usize,
-    /// Where the two part first: the column, and what each does there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parts: Option<axis::Parting>,
-}
+use crate::timeline::Timeline;
 
 /// One run.
 #[derive(Debug, Serialize)]
@@ -76,40 +54,6 @@ pub(super) struct RunData {
     pub scenario: Option<String>,
 }
 
-/// A pod.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct PodData {
-    pub name: String,
-    pub recovery: bool,
-    /// How it ended, in words.
-    pub end: String,
-}
-
-/// A connection of a pod.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct LaneData {
-    /// The place of its pod.
-    pub pod: usize,
-    pub name: String,
-}
-
-impl PageData {
-    /// Of these runs, one or two.
-    pub(super) fn of(runs: &[StoredRun<'_>]) -> Self {
-        let mut all: Vec<RunData> = runs.iter().map(RunData::of).collect();
-        let (columns, parts) = match all.as_mut_slice() {
-            [one] => (Axis::alone(one), None),
-            [one, other] => axis::together(one, other),
-            _ => (0, None),
-        };
-        Self {
-            runs: all,
-            columns,
-            parts,
-        }
-    }
-}
-
 /// The last part of a path.
 fn own_name(path: &str) -> &str {
     let parts = path.trim_end_matches('/').rsplit('/');
@@ -120,7 +64,7 @@ fn own_name(path: &str) -> &str {
 }
 
 impl RunData {
-    fn of(run: &StoredRun<'_>) -> Self {
+    pub(super) fn of(run: &StoredRun<'_>) -> Self {
         let timeline = Timeline::of(run.lines);
         let ledger = Ledger::of(&timeline);
         let lanes = Lanes::of(&timeline);
@@ -136,7 +80,7 @@ impl RunData {
         Self {
             name: shown(own_name(run.name)),
             dir: shown(run.name),
-            title: shown(timeline.run.map_or("", |facts| &facts.title)),
+            title: shown(run.title()),
             judgement: run.verdict.judgement.to_string(),
             free: timeline.is_free(),
             pods: lanes.pods(&timeline),

@@ -55,7 +55,7 @@ impl IndexRow {
             )
         };
         Self {
-            title: facts.map_or_else(|| name.clone(), |facts| facts.title.clone()),
+            title: run.title().to_owned(),
             name,
             judgement: Some(run.verdict.judgement),
             why: first.map_or_else(String::new, |(one, found)| {

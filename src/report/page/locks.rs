@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::data::At;
+use super::at::At;
 use super::shown::shown;
 use super::steps::Lanes;
 use super::told::{Told, told};

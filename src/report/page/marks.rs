@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::data::At;
+use super::at::At;
 use super::shown::{shown, start};
 use super::steps::Lanes;
 use crate::history::{Begun, Decided, Event, FaultBy, FaultEvent, Line};

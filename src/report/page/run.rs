@@ -2,7 +2,7 @@
 //!
 //! Owns that value. Knows nothing of files: whoever read them says what they were called.
 
-use crate::history::Line;
+use crate::history::{Event, Line};
 use crate::invariant::Verdict;
 
 /// A stored run.
@@ -10,6 +10,8 @@ use crate::invariant::Verdict;
 pub struct StoredRun<'a> {
     /// What it is called: its directory, as the user named it.
     pub name: &'a str,
+    /// Its title, where it has another one than its history says: that of its scenario file.
+    pub title: Option<&'a str>,
     /// Its history.
     pub lines: &'a [Line],
     /// What was said of it.
@@ -20,4 +22,15 @@ pub struct StoredRun<'a> {
     pub replay: Option<&'a str>,
     /// Whether literals of statements, rows and output of the job are left out.
     pub redacted: bool,
+}
+
+impl<'a> StoredRun<'a> {
+    /// What it is called for people.
+    pub(super) fn title(&self) -> &'a str {
+        let of_run = || match self.lines.first().map(|line| &line.event) {
+            Some(Event::Run(facts)) => Some(facts.title.as_str()),
+            _ => None,
+        };
+        self.title.or_else(of_run).unwrap_or(self.name)
+    }
 }

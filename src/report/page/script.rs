@@ -15,10 +15,11 @@ use crate::report::visible_json;
 pub(super) const STYLE: &str = include_str!("assets/page.css");
 
 /// The parts of the script, in their order.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     include_str!("assets/data.js"),
     include_str!("assets/fold.js"),
     include_str!("assets/lanes.js"),
+    include_str!("assets/arrows.js"),
     include_str!("assets/panel.js"),
     include_str!("assets/control.js"),
 ];

@@ -97,8 +97,18 @@ fn statement(request: &Request, redacted: bool) -> String {
     }
 }
 
-/// What a step does, in few words: the verb, and the table or the lock that it is about.
+/// What a step does, in few words: the verb, and the table or the lock that it is about; of several statements the
+/// first, and how many more there are.
 pub(super) fn label(request: &Request) -> String {
+    let more = request.normal.len().saturating_sub(1);
+    let first = first_label(request);
+    match more {
+        0 => first,
+        more => format!("{first} (+{more})"),
+    }
+}
+
+fn first_label(request: &Request) -> String {
     if let [call] = request.lock_calls.as_slice()
         && request.normal.len() <= 1
     {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::data::{At, LaneData, PodData};
+use super::at::At;
 use super::shown::{Statements, label, shown};
 use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction};
 use crate::ledger::Ledger;
@@ -68,6 +68,23 @@ impl StepData {
     pub(super) fn is(&self, what: &str) -> bool {
         self.is.contains(&what)
     }
+}
+
+/// A pod.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct PodData {
+    pub name: String,
+    pub recovery: bool,
+    /// How it ended, in words.
+    pub end: String,
+}
+
+/// A connection of a pod.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LaneData {
+    /// The place of its pod.
+    pub pod: usize,
+    pub name: String,
 }
 
 /// The places of pods and connections.

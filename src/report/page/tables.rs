@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::data::At;
+use super::at::At;
 use super::shown::shown;
 use crate::history::{Event, Fate, Operation};
 use crate::name::ConnectionName;

@@ -7,7 +7,9 @@
 
 use serde_json::{Value, json};
 
-use super::data::{At, PageData, RunData};
+use super::at::At;
+use super::data::RunData;
+use super::document::PageData;
 use super::run::StoredRun;
 use super::steps::StepData;
 

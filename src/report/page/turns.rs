@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::data::At;
+use super::at::At;
 use super::shown::shown;
 use crate::history::{Event, TurnEnd};
 use crate::report::begun_words;

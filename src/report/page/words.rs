@@ -3,7 +3,8 @@
 //! Owns the sentences on who held what when, what was believed, and what broke it. They name lines of the history,
 //! so that they can be compared with it.
 
-use super::data::{At, RunData};
+use super::at::At;
+use super::data::RunData;
 use super::locks::PartedKind;
 use super::steps::StepData;
 

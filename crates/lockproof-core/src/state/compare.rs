@@ -11,7 +11,7 @@ use super::scheme::{Ids, Scheme};
 use super::snapshot::{Snapshot, names, same_values};
 
 /// How many differing rows of a table are told.
-const TOLD: usize = 10;
+const TOLD: usize = 20;
 
 /// A state beside those of serial runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

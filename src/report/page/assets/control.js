@@ -243,6 +243,12 @@ addEventListener("resize", () => layOut());
 document.documentElement.classList.add("drawn");
 if (RUNS.reduce((sum, run) => sum + run.steps.length, 0) <= 24 * RUNS.length) FOLD.mode = "compact";
 setFold(FOLD.mode);
-if (!followLink() && FINDINGS.length > 0) showFinding(0, true);
+if (!followLink()) {
+  // Where nothing was found: the first that waits, else the first that takes a lock, else the first step.
+  const steps = RUNS[0].steps;
+  const first = steps.find((step) => step.blocked) || steps.find((step) => is(step, "lock")) || steps[0];
+  if (FINDINGS.length > 0) showFinding(0, true);
+  else if (first) select({ step: first }, true);
+}
 // For whoever drives the page: a test, or the console.
 window.lockproof = { runs: RUNS, findings: FINDINGS, fold: FOLD, view: VIEW, selected: SELECTED, stateAt, boxes: () => PLANE.querySelectorAll(".box").length };
