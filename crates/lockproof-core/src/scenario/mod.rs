@@ -13,12 +13,14 @@ mod file;
 mod find;
 #[cfg(test)]
 mod fuzz;
+mod lock_file;
 mod model;
 mod names;
 mod read;
 mod read_cronjob;
 mod read_expect;
 mod read_fault;
+mod read_lock;
 mod read_schedule;
 mod read_search;
 mod read_subject;
@@ -27,9 +29,12 @@ mod schema;
 mod server_file;
 mod suggest;
 mod write;
+mod write_lock;
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod lock_mistake_tests;
 #[cfg(test)]
 mod mistake_tests;
 
@@ -40,3 +45,4 @@ pub use model::*;
 pub use names::*;
 pub use read::{load, parse};
 pub use schema::schema;
+pub use write_lock::lock as write_lock;
