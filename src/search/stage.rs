@@ -13,7 +13,8 @@ use tokio_postgres::error::ErrorPosition;
 
 use super::error::TrialError;
 use super::printed::Printed;
-use crate::evidence::WITNESS_SQL;
+use crate::evidence::{FoundRow, WITNESS_SQL, find_row};
+use crate::history::LockRow;
 use crate::pod::Program;
 use crate::run::Place;
 use crate::server::{Database, Seat, Seats, Server, withheld};
@@ -37,6 +38,8 @@ pub struct Job {
     pub prepare: Option<Vec<String>>,
     /// The name of every run's database, where it matters.
     pub database: Option<String>,
+    /// The row that is the lock, where it is one: it is watched.
+    pub lock_row: Option<LockRow>,
 }
 
 impl Job {
@@ -46,6 +49,7 @@ impl Job {
         self.schema == other.schema
             && self.prepare == other.prepare
             && self.database == other.database
+            && self.lock_row == other.lock_row
     }
 }
 
@@ -57,6 +61,7 @@ pub struct Stage {
     bare: Database,
     witness: Database,
     witnessed: bool,
+    lock_row: Option<FoundRow>,
 }
 
 impl Stage {
@@ -67,12 +72,13 @@ impl Stage {
     pub async fn build(server: &Server, job: &Job) -> Result<Self, TrialError> {
         let seats = Seats::begin(server, job.database.as_deref()).await?;
         match templates(&seats, job).await {
-            Ok((bare, witness, witnessed)) => Ok(Self {
+            Ok(made) => Ok(Self {
                 server: server.clone(),
                 seats,
-                bare,
-                witness,
-                witnessed,
+                bare: made.bare,
+                witness: made.witness,
+                witnessed: made.witnessed,
+                lock_row: made.lock_row,
             }),
             Err(error) => {
                 // Why there are no templates says more than what is left of them.
@@ -99,6 +105,12 @@ impl Stage {
     #[must_use]
     pub fn witnessed(&self) -> bool {
         self.witnessed
+    }
+
+    /// The row that is the lock, as the templates have it.
+    #[must_use]
+    pub fn lock_row(&self) -> Option<&FoundRow> {
+        self.lock_row.as_ref()
     }
 
     /// The server.
@@ -139,8 +151,15 @@ impl StageSeat<'_> {
     }
 }
 
-/// The templates, without and with the witness; and whether there is a witness.
-async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool), TrialError> {
+/// The templates, without and with the witness; whether there is a witness; and the lock row in them.
+struct Templates {
+    bare: Database,
+    witness: Database,
+    witnessed: bool,
+    lock_row: Option<FoundRow>,
+}
+
+async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     let server = seats.workshop();
     // What a schema or a command makes of the database's name is right for every run.
     let mut bare = match seats.database() {
@@ -153,6 +172,10 @@ async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool
     if let Some(command) = &job.prepare {
         prepare(server, &bare, command, &job.program).await?;
     }
+    let lock_row = match &job.lock_row {
+        Some(rule) => Some(found(server, &bare, rule).await?),
+        None => None,
+    };
     if seats.database().is_some() {
         bare = server.set_aside(bare, "bare").await?;
     }
@@ -160,9 +183,31 @@ async fn templates(seats: &Seats, job: &Job) -> Result<(Database, Database, bool
     let witnessed = server.superuser() && server.log_readable();
     if witnessed {
         apply(server, &witness, "the witness", WITNESS_SQL).await?;
+        if let Some(row) = &lock_row {
+            let name = "the trigger on the lock row's table";
+            apply(server, &witness, name, &row.watch()).await?;
+        }
     }
     seats.open().await?;
-    Ok((bare, witness, witnessed))
+    Ok(Templates {
+        bare,
+        witness,
+        witnessed,
+        lock_row,
+    })
+}
+
+/// The lock row in this database.
+async fn found(
+    server: &Server,
+    database: &Database,
+    rule: &LockRow,
+) -> Result<FoundRow, TrialError> {
+    let client = server.connect(&database.name).await?;
+    let found = find_row(&client, rule)
+        .await
+        .map_err(|error| TrialError::Run(error.into()))?;
+    found.map_err(TrialError::LockRow)
 }
 
 async fn apply(

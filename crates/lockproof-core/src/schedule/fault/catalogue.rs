@@ -324,10 +324,10 @@ catalogue! {
             undo: Undo::Nothing, server: Shared,
             consequence: Ages,
             search: InSearch {
-                swept: &[Draw::at(&EDGES, || EXPIRE)],
-                random: &[Draw::at(&EDGES, || EXPIRE)],
+                // Not every job has one: a search of its own does it (hazards).
+                swept: &[], random: &[],
                 by_name: Some(SweptByName {
-                    doc: "The lock row's time has passed; only where the lock is a row", usual: true,
+                    doc: "The time of the lock row has passed, where the lock is one", usual: false,
                     draw: Draw::at(&EDGES, || EXPIRE),
                 }),
             },
