@@ -20,7 +20,6 @@ insert into migrations_lock values (1, 0);
 
 create table report (
     day    date primary key,
-    total  integer not null,
-    fence  bigint not null default 0
+    total  integer not null
 );
-insert into report (day, total) values ('2026-11-30', 0);
+insert into report values ('2026-11-30', 0);

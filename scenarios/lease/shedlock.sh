@@ -7,12 +7,12 @@
 #     anyones    gives back whoever's row it is
 #     delete     gives it back by deleting it, whoever's it is
 #     same       every copy writes the same owner
-#     renews     renews before the second half of its work, and stops if it has the lock no longer
+#     renews     renews before its work, and does none if it has the lock no longer
 #     goes-on    renews, and does not look at the answer
 #     anew       renews; if it has the lock no longer it takes it anew
 #     in-row     does its work in a transaction that has locked the row
 #     at-least   keeps the lock for a minute after it has given it back (lockAtLeastFor)
-#     brief      takes it for a millisecond
+#     brief      takes it for a tenth of a second
 #     unwatch    takes away the trigger that watches the row
 set -euo pipefail
 source "${BASH_SOURCE%/*}/../lib/sessions.bash"
@@ -21,7 +21,7 @@ is() { [[ $words == *" $1 "* ]]; }
 
 me=$(hostname)-$$ lease='5 minutes'
 if is same; then me=worker; fi
-if is brief; then lease='1 millisecond'; fi
+if is brief; then lease='100 milliseconds'; fi
 free='lock_until <= now()' mine="and locked_by = '$me'"
 if is blind; then free=true; fi
 if is anyones || is delete; then mine=; fi
@@ -75,11 +75,12 @@ if ! take; then
   close db
   exit 0
 fi
-work
 if is renews || is goes-on || is anew; then
   if renew || is goes-on || { is anew && take; }; then
     work
   fi
+else
+  work
 fi
 give_back
 close db

@@ -548,8 +548,11 @@ fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
 /// Refuses a lock row that is not there and that the clean run does not make.
 fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), TrialError> {
     let made = |line: &Line| matches!(line.event, Event::LockRow(_));
-    let seen = |line: &Line| matches!(line.event, Event::Witness { .. });
-    let watched = measured.clean.iter().any(seen);
+    let whole = |line: &Line| match &line.event {
+        Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
+        _ => false,
+    };
+    let watched = measured.clean.iter().any(whole);
     if row.there || !watched || measured.clean.iter().any(made) {
         return Ok(());
     }

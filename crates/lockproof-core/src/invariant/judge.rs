@@ -66,7 +66,10 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         Judgement::Holds
     };
     let mut not_tested = not_tested(&facts, &invariants);
-    not_tested.extend(not_compared);
+    not_tested.extend(match &facts.leases {
+        Some(leases) => lease::beside_the_row(leases, not_compared),
+        None => not_compared,
+    });
     let reports = reports(&facts);
     let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
     let idle: Vec<PodName> = idle.cloned().collect();

@@ -325,7 +325,13 @@ impl<'a> Book<'a> {
             let own = *self.leases.sections[holder].pod() == connection.pod;
             (holder, own)
         });
-        let had = change.after.filter(|after| after.keeps_out());
+        // One that is taken for so short a time that it is over by the end of the statement was taken.
+        let fresh = change.before.is_none_or(|before| {
+            !before.held || before.owner != change.after.and_then(|after| after.owner.clone())
+        });
+        let had = change
+            .after
+            .filter(|after| after.keeps_out() || after.held && fresh);
         match (had, holder) {
             (Some(after), Some((holder, true))) => {
                 self.renewed(place, change, after, holder, connection)

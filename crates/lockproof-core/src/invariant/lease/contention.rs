@@ -24,6 +24,20 @@ pub(in super::super) fn asked_while_had(facts: &Facts<'_>, leases: &Leases<'_>) 
             || step.request.opaque && told_lost(step, leases.rule).is_some()
     });
     asking.find_map(|step| {
+        // Who has taken the row in a transaction that is still open lets nobody see it.
+        let mut waits = step.endings.iter().flat_map(|end| end.blocked_by);
+        let met = waits.find_map(|pid| {
+            let session = facts.sessions.at(*pid, i64::MAX, u64::MAX)?;
+            (session.connection.pod != *step.pod()).then_some(session)
+        });
+        if let Some(other) = met {
+            return Some(format!(
+                "{} asked for {} while {} had it locked",
+                step.connection,
+                leases.rule.words(),
+                other.connection
+            ));
+        }
         let at = step.released?.seq;
         // One section begins where the one before has ended.
         let begun = spans.partition_point(|(_, from, _)| *from <= at);

@@ -14,8 +14,14 @@ use crate::ledger::Leases;
 pub(super) const UNSEEN: &str =
     "the lock is a row, and this run had no witness that sees who changes it";
 
-/// What of the row's changes is not known.
+/// What of the row's changes is not known. Where anything is not, nobody knows who had the lock: what was found
+/// so far says nothing, either.
 pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    let known = leases.strangers.is_empty() && leases.gaps.is_empty() && facts.lost.is_empty();
+    let told = match known {
+        true => Vec::new(),
+        false => std::mem::take(&mut found.violations),
+    };
     let row = leases.rule.words();
     let mut told = BTreeSet::new();
     for place in &leases.strangers {
@@ -36,6 +42,7 @@ pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found)
         found.unclear(why, vec![gap.seq]);
     }
     found.blinded(facts);
+    found.unclear.extend(told);
 }
 
 /// Sections whose time passed on the real clock while their pod lived: each in words. The gate holds pods for

@@ -17,7 +17,11 @@ pub(in super::super) fn left(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut
         found.unclear(UNSEEN, Vec::new());
         return;
     }
+    left_behind(facts, leases, found);
     missing(facts, leases, found);
+}
+
+fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let Some(section) = leases.sections.last().filter(|one| one.end.is_none()) else {
         return;
     };

@@ -47,9 +47,11 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
         };
         found.violation(Finding {
             why: format!(
-                "a pod changed {} while another had it: {own}{}; {}. A release or a renewal must name its owner (`… \
+                "{} changed {} while pod {} had it: {own}{}; {}. A release or a renewal must name its owner (`… \
                  and {} = $1`), and look at how many rows it touched",
+                change.pod().map_or_else(|| change.session.to_string(), |pod| format!("pod {pod}")),
                 leases.rule.words(),
+                other.pod(),
                 change_words(facts, taken),
                 change_words(facts, change),
                 leases.rule.owner.as_deref().unwrap_or("an owner's column")

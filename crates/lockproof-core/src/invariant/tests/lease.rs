@@ -338,7 +338,6 @@ fn a_second_row_of_the_name_is_a_second_holder() {
 fn a_pod_that_asks_while_another_has_the_row_contends() {
     let asks = |while_had: bool| {
         let mut tale = Tale::of(rule());
-        tale.story.run.rules.guards = vec![GuardName::Contention];
         if !while_had {
             tale.touches_nothing("b.0");
         }
@@ -346,7 +345,13 @@ fn a_pod_that_asks_while_another_has_the_row_contends() {
         if while_had {
             tale.touches_nothing("b.0");
         }
-        tale.gives_back("a.0").over()
+        change(tale.gives_back("a.0").over(), 0, |event| match event {
+            Event::Run(run) => {
+                run.rules.guards = vec![GuardName::Contention];
+                true
+            }
+            _ => false,
+        })
     };
     assert!(guard(&asks(true), GuardName::Contention).0);
     assert!(!guard(&asks(false), GuardName::Contention).0);
