@@ -18,7 +18,7 @@ pub(super) const UNSEEN: &str =
 /// so far says nothing, either.
 pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let known = leases.strangers.is_empty() && leases.gaps.is_empty() && facts.lost.is_empty();
-    let told = match known {
+    let doubtful = match known {
         true => Vec::new(),
         false => std::mem::take(&mut found.violations),
     };
@@ -42,7 +42,7 @@ pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found)
         found.unclear(why, vec![gap.seq]);
     }
     found.blinded(facts);
-    found.unclear.extend(told);
+    found.unclear.extend(doubtful);
 }
 
 /// Sections whose time passed on the real clock while their pod lived: each in words. The gate holds pods for
@@ -86,7 +86,7 @@ pub(super) fn ran_out(facts: &Facts<'_>, leases: &Leases<'_>) -> Vec<Finding> {
             (None, Some(write)) => write.seq,
             (None, None) => continue,
         };
-        let lease = (until - taken.server_us) / 1_000;
+        let lease = until.saturating_sub(taken.server_us) / 1_000;
         found.push(Finding {
             why: format!(
                 "the lease of pod {} ran out by the clock after {lease} ms, while the gate held its steps: it is \

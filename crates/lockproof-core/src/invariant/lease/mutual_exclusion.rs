@@ -33,7 +33,7 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
         let left = match from.until_us {
             Some(until) => format!(
                 "{} ms before its time had passed",
-                (until - change.server_us).max(1) / 1_000
+                until.saturating_sub(change.server_us).max(1) / 1_000
             ),
             None => "and the row says no time at which it ends".to_owned(),
         };

@@ -10,9 +10,11 @@ use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing};
+use super::order::committed;
 use super::story::{aged_words, change_words};
-use crate::ledger::{Deed, Leases, told_lost};
+use crate::ledger::{Deed, LeaseSection, Leases, told_lost};
 use crate::name::{InvariantName, PodName};
+use crate::schedule::FaultKind;
 use crate::timeline::StepFacts;
 
 const NAME: InvariantName = InvariantName::SameSession;
@@ -74,6 +76,32 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
     found.ruling(NAME, facts, holds)
 }
 
+/// Whether the pod of this step had lost the lock by its end: another had ended its section, or its time had
+/// passed.
+fn is_lost(facts: &Facts<'_>, leases: &Leases<'_>, step: &StepFacts<'_>) -> bool {
+    let (Some(released), Some(end)) = (step.released, step.last()) else {
+        return false;
+    };
+    let granted = |section: &&LeaseSection<'_>| {
+        let taken = committed(facts, leases.changes[section.taken].step);
+        section.pod() == step.pod() && taken.is_some_and(|taken| taken.from < released.seq)
+    };
+    let Some(section) = leases.sections.iter().rev().find(granted) else {
+        return false;
+    };
+    let ended = section.end.is_some_and(|(place, _)| {
+        let by = committed(facts, leases.changes[place].step);
+        by.is_none_or(|by| by.from < end.at.seq)
+    });
+    let taken = committed(facts, leases.changes[section.taken].step).map_or(0, |taken| taken.from);
+    let aged = facts.faults.iter().any(|fault| {
+        matches!(fault.event.fault.kind, FaultKind::Expire { .. })
+            && fault.event.fired
+            && (taken..released.seq).contains(&fault.from)
+    });
+    ended || aged
+}
+
 /// Pods that were told that they have the lock no longer, and wrote on.
 fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     // For each pod the lines at which it was told so, and at which it was told that it has the lock.
@@ -88,8 +116,12 @@ fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
         let Some(end) = told_lost(step, leases.rule) else {
             continue;
         };
-        // One that never had it was refused it: what it writes is the affair of work-under-lock.
-        if let Some(of_pod) = told.get_mut(step.pod()) {
+        // One that never had it was refused it: what it writes is the affair of work-under-lock. And one that has
+        // it still asked for another row of the table.
+        let Some(of_pod) = told.get_mut(step.pod()) else {
+            continue;
+        };
+        if is_lost(facts, leases, step) {
             of_pod.push((end.at.seq, Some(step)));
         }
     }

@@ -356,3 +356,10 @@ fn a_pod_that_asks_while_another_has_the_row_contends() {
     assert!(guard(&asks(true), GuardName::Contention).0);
     assert!(!guard(&asks(false), GuardName::Contention).0);
 }
+
+#[test]
+fn a_pod_that_has_the_lock_asks_for_another_row_of_the_table_and_writes_on() {
+    let mut tale = Tale::of(rule());
+    tale.takes("a.0", 1).touches_nothing("a.0").works("a.1");
+    assert_violated(&tale.gives_back("a.0").over(), &[]);
+}

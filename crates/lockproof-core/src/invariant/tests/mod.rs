@@ -13,6 +13,7 @@ mod guards;
 mod held;
 mod lease;
 mod lease_evidence;
+mod lease_model;
 mod lease_tale;
 mod limit;
 mod locks;
