@@ -14,10 +14,10 @@ use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, Line, Made, OutputStream, SerialRun, Writer,
+    Baseline, Catalog, Event, FinalState, Line, LockRow, Made, OutputStream, SerialRun, Writer,
 };
 use crate::invariant::known_errors;
-use crate::ledger::{Ledger, is_kept, keyed_calls, lock_rows, used_keys};
+use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -42,6 +42,8 @@ pub struct BaselineRuns {
     pub locks: Vec<LockKey>,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+    /// A row that looks like a lock of the job's: only ever suggested.
+    pub likely_row: Option<LockRow>,
 }
 
 /// Makes the clean run and the serial runs for a plan; its schedule and faults are left aside.
@@ -96,6 +98,10 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         baseline,
         locks,
         lock_rows: lock_rows(&timelines),
+        likely_row: compared
+            .runs
+            .first()
+            .and_then(|run| likely_lock_row(&timeline, &run.state)),
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),

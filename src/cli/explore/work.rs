@@ -15,11 +15,11 @@ use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
-use crate::history::Line;
+use crate::history::{Line, LockRow};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, why_words, wrap};
-use crate::scenario::Scenario;
+use crate::scenario::{LockName, Scenario, write_lock};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
     Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger,
@@ -184,6 +184,10 @@ impl Work<'_> {
         }
         let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
+            0 if trial.rules().lock.row().is_some() => {
+                let row = trial.rules().lock.row().map(LockRow::words);
+                format!("guards itself with {}", row.unwrap_or_default())
+            }
             0 => "takes no advisory lock".to_owned(),
             _ => format!("takes {}", locks.join(", ")),
         };
@@ -200,7 +204,20 @@ impl Work<'_> {
                 written.join(", ")
             ),
         ));
-        if measured.locks.is_empty() && self.scenario.subject.lock.is_none() {
+        let unnamed = measured.locks.is_empty() && self.scenario.subject.lock.is_none();
+        if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
+            let table = row.table.clone();
+            let lock = write_lock(&LockName::Row(Box::new(row)));
+            self.talk.say(&wrap(
+                "note",
+                &format!(
+                    "{table} is written first and last and looks like a lock. It is judged, and its time can pass, if \
+                     the scenario names it (docs/leases.md); under [subject]:"
+                ),
+            ));
+            // To be pasted: as one line.
+            self.talk.say(&format!("                lock = {lock}"));
+        } else if unnamed {
             self.talk.say(&wrap(
                 "note",
                 "without a lock, whether it is kept cannot be judged (same-session, work-under-lock, \

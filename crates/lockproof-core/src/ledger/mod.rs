@@ -16,6 +16,7 @@ mod holders;
 mod kind;
 mod lease;
 mod lease_words;
+mod likely_row;
 mod lock_rows;
 mod reading;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use holders::{Holder, Holders, served};
 pub use kind::{LetGo, LockKind};
 pub use lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, SectionEnd};
 pub use lease_words::{asks_for_row, told_lost};
+pub use likely_row::likely_lock_row;
 pub use lock_rows::lock_rows;
 pub use unlocks::{FailedUnlock, failed_unlocks};
 pub use used::{is_kept, used_keys};
