@@ -14,6 +14,8 @@ mod files;
 mod harness;
 #[path = "bad_input/jobs.rs"]
 mod jobs;
+#[path = "bad_input/lock_rows.rs"]
+mod lock_rows;
 #[path = "bad_input/output.rs"]
 mod output;
 #[path = "bad_input/preparing.rs"]
@@ -61,6 +63,7 @@ fn main() -> std::process::ExitCode {
         engine::tests(),
         files::tests(),
         jobs::tests(),
+        lock_rows::tests(),
         output::tests(),
         preparing::tests(),
         servers::tests(),

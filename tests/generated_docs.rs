@@ -81,7 +81,7 @@ fn row(entry: &FaultEntry) -> String {
         .collect();
     let points = match entry.points {
         Points::Each(_) => "all".to_owned(),
-        Points::OfAnAnswer => points.join(", "),
+        Points::OfAnAnswer | Points::Edges => points.join(", "),
         Points::Between => String::new(),
     };
     let undo = match entry.undo {

@@ -221,7 +221,7 @@ fn suggest(scenario: &mut Scenario, seen: &Seen) {
     if scenario.schedule == Schedule::Controlled(Vec::new()) {
         scenario.schedule = seen.order.clone();
     }
-    if let ([only], None) = (seen.locks.as_slice(), scenario.subject.lock) {
+    if let ([only], None) = (seen.locks.as_slice(), &scenario.subject.lock) {
         scenario.subject.lock = Some(named(only));
     }
     let ordered = scenario.schedule != Schedule::Controlled(Vec::new());

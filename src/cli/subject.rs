@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::common::Failure;
 use super::exit::Exit;
 use crate::pod;
-use crate::scenario::{Endpoint, Prepare, Program, Scenario, Subject};
+use crate::scenario::{Endpoint, LockName, Prepare, Program, Scenario, Subject};
 use crate::search::Job;
 use crate::server::lockproof_binary;
 
@@ -71,6 +71,7 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
         schema,
         prepare,
         database: subject.database.clone(),
+        lock_row: subject.lock.as_ref().and_then(LockName::row).cloned(),
     })
 }
 

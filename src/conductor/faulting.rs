@@ -137,7 +137,7 @@ impl<W: World> Conductor<W> {
             FaultTarget::Session => started && aim.connection.is_some(),
             FaultTarget::Pod => started,
             FaultTarget::Link => !self.is_beyond(fault, name),
-            FaultTarget::Server => true,
+            FaultTarget::Server | FaultTarget::Lock => true,
         };
         if !there {
             let why = format!("pod {name} had no such target at that time");
@@ -172,7 +172,7 @@ impl<W: World> Conductor<W> {
             (Point::InDoubt, Points::Each(InDoubt::AnswerDropped) | Points::Between) => {
                 Delivery::AnswerDropped
             }
-            (Point::InDoubt, Points::Each(InDoubt::PodHears))
+            (Point::InDoubt, Points::Each(InDoubt::PodHears) | Points::Edges)
             | (Point::Before | Point::Waiting | Point::After | Point::At(_), _) => {
                 Delivery::Forwarded
             }

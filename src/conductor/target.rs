@@ -69,7 +69,7 @@ impl<W: World> Conductor<W> {
         match &self.orders.rules.lock {
             LockRule::Named(named) => named.same_key(key),
             LockRule::FromCleanRun(keys) => keys.iter().any(|known| known.same_key(key)),
-            LockRule::None => false,
+            LockRule::Row(_) | LockRule::None => false,
         }
     }
 
@@ -107,6 +107,7 @@ impl<W: World> Conductor<W> {
         let pod = match fault.kind.target() {
             // Whom it hits, not at whose step it came.
             FaultTarget::Server => connection.as_ref().map(|name| name.pod.clone()),
+            FaultTarget::Lock => None,
             _ => fault.pod.clone(),
         };
         let event = FaultEvent {
@@ -118,9 +119,7 @@ impl<W: World> Conductor<W> {
             pod,
             connection,
             session,
-            step: aim
-                .step
-                .filter(|_| fault.kind.target() != FaultTarget::Server),
+            step: aim.step.filter(|_| fault.kind.target().needs_pod()),
             fired: outcome.fired,
             absent: outcome.absent,
             evidence: outcome.evidence.clone(),

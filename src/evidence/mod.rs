@@ -5,6 +5,8 @@
 
 mod catalog;
 mod error;
+mod lock_row;
+mod lock_row_sql;
 mod log;
 mod objects;
 mod observer;
@@ -15,6 +17,7 @@ mod witness;
 pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
+pub use lock_row::{Aged, FoundRow, age_row, find_row};
 pub use log::{LogReader, LogRecord};
 pub use objects::there;
 pub use observer::{Activity, Observer};

@@ -14,11 +14,14 @@ use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
 use super::log::LogRecord;
-use crate::history::{Changed, Committing, Extent, Fate, HeldLock, Isolation, Operation, Write};
+use crate::history::{
+    Changed, Committing, Extent, Fate, HeldLock, Isolation, Operation, RowChange, RowVersion, Write,
+};
 use crate::name::{KeyForm, LockKey, LockMode, Session, TableName};
 
 const WROTE: &str = "lockproof-witness ";
 const COMMITS: &str = "lockproof-commit ";
+const ROW: &str = "lockproof-row ";
 
 /// Makes the witness in a database; run once in the template. Needs a superuser (event triggers).
 pub const WITNESS_SQL: &str = include_str!("witness.sql");
@@ -33,6 +36,9 @@ where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', '
        and t.tgname in ('zz_lockproof_witness', '!lockproof_begun')) < 2
 union all select name from unnest(array['lockproof_ddl', 'lockproof_dropped']) name
 where not exists (select 1 from pg_catalog.pg_event_trigger e where e.evtname = name and e.evtenabled = 'A')
+union all select w.name from lockproof.watched_rows w
+where not exists (select 1 from pg_catalog.pg_trigger t where t.tgrelid = w.relation and t.tgenabled = 'A'
+                  and t.tgname = '~lockproof_lock_row')
 union all select 'pg_catalog.lockproof_commits'
 where not exists (select 1 from pg_catalog.pg_trigger t
                   where t.tgrelid = to_regclass('pg_catalog.lockproof_commits') and t.tgenabled = 'A')
@@ -70,6 +76,39 @@ struct Commits {
     locks: Vec<Row>,
 }
 
+#[derive(Deserialize)]
+struct ChangedRow {
+    at: i64,
+    op: String,
+    xact: Option<u64>,
+    sub: Option<u32>,
+    before: Option<Version>,
+    after: Option<Version>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    by: u32,
+    owner: Option<String>,
+    until: Option<i64>,
+    held: bool,
+    token: Option<i64>,
+}
+
+impl Version {
+    /// The version at this moment of the server's clock.
+    fn at(self, now: i64) -> RowVersion {
+        RowVersion {
+            made_by: self.by,
+            owner: self.owner,
+            until_us: self.until,
+            held: self.held,
+            expired: self.until.is_some_and(|until| until <= now),
+            token: self.token,
+        }
+    }
+}
+
 /// A row of `pg_locks`: process id, database, classid, objid, objsubid, mode, granted; and the table, of
 /// a lock on one.
 type Row = (i32, u32, u32, u32, u8, String, bool, Option<String>);
@@ -89,6 +128,24 @@ pub enum Witnessed {
     },
     /// A transaction that had written under a lock of its own session is about to commit.
     Commits(Committing),
+    /// The lock row was changed.
+    Row {
+        /// The change. What became of it is not known yet.
+        change: RowChange,
+        /// The innermost subtransaction that it was made in, by 32 bits.
+        inside: Option<u32>,
+    },
+}
+
+impl Witnessed {
+    /// The subtransaction whose fate is that of what it tells.
+    #[must_use]
+    pub fn inside(&self) -> Option<u32> {
+        match self {
+            Self::Wrote { inside, .. } | Self::Row { inside, .. } => *inside,
+            Self::Commits(_) => None,
+        }
+    }
 }
 
 /// What the witness tells in this record of the log; `None` if it is another kind of record.
@@ -109,6 +166,23 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
             locks: line.locks.into_iter().map(lock).collect(),
         }));
     }
+    if let Some(text) = record.message.strip_prefix(ROW) {
+        let line: ChangedRow = serde_json::from_str(text).ok()?;
+        let change = RowChange {
+            server_us: line.at,
+            session,
+            connection: None,
+            step: None,
+            by_lockproof: false,
+            operation: operation(&line.op),
+            before: line.before.map(|version| version.at(line.at)),
+            after: line.after.map(|version| version.at(line.at)),
+            transaction: line.xact,
+            fate: None,
+        };
+        let inside = line.sub;
+        return Some(Witnessed::Row { change, inside });
+    }
     let text = record.message.strip_prefix(WROTE)?;
     let line: Wrote = serde_json::from_str(text).ok()?;
     let changed = |(table, rows, above)| Changed { table, rows, above };
@@ -118,13 +192,7 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
         connection: None,
         step: None,
         table: line.table,
-        operation: match line.op.as_str() {
-            "INSERT" => Operation::Insert,
-            "UPDATE" => Operation::Update,
-            "DELETE" => Operation::Delete,
-            "TRUNCATE" => Operation::Truncate,
-            other => Operation::Ddl(other.to_owned()),
-        },
+        operation: operation(&line.op),
         locks: line.locks.into_iter().map(lock).collect(),
         extent: Extent {
             begun: line
@@ -148,6 +216,16 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
         inside: line.sub,
         silenced: line.quiet,
     })
+}
+
+fn operation(word: &str) -> Operation {
+    match word {
+        "INSERT" => Operation::Insert,
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        "TRUNCATE" => Operation::Truncate,
+        other => Operation::Ddl(other.to_owned()),
+    }
 }
 
 /// What the witness of this connection's database has lost: tables that it does not watch, and parts of

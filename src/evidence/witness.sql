@@ -263,6 +263,9 @@ begin
 end
 $$;
 
+-- Tables with a row that the scenario names as the lock, each with a trigger of its own.
+create table lockproof.watched_rows (relation oid primary key, name text not null);
+
 -- What a table was called when it was last looked at.
 create table lockproof.names (relation oid primary key, name text not null);
 

@@ -96,8 +96,8 @@ pub fn fault_without_point(fault: &Fault) -> String {
         text.push_str(&format!(" {pod}"));
     }
     match (&fault.session, fault.kind.target()) {
-        (_, FaultTarget::Pod | FaultTarget::Server) | (SessionChoice::Every, FaultTarget::Link) => {
-        }
+        (_, FaultTarget::Pod | FaultTarget::Server | FaultTarget::Lock)
+        | (SessionChoice::Every, FaultTarget::Link) => {}
         (SessionChoice::Next, _) => text.push_str(", the session of its next step"),
         (SessionChoice::HoldingLock, _) => text.push_str(", the session that holds the lock"),
         (SessionChoice::Connection(name), _) => text.push_str(&format!(", connection {name}")),

@@ -199,7 +199,13 @@ impl<'t, 'a> Teller<'t, 'a> {
                     .or_else(|| fault.pod.as_ref().map(ToString::to_string))
                     .unwrap_or_default();
                 let outcome = if fault.fired { "" } else { "did not fire: " };
-                let (target, point) = if is_of_server(fault) {
+                let (target, point) = if fault.fault.kind.target() == FaultTarget::Lock {
+                    let point = match fault.fault.pod {
+                        Some(_) => format!(" ({})", fault.fault.point),
+                        None => String::new(),
+                    };
+                    (String::new(), point)
+                } else if is_of_server(fault) {
                     let hit = std::mem::take(&mut self.sessions_hit);
                     let ended = match hit.len() {
                         0 => String::new(),

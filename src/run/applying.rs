@@ -81,6 +81,7 @@ impl Run<'_> {
             }
             (FaultKind::PauseServer, _) => self.on_server(aim, OnServer::Pause).await,
             (FaultKind::UnpauseServer, _) => self.on_server(aim, OnServer::Unpause).await,
+            (FaultKind::Expire { by }, _) => self.expire(aim, *by).await,
             (FaultKind::Promote { old }, _) => self.on_server(aim, OnServer::Promote(*old)).await,
             (
                 FaultKind::Kill

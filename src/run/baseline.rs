@@ -15,10 +15,10 @@ use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, Line, Made, OutputStream, SerialRun, Writer,
+    Baseline, Catalog, Event, FinalState, Line, LockRow, Made, OutputStream, SerialRun, Writer,
 };
 use crate::invariant::known_errors;
-use crate::ledger::{Ledger, is_kept, keyed_calls, lock_rows, used_keys};
+use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, used_keys};
 use crate::name::{LockKey, PodName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -43,6 +43,8 @@ pub struct BaselineRuns {
     pub locks: Vec<LockKey>,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+    /// A row that looks like a lock of the job's: only ever suggested.
+    pub likely_row: Option<LockRow>,
     /// How long the serial run of all pods took, with the making of its database.
     pub run_time: Duration,
 }
@@ -115,6 +117,10 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         locks,
         lock_rows: lock_rows(&timelines),
         run_time,
+        likely_row: compared
+            .runs
+            .first()
+            .and_then(|run| likely_lock_row(&timeline, &run.state)),
         trace: clean.trace.clone(),
         clean: clean.lines.clone(),
         serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),

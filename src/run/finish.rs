@@ -12,7 +12,7 @@ use super::real::{Outage, Run, wall_us};
 use super::trace::{trace_hash, trace_of};
 use super::witnessing::{is_silenced, witnessed};
 use crate::conductor::{Step, World};
-use crate::evidence::{LogRecord, final_state, read_witness, snapshot};
+use crate::evidence::{LogRecord, Witnessed, final_state, read_witness, snapshot};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
 use crate::state::LeftOut;
@@ -238,10 +238,16 @@ impl Run<'_> {
                 Some(pooled) => pooled.connection_of_record(record, at),
                 None => self.connection_of(session),
             };
-            if connection.is_none() && self.world.watchers.is_own(record.pid) {
+            let own = connection.is_none() && self.world.watchers.is_own(record.pid);
+            let seen = read_witness(record);
+            // What lockproof does to the lock row is a version of it.
+            if own && !matches!(seen, Some(Witnessed::Row { .. })) {
                 continue;
             }
-            if let Some(seen) = read_witness(record) {
+            if let Some(mut seen) = seen {
+                if let Witnessed::Row { change, .. } = &mut seen {
+                    change.by_lockproof = own;
+                }
                 let step = |time: i64| {
                     let own = by_connection.get(connection.as_ref()?)?;
                     step_at(own, began, time - offset, 0, None)

@@ -12,6 +12,7 @@ mod created;
 mod cutting;
 mod environment;
 mod error;
+mod expiring;
 mod failure;
 mod finish;
 mod free;

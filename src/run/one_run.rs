@@ -299,7 +299,7 @@ fn rules_in(rules: &Rules, database: u32) -> Rules {
                 key.database = database;
             }
         }
-        LockRule::None => {}
+        LockRule::Row(_) | LockRule::None => {}
     }
     rules
 }

@@ -10,7 +10,7 @@ use super::real::Run;
 use super::watchers::of_server;
 use crate::conductor::{Link, World};
 use crate::evidence::{LogRecord, Witnessed, fates, lost_of_witness, read_witness};
-use crate::history::{Committing, Event, Fate, HeldLock, Write};
+use crate::history::{Committing, Event, Fate, HeldLock, RowChange, Write};
 use crate::name::{ConnectionName, Session, StepId};
 
 impl Run<'_> {
@@ -21,12 +21,9 @@ impl Run<'_> {
         server: usize,
         records: &[LogRecord],
     ) -> Result<BTreeMap<u32, Fate>, RunError> {
-        let inside = records.iter().filter_map(|record| {
-            let Witnessed::Wrote { inside, .. } = read_witness(record)? else {
-                return None;
-            };
-            inside
-        });
+        let inside = records
+            .iter()
+            .filter_map(|record| read_witness(record)?.inside());
         let inside: BTreeSet<u32> = inside.collect();
         if inside.is_empty() || server != self.world.watchers.current() {
             return Ok(BTreeMap::new());
@@ -145,6 +142,13 @@ pub(super) fn witnessed(
             write.extent.fate = inside.and_then(|inside| fates.get(&inside).copied());
             Event::Write(write)
         }
+        Witnessed::Row { change, inside } => Event::LockRow(RowChange {
+            step: step(change.server_us),
+            session: session.unwrap_or(change.session),
+            connection,
+            fate: inside.and_then(|inside| fates.get(&inside).copied()),
+            ..change
+        }),
         Witnessed::Commits(commit) => Event::Committing(Committing {
             step: step(commit.server_us),
             session: session.unwrap_or(commit.session),

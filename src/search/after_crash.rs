@@ -86,7 +86,7 @@ fn keeps_the_lock(verdict: &Verdict) -> bool {
 fn writes_on(lines: &[Line], fault: &Fault) -> bool {
     let pod: Option<&PodName> = match fault.kind.entry().target {
         FaultTarget::Pod | FaultTarget::Session => fault.pod.as_ref(),
-        FaultTarget::Link | FaultTarget::Server => None,
+        FaultTarget::Link | FaultTarget::Server | FaultTarget::Lock => None,
     };
     let fired = lines.iter().find_map(|line| match &line.event {
         Event::Fault(event) if event.fired && event.fault.kind == fault.kind => Some(line.seq),

@@ -32,6 +32,9 @@ pub enum TrialError {
         /// What the server said.
         why: String,
     },
+    /// The lock row that the scenario names is not what the database has.
+    #[error("the lock row cannot be watched: {0}")]
+    LockRow(String),
     /// The prepare command failed.
     #[error("the prepare command `{command}` failed: {why}")]
     Prepare {

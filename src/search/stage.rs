@@ -11,7 +11,8 @@ use tokio::process::Command;
 use super::error::TrialError;
 use super::printed::Printed;
 use super::schema::apply;
-use crate::evidence::WITNESS_SQL;
+use crate::evidence::{FoundRow, WITNESS_SQL, find_row};
+use crate::history::LockRow;
 use crate::pod::Program;
 use crate::run::{Passage, Place};
 use crate::server::{Database, Seat, Seats, Server, withheld};
@@ -32,6 +33,8 @@ pub struct Job {
     pub prepare: Option<Vec<String>>,
     /// The name of every run's database, where it matters.
     pub database: Option<String>,
+    /// The row that is the lock, where it is one: it is watched.
+    pub lock_row: Option<LockRow>,
 }
 
 impl Job {
@@ -42,6 +45,7 @@ impl Job {
             && self.prepare == other.prepare
             && (self.prepare.is_none() || self.program.dir == other.program.dir)
             && self.database == other.database
+            && self.lock_row == other.lock_row
     }
 }
 
@@ -63,6 +67,8 @@ struct Templates {
     witnessed: bool,
     /// What was left out of the schema.
     notes: Vec<String>,
+    /// The lock's row in them.
+    lock_row: Option<FoundRow>,
 }
 
 impl Stage {
@@ -109,6 +115,12 @@ impl Stage {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.templates.notes
+    }
+
+    /// The row that is the lock, as the templates have it.
+    #[must_use]
+    pub fn lock_row(&self) -> Option<&FoundRow> {
+        self.templates.lock_row.as_ref()
     }
 
     /// The server.
@@ -164,6 +176,10 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     if let Some(command) = &job.prepare {
         prepare(server, &bare, command, &job.program).await?;
     }
+    let lock_row = match &job.lock_row {
+        Some(rule) => Some(found(server, &bare, rule).await?),
+        None => None,
+    };
     if seats.database().is_some() {
         bare = server.set_aside(bare, "bare").await?;
     }
@@ -171,6 +187,10 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     let witnessed = server.superuser() && server.log_readable();
     if witnessed {
         apply(server, &witness, "the witness", WITNESS_SQL).await?;
+        if let Some(row) = &lock_row {
+            let name = "the trigger on the lock row's table";
+            apply(server, &witness, name, &row.watch()).await?;
+        }
     }
     seats.open().await?;
     Ok(Templates {
@@ -178,7 +198,21 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
         witness,
         witnessed,
         notes,
+        lock_row,
     })
+}
+
+/// The lock row in this database.
+async fn found(
+    server: &Server,
+    database: &Database,
+    rule: &LockRow,
+) -> Result<FoundRow, TrialError> {
+    let client = server.connect(&database.name).await?;
+    let found = find_row(&client, rule)
+        .await
+        .map_err(|error| TrialError::Run(error.into()))?;
+    found.map_err(TrialError::LockRow)
 }
 
 async fn prepare(

@@ -18,6 +18,7 @@ use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
 use super::stage::{Job, Stage};
 use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
+use crate::evidence::FoundRow;
 use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
@@ -112,8 +113,8 @@ impl<'a> Trial<'a> {
             rules: Rules {
                 protect: Vec::new(),
                 lock: LockRule::None,
-                lock_mode: subject.lock.and_then(LockName::mode),
-                ignore: subject.ignore.clone(),
+                lock_mode: subject.lock.as_ref().and_then(LockName::mode),
+                ignore: ignored(stage, &subject.ignore),
                 lock_rows: Vec::new(),
                 release: subject.release,
                 on_contention: subject.on_contention,
@@ -149,11 +150,20 @@ impl<'a> Trial<'a> {
                 plan.rules.protect = tables.iter().map(|table| qualified(table)).collect();
             }
             None => {
-                plan.rules.protect.clone_from(&measured.baseline.written);
+                let written = measured.baseline.written.iter();
+                let lock = stage.lock_row().map(|row| &row.rule.table);
+                let work = written.filter(|table| Some(*table) != lock);
+                plan.rules.protect = work.cloned().collect();
                 plan.rules.lock_rows.clone_from(&measured.lock_rows);
             }
         }
-        plan.rules.lock = lock_rule(scenario, &measured.locks);
+        plan.rules.lock = match stage.lock_row() {
+            Some(row) => {
+                is_used(row, &measured)?;
+                LockRule::Row(Box::new(row.rule.clone()))
+            }
+            None => lock_rule(scenario, &measured.locks),
+        };
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean));
@@ -440,15 +450,41 @@ fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {
 }
 
 fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
-    match scenario.subject.lock {
+    match &scenario.subject.lock {
         Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
             0,
             TableName::new(&qualified(table.as_str())),
         )),
-        Some(name) => LockRule::Named(name.in_database(0)),
+        Some(name) => name.in_database(0).map_or(LockRule::None, LockRule::Named),
         None if clean.is_empty() => LockRule::None,
         None => LockRule::FromCleanRun(clean.to_vec()),
     }
+}
+
+/// What the final rows are compared without: what the scenario says, and the lock row's table. (What is left in
+/// that is no-leak's affair.)
+fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
+    let lock = stage.lock_row().map(|row| row.rule.table.clone());
+    let lock = lock.filter(|table| !named.contains(table));
+    named.iter().cloned().chain(lock).collect()
+}
+
+/// Refuses a lock row that is not there and that the clean run does not make.
+fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), TrialError> {
+    let made = |line: &Line| matches!(line.event, Event::LockRow(_));
+    let whole = |line: &Line| match &line.event {
+        Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
+        _ => false,
+    };
+    let watched = measured.clean.iter().any(whole);
+    if row.there || !watched || measured.clean.iter().any(made) {
+        return Ok(());
+    }
+    Err(TrialError::LockRow(format!(
+        "{} is not there once schema and prepare are done, and the clean run of one pod makes none. Look at `row` \
+         (its values are compared as text), or at whether the job takes its lock at all",
+        row.rule.words()
+    )))
 }
 
 /// Writes the scenario of a run beside its history, and this document of its verdict.

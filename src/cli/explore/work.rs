@@ -18,11 +18,11 @@ use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
 use crate::cli::progress::Meter;
-use crate::history::{Line, private};
+use crate::history::{Line, LockRow, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
-use crate::scenario::Scenario;
+use crate::scenario::{LockName, Scenario, write_lock};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
     Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger,
@@ -214,6 +214,10 @@ impl Work<'_> {
         }
         let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
+            0 if trial.rules().lock.row().is_some() => {
+                let row = trial.rules().lock.row().map(LockRow::words);
+                format!("guards itself with {}", row.unwrap_or_default())
+            }
             0 => "takes no advisory lock".to_owned(),
             _ => format!("takes {}", locks.join(", ")),
         };
@@ -230,7 +234,20 @@ impl Work<'_> {
                 written.join(", ")
             ),
         ));
-        if measured.locks.is_empty() && self.scenario.subject.lock.is_none() {
+        let unnamed = measured.locks.is_empty() && self.scenario.subject.lock.is_none();
+        if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
+            let table = row.table.clone();
+            let lock = write_lock(&LockName::Row(Box::new(row)));
+            self.talk.say(&wrap(
+                "note",
+                &format!(
+                    "{table} is written first and last and looks like a lock. It is judged, and its time can pass, if \
+                     the scenario names it (docs/leases.md); under [subject]:"
+                ),
+            ));
+            // To be pasted: as one line.
+            self.talk.say(&format!("                lock = {lock}"));
+        } else if unnamed {
             self.talk.say(&wrap(
                 "note",
                 "without a lock, whether it is kept cannot be judged (same-session, work-under-lock, \

@@ -21,6 +21,9 @@ use crate::history::{
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::schedule::{FaultKind, Point, Schedule};
 
+/// The variable that stands for a lock row: not zero while somebody has it.
+pub(in crate::conductor) const LOCK_ROW: u8 = 7;
+
 /// A run in the simulated world.
 pub type Simulated = Conductor<Model>;
 
@@ -302,6 +305,14 @@ impl World for Model {
         let fault = aim.fault;
         let reason = DropReason::Fault(fault.kind.clone());
         match (&fault.kind, &fault.pod) {
+            (FaultKind::Expire { .. }, _) => {
+                let row = run.world.vars.entry(LOCK_ROW).or_default();
+                let outcome = match std::mem::take(row) {
+                    0 => Outcome::absent("nobody had the lock row"),
+                    _ => Outcome::fired("its time has passed"),
+                };
+                Ok(run.note_fault(aim, outcome))
+            }
             // Who gets SIGTERM leaves at once.
             (FaultKind::Kill | FaultKind::Terminate { .. }, Some(pod)) => {
                 run.forget_held(pod, &reason);

@@ -14,6 +14,16 @@ use crate::schedule::{Move, Stop};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HazardKind {
+    /// A lock row's time runs out, another pod takes it over, and its holder writes on.
+    LateHolder,
+    /// Its holder renews it when another has taken it over.
+    LateRenewal,
+    /// Its holder gives it back when another has taken it over.
+    ReleaseOfAnothers,
+    /// A pod comes for a lock row that another has.
+    BlindTakeOver,
+    /// The holder of a lock row dies.
+    DeadOwner,
     /// Parent rows go between their insertion and that of the rows that refer to them.
     ParentGone,
     /// Both pods insert rows with the same keys.
@@ -46,6 +56,11 @@ impl HazardKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::LateHolder => "late-holder",
+            Self::LateRenewal => "late-renewal",
+            Self::ReleaseOfAnothers => "release-of-anothers",
+            Self::BlindTakeOver => "blind-take-over",
+            Self::DeadOwner => "dead-owner",
             Self::ParentGone => "parent-gone",
             Self::EqualKeys => "equal-keys",
             Self::StaleRead => "stale-read",

@@ -11,6 +11,7 @@ use super::deadlock::deadlock;
 use super::faults::faults;
 use super::finding::Hazard;
 use super::keys::{equal_keys, parent_gone};
+use super::leases::leases;
 use super::locks::{contention, interleaved, outside_lock};
 use super::rows::{definition_changed, wiped_rows};
 use super::trace::Ground;
@@ -45,6 +46,7 @@ pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]
                 interleaved,
                 definition_changed,
                 faults,
+                leases,
             ] {
                 kind(&ground, x, y, &mut found);
             }

@@ -24,7 +24,7 @@
 //!
 //! # The kinds, in their order
 //!
-//! [`HazardKind`] lists them. First come those that a single error names exactly (a foreign key, a unique
+//! [`HazardKind`] lists them. Where the lock is a row, what can become of it comes first. Then come those that a single error names exactly (a foreign key, a unique
 //! key), then those that show in the rows, then locks, then definitions, then faults. Of parent-gone
 //! hazards those deeper in the chain of foreign keys come first, and of equal depth those whose window is
 //! open for longer: the deeper, the more steps a pod has behind it that somebody can undo. Within
@@ -40,6 +40,7 @@ mod deadlock;
 mod faults;
 mod finding;
 mod keys;
+mod leases;
 mod locks;
 mod mine;
 mod pairs;

@@ -11,6 +11,7 @@ use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts, SerialRun};
 use super::fault::FaultEvent;
 use super::held::HeldLock;
+use super::lock_row::RowChange;
 use super::step::{Answer, Delivery, Ending, Request, ServerError, is_zero};
 use super::write::{Committing, Write};
 use crate::name::{ConnectionName, PodName, Session, StepId};
@@ -254,6 +255,8 @@ pub enum Event {
     /// What a session held when a transaction of its own, that had written under a lock of the session's,
     /// was about to commit. Read from the log, as writes are.
     Committing(Committing),
+    /// A change of the row that the scenario names as the lock. Read from the log, as writes are.
+    LockRow(RowChange),
     /// Whether the witness was whole when the run had ended. What a subject takes of it, it blinds.
     Witness {
         /// The tables (`schema.table`), event triggers and tables of its own that it had lost.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::answer::NamedError;
+use super::lock_row::LockRow;
 use crate::name::{GuardName, LockKey, LockMode, PodName};
 use crate::state::{LeftOut, Snapshot};
 
@@ -154,8 +155,21 @@ pub enum LockRule {
     Named(LockKey),
     /// It is whatever the clean run took; the databases in the keys are to be ignored.
     FromCleanRun(Vec<LockKey>),
+    /// The scenario names a row of a table.
+    Row(Box<LockRow>),
     /// Neither: the lock invariants are not judged.
     None,
+}
+
+impl LockRule {
+    /// The row, where the lock is one.
+    #[must_use]
+    pub fn row(&self) -> Option<&LockRow> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Named(_) | Self::FromCleanRun(_) | Self::None => None,
+        }
+    }
 }
 
 /// How a grant may end.

@@ -12,6 +12,10 @@ use crate::name::LockKey;
 
 /// A second pod asked for the lock while another held it.
 pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
+    if let Some(leases) = &facts.leases {
+        let nobody = || "no pod asked for the lock row while another had it".to_owned();
+        return super::lease::asked_while_had(facts, leases).ok_or_else(nobody);
+    }
     for snapshot in facts.snapshots {
         for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
             let holders = facts.holders();

@@ -10,7 +10,7 @@ use super::reports::reports;
 use super::verdict::{Judgement, MalformedHistory, Verdict};
 use super::workers::{Workers, idle};
 use super::{
-    clean_state, honest_exit, mutual_exclusion, no_errors, no_leak, progress, same_session,
+    clean_state, honest_exit, lease, mutual_exclusion, no_errors, no_leak, progress, same_session,
     work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
@@ -40,7 +40,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let answers = Answers::of(&facts);
     let workers = Workers::of(&facts, worked);
     let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
-    let invariants = vec![
+    let mut invariants = vec![
         no_errors::judge(&facts, &answers),
         same_session::judge(&facts),
         work_under_lock::judge(&facts),
@@ -50,6 +50,12 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         progress::judge(&facts),
         honest_exit::judge(&facts, &answers),
     ];
+    invariants.extend(
+        facts
+            .leases
+            .as_ref()
+            .and_then(|leases| lease::fencing(&facts, leases)),
+    );
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
     let judgement = if any(Judgement::Violated) {
@@ -60,7 +66,10 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         Judgement::Holds
     };
     let mut not_tested = not_tested(&facts, &invariants);
-    not_tested.extend(not_compared);
+    not_tested.extend(match &facts.leases {
+        Some(leases) => lease::beside_the_row(leases, not_compared),
+        None => not_compared,
+    });
     let reports = reports(&facts);
     let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
     let idle: Vec<PodName> = idle.cloned().collect();

@@ -18,6 +18,7 @@ mod guards;
 mod held_at_once;
 mod honest_exit;
 mod judge;
+mod lease;
 mod limit;
 mod limits;
 mod mutual_exclusion;

@@ -25,6 +25,9 @@ struct Span {
 }
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    if let Some(leases) = &facts.leases {
+        return super::lease::mutual_exclusion(facts, leases);
+    }
     let key = match facts.rule_keys.as_slice() {
         [] => return not_judged(NAME, super::ruling::NO_LOCK),
         [key] => *key,

@@ -27,6 +27,9 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
+    if let Some(leases) = &facts.leases {
+        reports.extend(super::lease::reports(facts, leases));
+    }
     reports.extend(did_nothing(facts));
     let limits = facts.limits.iter();
     reports.extend(limits.map(|limit| format!("{} (line {})", limit.words(), limit.seq)));

@@ -16,6 +16,9 @@ use crate::name::InvariantName;
 const NAME: InvariantName = InvariantName::SameSession;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    if let Some(leases) = &facts.leases {
+        return super::lease::same_owner(facts, leases);
+    }
     if facts.rule_keys.is_empty() {
         return not_judged(NAME, super::ruling::NO_LOCK);
     }

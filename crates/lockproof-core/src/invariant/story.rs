@@ -14,7 +14,7 @@ pub(super) struct Story {
     pub run: RunFacts,
     writer: Writer,
     now: u64,
-    server_us: i64,
+    pub server_us: i64,
     steps: u64,
     arrived: BTreeMap<StepId, u64>,
     numbers: BTreeMap<PodName, u32>,

@@ -24,6 +24,9 @@ use crate::name::{InvariantName, LockKey};
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
+    if let Some(leases) = &facts.leases {
+        return super::lease::work_under_lock(facts, leases);
+    }
     if facts.rule_keys.is_empty() {
         return not_judged(NAME, super::ruling::NO_LOCK);
     }

@@ -24,6 +24,9 @@ named! {
         Progress = "progress",
         /// A pod that hit an error did not exit 0, and one that exited 0 did its work.
         HonestExit = "honest-exit",
+        /// No write of a pod takes effect after a pod with a higher token has got the lock. Only where the lock
+        /// is a row with a token, or a scenario wants it.
+        Fencing = "fencing",
     }
 }
 

@@ -12,11 +12,13 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
-use crate::history::{NamedError, OnContention, PoolMode, PoolerSettings, Release};
+use crate::history::{
+    Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
+};
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
-    EVERY_POINT, Fault, FaultKind, FaultTarget, FreeSchedule, Move, Parameter, ParameterValue,
-    PermittedFaults, Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern, Stop, Turn,
+    EVERY_POINT, Fault, FaultKind, FreeSchedule, Move, Parameter, ParameterValue, PermittedFaults,
+    Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern, Stop, Turn,
 };
 
 /// A file that exists, for `schema`.
@@ -93,6 +95,7 @@ fn subject() -> impl Strategy<Value = Subject> {
                 mode,
             }),
     ];
+    let lock = prop_oneof![2 => lock, 1 => lock_row()];
     let env = vec(("[A-Z a-z.é\"]{1,6}", "\\PC{0,5}[\n\"]?"), 0..3);
     (
         program(),
@@ -153,6 +156,44 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     ("[a-z][a-z0-9.-]{0,9}[a-z]", 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port })
 }
 
+fn lock_row() -> impl Strategy<Value = LockName> {
+    let expiry = prop_oneof![
+        words().prop_map(|column| Expiry::Until(column.trim().to_owned())),
+        (
+            words(),
+            duration().prop_filter("a lease is not nothing", |time| !time.is_zero())
+        )
+            .prop_map(|(column, lease)| Expiry::Since {
+                column: column.trim().to_owned(),
+                lease,
+            }),
+    ];
+    let row = vec(("[a-z é\"]{1,4}x", "\\PC{0,5}"), 0..3);
+    let name = || words().prop_map(|word| word.trim().to_owned());
+    // Of another table than any that is protected.
+    (
+        name(),
+        row,
+        of(name()),
+        of(expiry),
+        of(name()),
+        of(name()),
+        any::<bool>(),
+    )
+        .prop_map(|(table, row, owner, expiry, held, token, fencing)| {
+            let told = owner.is_some() || expiry.is_some() || held.is_some();
+            LockName::Row(Box::new(LockRow {
+                table: format!("é{table}"),
+                row: row.into_iter().collect(),
+                owner: owner.or((!told).then(|| "owner".to_owned())),
+                expiry,
+                held,
+                token,
+                fencing,
+            }))
+        })
+}
+
 fn answer() -> impl Strategy<Value = NamedError> {
     (sqlstate(), of(words()), of(words())).prop_map(|(sqlstate, constraint, table)| NamedError {
         sqlstate,
@@ -211,7 +252,7 @@ fn fault(point: impl Strategy<Value = Point>) -> impl Strategy<Value = Fault> {
     (fault_kind(), of(pod()), 0..4_u32, point).prop_map(|(kind, pod, session, point)| {
         let entry = kind.entry();
         let pod = match pod {
-            None if entry.target != FaultTarget::Server => Some(PodName::of_index(0)),
+            None if entry.target.needs_pod() => Some(PodName::of_index(0)),
             pod => pod,
         };
         let session = match (entry.sessions, session, &pod) {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use crate::schedule::{
-    FaultEntry, FaultKind, FaultTarget, LeftOut, Parameter, ParameterValue, Point, Sessions, Shape,
+    FaultEntry, FaultKind, LeftOut, Parameter, ParameterValue, Point, Sessions, Shape,
 };
 
 /// One fault: one of the names of the catalogue, and in free pacing `at`.
@@ -168,6 +168,51 @@ impl<'de> Deserialize<'de> for TargetFile {
     }
 }
 
+/// Time passes for the lock row: `"lock"`, or what the fault `expire` can say.
+#[derive(Debug)]
+pub(super) struct ExpireFile(pub(super) TargetFile);
+
+struct ExpireVisitor;
+
+impl<'de> Visitor<'de> for ExpireVisitor {
+    type Value = ExpireFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"lock\", or a table such as { by = \"10s\" }")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<ExpireFile, E> {
+        match word {
+            "lock" => Ok(ExpireFile(TargetFile::default())),
+            _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ExpireFile, A::Error> {
+        TargetVisitor.visit_map(map).map(ExpireFile)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExpireFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExpireVisitor)
+    }
+}
+
+impl JsonSchema for ExpireFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Expire".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let entry = FaultEntry::of_name("expire").map(schema_of);
+        json_schema!({
+            "description": "Time passes for the lock row.",
+            "anyOf": [{ "const": "lock" }, entry],
+        })
+    }
+}
+
 impl JsonSchema for FaultFile {
     fn schema_name() -> Cow<'static, str> {
         "Fault".into()
@@ -206,7 +251,7 @@ fn schema_of(entry: &FaultEntry) -> Value {
         .iter()
         .filter_map(|one| one.name())
         .collect();
-    let of_server = entry.target == FaultTarget::Server;
+    let of_server = !entry.target.needs_pod();
     let pod = match of_server {
         true => "The pod at whose next step it comes.",
         false => "The pod.",

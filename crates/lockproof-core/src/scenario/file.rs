@@ -3,7 +3,6 @@
 //! Owns the keys and their descriptions, which become the JSON schema. A key that is not here is an
 //! error. Whether a value is possible is decided elsewhere.
 
-use crate::name::LockMode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::fault_file::FaultFile;
+use super::fault_file::{ExpireFile, FaultFile};
+use super::lock_file::LockFile;
 use super::server_file::ServerFile;
 use crate::history::{OnContention, Release};
 
@@ -169,25 +169,6 @@ pub(super) enum PrepareFile {
     Command(Vec<String>),
 }
 
-/// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
-/// table that the job locks by LOCK TABLE.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a table such as { key = 0x47524f4f }"
-)]
-pub(super) struct LockFile {
-    /// Of `pg_advisory_lock(bigint)`.
-    pub(super) key: Option<i64>,
-    /// Of `pg_advisory_lock(int, int)`.
-    pub(super) keys: Option<[i32; 2]>,
-    /// Of LOCK TABLE: the table.
-    pub(super) relation: Option<String>,
-    /// Of LOCK TABLE: the weakest mode in which it guards, such as "share row exclusive".
-    #[schemars(with = "Option<String>", extend("enum" = GUARDING_MODES))]
-    pub(super) mode: Option<String>,
-}
-
 /// An error that is the lock's answer, such as `{ sqlstate = "23505", constraint = "job_lock_pkey" }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
@@ -205,14 +186,6 @@ pub(super) struct AnswerFile {
     #[schemars(with = "Option<String>")]
     pub(super) table: Option<Spanned<String>>,
 }
-
-/// The modes of LOCK TABLE that keep their like out.
-pub(super) const GUARDING_MODES: [&str; 4] = [
-    LockMode::ShareUpdateExclusive.name(),
-    LockMode::ShareRowExclusive.name(),
-    LockMode::Exclusive.name(),
-    LockMode::AccessExclusive.name(),
-];
 
 /// How many copies of the subject.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -271,8 +244,8 @@ pub(super) struct ScheduleFile {
     pub(super) free: Option<Spanned<FreeFile>>,
 }
 
-/// `{ run = "a", until = … }`, `{ together = ["a", "b"] }` or `{ fault = … }`; where there is a
-/// CronJob also `{ tick = true }`, `{ advance = "10s" }` or `{ manual = true }`.
+/// `{ run = "a", until = … }`, `{ together = ["a", "b"] }` or `{ fault = … }`; where the lock is a row
+/// also `{ expire = "lock" }`, and where there is a CronJob `{ tick = true }`, `{ advance = "10s" }` or `{ manual = true }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { run = \"a\" }")]
 pub(super) struct MoveFile {
@@ -288,6 +261,10 @@ pub(super) struct MoveFile {
     /// Do something to a pod, a session, a link or the server.
     #[schemars(with = "Option<FaultFile>")]
     pub(super) fault: Option<Spanned<FaultFile>>,
+    /// Time passes for the lock row: `"lock"` until just behind its end, or `{ by = "10s" }`. The same as the fault
+    /// `expire`.
+    #[schemars(with = "Option<ExpireFile>")]
+    pub(super) expire: Option<Spanned<ExpireFile>>,
     /// The CronJob's clock goes on to the next time of its schedule.
     #[schemars(with = "Option<bool>", extend("const" = true))]
     pub(super) tick: Option<Spanned<bool>>,

@@ -67,7 +67,7 @@ const fn flag(
 use FlagShape::{Errors, Fixed, Lock, Number, Path as PathShape, Text, Variables, Words};
 
 /// Every option that stands for a key, in the order in which they are shown.
-pub const KEY_FLAGS: [KeyFlag; 25] = [
+pub const KEY_FLAGS: [KeyFlag; 26] = [
     flag(
         "subject.schema",
         "schema",

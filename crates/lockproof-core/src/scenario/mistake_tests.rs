@@ -5,12 +5,12 @@ use std::path::Path;
 use super::parse;
 
 /// A whole file around some lines of its schedule.
-fn with_turns(lines: &str) -> String {
+pub(super) fn with_turns(lines: &str) -> String {
     format!("title = \"t\"\nsubject = {{ command = [\"x\"] }}\n[schedule]\nturns = [\n{lines}\n]\n")
 }
 
 /// Checks that the mistake marked by `«…»` is told at its place, in these words.
-fn mistake(marked: &str, words: &str) {
+pub(super) fn mistake(marked: &str, words: &str) {
     let start = marked
         .find('«')
         .unwrap_or_else(|| panic!("no mark in {marked}"));
@@ -484,7 +484,7 @@ fn a_lock_is_named_in_one_way_and_a_mode_must_guard() {
     let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
     mistake(
         &with("«{ key = 1, relation = \"t\" }»"),
-        "a lock has one of `key`, `keys` and `relation`",
+        "a lock has one of `key`, `keys`, `relation` and `table`",
     );
     mistake(
         &with("«{ key = 1, mode = \"exclusive\" }»"),

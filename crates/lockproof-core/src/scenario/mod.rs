@@ -14,6 +14,7 @@ mod find;
 mod flags;
 #[cfg(test)]
 mod fuzz;
+mod lock_file;
 mod model;
 mod names;
 mod overlay;
@@ -22,6 +23,7 @@ mod read;
 mod read_cronjob;
 mod read_expect;
 mod read_fault;
+mod read_lock;
 mod read_schedule;
 mod read_search;
 mod read_subject;
@@ -30,9 +32,12 @@ mod schema;
 mod server_file;
 mod suggest;
 mod write;
+mod write_lock;
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod lock_mistake_tests;
 #[cfg(test)]
 mod mistake_tests;
 
@@ -46,3 +51,4 @@ pub use overlay::Overrides;
 pub use places::{Places, places};
 pub use read::{load, load_with, parse};
 pub use schema::schema;
+pub use write_lock::lock as write_lock;

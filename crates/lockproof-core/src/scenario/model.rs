@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::names::{DemandedGuard, ExpectedVerdict};
 use crate::cronjob::CronJob;
-use crate::history::{NamedError, OnContention, PoolerSettings, Release};
+use crate::history::{LockRow, NamedError, OnContention, PoolerSettings, Release};
 use crate::name::LockKey;
 use crate::name::{InvariantName, LockMode, TableName};
 use crate::schedule::{PermittedFaults, Schedule};
@@ -302,8 +302,8 @@ pub enum Prepare {
     Command(Vec<String>),
 }
 
-/// A lock by its key, or by its table; the database left aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A lock by its key, by its table, or by its row; the database left aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockName {
     /// `pg_advisory_lock(bigint)`.
     Key(i64),
@@ -316,25 +316,37 @@ pub enum LockName {
         /// The weakest mode in which it guards; `None`: any that keeps its like out.
         mode: Option<LockMode>,
     },
+    /// A row of a table.
+    Row(Box<LockRow>),
 }
 
 impl LockName {
-    /// The lock in this database.
+    /// The lock in this database, where `pg_locks` shows it.
     #[must_use]
-    pub fn in_database(self, database: u32) -> LockKey {
+    pub fn in_database(&self, database: u32) -> Option<LockKey> {
+        Some(match self {
+            Self::Key(key) => LockKey::bigint(database, *key),
+            Self::Keys([first, second]) => LockKey::two_ints(database, *first, *second),
+            Self::Relation { table, .. } => LockKey::relation(database, *table),
+            Self::Row(_) => return None,
+        })
+    }
+
+    /// The row, where it is one.
+    #[must_use]
+    pub fn row(&self) -> Option<&LockRow> {
         match self {
-            Self::Key(key) => LockKey::bigint(database, key),
-            Self::Keys([first, second]) => LockKey::two_ints(database, first, second),
-            Self::Relation { table, .. } => LockKey::relation(database, table),
+            Self::Row(row) => Some(row),
+            Self::Key(_) | Self::Keys(_) | Self::Relation { .. } => None,
         }
     }
 
     /// The weakest mode in which it guards, where it is said.
     #[must_use]
-    pub fn mode(self) -> Option<LockMode> {
+    pub fn mode(&self) -> Option<LockMode> {
         match self {
-            Self::Key(_) | Self::Keys(_) => None,
-            Self::Relation { mode, .. } => mode,
+            Self::Key(_) | Self::Keys(_) | Self::Row(_) => None,
+            Self::Relation { mode, .. } => *mode,
         }
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn move_of_controller(file: &MoveFile) -> Result<Option<Move>, Wrong>
         file.until.is_some(),
         file.together.is_some(),
         file.fault.is_some(),
+        file.expire.is_some(),
     ];
     match found.pop() {
         Some((span, _)) if !found.is_empty() || others.contains(&true) => {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::fault_file::{FaultFile, GivenValue, TargetFile, parameters, point_names};
+use super::fault_file::{ExpireFile, FaultFile, GivenValue, TargetFile, parameters, point_names};
 use super::read_values::{duration, pod, sqlstate};
 use super::suggest::suggestion;
 use crate::name::{ConnectionName, PodName};
@@ -28,11 +28,28 @@ pub(super) fn fault(
         let message = format!("a fault is exactly one of: {}", FaultKind::NAMES.join(", "));
         return Err(Wrong::new(file.span(), message));
     };
-    let (span, target) = (target.span(), target.get_ref());
+    fault_of(entry, target.get_ref(), target.span(), pods, at)
+}
+
+/// Reads the move that lets time pass for the lock row.
+pub(super) fn expire(file: &Spanned<ExpireFile>, pods: usize) -> Result<Fault, Wrong> {
+    let Some(entry) = FaultEntry::of_name("expire") else {
+        return Err(Wrong::new(file.span(), "there is no fault `expire`"));
+    };
+    fault_of(entry, &file.get_ref().0, file.span(), pods, None)
+}
+
+fn fault_of(
+    entry: &'static FaultEntry,
+    target: &TargetFile,
+    span: Range<usize>,
+    pods: usize,
+    at: Option<Point>,
+) -> Result<Fault, Wrong> {
     let kind = kind(entry, target, span.clone())?;
     let pod = match &target.pod {
         Some(name) => Some(pod(name, pods)?),
-        None if entry.target == FaultTarget::Server => None,
+        None if !entry.target.needs_pod() => None,
         None => {
             let message = format!("{} needs a `pod`", entry.name);
             return Err(Wrong::new(span, message).help("such as `pod = \"a\"`"));
@@ -174,6 +191,7 @@ fn session(
         let whole = match entry.target {
             FaultTarget::Pod => "the pod",
             FaultTarget::Server => "the server",
+            FaultTarget::Lock => "the lock row",
             FaultTarget::Session | FaultTarget::Link => "all connections of the pod",
         };
         let message = format!(
@@ -242,6 +260,10 @@ fn point(entry: &FaultEntry, text: &Spanned<String>) -> Result<Point, Wrong> {
                 "an error takes the place of an answer, so it cannot come while a step waits";
             let help = "its points are `before`, `in-doubt` and `after`";
             Wrong::new(text.span(), message).help(help)
+        }
+        Points::Edges => {
+            let message = format!("{} comes before a step or after it", entry.name);
+            Wrong::new(text.span(), message).help("its points are `before` and `after`")
         }
         Points::Between | Points::Each(_) => {
             let message = format!("{} comes between two steps: it has no point", entry.name);

@@ -11,7 +11,7 @@ use super::error::Wrong;
 use super::file::{FreeFile, MoveFile, ScheduleFile, StopFile};
 use super::model::Surroundings;
 use super::read_cronjob::move_of_controller;
-use super::read_fault::fault;
+use super::read_fault::{expire, fault};
 use super::read_values::{duration, pod};
 use crate::name::PodName;
 use crate::schedule::{Fault, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn};
@@ -129,6 +129,19 @@ fn free_schedule(file: &FreeFile, pods: usize, server: &Surroundings) -> Result<
 fn a_move(file: &Spanned<MoveFile>, pods: usize) -> Result<Move, Wrong> {
     if let Some(one) = move_of_controller(file.get_ref())? {
         return Ok(one);
+    }
+    if let Some(time) = &file.get_ref().expire {
+        let MoveFile {
+            run,
+            until,
+            together,
+            fault,
+            ..
+        } = file.get_ref();
+        if run.is_some() || until.is_some() || together.is_some() || fault.is_some() {
+            return Err(Wrong::new(time.span(), "`expire` stands alone in its line"));
+        }
+        return expire(time, pods).map(Move::Fault);
     }
     let MoveFile {
         run,

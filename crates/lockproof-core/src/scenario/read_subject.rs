@@ -3,17 +3,18 @@
 //! Owns which values are possible there.
 
 use crate::history::NamedError;
-use crate::name::{LockMode, TableName};
+use crate::name::TableName;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::file::{AnswerFile, GUARDING_MODES, LockFile, PrepareFile, SeederFile, SubjectFile};
+use super::file::{AnswerFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
     Endpoint, LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
+use super::read_lock::lock;
 use super::read_values::{duration, sqlstate};
 use super::suggest::suggestion;
 
@@ -64,7 +65,15 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
     subject.env = env(file.env)?;
     subject.protect = file.protect.map(protect).transpose()?;
     subject.ignore = file.ignore.map(ignore).transpose()?.unwrap_or_default();
-    subject.lock = file.lock.map(lock).transpose()?;
+    subject.lock = match file.lock {
+        Some(named) => {
+            let span = named.span();
+            let lock = lock(named)?;
+            not_protected(&lock, subject.protect.as_deref(), span)?;
+            Some(lock)
+        }
+        None => None,
+    };
     subject.release = file.release.unwrap_or(subject.release);
     subject.on_contention = file.on_contention.unwrap_or(subject.on_contention);
     subject.answers = file.answers.map(answers).transpose()?.unwrap_or_default();
@@ -228,41 +237,28 @@ fn env(file: BTreeMap<Spanned<String>, String>) -> Result<BTreeMap<String, Strin
     Ok(env)
 }
 
-fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
-    let span = file.span();
-    let file = file.into_inner();
-    match (file.key, file.keys, file.relation, file.mode) {
-        (Some(key), None, None, None) => Ok(LockName::Key(key)),
-        (None, Some(keys), None, None) => Ok(LockName::Keys(keys)),
-        (None, None, Some(table), mode) if !table.trim().is_empty() => Ok(LockName::Relation {
-            table: TableName::new(table.trim()),
-            mode: mode.map(|mode| guarding(&mode, &span)).transpose()?,
-        }),
-        _ => {
-            let help = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, or \
-                        `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE";
-            let message =
-                "a lock has one of `key`, `keys` and `relation`, and `mode` goes with `relation`";
+/// A lock row says who may write: it is nothing that the lock guards.
+fn not_protected(
+    lock: &LockName,
+    protect: Option<&[String]>,
+    span: std::ops::Range<usize>,
+) -> Result<(), Wrong> {
+    let LockName::Row(row) = lock else {
+        return Ok(());
+    };
+    let table = TableName::new(&row.table);
+    let mut protected = protect.into_iter().flatten();
+    let same = |name: &&String| {
+        let name = TableName::new(name);
+        name.may_mean(table) || table.may_mean(name)
+    };
+    match protected.find(same) {
+        Some(name) => {
+            let message = format!("the table of the lock row, {name}, is protected, too");
+            let help = "leave it out of `protect`: the lock's own row is judged by what it means";
             Err(Wrong::new(span, message).help(help))
         }
-    }
-}
-
-/// A mode of LOCK TABLE that keeps its like out.
-fn guarding(name: &str, span: &std::ops::Range<usize>) -> Result<LockMode, Wrong> {
-    let known = LockMode::ALL.into_iter().find(|mode| mode.name() == name);
-    match known {
-        Some(mode) if mode.keeps_its_like_out() => Ok(mode),
-        _ => {
-            let message = match known {
-                Some(_) => {
-                    format!("two pods can hold a table in {name} mode at once: it guards nothing")
-                }
-                None => format!("there is no lock mode {name:?}"),
-            };
-            let help = format!("modes that guard: {}", GUARDING_MODES.join(", "));
-            Err(Wrong::new(span.clone(), message).help(help))
-        }
+        None => Ok(()),
     }
 }
 

@@ -3,17 +3,18 @@
 //! Owns the layout: one turn a line, nothing written that is as it would be anyway.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::duration::write_duration;
-use super::model::{
-    Expect, LockName, Prepare, Program, Scenario, SeederSettings, Subject, Surroundings,
-};
+use super::model::{Expect, Prepare, Program, Scenario, SeederSettings, Subject, Surroundings};
 use super::names::ExpectedVerdict;
+use super::write_lock::lock;
 use crate::cronjob::{CronJob, Policy};
 use crate::history::{NamedError, OnContention, PoolerSettings, Release};
 use crate::name::PodName;
 use crate::schedule::{
-    Fault, FreeSchedule, Move, ParameterValue, Point, Schedule, SessionChoice, Sessions, Stop,
+    Fault, FaultKind, FreeSchedule, LeftOut, Move, ParameterValue, Point, Schedule, SessionChoice,
+    Sessions, Stop,
 };
 
 impl Scenario {
@@ -119,20 +120,8 @@ fn subject(page: &mut Page, subject: &Subject) {
     if !subject.ignore.is_empty() {
         page.key("ignore", &list(&subject.ignore));
     }
-    match subject.lock {
-        Some(LockName::Key(key)) if key > 0xffff => {
-            page.key("lock", &format!("{{ key = {key:#x} }}"))
-        }
-        Some(LockName::Key(key)) => page.key("lock", &format!("{{ key = {key} }}")),
-        Some(LockName::Relation { table, mode }) => {
-            let mut keys = vec![format!("relation = {}", text(table.as_str()))];
-            keys.extend(mode.map(|mode| format!("mode = {}", text(mode.name()))));
-            page.key("lock", &inline(&keys));
-        }
-        Some(LockName::Keys([first, second])) => {
-            page.key("lock", &format!("{{ keys = [{first}, {second}] }}"));
-        }
-        None => {}
+    if let Some(name) = &subject.lock {
+        page.key("lock", &lock(name));
     }
     if subject.release != subject.program.usual_release() {
         let release = match subject.release {
@@ -256,6 +245,9 @@ fn free_schedule(page: &mut Page, free: &FreeSchedule) {
 
 fn a_move(one: &Move) -> String {
     let turn = match one {
+        Move::Fault(one) if matches!(one.kind, FaultKind::Expire { .. }) => {
+            return inline(&expire(one));
+        }
         Move::Fault(one) => return inline(&[format!("fault = {}", inline(&fault(one)))]),
         Move::Together(pods) => {
             let names: Vec<&str> = pods.iter().map(PodName::as_str).collect();
@@ -289,6 +281,15 @@ fn a_move(one: &Move) -> String {
     inline(&keys)
 }
 
+/// The keys of a move that lets time pass for the lock row.
+fn expire(one: &Fault) -> Vec<String> {
+    let keys = fault(one);
+    match keys.as_slice() {
+        [key] if key == "expire = {}" => vec!["expire = \"lock\"".to_owned()],
+        _ => keys,
+    }
+}
+
 /// The keys of a fault: its time, if it has one, and itself.
 fn fault(fault: &Fault) -> Vec<String> {
     let mut keys = Vec::new();
@@ -298,7 +299,7 @@ fn fault(fault: &Fault) -> Vec<String> {
     }
     let entry = fault.kind.entry();
     for (parameter, value) in entry.parameters.iter().zip(fault.kind.parameters()) {
-        if value != ParameterValue::Flag(false) {
+        if !is_default_by_silence(&parameter.left_out, &value) {
             target.push(format!("{} = {}", parameter.key, parameter_value(&value)));
         }
     }
@@ -319,6 +320,15 @@ fn fault(fault: &Fault) -> Vec<String> {
     }
     keys.push(format!("{} = {}", fault.kind.name(), inline(&target)));
     keys
+}
+
+/// Whether a file that leaves a parameter out says this, and says it best so.
+fn is_default_by_silence(left_out: &LeftOut, value: &ParameterValue) -> bool {
+    let nothing = [
+        ParameterValue::Flag(false),
+        ParameterValue::Duration(Duration::ZERO),
+    ];
+    nothing.contains(value) && *left_out == LeftOut::Is(value.clone())
 }
 
 /// A parameter's value as a file has it.

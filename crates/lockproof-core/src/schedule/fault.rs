@@ -18,7 +18,8 @@ use crate::name::PodName;
 pub use catalogue::{Draw, FaultEntry, FaultKind, SweptByName};
 pub use effect::{Effect, effect_of};
 pub use entry::{
-    Consequence, EVERY_POINT, FaultTarget, InDoubt, Points, STEP_POINTS, ServerNeed, Sessions, Undo,
+    Consequence, EDGES, EVERY_POINT, FaultTarget, InDoubt, Points, STEP_POINTS, ServerNeed,
+    Sessions, Undo,
 };
 pub use parameter::{LeftOut, Parameter, ParameterValue, Shape};
 pub use parts::{OldPrimary, Point, SessionChoice, ShutdownMode};

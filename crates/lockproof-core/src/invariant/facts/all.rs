@@ -20,7 +20,9 @@ use crate::history::{
     Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, OnContention, Pacing,
     RunFacts,
 };
-use crate::ledger::{FailedUnlock, Grant, Holders, Ledger, LockKind, failed_unlocks, rule_keys_of};
+use crate::ledger::{
+    FailedUnlock, Grant, Holders, Leases, Ledger, LockKind, failed_unlocks, rule_keys_of,
+};
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::sql;
 use crate::timeline::{PodFacts, Sessions, Snapshot, StepFacts, Timeline};
@@ -41,6 +43,8 @@ pub(crate) struct Facts<'a> {
     /// Steps by whose they are.
     pub by_connection: ByConnection<'a>,
     pub grants: &'a [Grant<'a>],
+    /// The book of the lock row, where the lock is one.
+    pub leases: Option<Leases<'a>>,
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
     pub errors: Vec<PodError<'a>>,
@@ -142,6 +146,7 @@ impl<'a> Facts<'a> {
             reach,
             by_connection,
             grants: &ledger.grants,
+            leases: run.rules.lock.row().map(|row| Leases::of(timeline, row)),
             errors,
             explained,
             commits,
@@ -263,7 +268,14 @@ impl<'a> Facts<'a> {
             && !self.wrote(pod)
             && self.started().count() > 1
             && !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
+            && !self.had_row(pod)
             && self.refused(pod)
+    }
+
+    /// Whether this pod ever had the lock row.
+    fn had_row(&self, pod: &PodName) -> bool {
+        let sections = self.leases.iter().flat_map(|leases| &leases.sections);
+        sections.into_iter().any(|section| section.pod() == pod)
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.

@@ -3,6 +3,7 @@
 //! Owns that answer, by the wire's own word: a try that answered false, an error that says that the lock was
 //! taken, rows that `SKIP LOCKED` passed over. Knows nothing of what a pod may do then.
 
+use super::super::lease;
 use super::Facts;
 use super::writes::protects;
 use crate::history::{Ending, Line, LockAction, LockCall, Request, Rules};
@@ -24,6 +25,10 @@ pub fn was_refused(lines: &[Line], pod: &PodName) -> bool {
 impl Facts<'_> {
     /// Whether this pod asked for the lock and was told that it is taken.
     pub fn refused(&self, pod: &PodName) -> bool {
+        let leases = self.leases.as_ref();
+        if leases.is_some_and(|leases| lease::was_refused(self, leases, pod)) {
+            return true;
+        }
         let own = |step: &&StepFacts<'_>| step.pod() == pod && step.ran();
         self.steps.values().filter(own).any(|step| {
             let end = step.last().filter(|end| end.ending == Ending::Done);

@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Consequence::{
-    CutsOff, EndsSession, Fails, Holds, InjectsError, Restores, TakesPod,
+    Ages, CutsOff, EndsSession, Fails, Holds, InjectsError, Restores, TakesPod,
 };
-use super::entry::FaultTarget::{Link, Pod, Server, Session};
+use super::entry::FaultTarget::{Link, Lock, Pod, Server, Session};
 use super::entry::InDoubt::{AnswerDropped, KeepsAnswer, PodHears};
-use super::entry::Points::{Between, Each, OfAnAnswer};
+use super::entry::Points::{Between, Each, Edges, OfAnAnswer};
 use super::entry::ServerNeed::{Own, OwnWithStandby, Shared};
 use super::entry::Sessions::{EveryOrOne, One, OneOrEvery, Whole};
-use super::entry::{self, EVERY_POINT, STEP_POINTS, Undo, catalogue};
+use super::entry::{self, EDGES, EVERY_POINT, STEP_POINTS, Undo, catalogue};
 use super::parameter::{LeftOut, Parameter, ParameterValue, Shape, Typed, parameter};
 use super::parts::{OldPrimary, Point, SessionChoice, ShutdownMode};
 
@@ -47,6 +47,9 @@ const LOST_SESSION: &[&str] = &["57P01", "57P02", "08006", "08P01"];
 
 /// How long a pod has after SIGTERM where nothing is said: as in Kubernetes.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// The lock row's time has just passed.
+const EXPIRE: FaultKind = FaultKind::Expire { by: Duration::ZERO };
 
 const fn required(question: &'static str, example: &'static str) -> LeftOut {
     LeftOut::Impossible { question, example }
@@ -310,6 +313,24 @@ catalogue! {
             target: Server, sessions: Whole, points: Each(AnswerDropped),
             undo: Undo::Nothing, server: OwnWithStandby,
             consequence: EndsSession(LOST_SESSION), search: NEVER,
+        }
+
+        /// time passes for the lock row: its end is put just behind now, or `by` so much nearer
+        Expire {
+            /// by how much; left out, until it has passed
+            by: Duration = Shape::Duration, LeftOut::Is(ParameterValue::Duration(Duration::ZERO)), "by {} ms";
+        } = "expire" {
+            target: Lock, sessions: Whole, points: Edges,
+            undo: Undo::Nothing, server: Shared,
+            consequence: Ages,
+            search: InSearch {
+                // Not every job has one: a search of its own does it (hazards).
+                swept: &[], random: &[],
+                by_name: Some(SweptByName {
+                    doc: "The time of the lock row has passed, where the lock is one", usual: false,
+                    draw: Draw::at(&EDGES, || EXPIRE),
+                }),
+            },
         }
     }
 }

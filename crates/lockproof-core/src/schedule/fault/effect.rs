@@ -22,7 +22,7 @@ pub fn effect_of(kind: &FaultKind, after_step: bool) -> Effect {
         Consequence::EndsSession(explains) => (false, true, explains),
         Consequence::Fails(explains) => (false, false, explains),
         Consequence::InjectsError => (false, after_step, [].as_slice()),
-        Consequence::Holds | Consequence::CutsOff | Consequence::Restores => {
+        Consequence::Holds | Consequence::CutsOff | Consequence::Restores | Consequence::Ages => {
             (false, false, [].as_slice())
         }
     };

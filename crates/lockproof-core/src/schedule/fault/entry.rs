@@ -46,11 +46,19 @@ pub enum FaultTarget {
     Link,
     /// The server.
     Server,
+    /// The row that the scenario names as the lock.
+    Lock,
 }
 
 impl FaultTarget {
     /// All of them, in the order of the catalogue.
-    pub const ALL: [Self; 4] = [Self::Pod, Self::Session, Self::Link, Self::Server];
+    pub const ALL: [Self; 5] = [
+        Self::Pod,
+        Self::Session,
+        Self::Link,
+        Self::Server,
+        Self::Lock,
+    ];
 
     /// Its name in docs.
     #[must_use]
@@ -60,6 +68,16 @@ impl FaultTarget {
             Self::Session => "session",
             Self::Link => "link",
             Self::Server => "server",
+            Self::Lock => "lock row",
+        }
+    }
+
+    /// Whether it is done to something of a pod, so that one must be named.
+    #[must_use]
+    pub fn needs_pod(self) -> bool {
+        match self {
+            Self::Pod | Self::Session | Self::Link => true,
+            Self::Server | Self::Lock => false,
         }
     }
 }
@@ -84,6 +102,8 @@ pub enum Points {
     Each(InDoubt),
     /// Where there is an answer whose place it can take: not while the step waits.
     OfAnAnswer,
+    /// Before a step and after it: what the server does meanwhile does not concern it.
+    Edges,
     /// It comes between two steps.
     Between,
 }
@@ -95,6 +115,7 @@ impl Points {
         match self {
             Self::Each(_) => &EVERY_POINT,
             Self::OfAnAnswer => &STEP_POINTS,
+            Self::Edges => &EDGES,
             Self::Between => &[Point::Before],
         }
     }
@@ -102,7 +123,9 @@ impl Points {
 
 /// Before, in doubt of and after a step.
 pub const STEP_POINTS: [Point; 3] = [Point::Before, Point::InDoubt, Point::After];
-/// These, and while the step waits.
+/// Before and after a step.
+pub const EDGES: [Point; 2] = [Point::Before, Point::After];
+/// The three of a step, and while it waits.
 pub const EVERY_POINT: [Point; 4] = [Point::Before, Point::InDoubt, Point::After, Point::Waiting];
 
 /// How a fault comes in doubt of a step: the server has done the step, the pod does not know.
@@ -149,6 +172,8 @@ pub enum Consequence {
     CutsOff,
     /// It undoes what others did, and explains nothing.
     Restores,
+    /// Time has passed, as it passes for every job: it explains nothing.
+    Ages,
     /// The server answers with the SQLSTATE of its parameter. After a step, that ends the session.
     InjectsError,
     /// Something of the pod's fails with one of these, and its sessions go on.
@@ -264,7 +289,10 @@ impl<K> Entry<K> {
             (FaultTarget::Server, Undo::Needed(_)) => Some(true),
             (FaultTarget::Server, Undo::Undoes) => Some(false),
             (FaultTarget::Server, Undo::Nothing | Undo::Possible(_))
-            | (FaultTarget::Pod | FaultTarget::Session | FaultTarget::Link, _) => None,
+            | (
+                FaultTarget::Pod | FaultTarget::Session | FaultTarget::Link | FaultTarget::Lock,
+                _,
+            ) => None,
         }
     }
 

@@ -27,6 +27,11 @@ impl Parameter {
     #[must_use]
     pub fn describe(&self, value: &ParameterValue) -> Option<String> {
         let value = match value {
+            ParameterValue::Duration(time)
+                if time.is_zero() && self.left_out == LeftOut::Is(value.clone()) =>
+            {
+                return None;
+            }
             ParameterValue::Duration(time) => time.as_millis().to_string(),
             ParameterValue::Flag(false) => return None,
             ParameterValue::Flag(true) => String::new(),

@@ -1,0 +1,148 @@
+//! The words for a lock that is a row of a table, a lease: what its columns mean, and what the server tells
+//! of each change of it.
+//!
+//! Owns those values; they are part of the format. Knows nothing of who holds such a lock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::write::{Fate, Operation};
+use crate::name::{ConnectionName, Session, StepId};
+
+/// A lock that is a row of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRow {
+    /// The table: as the scenario spells it, in a history as `schema.table`.
+    pub table: String,
+    /// Which row: what these columns hold, as text. Empty: the only one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub row: BTreeMap<String, String>,
+    /// The column that says who has it; NULL or an empty text: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Until when it is had; `None`: until it is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Expiry>,
+    /// An SQL condition on the row that says whether it is had at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// The column of the fencing token: each grant has a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Whether a write must be refused, too, that was on its way when another pod took the lock over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fencing: bool,
+}
+
+/// What tells until when a lock row is had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expiry {
+    /// A column that holds the time.
+    Until(String),
+    /// A column that holds when it was taken, and how long it is had from then on.
+    Since {
+        /// The column.
+        column: String,
+        /// How long.
+        lease: Duration,
+    },
+}
+
+impl Expiry {
+    /// The column.
+    #[must_use]
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Until(column) | Self::Since { column, .. } => column,
+        }
+    }
+
+    /// How long after the time in the column it ends.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        match self {
+            Self::Until(_) => Duration::ZERO,
+            Self::Since { lease, .. } => *lease,
+        }
+    }
+}
+
+impl LockRow {
+    /// `the lock row of shedlock (name = 'report')`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let table = self.table.strip_prefix("public.").unwrap_or(&self.table);
+        let row: Vec<String> = self
+            .row
+            .iter()
+            .map(|(column, value)| format!("{column} = '{value}'"))
+            .collect();
+        match row.is_empty() {
+            true => format!("the lock row of {table}"),
+            false => format!("the lock row of {table} ({})", row.join(", ")),
+        }
+    }
+}
+
+/// A change of a lock row, as a trigger on its table saw it. Read from the log after the run, as writes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowChange {
+    /// When, in microseconds since 1970 on the server's clock.
+    pub server_us: i64,
+    /// The backend that changed it.
+    pub session: Session,
+    /// The connection that the backend served, where known.
+    pub connection: Option<ConnectionName>,
+    /// The step in which it happened, where known.
+    pub step: Option<StepId>,
+    /// Whether lockproof did it: time passes for the lease (`expire`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_lockproof: bool,
+    /// What was done.
+    pub operation: Operation,
+    /// The row before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<RowVersion>,
+    /// The row after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RowVersion>,
+    /// The transaction, which [`Write`](super::Write) names, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<u64>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Fate>,
+}
+
+/// A version of a lock row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowVersion {
+    /// The (sub)transaction that made it: its `xmin`. The version after one names it, so that the versions of
+    /// a row are a chain.
+    pub made_by: u32,
+    /// What stands in the owner's column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Until when it is had, in microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_us: Option<i64>,
+    /// Whether it is had by somebody, expired or not.
+    pub held: bool,
+    /// Whether its time had passed at the moment of the change, by the server's clock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
+    /// The fencing token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<i64>,
+}
+
+impl RowVersion {
+    /// Whether it keeps others out: somebody has it, and its time has not passed.
+    #[must_use]
+    pub fn keeps_out(&self) -> bool {
+        self.held && !self.expired
+    }
+}

@@ -1,0 +1,27 @@
+//! The lock is a row of a table: what must hold then.
+//!
+//! One file an invariant, over the book of the row (`ledger::Leases`) and the writes of protected tables;
+//! `order` says which of two commits came first, `evidence` what is not known, `story` how it is told. Knows
+//! nothing of locks that `pg_locks` shows.
+
+mod contention;
+mod evidence;
+mod fencing;
+mod late;
+mod mutual_exclusion;
+mod no_leak;
+mod order;
+mod reports;
+mod rows;
+mod same_owner;
+mod story;
+mod work_under_lock;
+
+pub(super) use contention::{asked_while_had, was_refused};
+pub(super) use fencing::judge as fencing;
+pub(super) use mutual_exclusion::judge as mutual_exclusion;
+pub(super) use no_leak::left;
+pub(super) use reports::reports;
+pub(super) use rows::beside_the_row;
+pub(super) use same_owner::judge as same_owner;
+pub(super) use work_under_lock::judge as work_under_lock;

@@ -1,0 +1,62 @@
+//! no-leak, where the lock is a row: after the last pod nothing stands in a fresh pod's way that time does not
+//! remove, and nothing but time where its pod gave the lock back.
+//!
+//! What a fresh pod would find is told by the row's last version and by how its pod ended. A release may keep the
+//! lock for a while (`lockAtLeastFor`); a pod that a fault took may leave it until its time has passed.
+
+use super::super::facts::Facts;
+use super::super::ruling::Found;
+use super::super::verdict::Finding;
+use super::evidence::{UNSEEN, missing};
+use super::story::change_words;
+use crate::ledger::{Deed, Leases};
+
+/// Adds what is left of the lock row to what was found.
+pub(in super::super) fn left(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    if !facts.run.witness {
+        found.unclear(UNSEEN, Vec::new());
+        return;
+    }
+    left_behind(facts, leases, found);
+    missing(facts, leases, found);
+}
+
+fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    let Some(section) = leases.sections.last().filter(|one| one.end.is_none()) else {
+        return;
+    };
+    let expires = leases.rule.expiry.is_some() && section.until_us.is_some();
+    let last = &leases.changes[section.last];
+    let taken_by_fault = facts.hit(section.pod()).is_some();
+    let why = match (expires, taken_by_fault) {
+        (true, true) => return,
+        // Its last word was for how long it is kept after it.
+        (true, false) if matches!(last.deed, Deed::Renewal { shortened: true }) => return,
+        (true, false) if leases.last_version().is_some_and(|row| row.expired) => return,
+        (true, false) => {
+            "and ended without giving it back: nobody gets it until its time has passed"
+        }
+        (false, true) => {
+            "and was gone before it could give it back: the row says no time at which that ends, so it is had until \
+             someone changes the row by hand"
+        }
+        (false, false) => {
+            "and ended without giving it back: it is had until someone changes the row by hand"
+        }
+    };
+    let finding = Finding {
+        why: format!(
+            "{} is left behind: {}, {why}",
+            leases.rule.words(),
+            change_words(facts, last)
+        ),
+        seqs: vec![last.seq],
+        pod: Some(section.pod().clone()),
+        witness_only: true,
+        ..Finding::default()
+    };
+    match facts.stopped_at_limit(section.pod()) {
+        true => found.stopped(finding),
+        false => found.violation(finding),
+    }
+}

@@ -1,0 +1,33 @@
+//! The final rows of the lock's own table.
+//!
+//! Owns why they are no loss where they are not compared: who has the lock last, and until when, is another in
+//! every run, and what is left of it is no-leak's affair.
+
+use super::super::limit::Limit;
+use crate::ledger::Leases;
+
+/// These limits, as far as they speak of other tables.
+pub(in super::super) fn beside_the_row(leases: &Leases<'_>, limits: Vec<Limit>) -> Vec<Limit> {
+    let table = &leases.rule.table;
+    let column = format!("{table}.");
+    let others = |names: Vec<String>| -> Vec<String> {
+        let own = |name: &String| name == table || name.starts_with(&column);
+        names.into_iter().filter(|name| !own(name)).collect()
+    };
+    let left = limits.into_iter().filter_map(|limit| match limit {
+        Limit::ColumnsNotCompared { columns, reason } => {
+            let columns = others(columns);
+            (!columns.is_empty()).then_some(Limit::ColumnsNotCompared { columns, reason })
+        }
+        Limit::TablesNotCompared { tables, reason } => {
+            let tables = others(tables);
+            (!tables.is_empty()).then_some(Limit::TablesNotCompared { tables, reason })
+        }
+        Limit::OnlyCounted { tables } => {
+            let tables = others(tables);
+            (!tables.is_empty()).then_some(Limit::OnlyCounted { tables })
+        }
+        other => Some(other),
+    });
+    left.collect()
+}

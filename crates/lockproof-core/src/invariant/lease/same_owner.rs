@@ -1,0 +1,164 @@
+//! same-owner (in files same-session), where the lock is a row: no pod gives back or renews a lock that another
+//! has, and one that was told that it has the lock no longer (its renewal or release touched no row) writes
+//! nothing protected before it gets the lock again.
+//!
+//! A change by which a pod makes the lock its own is the affair of mutual-exclusion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::facts::{Facts, count, write_words};
+use super::super::ruling::{Found, inconclusive};
+use super::super::verdict::{Finding, InvariantVerdict};
+use super::evidence::{UNSEEN, missing};
+use super::order::committed;
+use super::story::{aged_words, change_words};
+use crate::ledger::{Deed, LeaseSection, Leases, told_lost};
+use crate::name::{InvariantName, PodName};
+use crate::schedule::FaultKind;
+use crate::timeline::StepFacts;
+
+const NAME: InvariantName = InvariantName::SameSession;
+
+pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> InvariantVerdict {
+    if !facts.run.witness {
+        return inconclusive(NAME, UNSEEN);
+    }
+    let mut found = Found::default();
+    for change in &leases.changes {
+        let Deed::Foreign {
+            of, kept_out: true, ..
+        } = change.deed
+        else {
+            continue;
+        };
+        let other = &leases.sections[of];
+        let taken = &leases.changes[other.taken];
+        let own = leases
+            .sections
+            .iter()
+            .rev()
+            .find(|one| Some(one.pod()) == change.pod() && one.taken < other.taken);
+        let aged = own.and_then(|own| aged_words(leases, own));
+        let own = match (own, aged) {
+            (Some(own), Some(aged)) => format!(
+                "{}, {aged}; ",
+                change_words(facts, &leases.changes[own.taken])
+            ),
+            (Some(own), None) => format!("{}; ", change_words(facts, &leases.changes[own.taken])),
+            (None, _) => String::new(),
+        };
+        found.violation(Finding {
+            why: format!(
+                "{} changed {} while pod {} had it: {own}{}; {}. A release or a renewal must name its owner (`… \
+                 and {} = $1`), and look at how many rows it touched",
+                change.pod().map_or_else(|| change.session.to_string(), |pod| format!("pod {pod}")),
+                leases.rule.words(),
+                other.pod(),
+                change_words(facts, taken),
+                change_words(facts, change),
+                leases.rule.owner.as_deref().unwrap_or("an owner's column")
+            ),
+            seqs: vec![taken.seq, change.seq],
+            pod: change.pod().cloned(),
+            witness_only: true,
+            ..Finding::default()
+        });
+    }
+    went_on(facts, leases, &mut found);
+    missing(facts, leases, &mut found);
+    let holds = match leases.sections.len() {
+        0 => "no pod got the lock, and none changed it".to_owned(),
+        sections => format!(
+            "no pod changed the lock of another; it was got {}",
+            count(sections, "time")
+        ),
+    };
+    found.ruling(NAME, facts, holds)
+}
+
+/// Whether the pod of this step had lost the lock by its end: another had ended its section, or its time had
+/// passed.
+fn is_lost(facts: &Facts<'_>, leases: &Leases<'_>, step: &StepFacts<'_>) -> bool {
+    let (Some(released), Some(end)) = (step.released, step.last()) else {
+        return false;
+    };
+    let granted = |section: &&LeaseSection<'_>| {
+        let taken = committed(facts, leases.changes[section.taken].step);
+        section.pod() == step.pod() && taken.is_some_and(|taken| taken.from < released.seq)
+    };
+    let Some(section) = leases.sections.iter().rev().find(granted) else {
+        return false;
+    };
+    let ended = section.end.is_some_and(|(place, _)| {
+        let by = committed(facts, leases.changes[place].step);
+        by.is_none_or(|by| by.from < end.at.seq)
+    });
+    let taken = committed(facts, leases.changes[section.taken].step).map_or(0, |taken| taken.from);
+    let aged = facts.faults.iter().any(|fault| {
+        matches!(fault.event.fault.kind, FaultKind::Expire { .. })
+            && fault.event.fired
+            && (taken..released.seq).contains(&fault.from)
+    });
+    ended || aged
+}
+
+/// Pods that were told that they have the lock no longer, and wrote on.
+fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    // For each pod the lines at which it was told so, and at which it was told that it has the lock.
+    let mut told: BTreeMap<&PodName, Vec<(u64, Option<&StepFacts<'_>>)>> = BTreeMap::new();
+    for change in leases.changes.iter().filter(|change| change.grants()) {
+        let step = change.step.and_then(|step| facts.steps.get(&step));
+        if let (Some(pod), Some(end)) = (change.pod(), step.and_then(|step| step.last())) {
+            told.entry(pod).or_default().push((end.at.seq, None));
+        }
+    }
+    for step in facts.steps.values() {
+        let Some(end) = told_lost(step, leases.rule) else {
+            continue;
+        };
+        // One that never had it was refused it: what it writes is the affair of work-under-lock. And one that has
+        // it still asked for another row of the table.
+        let Some(of_pod) = told.get_mut(step.pod()) else {
+            continue;
+        };
+        if is_lost(facts, leases, step) {
+            of_pod.push((end.at.seq, Some(step)));
+        }
+    }
+    for of_pod in told.values_mut() {
+        of_pod.sort_by_key(|(seq, _)| *seq);
+    }
+    let mut once = BTreeSet::new();
+    for write in &facts.writes {
+        let step = write.step.and_then(|step| facts.steps.get(&step));
+        let (Some(released), Some(of_pod)) =
+            (step.and_then(|step| step.released), told.get(write.pod()))
+        else {
+            continue;
+        };
+        let before = of_pod.partition_point(|(seq, _)| *seq < released.seq);
+        let first = &of_pod[..before];
+        let Some((seq, Some(lost))) = first.last() else {
+            continue;
+        };
+        // Before any grant it was only refused; after a release of its own it asked again.
+        let had = first.iter().any(|(_, lost)| lost.is_none());
+        if !had || !once.insert(write.pod()) {
+            continue;
+        }
+        found.violation(Finding {
+            why: format!(
+                "pod {} was told that it has {} no longer ({} touched no row) and wrote on: {}",
+                write.pod(),
+                leases.rule.words(),
+                lost.words(),
+                write_words(write, facts.steps)
+            ),
+            seqs: vec![*seq, write.seq],
+            pod: Some(write.pod().clone()),
+            table: Some(write.table.to_owned()),
+            witness_only: true,
+            ..Finding::default()
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! work-under-lock, where the lock is a row: every write of a protected table was committed while its pod had
+//! the lock, by the row's own changes: after a grant of its own, before it gave the lock back, and before
+//! another pod had it.
+//!
+//! That a lease's time has passed ends nothing by itself: it allows another to take over, and is reported. A
+//! write that was on its way when another took over could not know; it is reported, too. Where the row has a
+//! fencing token, the rule about locks that were taken over is fencing's.
+
+use std::collections::BTreeSet;
+
+use super::super::facts::{Facts, PodWrite, count, write_words};
+use super::super::ruling::{Found, inconclusive};
+use super::super::verdict::{Finding, InvariantVerdict};
+use super::evidence::{UNSEEN, missing, ran_out};
+use super::late::{Standing, standings};
+use super::story::{change_words, section_words};
+use crate::ledger::{LeaseChange, Leases};
+use crate::name::InvariantName;
+
+const NAME: InvariantName = InvariantName::WorkUnderLock;
+
+pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> InvariantVerdict {
+    if !facts.run.witness {
+        return inconclusive(NAME, UNSEEN);
+    }
+    let row = leases.rule.words();
+    let by_token = leases.rule.token.is_some();
+    let mut found = Found::default();
+    let by_clock = ran_out(facts, leases);
+    let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut tables: BTreeSet<&str> = BTreeSet::new();
+    let mut covered = 0;
+    for (write, standing) in standings(facts, leases) {
+        tables.insert(write.table);
+        let words = || write_words(write, facts.steps);
+        let why = match standing {
+            Standing::Under(_) | Standing::InFlight(..) => {
+                covered += 1;
+                continue;
+            }
+            Standing::Late(..) if by_token => {
+                covered += 1;
+                continue;
+            }
+            // It is told what the clock did.
+            Standing::Late(..) if !by_clock.is_empty() => continue,
+            Standing::NoGrant => format!("{} and had never got {row}", words()),
+            Standing::GivenBack(by) => format!(
+                "{}, which was committed after {}: {row} was free then",
+                words(),
+                change_words(facts, by)
+            ),
+            Standing::Late(section, by) => format!(
+                "{} after another pod had got {row}, without knowing: {}. The lock row, locked in the write's own \
+                 transaction, or a fencing token in the write would have refused it",
+                words(),
+                section_words(facts, leases, section, by)
+            ),
+            Standing::Unclear(by) => {
+                let why = format!(
+                    "it cannot be told whether {} before {} was committed",
+                    words(),
+                    change_words(facts, by)
+                );
+                found.unclear(why, vec![write.seq, by.seq]);
+                continue;
+            }
+        };
+        if told.insert((write.table, write.pod().as_str())) {
+            found.violation(finding(facts, write, by_of(&standing), why));
+        }
+    }
+    for one in by_clock {
+        found.unclear.push(one);
+    }
+    found.strangers(facts);
+    missing(facts, leases, &mut found);
+    let holds = match covered {
+        0 => "no pod wrote a protected table".to_owned(),
+        _ => format!(
+            "{} were each committed while their pod had {row}",
+            count(covered, "write")
+        ),
+    };
+    InvariantVerdict {
+        tables: tables.into_iter().map(str::to_owned).collect(),
+        ..found.ruling(NAME, facts, holds)
+    }
+}
+
+fn by_of<'f, 'a>(standing: &Standing<'f, 'a>) -> Option<&'f LeaseChange<'a>> {
+    match standing {
+        Standing::GivenBack(by)
+        | Standing::Late(_, by)
+        | Standing::InFlight(_, by)
+        | Standing::Unclear(by) => Some(by),
+        Standing::Under(_) | Standing::NoGrant => None,
+    }
+}
+
+/// A finding about a write, with the lines that show it.
+pub(super) fn finding(
+    facts: &Facts<'_>,
+    write: &PodWrite<'_>,
+    by: Option<&LeaseChange<'_>>,
+    why: String,
+) -> Finding {
+    let step = write.step.and_then(|step| facts.steps.get(&step));
+    let end = step.and_then(|step| step.last()).map(|end| end.at.seq);
+    Finding {
+        why,
+        seqs: by
+            .map(|by| by.seq)
+            .into_iter()
+            .chain(end)
+            .chain([write.seq])
+            .collect(),
+        pod: Some(write.pod().clone()),
+        table: Some(write.table.to_owned()),
+        // Without the witness nobody sees who has the row.
+        witness_only: true,
+        ..Finding::default()
+    }
+}

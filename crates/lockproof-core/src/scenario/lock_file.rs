@@ -1,0 +1,84 @@
+//! The `lock` of a scenario file as it stands.
+//!
+//! Owns its keys and their descriptions, which become the JSON schema. Which of them go together is decided
+//! elsewhere.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::name::LockMode;
+
+/// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
+/// table that the job locks by LOCK TABLE, or `{ table = "shedlock", row = { name = "report" }, owner =
+/// "locked_by", until = "lock_until" }` of a row that says who has the lock, and until when.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { key = 0x47524f4f }"
+)]
+pub(super) struct LockFile {
+    /// Of `pg_advisory_lock(bigint)`.
+    pub(super) key: Option<i64>,
+    /// Of `pg_advisory_lock(int, int)`.
+    pub(super) keys: Option<[i32; 2]>,
+    /// Of LOCK TABLE: the table.
+    pub(super) relation: Option<String>,
+    /// Of LOCK TABLE: the weakest mode in which it guards, such as "share row exclusive".
+    #[schemars(with = "Option<String>", extend("enum" = GUARDING_MODES))]
+    pub(super) mode: Option<String>,
+    /// Of a lock row: its table, with the schema in front where it is not public.
+    #[schemars(with = "Option<String>")]
+    pub(super) table: Option<Spanned<String>>,
+    /// Of a lock row: what these columns of it hold, such as `{ name = "report" }`. Left out, the table has one row.
+    #[schemars(with = "Option<BTreeMap<String, RowValueFile>>")]
+    pub(super) row: Option<Spanned<BTreeMap<String, RowValueFile>>>,
+    /// Of a lock row: the column that says who has it (NULL or an empty text: nobody).
+    #[schemars(with = "Option<String>")]
+    pub(super) owner: Option<Spanned<String>>,
+    /// Of a lock row: the column that says until when it is had: a timestamp, or seconds, milliseconds or
+    /// microseconds since 1970.
+    #[schemars(with = "Option<String>")]
+    pub(super) until: Option<Spanned<String>>,
+    /// Of a lock row that does not say until when: the column that says since when. `lease` says how long.
+    #[schemars(with = "Option<String>")]
+    pub(super) since: Option<Spanned<String>>,
+    /// With `since`: how long it is had, such as "5m".
+    #[schemars(with = "Option<String>")]
+    pub(super) lease: Option<Spanned<String>>,
+    /// Of a lock row: an SQL condition that says whether anybody has it, such as "is_locked = 1".
+    #[schemars(with = "Option<String>")]
+    pub(super) held: Option<Spanned<String>>,
+    /// Of a lock row: the column of the fencing token, a whole number that each grant makes higher.
+    #[schemars(with = "Option<String>")]
+    pub(super) token: Option<Spanned<String>>,
+    /// Of a lock row: `required`: a write must be refused, too, that was on its way when another pod took the lock
+    /// over.
+    #[schemars(with = "Option<String>", extend("const" = "required"))]
+    pub(super) fencing: Option<Spanned<String>>,
+}
+
+/// What a column of a lock row holds.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a text, a whole number, or true or false"
+)]
+pub(super) enum RowValueFile {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Flag(bool),
+}
+
+/// The modes of LOCK TABLE that keep their like out.
+pub(super) const GUARDING_MODES: [&str; 4] = [
+    LockMode::ShareUpdateExclusive.name(),
+    LockMode::ShareRowExclusive.name(),
+    LockMode::Exclusive.name(),
+    LockMode::AccessExclusive.name(),
+];

@@ -1,0 +1,75 @@
+//! How a mistake in a lock row of a scenario file is told, and in a move that lets its time pass.
+
+use super::mistake_tests::{mistake, with_turns};
+
+#[test]
+fn a_lock_row_says_what_its_columns_mean_and_its_table_is_not_protected() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    mistake(&with("{ owner = «\"o\"» }"), "`owner` goes with `table`");
+    mistake(
+        &with("{ table = «\"l\"» }"),
+        "nothing tells when the row is had",
+    );
+    mistake(
+        &with("{ table = «\"l\"», key = 7, owner = \"o\" }"),
+        "a lock is a row of a `table`",
+    );
+    mistake(
+        &with("{ table = \"l\", since = «\"s\"» }"),
+        "There is no `lease`",
+    );
+    mistake(
+        &with("{ table = \"l\", owner = \"o\", lease = «\"5m\"» }"),
+        "`since` a time in the row",
+    );
+    mistake(
+        &with("{ table = \"l\", since = \"s\", lease = «\"0s\"» }"),
+        "a lease of no time",
+    );
+    mistake(
+        &with("{ table = \"l\", until = \"u\", since = «\"s\"» }"),
+        "not both",
+    );
+    mistake(
+        &with("{ table = \"l\", owner = \"o\", fencing = «\"yes\"» }"),
+        "fencing can be \"required\"",
+    );
+    mistake(
+        &with("{ table = \"l\", owner = \"o\", row = «{}» }"),
+        "no row is named",
+    );
+    mistake(
+        &with("{ table = \"l\", owner = «\" \"» }"),
+        "this names no column",
+    );
+    let protected = |name: &str| {
+        with("«{ table = \"l\", owner = \"o\" }»")
+            .replace("lock =", &format!("protect = [\"{name}\"]\nlock ="))
+    };
+    mistake(
+        &protected("l"),
+        "the table of the lock row, l, is protected, too",
+    );
+    mistake(&protected("public.l"), "is protected, too");
+}
+
+#[test]
+fn time_passes_for_the_lock_row_in_a_line_of_its_own() {
+    mistake(
+        &with_turns("{ run = \"a\", expire = «\"lock\"» }"),
+        "`expire` stands alone in its line",
+    );
+    mistake(
+        &with_turns("{ expire = «\"row\"» }"),
+        "expected \"lock\", or a table",
+    );
+    mistake(&with_turns("{ expire = { by = «\"soon\"» } }"), "soon");
+    mistake(
+        &with_turns("{ expire = { pod = \"a\", point = «\"waiting\"» } }"),
+        "before a step or after it",
+    );
+    mistake(
+        &with_turns("{ expire = { point = «\"after\"» } }"),
+        "no `pod` is named",
+    );
+}

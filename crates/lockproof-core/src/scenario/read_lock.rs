@@ -1,0 +1,212 @@
+//! The `lock` of the `[subject]` table.
+//!
+//! Owns which locks can be named, and which keys go together. Whether a lock row is there, and what types its
+//! columns have, only the database tells.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::error::Wrong;
+use super::lock_file::{GUARDING_MODES, LockFile, RowValueFile};
+use super::model::LockName;
+use super::read_values::duration;
+use crate::history::{Expiry, LockRow};
+use crate::name::{LockMode, TableName};
+
+/// How each kind is written.
+const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
+                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, or `{ table = \
+                    \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
+                    a row";
+
+pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
+    let span = file.span();
+    let file = file.into_inner();
+    if file.table.is_some() {
+        return row(file).map(|row| LockName::Row(Box::new(row)));
+    }
+    if let Some((key, span)) = of_a_row(&file) {
+        let message = format!("`{key}` goes with `table`, for a lock that is a row of it");
+        return Err(Wrong::new(span, message).help(WAYS));
+    }
+    match (file.key, file.keys, file.relation, file.mode) {
+        (Some(key), None, None, None) => Ok(LockName::Key(key)),
+        (None, Some(keys), None, None) => Ok(LockName::Keys(keys)),
+        (None, None, Some(table), mode) if !table.trim().is_empty() => Ok(LockName::Relation {
+            table: TableName::new(table.trim()),
+            mode: mode.map(|mode| guarding(&mode, &span)).transpose()?,
+        }),
+        _ => {
+            let message = "a lock has one of `key`, `keys`, `relation` and `table`, and `mode` goes with \
+                           `relation`";
+            Err(Wrong::new(span, message).help(WAYS))
+        }
+    }
+}
+
+/// The first key that only a lock row has.
+fn of_a_row(file: &LockFile) -> Option<(&'static str, Range<usize>)> {
+    let texts = [
+        ("owner", &file.owner),
+        ("until", &file.until),
+        ("since", &file.since),
+        ("lease", &file.lease),
+        ("held", &file.held),
+        ("token", &file.token),
+        ("fencing", &file.fencing),
+    ];
+    let row = file.row.as_ref().map(|row| ("row", row.span()));
+    row.or_else(|| {
+        let mut given = texts.into_iter();
+        given.find_map(|(key, text)| Some((key, text.as_ref()?.span())))
+    })
+}
+
+/// A mode of LOCK TABLE that keeps its like out.
+fn guarding(name: &str, span: &Range<usize>) -> Result<LockMode, Wrong> {
+    let known = LockMode::ALL.into_iter().find(|mode| mode.name() == name);
+    match known {
+        Some(mode) if mode.keeps_its_like_out() => Ok(mode),
+        _ => {
+            let message = match known {
+                Some(_) => {
+                    format!("two pods can hold a table in {name} mode at once: it guards nothing")
+                }
+                None => format!("there is no lock mode {name:?}"),
+            };
+            let help = format!("modes that guard: {}", GUARDING_MODES.join(", "));
+            Err(Wrong::new(span.clone(), message).help(help))
+        }
+    }
+}
+
+fn row(file: LockFile) -> Result<LockRow, Wrong> {
+    let LockFile {
+        key,
+        keys,
+        relation,
+        mode,
+        table,
+        row,
+        owner,
+        until,
+        since,
+        lease,
+        held,
+        token,
+        fencing,
+    } = file;
+    let Some(table) = table else {
+        return Err(Wrong::new(0..0, "a lock row needs its `table`"));
+    };
+    let span = table.span();
+    if key.is_some() || keys.is_some() || relation.is_some() || mode.is_some() {
+        let message = "a lock is a row of a `table`, or has one of `key`, `keys` and `relation`";
+        return Err(Wrong::new(span, message).help(WAYS));
+    }
+    if owner.is_none() && until.is_none() && since.is_none() && held.is_none() {
+        let message =
+            "nothing tells when the row is had: it has no `owner`, `until`, `since` or `held`";
+        let help = "name the column of the owner or of the expiry, or a condition such as `held = \
+                    \"is_locked = 1\"`; where the row is there only while it is had, `held = \"true\"`";
+        return Err(Wrong::new(span, message).help(help));
+    }
+    let fencing = match fencing {
+        Some(word) if word.get_ref() != "required" => {
+            let message = format!("fencing can be \"required\", not {:?}", word.get_ref());
+            return Err(Wrong::new(word.span(), message).help("leave it out where it is not"));
+        }
+        given => given.is_some(),
+    };
+    Ok(LockRow {
+        table: name(table, "a table")?,
+        row: columns(row)?,
+        owner: column(owner)?,
+        expiry: expiry(until, since, lease)?,
+        held: held.map(|held| name(held, "a condition")).transpose()?,
+        token: column(token)?,
+        fencing,
+    })
+}
+
+fn expiry(
+    until: Option<Spanned<String>>,
+    since: Option<Spanned<String>>,
+    lease: Option<Spanned<String>>,
+) -> Result<Option<Expiry>, Wrong> {
+    match (until, since, lease) {
+        (None, None, None) => Ok(None),
+        (Some(until), None, None) => Ok(Some(Expiry::Until(name(until, "a column")?))),
+        (None, Some(since), Some(lease)) => {
+            let time = duration(&lease)?;
+            if time.is_zero() {
+                let message = "a lease of no time is over when it begins";
+                return Err(Wrong::new(lease.span(), message));
+            }
+            Ok(Some(Expiry::Since {
+                column: name(since, "a column")?,
+                lease: time,
+            }))
+        }
+        (Some(_), Some(since), _) => Err(Wrong::new(
+            since.span(),
+            "the row says either `until` when it is had or `since` when, not both",
+        )),
+        (_, Some(since), None) => {
+            let message = "how long is it had? There is no `lease`";
+            Err(Wrong::new(since.span(), message).help("add `lease = \"5m\"`"))
+        }
+        (_, None, Some(lease)) => {
+            let message = "`lease` says how long the lock is had `since` a time in the row";
+            let help = "with `until` the row says it itself: leave `lease` out";
+            Err(Wrong::new(lease.span(), message).help(help))
+        }
+    }
+}
+
+fn column(text: Option<Spanned<String>>) -> Result<Option<String>, Wrong> {
+    text.map(|text| name(text, "a column")).transpose()
+}
+
+fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
+    let trimmed = text.get_ref().trim();
+    if trimmed.is_empty() || trimmed.contains('\0') {
+        return Err(Wrong::new(
+            text.span(),
+            format!("this names no {}", &what[2..]),
+        ));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn columns(
+    row: Option<Spanned<BTreeMap<String, RowValueFile>>>,
+) -> Result<BTreeMap<String, String>, Wrong> {
+    let Some(row) = row else {
+        return Ok(BTreeMap::new());
+    };
+    let span = row.span();
+    if row.get_ref().is_empty() {
+        let help =
+            "such as `row = { name = \"report\" }`; leave `row` out where the table has one row";
+        return Err(Wrong::new(span, "no row is named").help(help));
+    }
+    let mut columns = BTreeMap::new();
+    for (column, value) in row.into_inner() {
+        let value = match value {
+            RowValueFile::Text(text) => text,
+            RowValueFile::Number(number) => number.to_string(),
+            RowValueFile::Flag(flag) => flag.to_string(),
+        };
+        if column.trim().is_empty() || column.contains('\0') || value.contains('\0') {
+            return Err(Wrong::new(
+                span,
+                "this names no column, or has a NUL in its value",
+            ));
+        }
+        columns.insert(column, value);
+    }
+    Ok(columns)
+}

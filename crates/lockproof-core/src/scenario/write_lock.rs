@@ -1,0 +1,57 @@
+//! A lock, as a scenario file names it.
+//!
+//! Owns that text: what a file is written with, and what a sentence gives somebody to paste.
+
+use super::duration::write_duration;
+use super::model::LockName;
+use super::write::{bare, inline, text};
+use crate::history::{Expiry, LockRow};
+
+/// A lock as a scenario file names it, such as `{ key = 7 }`.
+#[must_use]
+pub fn lock(name: &LockName) -> String {
+    match name {
+        LockName::Key(key) if *key > 0xffff => format!("{{ key = {key:#x} }}"),
+        LockName::Key(key) => format!("{{ key = {key} }}"),
+        LockName::Relation { table, mode } => {
+            let mut keys = vec![format!("relation = {}", text(table.as_str()))];
+            keys.extend(mode.map(|mode| format!("mode = {}", text(mode.name()))));
+            inline(&keys)
+        }
+        LockName::Keys([first, second]) => format!("{{ keys = [{first}, {second}] }}"),
+        LockName::Row(row) => lock_row(row),
+    }
+}
+
+fn lock_row(lock: &LockRow) -> String {
+    let mut keys = vec![format!("table = {}", text(&lock.table))];
+    if !lock.row.is_empty() {
+        let columns = lock.row.iter();
+        let columns: Vec<String> = columns
+            .map(|(column, value)| format!("{} = {}", bare(column), text(value)))
+            .collect();
+        keys.push(format!("row = {}", inline(&columns)));
+    }
+    let mut named = |key: &str, value: &str| keys.push(format!("{key} = {}", text(value)));
+    if let Some(owner) = &lock.owner {
+        named("owner", owner);
+    }
+    match &lock.expiry {
+        Some(Expiry::Until(column)) => named("until", column),
+        Some(Expiry::Since { column, lease }) => {
+            named("since", column);
+            named("lease", &write_duration(*lease));
+        }
+        None => {}
+    }
+    if let Some(held) = &lock.held {
+        named("held", held);
+    }
+    if let Some(token) = &lock.token {
+        named("token", token);
+    }
+    if lock.fencing {
+        named("fencing", "required");
+    }
+    inline(&keys)
+}

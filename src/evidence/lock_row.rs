@@ -1,0 +1,401 @@
+//! A lock that is a row: whether the database has it, the trigger that watches it, and the passing of its time.
+//!
+//! Owns the SQL of these. The trigger is on the lock's table alone and fires for each row, after the statement,
+//! whatever `session_replication_role` says; it reads `xmin` of the row before and after, so that the versions
+//! of the row are a chain. Where no lock row is named there is none of it. Knows nothing of who may change the
+//! row.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Row};
+
+use super::error::{EvidenceError, bounded};
+use super::lock_row_sql::{condition, ident, until, version};
+use crate::history::{Expiry, LockRow};
+
+/// A lock row as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRow {
+    /// What it means, its names as the catalog spells them: table `schema.table`.
+    pub rule: LockRow,
+    /// Whether the row is there.
+    pub there: bool,
+    /// The type of the column that says until when, or since when, it is had.
+    time: Option<TimeType>,
+}
+
+/// How a column tells a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeType {
+    /// `timestamptz`.
+    Zoned,
+    /// `timestamp`, read in the session's `TimeZone`.
+    Local,
+    /// Seconds, milliseconds or microseconds since 1970, by their size.
+    Number,
+}
+
+const COLUMNS: &str = "
+select a.attname::text, t.typname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
+from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped order by a.attnum";
+
+const TABLE: &str = "
+select c.oid, n.nspname::text, c.relname::text, c.relkind::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = pg_catalog.to_regclass($1)";
+
+/// A column of the lock's table.
+struct Column {
+    name: String,
+    type_name: String,
+    told: String,
+}
+
+/// Looks for a lock row in this connection's database; what is wrong with it, in a sentence.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn find_row(
+    client: &Client,
+    rule: &LockRow,
+) -> Result<Result<FoundRow, String>, EvidenceError> {
+    let what = "what it knows of the lock row";
+    // A name that is none is answered with an error.
+    let Ok(tables) = client.query(TABLE, &[&rule.table]).await else {
+        return Ok(Err(format!("{:?} is no name of a table", rule.table)));
+    };
+    let Some(table) = tables.first() else {
+        return Ok(Err(format!(
+            "there is no table {} once schema and prepare are done",
+            rule.table
+        )));
+    };
+    let (schema, name): (String, String) = (table.get(1), table.get(2));
+    if !matches!(table.get::<_, &str>(3), "r" | "p") {
+        return Ok(Err(format!("{} is no table", rule.table)));
+    }
+    let columns = bounded(what, client.query(COLUMNS, &[&table.get::<_, u32>(0)])).await?;
+    let columns: Vec<Column> = columns.iter().map(column).collect();
+    let found = match resolve(rule, &schema, &name, &columns) {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(why)),
+    };
+    let from = format!("{}.{}", ident(&schema), ident(&name));
+    if let Some(held) = &found.rule.held {
+        // Whatever the server says of it is said of the scenario's condition.
+        let asked = format!("select ({held})::text, pg_typeof(({held}))::text from {from} limit 0");
+        match client.prepare(&asked).await {
+            Ok(_) => {}
+            Err(error) => {
+                return Ok(Err(format!(
+                    "the condition `held = {held:?}` cannot be asked of {}: {}",
+                    rule.table,
+                    super::error::text(&error)
+                )));
+            }
+        }
+        let boolean = format!("select 1 from {from} where ({held}) limit 0");
+        if let Err(error) = client.prepare(&boolean).await {
+            let why = super::error::text(&error);
+            return Ok(Err(format!("`held = {held:?}` is no condition: {why}")));
+        }
+    }
+    let count = format!(
+        "select count(*) from {from} where {}",
+        condition(&found.rule, &from)
+    );
+    let rows: i64 = bounded(what, client.query_one(&count, &[])).await?.get(0);
+    if rows > 1 {
+        let which = match rule.row.is_empty() {
+            true => "name one, such as `row = { name = \"report\" }`",
+            false => "name more columns of it in `row`",
+        };
+        return Ok(Err(format!(
+            "{} is meant as one row, and {rows} rows of the table are it: {which}",
+            rule.words()
+        )));
+    }
+    Ok(Ok(FoundRow {
+        there: rows == 1,
+        ..found
+    }))
+}
+
+fn column(row: &Row) -> Column {
+    Column {
+        name: row.get(0),
+        type_name: row.get(1),
+        told: row.get(2),
+    }
+}
+
+/// The rule with its names as the catalog has them, and the type of its time.
+fn resolve(
+    rule: &LockRow,
+    schema: &str,
+    table: &str,
+    columns: &[Column],
+) -> Result<FoundRow, String> {
+    let find = |key: &str, name: &str| -> Result<&Column, String> {
+        let plain = name.trim_matches('"');
+        let exact = columns.iter().find(|column| column.name == plain);
+        let folded = || columns.iter().find(|one| one.name == plain.to_lowercase());
+        exact.or_else(folded).ok_or_else(|| {
+            let known: Vec<&str> = columns.iter().map(|one| one.name.as_str()).collect();
+            format!(
+                "{} has no column {name}, which `{key}` names; its columns are {}",
+                rule.table,
+                known.join(", ")
+            )
+        })
+    };
+    let name = |key: &str, column: &Option<String>| -> Result<Option<String>, String> {
+        let found = column.as_deref().map(|column| find(key, column));
+        Ok(found.transpose()?.map(|column| column.name.clone()))
+    };
+    let mut row = std::collections::BTreeMap::new();
+    for (column, value) in &rule.row {
+        row.insert(find("row", column)?.name.clone(), value.clone());
+    }
+    let mut time = None;
+    let expiry = match &rule.expiry {
+        None => None,
+        Some(expiry) => {
+            let key = match expiry {
+                Expiry::Until(_) => "until",
+                Expiry::Since { .. } => "since",
+            };
+            let column = find(key, expiry.column())?;
+            time = Some(time_type(key, column)?);
+            let name = column.name.clone();
+            Some(match expiry {
+                Expiry::Until(_) => Expiry::Until(name),
+                Expiry::Since { lease, .. } => Expiry::Since {
+                    column: name,
+                    lease: *lease,
+                },
+            })
+        }
+    };
+    let token = name("token", &rule.token)?;
+    if let Some(token) = &token {
+        let column = find("token", token)?;
+        if !matches!(column.type_name.as_str(), "int2" | "int4" | "int8") {
+            return Err(format!(
+                "`token` names {}, which is of type {}: tokens are compared, and only whole numbers (smallint, \
+                 integer, bigint) have the order that fencing needs",
+                column.name, column.told
+            ));
+        }
+    }
+    Ok(FoundRow {
+        rule: LockRow {
+            table: format!("{schema}.{table}"),
+            row,
+            owner: name("owner", &rule.owner)?,
+            expiry,
+            held: rule.held.clone(),
+            token,
+            fencing: rule.fencing,
+        },
+        there: false,
+        time,
+    })
+}
+
+fn time_type(key: &str, column: &Column) -> Result<TimeType, String> {
+    match column.type_name.as_str() {
+        "timestamptz" => Ok(TimeType::Zoned),
+        "timestamp" => Ok(TimeType::Local),
+        "int4" | "int8" | "numeric" | "float8" => Ok(TimeType::Number),
+        _ => Err(format!(
+            "`{key}` names {}, which is of type {}: that is no time. A timestamp is one, with a time zone or \
+             without, and so is a number of seconds, milliseconds or microseconds since 1970",
+            column.name, column.told
+        )),
+    }
+}
+
+impl FoundRow {
+    /// The SQL that puts the trigger on the row's table. The witness must be there.
+    #[must_use]
+    pub fn watch(&self) -> String {
+        let (schema, table) = self.names();
+        let from = format!("{}.{}", ident(schema), ident(table));
+        let version = |record: &str| version(&self.rule, self.time, record, table);
+        let matches = |record: &str| condition(&self.rule, record);
+        format!(
+            "insert into lockproof.watched_rows values ('{from}'::regclass, {name});
+create function lockproof.lock_row() returns trigger
+language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
+declare
+  at bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+  before jsonb;
+  after jsonb;
+  sub bigint;
+begin
+  if tg_op <> 'INSERT' and ({old}) then
+    before := {before};
+  end if;
+  if tg_op <> 'DELETE' then
+    if ({new}) then
+      after := {after};
+    end if;
+    sub := new.xmin::text::bigint;
+  else
+    -- A row that is gone does not say which savepoint took it: the innermost that has written.
+    sub := (select max(l.transactionid::text::bigint) from pg_locks l
+            where l.pid = pg_backend_pid() and l.locktype = 'transactionid' and l.granted
+              and l.mode = 'ExclusiveLock');
+  end if;
+  if before is null and after is null then
+    return null;
+  end if;
+  perform lockproof.say('lockproof-row ' || jsonb_build_object(
+    'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
+    'before', before, 'after', after)::text);
+  return null;
+end
+$lockproof$;
+create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
+  for each row execute function lockproof.lock_row();
+alter table {from} enable always trigger \"~lockproof_lock_row\";",
+            name = super::lock_row_sql::literal(&self.rule.table),
+            schema = ident(schema),
+            old = matches("old"),
+            new = matches("new"),
+            before = version("old"),
+            after = version("new"),
+        )
+    }
+
+    fn names(&self) -> (&str, &str) {
+        let table = self.rule.table.as_str();
+        table.split_once('.').unwrap_or(("public", table))
+    }
+}
+
+/// How the passing of a lease's time came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aged {
+    /// Its end is so much nearer now, in words.
+    Nearer(String),
+    /// There is nothing whose time could pass.
+    Nothing(String),
+    /// Somebody has the row locked, or the server refused.
+    Refused(String),
+}
+
+/// Lets time pass for a lock row: its end comes `by` nearer, or, where that is nothing, lies just behind now. In
+/// one transaction, with the job's triggers off; a row that somebody has locked is not waited for.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Aged, EvidenceError> {
+    let what = "whether the lock row's time could pass";
+    let Some(expiry) = &rule.expiry else {
+        let why = format!(
+            "{} has no expiry: no time takes it from its owner",
+            rule.words()
+        );
+        return Ok(Aged::Nothing(why));
+    };
+    let found = match find_row(client, rule).await? {
+        Ok(found) => found,
+        Err(why) => return Ok(Aged::Nothing(why)),
+    };
+    let Some(time) = found.time else {
+        return Ok(Aged::Nothing(format!("{} has no time", rule.words())));
+    };
+    bounded(what, client.batch_execute("begin")).await?;
+    let done = change(client, &found, expiry, time, by).await;
+    let end = match done {
+        Ok(Aged::Nearer(_)) => "commit",
+        _ => "rollback",
+    };
+    bounded(what, client.batch_execute(end)).await?;
+    Ok(match done {
+        Ok(aged) => aged,
+        Err(error) if error.code().is_some_and(|code| code.code() == "55P03") => {
+            Aged::Refused(format!(
+                "somebody has {} locked: while a transaction holds the row, no take-over can come, however late it is",
+                rule.words()
+            ))
+        }
+        Err(error) => Aged::Refused(format!(
+            "the server refused to change {}: {}",
+            rule.words(),
+            super::error::text(&error)
+        )),
+    })
+}
+
+async fn change(
+    client: &Client,
+    found: &FoundRow,
+    expiry: &Expiry,
+    time: TimeType,
+    by: Duration,
+) -> Result<Aged, tokio_postgres::Error> {
+    // The job's triggers and rules see nothing of it; lockproof's own are always on.
+    client
+        .batch_execute(
+            "set local session_replication_role = replica; set local lock_timeout = '1s'",
+        )
+        .await?;
+    let (schema, table) = found.names();
+    let from = format!("{}.{}", ident(schema), ident(table));
+    let which = condition(&found.rule, "r");
+    let held = super::lock_row_sql::held(&found.rule, Some(time), "r", table);
+    let until = until(expiry, time, "r");
+    let now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+    let locked = client
+        .query_opt(
+            &format!(
+                "select {held}, {until} - {now} from {from} r where {which} for update nowait"
+            ),
+            &[],
+        )
+        .await?;
+    let row = found.rule.words();
+    let Some(locked) = locked else {
+        return Ok(Aged::Nothing(format!("{row} is not there")));
+    };
+    let left: Option<i64> = locked.get(1);
+    let (true, Some(left)) = (locked.get::<_, bool>(0), left) else {
+        return Ok(Aged::Nothing(format!("nobody has {row}")));
+    };
+    if left <= 0 {
+        return Ok(Aged::Nothing(format!(
+            "the time of {row} had passed already"
+        )));
+    }
+    // Just behind now: a clock that counts milliseconds shows it, too.
+    let nearer = match u64::try_from(by.as_micros()) {
+        Ok(0) | Err(_) => left.saturating_add(2_000),
+        Ok(by) => i64::try_from(by).unwrap_or(i64::MAX),
+    };
+    let column = ident(expiry.column());
+    let moved = super::lock_row_sql::moved(time, &column, nearer);
+    let changed = client
+        .execute(
+            &format!("update {from} as r set {column} = {moved} where {which}"),
+            &[],
+        )
+        .await?;
+    if changed != 1 {
+        return Ok(Aged::Refused(format!(
+            "{changed} rows were changed where one was meant"
+        )));
+    }
+    let words = match by.is_zero() {
+        true => format!("{} ms that were left have passed for {row}", left / 1_000),
+        false => format!(
+            "{} ms have passed for {row}, of {} that were left",
+            nearer / 1_000,
+            left / 1_000
+        ),
+    };
+    Ok(Aged::Nearer(words))
+}

@@ -1,0 +1,205 @@
+//! Hazards of a lock that is a row: its time runs out, or its holder dies, while the holder is at work.
+//!
+//! Owns these kinds. A place at which the holder's own transaction has the row locked is none: no time passes for
+//! such a row, and nobody takes it over. Then the window is before that transaction.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::anchor::{before, end, words};
+use super::finding::{Expected, Hazard, HazardKind, Role};
+use super::parts::{part, window};
+use super::trace::{Ground, Trace};
+use crate::history::LockRow;
+use crate::name::PodName;
+use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
+
+/// Time passes for the lock row.
+fn expire() -> Move {
+    Move::Fault(Fault {
+        kind: FaultKind::Expire { by: Duration::ZERO },
+        pod: None,
+        session: SessionChoice::Every,
+        point: Point::Before,
+    })
+}
+
+fn kill(pod: &PodName) -> Move {
+    let session = SessionChoice::Every;
+    Move::Fault(Fault::of_pod(
+        FaultKind::Kill,
+        pod.clone(),
+        session,
+        Point::Before,
+    ))
+}
+
+/// What a pod does from its grant on, with another beside it.
+pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
+    let Some(rule) = ground.rules.lock.row() else {
+        return;
+    };
+    let lock = x.did(&rule.table, |_| true);
+    let Some(open) = lock.first().map(|take| x.visible(*take)) else {
+        return;
+    };
+    let after = |places: Vec<usize>| -> Vec<usize> {
+        places.into_iter().filter(|place| *place > open).collect()
+    };
+    let (lock, work) = (after(lock), after(x.work(ground.rules)));
+    let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
+        return;
+    };
+    let sight = Sight {
+        ground,
+        rule,
+        x,
+        y,
+        open,
+    };
+    let middle = work[work.len() / 2];
+    let ages = rule.expiry.is_some();
+    for place in BTreeSet::from([first, middle, last]) {
+        if ages {
+            found.extend(sight.late_holder(place));
+        }
+        found.extend(sight.blind_take_over(place));
+    }
+    found.extend(sight.dead_owner(first, ages));
+    for place in lock.into_iter().filter(|_| ages) {
+        found.extend(sight.late_change(place, last));
+    }
+}
+
+/// Two courses of a job with the lock row.
+struct Sight<'s, 'g> {
+    ground: &'s Ground<'g>,
+    rule: &'s LockRow,
+    x: &'s Trace,
+    y: &'s Trace,
+    /// The place at which a's grant is committed.
+    open: usize,
+}
+
+impl Sight<'_, '_> {
+    /// Where another can come before the step at this place: before its transaction, if that locks the row.
+    fn window(&self, place: usize) -> Option<usize> {
+        let own = |other: &usize| *other == place || self.x.one_transaction(*other, place);
+        let locks = |other: usize| {
+            let step = &self.x.steps[other];
+            step.own.writes.contains_key(&self.rule.table)
+                || step.own.locked.contains(&self.rule.table)
+        };
+        let of_transaction: Vec<usize> = (0..place).filter(own).collect();
+        if !of_transaction.iter().any(|other| locks(*other)) {
+            return Some(place);
+        }
+        of_transaction
+            .first()
+            .copied()
+            .filter(|first| *first > self.open)
+    }
+
+    fn hazard(
+        &self,
+        kind: HazardKind,
+        title: String,
+        expected: &str,
+        place: usize,
+        moves: Vec<Move>,
+    ) -> Option<Hazard> {
+        let comes = self.y.did(&self.rule.table, |_| true);
+        let comes = comes.first().map(|at| &self.y.steps[*at])?;
+        Some(Hazard {
+            kind,
+            title,
+            tables: [self.rule.table.clone()].into(),
+            about: None,
+            steps: vec![
+                part(self.ground.a, Role::Closes, &self.x.steps[place]),
+                part(self.ground.b, Role::Intrudes, comes),
+            ],
+            expected: Expected {
+                words: expected.to_owned(),
+                ..Expected::default()
+            },
+            window: window(self.open, place),
+            depth: 0,
+            moves,
+        })
+    }
+
+    fn late_holder(&self, place: usize) -> Option<Hazard> {
+        let (a, b) = (self.ground.a, self.ground.b);
+        let stop = before(a, self.x, self.window(place)?, 0)?;
+        self.hazard(
+            HazardKind::LateHolder,
+            format!(
+                "{a}'s lease runs out before {}, {b} takes it over, and {a} comes late",
+                words(&self.x.steps[place])
+            ),
+            "a write of a pod that has the lock no longer",
+            place,
+            vec![stop, expire(), end(b), end(a)],
+        )
+    }
+
+    fn blind_take_over(&self, place: usize) -> Option<Hazard> {
+        let (a, b) = (self.ground.a, self.ground.b);
+        let stop = before(a, self.x, self.window(place)?, 0)?;
+        self.hazard(
+            HazardKind::BlindTakeOver,
+            format!(
+                "{b} comes for the lock row while {a} has it, before {}",
+                words(&self.x.steps[place])
+            ),
+            "two pods that have the lock at once",
+            place,
+            vec![stop, end(b), end(a)],
+        )
+    }
+
+    fn dead_owner(&self, place: usize, ages: bool) -> Option<Hazard> {
+        let (a, b) = (self.ground.a, self.ground.b);
+        let mut moves = vec![before(a, self.x, self.window(place)?, 0)?, kill(a)];
+        if ages {
+            moves.push(expire());
+        }
+        moves.push(end(b));
+        self.hazard(
+            HazardKind::DeadOwner,
+            format!(
+                "{a} dies with the lock row in hand, before {}",
+                words(&self.x.steps[place])
+            ),
+            "a lock that nobody gives back",
+            place,
+            moves,
+        )
+    }
+
+    /// A renewal, which work follows, or a release, while another has taken over.
+    fn late_change(&self, place: usize, last: usize) -> Option<Hazard> {
+        let (a, b) = (self.ground.a, self.ground.b);
+        let stop = before(a, self.x, self.window(place)?, 0)?;
+        let step = words(&self.x.steps[place]);
+        if place < last {
+            return self.hazard(
+                HazardKind::LateRenewal,
+                format!("{a}'s lease runs out before {step}, {b} takes it over, and {a} renews"),
+                "a renewal of another's lock, or one that nobody looks at",
+                place,
+                vec![stop, expire(), end(b), end(a)],
+            );
+        }
+        let at_work = self.y.work(self.ground.rules).first().copied()?;
+        let at_work = before(b, self.y, at_work, 0)?;
+        self.hazard(
+            HazardKind::ReleaseOfAnothers,
+            format!("{a}'s lease runs out before {step}, {b} takes it over, and {a} gives it back"),
+            "a lock that another pod gives back",
+            place,
+            vec![stop, expire(), at_work, end(a), end(b)],
+        )
+    }
+}
