@@ -28,6 +28,7 @@ mod progress;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
+mod screen;
 mod short;
 pub mod subject;
 mod template;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::common::Talk;
+use super::screen::shown;
 
 /// After so long something is worth a bar.
 const WORTH: Duration = Duration::from_secs(2);
@@ -18,23 +19,6 @@ const WORTH: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_secs(10);
 /// How often the bar is drawn while nothing else comes.
 const TICK: Duration = Duration::from_millis(200);
-
-/// The bar that is on the screen, if one is.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
-    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes something while no bar is in its way.
-pub(super) fn beside_the_bar<T>(write: impl FnOnce() -> T) -> T {
-    // Copied out: what is written may be long, and the lock is not for that.
-    let bar = shown().clone();
-    match bar {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
 
 /// Counts something up to its end. Gone from the screen when it is dropped.
 pub(super) struct Meter {

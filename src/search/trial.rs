@@ -295,8 +295,8 @@ impl<'a> Trial<'a> {
                 Err(why) => Confirmation::NotPossible(why),
             };
         }
-        outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         self.redact(&mut outcome, dir)?;
+        outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         if let Some(dir) = dir {
             for (pod, text) in outputs(&outcome.lines) {
                 write(dir.join(output_file(&pod)), &text)?;

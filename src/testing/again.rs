@@ -17,6 +17,9 @@ use crate::server::{AGAIN_AS, TestProgram, this_is_a_test};
 /// What the command's own words begin behind: before them are those of the test's runner.
 const BEGIN: &str = "\u{2}lockproof\u{2}";
 
+/// The stack of the command's thread.
+const STACK: usize = 16 << 20;
+
 /// A test of this program.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -67,9 +70,19 @@ pub(super) fn place() -> Place {
         println!("{BEGIN}");
     }
     // A runtime of its own is made there, which this thread may have one of already.
-    let done =
-        std::thread::spawn(move || cli::main_of(words.into_iter().map(OsString::from).collect()));
-    end(done.join().unwrap_or(4))
+    let words = words.into_iter().map(OsString::from).collect();
+    // As much room as the main thread of the command has.
+    let done = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || cli::main_of(words));
+    match done.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => end(code),
+        Ok(Err(_)) => end(4),
+        Err(error) => {
+            eprintln!("lockproof: no thread for the command: {error}");
+            end(4)
+        }
+    }
 }
 
 /// The name of the test that runs: the thread has it, or where tests run in the main thread the arguments have.
