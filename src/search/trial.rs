@@ -25,6 +25,7 @@ use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
+use crate::server::Server;
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -226,6 +227,12 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn has_witness(&self) -> bool {
         self.plan.witness
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        self.stage.server()
     }
 
     /// What was left out of the schema.
