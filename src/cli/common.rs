@@ -13,7 +13,7 @@ use super::alone::Alone;
 use super::colour;
 use super::exit::Exit;
 pub use super::failure::Failure;
-use super::progress::beside_the_bar;
+use super::screen::beside_the_bar;
 use crate::report::{visible, visible_json};
 use crate::scenario::Scenario;
 use crate::server::{Pooler, Server, ServerChoice, ServerError, ServerOptions};

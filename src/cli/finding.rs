@@ -131,7 +131,7 @@ impl Finder<'_> {
     /// Makes it small, and shows meanwhile how far that is.
     fn minimised(&self, found: &Found) -> Result<Shrunk, search::TrialError> {
         let meter = Meter::new(self.talk, "shrinking", None);
-        let replays = Meter::new(self.talk, "replays", Some(u64::from(self.times)));
+        let replays = Meter::new(self.talk, "replays", Some(u64::from(self.times))).later();
         let options = MinimiseOptions {
             times: self.times,
             dir: &found.dir.join("shrunk"),

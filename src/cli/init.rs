@@ -151,7 +151,13 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
         ));
     }
     suggest(&mut scenario, &seen);
-    let text = page(&movable(&scenario, &folder), &seen);
+    let mut written = movable(&scenario, &folder);
+    // In the file's own folder it is started by itself.
+    written
+        .subject
+        .dir
+        .take_if(|dir| dir.as_path() == Path::new("."));
+    let text = page(&written, &seen);
     // What is written is read before it is written: nobody is left with a file that is refused.
     scenario::parse(&text, file).map_err(|error| Failure::scenarios(vec![error]))?;
     std::fs::write(file, &text).map_err(|cause| {

@@ -31,6 +31,7 @@ pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod schema;
+mod screen;
 mod short;
 mod stored;
 pub mod subject;

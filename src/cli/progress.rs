@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::common::Talk;
+use super::screen::shown;
 
 /// After so long something is worth a bar.
 const WORTH: Duration = Duration::from_secs(2);
@@ -19,34 +20,18 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How often the bar is drawn while nothing else comes.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The bar that is on the screen, if one is.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
-    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes something while no bar is in its way.
-pub(super) fn beside_the_bar<T>(write: impl FnOnce() -> T) -> T {
-    // Copied out: what is written may be long, and the lock is not for that.
-    let bar = shown().clone();
-    match bar {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
-
 /// Counts something up to its end. Gone from the screen when it is dropped.
 pub(super) struct Meter {
     talk: Talk,
     what: &'static str,
     total: Option<u64>,
-    begun: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// When the first of them began.
+    begun: Option<Instant>,
     bar: Option<ProgressBar>,
     told: Option<Instant>,
 }
@@ -58,40 +43,53 @@ impl Meter {
             talk,
             what,
             total: total.filter(|total| *total > 0),
-            begun: Instant::now(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                begun: Some(Instant::now()),
+                ..State::default()
+            }),
         }
+    }
+
+    /// The same, but it begins with the first that is counted.
+    pub(super) fn later(self) -> Self {
+        self.state().begun = None;
+        self
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many are done; the total may have become known, or grown.
     pub(super) fn at(&self, done: u64, total: Option<u64>, note: &str) {
         let total = total.or(self.total).map(|total| total.max(done));
-        if !self.talk.is_talking() || self.begun.elapsed() < WORTH {
+        let mut state = self.state();
+        let begun = *state.begun.get_or_insert_with(Instant::now);
+        if !self.talk.is_talking() || begun.elapsed() < WORTH {
             return;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if std::io::stderr().is_terminal() {
             let bar = state.bar.get_or_insert_with(|| {
-                let bar = bar(total.is_some());
+                let bar = bar(total.is_some(), begun.elapsed());
                 *shown() = Some(bar.clone());
                 bar
+            });
+            bar.set_message(match note {
+                "" => self.what.to_owned(),
+                note => format!("{}: {note}", self.what),
             });
             if let Some(total) = total {
                 bar.set_length(total);
             }
             bar.set_position(done);
-            bar.set_message(match note {
-                "" => self.what.to_owned(),
-                note => format!("{}: {note}", self.what),
-            });
             return;
         }
-        let last = state.told.unwrap_or(self.begun);
+        let last = state.told.unwrap_or(begun);
         if last.elapsed() >= EVERY {
             state.told = Some(Instant::now());
             drop(state);
             self.talk
-                .say(&line(self.what, done, total, self.begun.elapsed(), note));
+                .say(&line(self.what, done, total, begun.elapsed(), note));
         }
     }
 }
@@ -106,12 +104,14 @@ impl Drop for Meter {
     }
 }
 
-fn bar(counted: bool) -> ProgressBar {
+fn bar(counted: bool, elapsed: Duration) -> ProgressBar {
     let template = match counted {
         true => "  {spinner} {msg} {bar:24} {pos} of {len}, {elapsed}, about {eta} left",
         false => "  {spinner} {msg} {pos}, {elapsed}",
     };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = bar.with_elapsed(elapsed);
+    bar.enable_steady_tick(TICK);
     // A template that cannot be read leaves the usual one.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━╸ "));

@@ -365,7 +365,8 @@ fn block(result: &ScenarioResult, verbose: bool, with_play: bool) -> String {
             text.push_str(&wrap("output", &files.join(", ")));
             text.push('\n');
         }
-        text.push_str(&wrap("again with", &json.replay));
+        // On one line, to be copied.
+        text.push_str(&format!("{}{}", wrap("again with", ""), json.replay));
         text.push('\n');
     }
     text.trim_end().to_owned()

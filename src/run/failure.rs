@@ -176,12 +176,18 @@ fn first_error(lines: &[Line]) -> String {
     match first.or_else(|| printed(lines).last()) {
         None => "; it printed nothing".to_owned(),
         Some((pod, line)) => {
+            // Rust tells why on the line behind.
+            let next = || printed(lines).skip_while(|(_, one)| *one != line).nth(1);
+            let more = match line.contains(" panicked at ") {
+                true => next().map_or_else(String::new, |(pod, line)| format!("\n  {pod}: {line}")),
+                false => String::new(),
+            };
             let what = if first.is_some() {
                 "the first error that it printed"
             } else {
                 "it printed last"
             };
-            format!("; {what}:\n  {pod}: {line}")
+            format!("; {what}:\n  {pod}: {line}{more}")
         }
     }
 }
@@ -245,6 +251,12 @@ mod tests {
             "done with errors",
         ]));
         assert!(told.ends_with("a: ValueError: no such month"), "{told}");
+        let told = first_error(&output(&[
+            "thread 'main' panicked at src/main.rs:3:5:",
+            "no towels",
+            "note: run",
+        ]));
+        assert!(told.ends_with("src/main.rs:3:5:\n  a: no towels"), "{told}");
         let told = first_error(&output(&["one", "two"]));
         assert!(
             told.contains("it printed last") && told.ends_with("a: two"),

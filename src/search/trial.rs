@@ -26,6 +26,7 @@ use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
+use crate::server::Server;
 
 /// The file of a run's history in its run directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -238,6 +239,12 @@ impl<'a> Trial<'a> {
         self.plan.witness
     }
 
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        self.stage.server()
+    }
+
     /// What was left out of the schema.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -305,8 +312,8 @@ impl<'a> Trial<'a> {
                 Err(why) => Confirmation::NotPossible(why),
             };
         }
-        outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         self.redact(&mut outcome, dir)?;
+        outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);
         if let Some(dir) = dir {
             for (pod, text) in outputs(&outcome.lines) {
                 write(dir.join(output_file(&pod)), &text)?;

@@ -3,6 +3,7 @@
 //! Owns how the test is found again (by its name, as libtest and nextest know it), and what the program is then: the
 //! command, one of its helpers, or a pod.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -11,11 +12,15 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::broken::Broken;
 use crate::cli;
 use crate::server::{AGAIN_AS, TestProgram, this_is_a_test};
 
 /// What the command's own words begin behind: before them are those of the test's runner.
 const BEGIN: &str = "\u{2}lockproof\u{2}";
+
+/// The stack of the command's thread.
+const STACK: usize = 16 << 20;
 
 /// A test of this program.
 #[derive(Debug, Clone)]
@@ -67,9 +72,19 @@ pub(super) fn place() -> Place {
         println!("{BEGIN}");
     }
     // A runtime of its own is made there, which this thread may have one of already.
-    let done =
-        std::thread::spawn(move || cli::main_of(words.into_iter().map(OsString::from).collect()));
-    end(done.join().unwrap_or(4))
+    let words = words.into_iter().map(OsString::from).collect();
+    // As much room as the main thread of the command has.
+    let done = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || cli::main_of(words));
+    match done.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => end(code),
+        Ok(Err(_)) => end(4),
+        Err(error) => {
+            eprintln!("lockproof: no thread for the command: {error}");
+            end(4)
+        }
+    }
 }
 
 /// The name of the test that runs: the thread has it, or where tests run in the main thread the arguments have.
@@ -95,6 +110,38 @@ pub(super) fn next_closure() -> usize {
         static NEXT: AtomicUsize = const { AtomicUsize::new(0) };
     }
     NEXT.with(|next| next.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What came of the jobs that a test has looked at so far, for pods on their way to a later closure.
+const KNOWN: &str = "LOCKPROOF_AGAIN_KNOWN";
+
+thread_local! {
+    static DONE: RefCell<Vec<Option<Broken>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what came of a job.
+pub(super) fn keep(done: &Result<(), Broken>) {
+    DONE.with_borrow_mut(|all| all.push(done.clone().err()));
+}
+
+/// The variable that tells pods what came of all jobs so far.
+pub(super) fn known() -> (String, String) {
+    let text = DONE.with_borrow(|all| serde_json::to_string(all).unwrap_or_default());
+    (KNOWN.to_owned(), text)
+}
+
+/// What came of the next job, as the test itself has found it.
+pub(super) fn next_known() -> Result<(), Broken> {
+    let known = std::env::var(KNOWN).ok();
+    let known = known.and_then(|text| serde_json::from_str::<Vec<Option<Broken>>>(&text).ok());
+    let place = DONE.with_borrow_mut(|all| {
+        all.push(None);
+        all.len() - 1
+    });
+    match known.unwrap_or_default().into_iter().nth(place).flatten() {
+        Some(broken) => Err(broken),
+        None => Ok(()),
+    }
 }
 
 /// Does a closure's work, as a pod; the exit code.

@@ -105,9 +105,13 @@ fn where_there_is_no_scenario_it_says_where_was_looked() {
     sandbox
         .run(&["run", "empty"])
         .fails(2, &["no scenario in empty", ".toml"]);
-    sandbox
-        .run(&["run"])
-        .fails(2, &["cannot read scenarios: No such file"]);
+    sandbox.run(&["run"]).fails(
+        2,
+        &[
+            "neither a lockproof.toml nor a directory `scenarios`",
+            "lockproof init -- CMD",
+        ],
+    );
     let done = sandbox.run(&["run", "missing.toml"]);
     done.fails(2, &["cannot read missing.toml: No such file or directory"]);
     assert_eq!(done.text().matches("No such file").count(), 1, "{done}");

@@ -32,7 +32,7 @@ use crate::search::{
     Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
     never_independent,
 };
-use crate::server::{Server, ServerChoice};
+use crate::server::Server;
 
 /// The most turns of a random schedule.
 const RANDOM_TURNS: usize = 8;
@@ -187,10 +187,7 @@ impl Work<'_> {
         // One of its own: asking it for a round changes it.
         let mut strategy = self.strategy(trial)?;
         let jobs = self.arguments.jobs(self.scenario);
-        let local = matches!(
-            self.arguments.server.server,
-            ServerChoice::Local | ServerChoice::Auto
-        );
+        let local = trial.server().facts().kind == "local";
         let (name, strategy) = (self.strategy, &mut *strategy);
         if let Some(estimate) = Estimate::of(self.arguments, name, strategy, trial, jobs, local) {
             self.talk.say(&wrap("will take", &estimate.words()));

@@ -6,12 +6,14 @@
 //! needs to be installed, each pod is a process that can be killed, and tests can run side by side.
 
 mod again;
+mod broken;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use again::Place;
+pub use broken::Broken;
 
 pub use crate::history::Release;
 use crate::name::PodName;
@@ -26,24 +28,8 @@ pub struct Job {
     scenario: Scenario,
     schema: Option<String>,
     moves: Vec<Move>,
+    of_closure: bool,
 }
-
-/// Why a job is not what it should be: the text that a person needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// The exit code of the command: 1 a rule is broken, 3 it could not be judged, 4 no server, …
-    pub code: i32,
-    /// What was found, the play, and the command that shows it again.
-    pub text: String,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Broken {}
 
 impl Job {
     /// A program and its arguments, such as `[env!("CARGO_BIN_EXE_refill")]`. It finds its server in DATABASE_URL or
@@ -73,6 +59,7 @@ impl Job {
         }
         let mut job = Self::of(place.clone(), place.words());
         job.scenario.subject.env = place.pod_environment(number);
+        job.of_closure = true;
         job
     }
 
@@ -84,6 +71,7 @@ impl Job {
             scenario,
             schema: None,
             moves: Vec::new(),
+            of_closure: false,
         }
     }
 
@@ -203,9 +191,15 @@ impl Job {
     /// Does what the command does, in a process of its own.
     fn made(&self, command: &str, options: &[&str]) -> Result<(), Broken> {
         if self.place.is_again() {
-            // A pod on its way to a later closure: nothing is looked at here.
-            return Ok(());
+            // A pod on its way to a later closure: what came of this is known.
+            return again::next_known();
         }
+        let done = self.done(command, options);
+        again::keep(&done);
+        done
+    }
+
+    fn done(&self, command: &str, options: &[&str]) -> Result<(), Broken> {
         let failed = |text: String| Broken { code: 4, text };
         let dir = self.place.directory(command);
         let file = self
@@ -237,6 +231,9 @@ impl Job {
         crate::history::private::make_directory(dir)?;
         let mut scenario = self.scenario.clone();
         scenario.schedule = Schedule::Controlled(self.moves.clone());
+        if self.of_closure {
+            scenario.subject.env.extend([again::known()]);
+        }
         if let Some(schema) = &self.schema {
             let file = dir.join("schema.sql");
             std::fs::write(&file, schema)?;
