@@ -175,7 +175,7 @@ fn raise_loopback() -> io::Result<()> {
     const NLMSG_ERROR: u16 = 2;
     const LOOPBACK: i32 = 1;
     const IFF_UP: u32 = 1;
-    let raw = Type::from(Type::RAW);
+    let raw = Type::RAW;
     let mut socket = Socket::new(
         Domain::from(AF_NETLINK),
         raw,

@@ -95,7 +95,7 @@ pub(super) fn behind_the_dead() {
 /// Pods whose owner died, and servers whose data directory is gone.
 fn processes(report: &mut CleanReport) {
     let mut marks: BTreeMap<String, usize> = BTreeMap::new();
-    for seen in machine::all() {
+    for seen in machine::all_here() {
         if let Some(mark) = machine::environment_value(seen.name.pid, RUN_VARIABLE) {
             *marks.entry(mark).or_default() += 1;
         }
@@ -117,7 +117,7 @@ fn processes(report: &mut CleanReport) {
         return;
     };
     let marker = format!("-D {}", prefix.display());
-    let homeless: BTreeSet<PathBuf> = machine::all()
+    let homeless: BTreeSet<PathBuf> = machine::all_here()
         .iter()
         .map(|seen| machine::arguments(seen.name.pid))
         .filter(|arguments| arguments.contains("postgres"))

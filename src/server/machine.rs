@@ -67,6 +67,23 @@ pub(super) fn pid_namespace() -> String {
         .unwrap_or_default()
 }
 
+/// Whether a process is of this process's own namespace. One in a container is seen from outside, too, but what
+/// it says of itself (numbers, paths) holds in there.
+fn is_here(pid: i32, own: &Path) -> bool {
+    let its = fs::read_link(format!("/proc/{pid}/ns/pid"));
+    its.map_or(true, |its| its == own)
+}
+
+/// All processes of this process's own namespace.
+pub(super) fn all_here() -> Vec<Seen> {
+    let Ok(own) = fs::read_link("/proc/self/ns/pid") else {
+        return all();
+    };
+    let mut all = all();
+    all.retain(|seen| is_here(seen.name.pid, &own));
+    all
+}
+
 /// The process with this number, as it is now.
 pub(super) fn look(pid: i32) -> Option<Seen> {
     if has_proc() {

@@ -67,7 +67,7 @@ fn what_it_is_told_leads_there_too_and_nothing_else_does() {
     need(Need::Mounts);
     let sandbox = Sandbox::new();
     let shell = format!(
-        "test $PGHOST:$PGPORT = 127.0.0.1:7000 && test $(uname -n) = job-a && \
+        "test $PGHOST:$PGPORT = 127.0.0.1:7000 && test $(uname -n) = job-$LOCKPROOF_POD && \
          ! psql -h 127.0.0.1 -p 5432 -c \"select 1\" && exec psql $DATABASE_URL {WORK}"
     );
     let done = run(
