@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::common::Failure;
+use super::common::{Failure, Talk};
 use super::exit::Exit;
 use super::explore::grids::{GRIDS, split};
 use super::stored::{Stored, runs_anywhere_below};
@@ -94,6 +94,31 @@ pub fn report(dir: &Path, below: Option<&Path>, to: &Path, shown: Shown) -> Resu
     };
     write_page(&page, to)?;
     Ok(page.len())
+}
+
+/// Writes the page of a command that has told all it found, and says where it is. A failure that was found is not turned
+/// into another exit code by a place that cannot be written.
+///
+/// # Errors
+/// As for [`report`], where nothing failed.
+pub fn report_last(
+    dir: &Path,
+    below: Option<&Path>,
+    to: &Path,
+    talk: Talk,
+    exit: Exit,
+) -> Result<Exit, Failure> {
+    match report(dir, below, to, Shown::Everything) {
+        Ok(_) => {
+            talk.result(&format!("report: {}", to.display()));
+            Ok(exit)
+        }
+        Err(failure) if exit == Exit::Unexpected => {
+            failure.tell(false);
+            Ok(exit)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Whether a directory has runs below it, or what a search kept.

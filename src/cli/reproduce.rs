@@ -12,7 +12,7 @@ use super::common::{
 use super::exit::Exit;
 use super::explore::ExploreArguments;
 use super::out::OutputDirectory;
-use super::page::{Shown, report};
+use super::page::report_last;
 use super::subject::job;
 use crate::invariant::Judgement;
 use crate::name::{InvariantName as Named, PodName};
@@ -203,21 +203,21 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             document
         }
     };
-    if let Some(to) = &arguments.output.report {
-        // Where there is a run with the lock it stands below the one without.
-        let below = work.out.join(WITH_LOCK);
-        let below = below.exists().then_some(below);
-        report(&work.out, below.as_deref(), to, Shown::Everything)?;
-        talk.result(&format!("report: {}", to.display()));
-    }
     talk.document(&document);
     let inconclusive =
         document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
-    Ok(match document.reproduced {
+    let exit = match document.reproduced {
         true => Exit::AsExpected,
         false if inconclusive => Exit::Inconclusive,
         false => Exit::Unexpected,
-    })
+    };
+    let Some(to) = &arguments.output.report else {
+        return Ok(exit);
+    };
+    // Where there is a run with the lock it stands below the one without.
+    let below = work.out.join(WITH_LOCK);
+    let below = below.exists().then_some(below);
+    report_last(&work.out, below.as_deref(), to, talk, exit)
 }
 
 struct Work<'a> {

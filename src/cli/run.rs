@@ -16,7 +16,7 @@ use super::exit::Exit;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
-use super::page::{Shown, report};
+use super::page::report_last;
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
 use crate::report::{
@@ -150,22 +150,16 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
-    if let Some(to) = &arguments.output.report {
-        write_report(&kept, out, to, talk)?;
-    }
     talk.document(&document);
-    Ok(exit)
-}
-
-/// The page of the one run that there is, or the index of all.
-fn write_report(kept: &[PathBuf], out: &Path, to: &Path, talk: Talk) -> Result<(), Failure> {
-    let dir = match kept {
+    let Some(to) = &arguments.output.report else {
+        return Ok(exit);
+    };
+    // The page of the one run that there is, or the index of all.
+    let dir = match kept.as_slice() {
         [one] if one.join(HISTORY).exists() => one,
         _ => out,
     };
-    report(dir, None, to, Shown::Everything)?;
-    talk.result(&format!("report: {}", to.display()));
-    Ok(())
+    report_last(dir, None, to, talk, exit)
 }
 
 /// The table of what was caught.
