@@ -11,7 +11,7 @@ fn project() -> &'static Path {
 
 /// The pages in the root, and those of the book.
 fn pages() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/design", "scenarios"];
+    let folders = ["", "docs", "docs/design", "docs/gallery", "scenarios"];
     let files = folders.iter().flat_map(|folder| {
         let entries = fs::read_dir(project().join(folder)).expect("the folder is there");
         entries.map(|entry| entry.expect("an entry").path())

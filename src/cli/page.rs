@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::common::Failure;
+use super::common::{Failure, Talk};
 use super::exit::Exit;
 use super::explore::grids::{GRIDS, split};
-use super::stored::{Stored, runs_below};
+use super::stored::{Stored, runs_anywhere_below};
 use crate::report::page::{Index, IndexRow, StoredRun, index_page, run_page};
 use crate::scenario;
 use crate::search::HISTORY;
@@ -96,9 +96,34 @@ pub fn report(dir: &Path, below: Option<&Path>, to: &Path, shown: Shown) -> Resu
     Ok(page.len())
 }
 
-/// Whether a directory has runs right below it, or what a search kept.
+/// Writes the page of a command that has told all it found, and says where it is. A failure that was found is not turned
+/// into another exit code by a place that cannot be written.
+///
+/// # Errors
+/// As for [`report`], where nothing failed.
+pub fn report_last(
+    dir: &Path,
+    below: Option<&Path>,
+    to: &Path,
+    talk: Talk,
+    exit: Exit,
+) -> Result<Exit, Failure> {
+    match report(dir, below, to, Shown::Everything) {
+        Ok(_) => {
+            talk.result(&format!("report: {}", to.display()));
+            Ok(exit)
+        }
+        Err(failure) if exit == Exit::Unexpected => {
+            failure.tell(false);
+            Ok(exit)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a directory has runs below it, or what a search kept.
 fn is_of_several(dir: &Path) -> bool {
-    !runs_below(dir).is_empty() || RESULTS.iter().any(|name| dir.join(name).exists())
+    !runs_anywhere_below(dir).is_empty() || RESULTS.iter().any(|name| dir.join(name).exists())
 }
 
 /// The index of a directory of runs.
@@ -116,7 +141,7 @@ fn index(dir: &Path, to: &Path, shown: Shown) -> Result<String, Failure> {
             Failure::new(Exit::Usage, text)
         })?;
     }
-    for run in runs_below(dir) {
+    for run in runs_anywhere_below(dir) {
         let name = run.strip_prefix(dir).unwrap_or(&run).display().to_string();
         match Read::of(&run) {
             Ok(read) => {

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::explore::ExploreArguments;
 use super::keys::KeyArguments;
 use super::out::OutputDirectory;
-use super::page::{Shown, report};
+use super::page::report_last;
 use super::progress::{Meter, watched};
 use super::subject::job;
 use super::template::{TEMPLATE, TemplateArguments};
@@ -224,13 +224,6 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
             document
         }
     };
-    if let Some(to) = &arguments.output.report {
-        // Where there is a run with the lock it stands below the one without.
-        let below = work.out.join(WITH_LOCK);
-        let below = below.exists().then_some(below);
-        report(&work.out, below.as_deref(), to, Shown::Everything)?;
-        talk.result(&format!("report: {}", to.display()));
-    }
     talk.document(&document);
     let inconclusive =
         document.hits == document.attempts && document.with_lock == Some(Judgement::Inconclusive);
@@ -244,7 +237,14 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
         Wanted::Unknown => scenario::Program::Command(arguments.command.clone()).to_string(),
     };
     let cases = Cases::of_replays(&document, &name);
-    arguments.ci.publish(&cases, exit, talk)
+    let exit = arguments.ci.publish(&cases, exit, talk)?;
+    let Some(to) = &arguments.output.report else {
+        return Ok(exit);
+    };
+    // Where there is a run with the lock it stands below the one without.
+    let below = work.out.join(WITH_LOCK);
+    let below = below.exists().then_some(below);
+    report_last(&work.out, below.as_deref(), to, talk, exit)
 }
 
 struct Work<'a> {

@@ -19,7 +19,7 @@ use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
-use super::page::{Shown, report};
+use super::page::report_last;
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
@@ -30,6 +30,9 @@ use crate::report::{
 use crate::scenario::{self, Scenario};
 use crate::search::HISTORY;
 pub use one::{ScenarioResult, run_one};
+
+/// The directory of its histories, below `--out`.
+const NAME: &str = "run";
 
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -88,14 +91,16 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             made(&one).await
         })
         .await?;
-        if let Some(to) = &arguments.output.report {
-            write_report(&[], &arguments.output.out, to, talk)?;
-        }
-        return Ok(exit);
+        return paged(arguments, &[], &arguments.output.out, exit);
     }
     let (exit, document) = made(arguments).await?;
     Talk::new(&arguments.output).document(&document);
-    Ok(exit)
+    let kept: Vec<&Path> = document
+        .scenarios
+        .iter()
+        .map(|one| &*one.artifacts)
+        .collect();
+    paged(arguments, &kept, &arguments.output.out.join(NAME), exit)
 }
 
 /// The same on one server, with the document that tells it.
@@ -109,7 +114,7 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     for (file, scenario) in &scenarios {
         arguments.server.refuse(file, scenario)?;
     }
-    let directory = OutputDirectory::make(&arguments.output.out, "run")?;
+    let directory = OutputDirectory::make(&arguments.output.out, NAME)?;
     let out = directory.path();
     // What is to outlive an interrupt, which drops the work.
     let own = OwnServer::default();
@@ -134,10 +139,6 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     let Some(server) = server else {
         return Err(stopped.unwrap_or_else(not_released));
     };
-    let kept: Vec<PathBuf> = done
-        .iter()
-        .map(|result| result.json.artifacts.clone())
-        .collect();
     let exit = gravest(&done.iter().map(|result| result.exit).collect::<Vec<_>>());
     let cases = done.iter().map(|result| {
         let text = format!(
@@ -196,9 +197,6 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
-    if let Some(to) = &arguments.output.report {
-        write_report(&kept, out, to, talk)?;
-    }
     Ok((arguments.ci.publish(&cases, exit, talk)?, document))
 }
 
@@ -228,15 +226,21 @@ fn paths(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     ))
 }
 
-/// The page of the one run that there is, or the index of all.
-fn write_report(kept: &[PathBuf], out: &Path, to: &Path, talk: Talk) -> Result<(), Failure> {
+/// Writes the page of the one run that there is, or the index of all in this directory, if one is wanted.
+fn paged(
+    arguments: &RunArguments,
+    kept: &[&Path],
+    out: &Path,
+    exit: Exit,
+) -> Result<Exit, Failure> {
+    let Some(to) = &arguments.output.report else {
+        return Ok(exit);
+    };
     let dir = match kept {
         [one] if one.join(HISTORY).exists() => one,
         _ => out,
     };
-    report(dir, None, to, Shown::Everything)?;
-    talk.result(&format!("report: {}", to.display()));
-    Ok(())
+    report_last(dir, None, to, Talk::new(&arguments.output), exit)
 }
 
 /// The table of what was caught.

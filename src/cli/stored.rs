@@ -11,6 +11,9 @@ use crate::invariant::{Verdict, judge_knowing, whole};
 use crate::name::PodName;
 use crate::search::{CONFIRMATION, HISTORY, LET_GO, weigh, weigh_giving_up};
 
+/// Searches keep their runs no deeper than this below their directory.
+const MOST_DEPTH: usize = 4;
+
 /// What is in a run directory.
 #[derive(Debug)]
 pub struct Stored {
@@ -64,6 +67,24 @@ pub fn runs_below(dir: &Path) -> Vec<PathBuf> {
         .collect();
     below.sort();
     below
+}
+
+/// The runs anywhere below a directory, in the order of their names. What is below a run belongs to it.
+pub fn runs_anywhere_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![(dir.to_owned(), 0)];
+    while let Some((place, depth)) = open.pop() {
+        for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.join(HISTORY).exists() {
+                found.push(path);
+            } else if depth < MOST_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push((path, depth + 1));
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Says where a history could be instead.

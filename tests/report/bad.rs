@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{lockproof, runs};
+use crate::{lockproof, runs, support};
 
 fn refused(arguments: &[&str], exit: i32) -> String {
     let done = lockproof(&[&["report"], arguments].concat());
@@ -131,7 +131,44 @@ fn reports_that_are_made_at_once_leave_one_whole_page() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+fn a_page_that_cannot_be_written_does_not_hide_what_was_found() {
+    crate::kept::keep_server();
+    let folder = tempfile::tempdir().unwrap();
+    let example = support::root().join("docs/examples/price-list");
+    let scenario = |expect: &str| {
+        let file = folder.path().join("overlap.toml");
+        let text = format!(
+            "title = \"overlap\"\n[subject]\ncommand = [\"sh\", \"{0}/refill.sh\"]\nschema = \"{0}/schema.sql\"\n\
+             [schedule]\nturns = [\n  {{ run = \"a\", until = {{ before = \"insert into price\" }} }},\n  \
+             {{ run = \"b\", until = {{ after = \"truncate\" }} }},\n  {{ run = \"a\" }},\n]\n{expect}",
+            example.display()
+        );
+        fs::write(&file, text).unwrap();
+        file
+    };
+    let out = folder.path().join("out");
+    let run = |file: &Path| {
+        let file = file.to_str().unwrap();
+        let to = [
+            "--report",
+            "/nowhere/page.html",
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        let done = lockproof(&[&["run", file], &to[..]].concat());
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (exit, said) = run(&scenario(""));
+    assert_eq!(exit, Some(1), "{said}");
+    assert!(said.contains("cannot write /nowhere/page.html"), "{said}");
+    let (exit, said) = run(&scenario(
+        "[expect]\nviolates = [\"no-errors\"]\nsqlstate = \"23503\"\n",
+    ));
+    assert_eq!(exit, Some(4), "{said}");
+}
+
 crate::harness::tests![
+    a_page_that_cannot_be_written_does_not_hide_what_was_found,
     a_history_that_is_none_is_refused_by_file_and_line,
     a_history_of_two_gigabytes_is_refused_at_once,
     a_directory_without_a_run_says_where_one_could_be,

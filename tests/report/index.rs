@@ -51,10 +51,13 @@ fn an_index_has_every_run_of_a_corpus_and_its_links_lead_to_their_pages() {
 
 fn a_run_that_cannot_be_read_stands_in_the_index_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let (good, bad) = (folder.path().join("good"), folder.path().join("bad"));
+    let (good, bad) = (
+        folder.path().join("deep/er/good"),
+        folder.path().join("bad"),
+    );
     std::fs::create_dir(&bad).unwrap();
     std::fs::write(bad.join("history.jsonl"), "no history\n").unwrap();
-    std::fs::create_dir(&good).unwrap();
+    std::fs::create_dir_all(&good).unwrap();
     for file in ["history.jsonl", "scenario.toml"] {
         std::fs::copy(
             runs()["scenarios/sound/lock-row.toml"].join(file),
@@ -69,6 +72,7 @@ fn a_run_that_cannot_be_read_stands_in_the_index_with_the_reason() {
         page.contains("no verdict") && page.contains("not a line of a history"),
         "{page}"
     );
+    assert!(page.contains("href=\"deep/er/good/report.html\""), "{page}");
     assert!(good.join("report.html").exists() && !bad.join("report.html").exists());
 }
 

@@ -13,7 +13,7 @@ use crate::cli::alone::Alone;
 use crate::cli::common::{Failure, Talk, unless_cancelled, with_cancel};
 use crate::cli::exit::Exit;
 use crate::cli::out::{OutputDirectory, write_last};
-use crate::cli::page::{Shown, report};
+use crate::cli::page::report_last;
 use crate::cli::progress::watched;
 use crate::cli::subject::job;
 use crate::scenario::Scenario;
@@ -63,11 +63,10 @@ impl<'a> Search<'a> {
         let exit = tell(&found, self);
         self.talk.document(&found);
         let exit = write_last(&self.directory.path().join(file), &found, exit)?;
-        if let Some(to) = &self.arguments.output.report {
-            report(self.directory.path(), None, to, Shown::Everything)?;
-            self.talk.result(&format!("report: {}", to.display()));
+        match &self.arguments.output.report {
+            Some(to) => report_last(self.directory.path(), None, to, self.talk, exit),
+            None => Ok(exit),
         }
-        Ok(exit)
     }
 }
 

@@ -182,8 +182,13 @@ impl<'a> Deaf<'a> {
             if entry.cuts_off() {
                 cut.insert((pod.as_str(), fault.connection.as_ref()), line.seq);
             } else if entry.heals() {
-                let healed = cut.extract_if(.., |(of, _), _| *of == pod.as_str());
-                all.extend(healed.map(|((pod, name), from)| (pod, name, from, line.seq)));
+                cut.retain(|(of, name), from| {
+                    let healed = *of == pod.as_str();
+                    if healed {
+                        all.push((*of, *name, *from, line.seq));
+                    }
+                    !healed
+                });
             }
         }
         all.extend(
