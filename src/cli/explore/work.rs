@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
-use super::faults::swept;
+use super::faults::{of_lock_row, swept};
 use super::search::on_trial;
 use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
@@ -260,7 +260,11 @@ impl Work<'_> {
             )),
             StrategyName::Sweep => {
                 let faults = match arguments.faults.is_empty() {
-                    true => Swept::usual(),
+                    true => {
+                        let mut faults = Swept::usual();
+                        faults.extend(of_lock_row(trial.rules()));
+                        faults
+                    }
                     false => swept(&arguments.faults),
                 };
                 let sweep = Sweep::new(Swept::permitted(faults, permitted), steps);

@@ -15,7 +15,14 @@ const LEASE: Duration = Duration::from_secs(300);
 
 /// What names of columns say, the surest first.
 const OWNER: [&str; 8] = [
-    "locked_by", "lockedby", "lock_owner", "owner", "holder", "acquired_by", "claimed_by", "pid",
+    "locked_by",
+    "lockedby",
+    "lock_owner",
+    "owner",
+    "holder",
+    "acquired_by",
+    "claimed_by",
+    "pid",
 ];
 const UNTIL: [&str; 3] = ["until", "expir", "valid_to"];
 const SINCE: [&str; 4] = ["locked_at", "lock_at", "acquired_at", "lockgranted"];
@@ -38,7 +45,9 @@ pub fn likely_lock_row(clean: &Timeline<'_>, left: &Snapshot) -> Option<LockRow>
     }
     let (first, _) = changes.first()?;
     let around = changes.last().is_some_and(|(last, _)| last == first);
-    let one_each = changes.iter().all(|(table, rows)| table != first || *rows == 1);
+    let one_each = changes
+        .iter()
+        .all(|(table, rows)| table != first || *rows == 1);
     let between: BTreeSet<&str> = changes.iter().map(|(table, _)| *table).collect();
     if !around || !one_each || between.len() < 2 {
         return None;
