@@ -1,4 +1,5 @@
--- ShedLock's table, a lock table with a fencing token, a flag as knex has it, and what they guard.
+-- ShedLock's table, a lock table with a fencing token, a flag as knex has it, a row that says since when it is had;
+-- and what they guard.
 create table shedlock (
     name        text primary key,
     lock_until  timestamptz not null,
@@ -17,6 +18,13 @@ create table migrations_lock (
     is_locked  integer not null
 );
 insert into migrations_lock values (1, 0);
+
+create table task_lock (
+    id        integer primary key,
+    owner     text,
+    taken_at  timestamp
+);
+insert into task_lock values (1, null, null);
 
 create table report (
     day    date primary key,

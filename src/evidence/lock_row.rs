@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Row};
 
 use super::error::{EvidenceError, bounded};
-use super::lock_row_sql::{condition, ident, until, version};
+use super::lock_row_sql::{TimeType, condition, held, ident, literal, moved, until, version};
 use crate::history::{Expiry, LockRow};
 
 /// A lock row as the database has it.
@@ -22,17 +22,6 @@ pub struct FoundRow {
     pub there: bool,
     /// The type of the column that says until when, or since when, it is had.
     time: Option<TimeType>,
-}
-
-/// How a column tells a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimeType {
-    /// `timestamptz`.
-    Zoned,
-    /// `timestamp`, read in the session's `TimeZone`.
-    Local,
-    /// Seconds, milliseconds or microseconds since 1970, by their size.
-    Number,
 }
 
 const COLUMNS: &str = "
@@ -255,13 +244,21 @@ begin
   perform lockproof.say('lockproof-row ' || jsonb_build_object(
     'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
     'before', before, 'after', after)::text);
-  return null;
+{zone}  return null;
 end
 $lockproof$;
 create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
   for each row execute function lockproof.lock_row();
 alter table {from} enable always trigger \"~lockproof_lock_row\";",
-            name = super::lock_row_sql::literal(&self.rule.table),
+            name = literal(&self.rule.table),
+            zone = match self.time {
+                // What a time without a zone means only its writer's session tells; it goes with the version.
+                Some(TimeType::Local) => format!(
+                    "  update lockproof.watched_rows w set zone = current_setting('TimeZone') where w.name = {};\n",
+                    literal(&self.rule.table)
+                ),
+                _ => String::new(),
+            },
             schema = ident(schema),
             old = matches("old"),
             new = matches("new"),
@@ -308,8 +305,16 @@ pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Ag
     let Some(time) = found.time else {
         return Ok(Aged::Nothing(format!("{} has no time", rule.words())));
     };
+    let zone = bounded(what, zone(client, &found, time)).await?;
     bounded(what, client.batch_execute("begin")).await?;
-    let done = change(client, &found, expiry, time, by).await;
+    let done = match zone {
+        Some(zone) => {
+            let set = format!("set local timezone = {}", literal(&zone));
+            bounded(what, client.batch_execute(&set)).await?;
+            change(client, &found, expiry, time, by).await
+        }
+        None => change(client, &found, expiry, time, by).await,
+    };
     let end = match done {
         Ok(Aged::Nearer(_)) => "commit",
         _ => "rollback",
@@ -331,6 +336,21 @@ pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Ag
     })
 }
 
+/// In which time zone the row's times without one were written, where that is known.
+async fn zone(
+    client: &Client,
+    found: &FoundRow,
+    time: TimeType,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let watched = "select pg_catalog.to_regclass('lockproof.watched_rows') is not null";
+    if time != TimeType::Local || !client.query_one(watched, &[]).await?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let asked = "select zone from lockproof.watched_rows where name = $1";
+    let row = client.query_opt(asked, &[&found.rule.table]).await?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
 async fn change(
     client: &Client,
     found: &FoundRow,
@@ -347,7 +367,7 @@ async fn change(
     let (schema, table) = found.names();
     let from = format!("{}.{}", ident(schema), ident(table));
     let which = condition(&found.rule, "r");
-    let held = super::lock_row_sql::held(&found.rule, Some(time), "r", table);
+    let held = held(&found.rule, Some(time), "r", table);
     let until = until(expiry, time, "r");
     let now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
     let locked = client
@@ -377,7 +397,7 @@ async fn change(
         Ok(by) => i64::try_from(by).unwrap_or(i64::MAX),
     };
     let column = ident(expiry.column());
-    let moved = super::lock_row_sql::moved(time, &column, nearer);
+    let moved = moved(time, &column, nearer);
     let changed = client
         .execute(
             &format!("update {from} as r set {column} = {moved} where {which}"),

@@ -2,8 +2,18 @@
 //!
 //! Owns their text. Knows nothing of when they are asked.
 
-use super::lock_row::TimeType;
 use crate::history::{Expiry, LockRow};
+
+/// How a column tells a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeType {
+    /// `timestamptz`.
+    Zoned,
+    /// `timestamp`, read in the session's `TimeZone`.
+    Local,
+    /// Seconds, milliseconds or microseconds since 1970, by their size.
+    Number,
+}
 
 /// The latest time there is, in microseconds since 1970: the end of what never ends.
 const NEVER: &str = "9000000000000000000";

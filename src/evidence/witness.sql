@@ -264,7 +264,8 @@ end
 $$;
 
 -- Tables with a row that the scenario names as the lock, each with a trigger of its own.
-create table lockproof.watched_rows (relation oid primary key, name text not null);
+-- `zone`: in which time zone its last version was written, where its times have none.
+create table lockproof.watched_rows (relation oid primary key, name text not null, zone text);
 
 -- What a table was called when it was last looked at.
 create table lockproof.names (relation oid primary key, name text not null);

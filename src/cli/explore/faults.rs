@@ -4,7 +4,8 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::schedule::{FaultKind, SweptByName};
+use crate::history::Rules;
+use crate::schedule::{FaultEntry, FaultKind, SweptByName};
 use crate::search::strategy::Swept;
 
 fn by_name() -> impl Iterator<Item = (&'static str, &'static SweptByName)> {
@@ -27,6 +28,14 @@ pub(super) fn swept(names: &[SweptName]) -> Vec<Swept> {
     let wanted = |name: &str| names.iter().any(|one| one.0 == name);
     let faults = by_name().filter(|(name, _)| wanted(name));
     faults.map(|(_, one)| Swept::drawn(&one.draw)).collect()
+}
+
+/// Time that passes for the lock row, where the lock is one.
+pub(super) fn of_lock_row(rules: &Rules) -> impl Iterator<Item = Swept> {
+    let entry = FaultEntry::of_name("expire")
+        .filter(|_| rules.lock.row().is_some_and(|row| row.expiry.is_some()));
+    let named = entry.and_then(|entry| entry.search.by_name.as_ref());
+    named.map(|one| Swept::drawn(&one.draw)).into_iter()
 }
 
 /// The faults of a survey that names none.

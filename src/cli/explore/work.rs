@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::arguments::{ExploreArguments, StrategyName};
 use super::estimate::Estimate;
-use super::faults::swept;
+use super::faults::{of_lock_row, swept};
 use super::grids::{Tried, keep, of_search};
 use super::search::on_trial;
 use super::told::{Told, tell};
@@ -290,7 +290,11 @@ impl Work<'_> {
             )),
             StrategyName::Sweep => {
                 let faults = match arguments.faults.is_empty() {
-                    true => Swept::usual(),
+                    true => {
+                        let mut faults = Swept::usual();
+                        faults.extend(of_lock_row(trial.rules()));
+                        faults
+                    }
                     false => swept(&arguments.faults),
                 };
                 let sweep = Sweep::new(Swept::permitted(faults, permitted), steps);

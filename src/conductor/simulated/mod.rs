@@ -11,4 +11,4 @@ mod world;
 pub use act::Act;
 pub use model::Model;
 pub use op::{Op, op};
-pub use world::{Ran, Simulated, block_on, orders, run, run_with};
+pub use world::{LOCK_ROW, Ran, Simulated, block_on, orders, run, run_with};

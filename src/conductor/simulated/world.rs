@@ -22,7 +22,7 @@ use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::schedule::{FaultKind, Point, Schedule};
 
 /// The variable that stands for a lock row: not zero while somebody has it.
-pub(in crate::conductor) const LOCK_ROW: u8 = 7;
+pub const LOCK_ROW: u8 = 7;
 
 /// A run in the simulated world.
 pub type Simulated = Conductor<Model>;

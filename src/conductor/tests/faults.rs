@@ -1,6 +1,7 @@
 //! The points of faults.
 
 use super::*;
+use crate::conductor::simulated::LOCK_ROW;
 use crate::conductor::simulated::Op::{Add, Lock, Set, Unlock};
 use FaultKind::{
     Blackhole, Heal, Kill, Pause, PauseServer, Reset, Restart, Resume, TerminateBackend,
@@ -16,6 +17,11 @@ fn of_server(kind: FaultKind, pod: Option<&str>, point: Point) -> Move {
         session: SessionChoice::Next,
         point,
     })
+}
+
+fn expire(pod: Option<&str>, point: Point) -> Move {
+    let by = std::time::Duration::ZERO;
+    of_server(FaultKind::Expire { by }, pod, point)
 }
 
 fn error(pod: &str) -> Move {
@@ -86,6 +92,15 @@ proves! {
     a_fault_of_the_lock_holder_may_come_after_the_step_that_takes_it:
         [p([Lock(0), Set(1, 1)])], [of_session(TerminateBackend, "a", HoldingLock, After)]
         => "a>lock0 a=lock0 a!terminate-backend a-set1-1 a.exit a.end";
+    time_passes_for_a_lock_row_that_somebody_has:
+        [p([Set(LOCK_ROW, 1), Add(0)])], [steps("a", 1), expire(None, Before), steps("a", 1)]
+        => "a>set7-1 a=set7-1 [reached] server!expire a>add0 a=add0 a.exit a.end [reached]";
+    no_time_passes_for_a_lock_row_that_nobody_has:
+        [p([Add(0)])], [expire(None, Before)]
+        => "server?expire +a a>add0 a=add0 a.exit a.end [reached]";
+    time_passes_after_the_step_that_takes_the_lock_row:
+        [p([Set(LOCK_ROW, 1), Add(0)])], [expire(Some("a"), After)]
+        => "a>set7-1 a=set7-1 a!expire +a a>add0 a=add0 a.exit a.end [reached]";
     a_session_that_is_named_and_not_there_is_not_found:
         [p([Add(0), Add(1)])],
         [steps("a", 1), of_session(Reset, "a", SessionChoice::Connection(crate::name::ConnectionName {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::anchor::{before, end, words};
+use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
 use super::trace::{Ground, Trace};
@@ -40,13 +40,14 @@ pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
         return;
     };
     let lock = x.did(&rule.table, |_| true);
-    let Some(open) = lock.first().map(|take| x.visible(*take)) else {
+    let Some(take) = lock.first().copied() else {
         return;
     };
-    let after = |places: Vec<usize>| -> Vec<usize> {
-        places.into_iter().filter(|place| *place > open).collect()
+    let open = x.visible(take);
+    let after = |places: Vec<usize>, from: usize| -> Vec<usize> {
+        places.into_iter().filter(|place| *place > from).collect()
     };
-    let (lock, work) = (after(lock), after(x.work(ground.rules)));
+    let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
         return;
     };
@@ -146,7 +147,13 @@ impl Sight<'_, '_> {
 
     fn blind_take_over(&self, place: usize) -> Option<Hazard> {
         let (a, b) = (self.ground.a, self.ground.b);
-        let stop = before(a, self.x, self.window(place)?, 0)?;
+        let window = self.window(place);
+        let stop = before(a, self.x, window.unwrap_or(place), 0)?;
+        // Where a's transaction has the row locked, b can only wait for it.
+        let comes = match window {
+            Some(_) => end(b),
+            None => blocked(b),
+        };
         self.hazard(
             HazardKind::BlindTakeOver,
             format!(
@@ -155,7 +162,7 @@ impl Sight<'_, '_> {
             ),
             "two pods that have the lock at once",
             place,
-            vec![stop, end(b), end(a)],
+            vec![stop, comes, end(a), end(b)],
         )
     }
 

@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use super::overlay::Overrides;
-use super::write::{bare, inline, list, text};
+use super::toml_text::{bare, inline, text};
+use super::write::list;
 
 /// How the value of an option becomes the value of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,7 @@ mod read_values;
 mod schema;
 mod server_file;
 mod suggest;
+mod toml_text;
 mod write;
 mod write_lock;
 

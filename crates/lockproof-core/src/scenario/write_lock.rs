@@ -4,7 +4,7 @@
 
 use super::duration::write_duration;
 use super::model::LockName;
-use super::write::{bare, inline, text};
+use super::toml_text::{bare, inline, text};
 use crate::history::{Expiry, LockRow};
 
 /// A lock as a scenario file names it, such as `{ key = 7 }`.

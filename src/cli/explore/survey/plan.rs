@@ -4,7 +4,7 @@
 
 use crate::cli::common::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::explore::faults::{SweptName, surveyed, swept};
+use crate::cli::explore::faults::{SweptName, of_lock_row, surveyed, swept};
 use crate::report::{fault_without_point, stop_words};
 use crate::scenario::Scenario;
 use crate::schedule::{Point, Schedule};
@@ -43,7 +43,11 @@ impl Plan {
             nothing("the clean run wrote no table: there is nothing that a lock could guard")
         })?;
         let faults = match named.is_empty() {
-            true => surveyed(),
+            true => {
+                let mut faults = surveyed();
+                faults.extend(of_lock_row(trial.rules()));
+                faults
+            }
             false => swept(named),
         };
         let faults = Swept::permitted(faults, &scenario.search.faults);

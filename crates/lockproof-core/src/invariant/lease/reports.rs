@@ -37,14 +37,14 @@ pub(in super::super) fn reports(facts: &Facts<'_>, leases: &Leases<'_>) -> Vec<S
                     ));
                 }
             }
-            Standing::InFlight(_, by) if !leases.rule.fencing => {
-                if told.insert((write.pod(), "in flight")) {
-                    reports.push(format!(
-                        "{} was on its way while {}: it could not know (`fencing = \"required\"` judges it)",
-                        write_words(write, facts.steps),
-                        change_words(facts, by)
-                    ));
-                }
+            Standing::InFlight(_, by)
+                if !leases.rule.fencing && told.insert((write.pod(), "in flight")) =>
+            {
+                reports.push(format!(
+                    "{} was on its way while {}: it could not know (`fencing = \"required\"` judges it)",
+                    write_words(write, facts.steps),
+                    change_words(facts, by)
+                ));
             }
             _ => {}
         }
