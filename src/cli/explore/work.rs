@@ -239,11 +239,13 @@ impl Work<'_> {
                 "note",
                 &format!(
                     "{table} is written first and last and looks like a lock. It is judged, and its time can pass, if \
-                     the scenario names it (docs/leases.md); under [subject]:"
+                     it is named (docs/leases.md), under [subject] or by the option:"
                 ),
             ));
-            // To be pasted: as one line.
+            // To be pasted: each as one line.
             self.talk.say(&format!("                lock = {lock}"));
+            let word = lock.replace('\'', r"'\''");
+            self.talk.say(&format!("                --lock '{word}'"));
         } else if unnamed {
             self.talk.say(&wrap(
                 "note",

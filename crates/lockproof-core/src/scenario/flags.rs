@@ -123,7 +123,7 @@ pub const KEY_FLAGS: [KeyFlag; 26] = [
         "lock",
         "LOCK",
         Lock,
-        "The lock that must guard them: KEY, KEY,KEY or table:NAME[:MODE] [default: what the clean run takes]",
+        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE] or { … } as in a file [default: what the clean run takes]",
     ),
     flag(
         "subject.release",
@@ -336,9 +336,13 @@ fn lock(given: &str) -> Result<String, String> {
     let wrong = || {
         format!(
             "{given:?} is no lock: write 4711 or 0x47524f4f for pg_advisory_lock(bigint), 1,2 for the form with two \
-             ints, table:report or table:report:MODE for LOCK TABLE"
+             ints, table:report or table:report:MODE for LOCK TABLE, or a table as in a file, such as {{ table = \
+             \"shedlock\", row = {{ name = \"report\" }}, owner = \"locked_by\", until = \"lock_until\" }}"
         )
     };
+    if given.trim_start().starts_with('{') {
+        return Ok(given.to_owned());
+    }
     let number = |text: &str| -> Option<i64> {
         let text = text.trim();
         match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -497,6 +501,9 @@ mod tests {
         assert_eq!(table.as_str(), "report");
         assert_eq!(mode.unwrap().name(), "share row exclusive");
         assert!(lock("key").unwrap_err().contains("is no lock"));
+        let row = r#"{ table = "shedlock", row = { name = "x" }, owner = "locked_by", until = "lock_until" }"#;
+        assert!(matches!(lock(row), Ok(LockName::Row(row)) if row.table == "shedlock"));
+        assert!(lock("{ table = 7 }").unwrap_err().starts_with("--lock: "));
         let weak = lock("table:report:access share").unwrap_err();
         assert!(weak.starts_with("--lock: two pods can hold"), "{weak}");
     }
