@@ -18,6 +18,7 @@ use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
+use super::progress::watched;
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
@@ -93,7 +94,8 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         let mut known = Known::on(server.clone(), arguments.server.options());
         known.own = own.clone();
         for (file, scenario) in &scenarios {
-            let result = run_one(&mut known, file, scenario, out, arguments.times).await?;
+            let one = run_one(&mut known, file, scenario, out, arguments.times);
+            let result = watched(talk, "scenario", one).await?;
             talk.result(&block(&result, arguments.verbose, talk.is_talking()));
             so_far.borrow_mut().1.push(result);
         }
