@@ -527,3 +527,98 @@ fn a_database_that_looks_like_production_is_not_read_unless_it_is_said_to_be_mea
     assert!(!done.text().contains("secret"), "{done}");
     assert!(yard.path("bin/pg_dump.was-run").exists());
 }
+
+#[test]
+fn the_play_comes_behind_the_finding_cut_at_locks_and_marked_at_the_step_that_it_is_about() {
+    let yard = yard();
+    yard.write("locked.sh", &locked());
+    yard.write("bare.sh", &psql(&REFILL));
+    for job in ["locked", "bare"] {
+        yard.write(
+            &format!("{job}.toml"),
+            &format!(
+                "title = \"t\"\n[subject]\ncommand = [\"sh\", \"{job}.sh\"]\nschema = \"schema.sql\"\n[schedule]\nturns = [\n  \
+                 {{ run = \"a\", until = {{ before = \"insert into price\" }} }},\n  {{ run = \"b\" }},\n  {{ run = \"a\" }},\n]\n"
+            ),
+        );
+    }
+    let shown = |job: &str, words: &[&str]| {
+        let mut all = vec!["run", job];
+        all.extend(words);
+        yard.run(&all).stdout
+    };
+    let play = shown("locked.toml", &["--times", "1"]);
+    for line in [
+        "\n    a  select pg_advisory_lock(4711);\n    a  3 steps, the last: insert into product",
+        "\n    b  waits: select pg_advisory_lock(4711);  (for a.0)\n",
+        "\n    a  select pg_advisory_unlock(4711);\n",
+        "\n    b  goes through: select pg_advisory_lock(4711);\n",
+    ] {
+        assert!(play.contains(line), "{line}: {play}");
+    }
+    // Not as expected, so it is shown without being asked for.
+    let play = shown("bare.toml", &[]);
+    let at = |words: &str| {
+        play.find(words)
+            .unwrap_or_else(|| panic!("{words}: {play}"))
+    };
+    let (finding, step, again) = (
+        at("violated      no-errors"),
+        at("→ ERROR 23505"),
+        at("again with"),
+    );
+    assert!(finding < step && step < again, "{play}");
+    let line = play[step..].lines().next().unwrap();
+    assert!(line.ends_with("  ← here"), "{line}");
+    assert!(shown("locked.toml", &[]).find("goes through").is_none());
+}
+
+#[test]
+fn all_that_a_pod_printed_is_kept_in_a_file_that_is_named() {
+    let yard = yard();
+    let script = "for n in 1 2 3 4 5 6 7 8 9; do echo line $n; done\necho 'error: no soap' >&2; echo later; exit 5\n";
+    yard.write(
+        "job.sh",
+        &(psql(&["insert into t values (1)"]).replace("exec ", "") + script),
+    );
+    let done = yard.run(&["init", "--schema", "schema.sql", "--", "sh", "job.sh"]);
+    done.fails(
+        3,
+        &[
+            "exited with code 5",
+            "the first error that it printed: a: error: no soap",
+            "all that it printed: ",
+        ],
+    );
+    assert!(!done.text().contains("line 9"), "{done}");
+    let kept = std::fs::read_to_string(yard.path("lockproof-out/init/a.log")).unwrap();
+    assert!(
+        kept.contains("line 1\n") && kept.ends_with("later\n"),
+        "{kept}"
+    );
+    // Of a run that did not come out as expected, too.
+    yard.write(
+        "job.sh",
+        &(psql(&REFILL).replace("exec ", "echo begun\n") + "test $? = 0 && echo done\n"),
+    );
+    yard.write(
+        "it.toml",
+        "title = \"t\"\n[subject]\ncommand = [\"sh\", \"job.sh\"]\nschema = \"schema.sql\"\n[schedule]\nturns = [\n  \
+         { run = \"a\", until = { before = \"insert into price\" } },\n  { run = \"b\" },\n]\n",
+    );
+    let done = yard.run(&["run", "it.toml"]);
+    assert_eq!(done.code, Some(1), "{done}");
+    let named = done.text();
+    let named = named
+        .split(" output ")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{done}"));
+    let file = named.split([',', ' ']).next().unwrap();
+    assert_eq!(
+        std::fs::read_to_string(yard.path(file))
+            .unwrap()
+            .lines()
+            .next(),
+        Some("begun")
+    );
+}

@@ -20,6 +20,7 @@ pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
 use super::page::report_last;
+use super::progress::watched;
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
 use crate::invariant::Judgement;
@@ -124,7 +125,8 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         let mut known = Known::on(server.clone(), arguments.server.options()?);
         known.own = own.clone();
         for (file, scenario) in &scenarios {
-            let result = run_one(&mut known, file, scenario, out, arguments.times).await?;
+            let one = run_one(&mut known, file, scenario, out, arguments.times);
+            let result = watched(talk, "scenario", one).await?;
             talk.result(&block(&result, arguments.verbose, talk.is_talking()));
             so_far.borrow_mut().1.push(result);
         }

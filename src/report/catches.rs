@@ -30,7 +30,7 @@ Every planted bug, every bug of a real project and every known hole that the cor
 scenario that shows it and the invariant that is violated there. Made by
 
 ```sh
-lockproof run scenarios --table docs/catches.md
+lockproof run scenarios --catches docs/catches.md
 ```
 
 A test compares it with the scenario files, the seconds left aside; those are of one run on two cores,

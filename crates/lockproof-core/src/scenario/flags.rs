@@ -88,7 +88,7 @@ pub const KEY_FLAGS: [KeyFlag; 26] = [
         "dir",
         "DIR",
         PathShape,
-        "Where the job and --prepare are started [default: here]",
+        "Where the job and --prepare are started [default: here, or the folder of the scenario file]",
     ),
     flag(
         "subject.env",
