@@ -10,6 +10,7 @@ use super::run::StoredRun;
 use super::shown::shown;
 use crate::history::{Event, Line};
 use crate::invariant::Judgement;
+use crate::report::count;
 use crate::report::grid::{Cell, Grid};
 
 /// A run of the index.
@@ -125,7 +126,7 @@ pub fn index_page(index: &Index) -> String {
                     @for words in &index.words { p { (shown(words)) } }
                     @if !index.rows.is_empty() {
                         p.meta {
-                            (index.rows.len()) " runs kept: " (judged(Judgement::Holds)) " hold, " (judged(Judgement::Violated))
+                            (count(index.rows.len() as u64, "run")) " kept: " (judged(Judgement::Holds)) " hold, " (judged(Judgement::Violated))
                             " violated, " (judged(Judgement::Inconclusive)) " inconclusive"
                         }
                     }

@@ -2,6 +2,8 @@
 // the clock (real time); only what is in view is drawn where there is much.
 
 const WIDTHS = { anchors: [84, 210], compact: [64, 160], all: [14, 90] };
+// Room behind the last column, for the words of the last mark.
+const END = 70;
 const VIEW = { axis: "logical", zoom: 1, width: 100, rows: [], height: 0, whole: true, drawn: [0, 0] };
 const LANES = document.getElementById("lanes");
 const PLANE = document.getElementById("plane");
@@ -11,13 +13,13 @@ const SELECTED = { thing: null, finding: null, found: null };
 // As wide as they can be while all are in view, within what can be read.
 const columnWidth = () => VIEW.width;
 function fitWidth() {
-  const room = LANES.clientWidth - LABELS.offsetWidth - 44;
+  const room = LANES.clientWidth - LABELS.offsetWidth - END - 4;
   const [least, most] = WIDTHS[FOLD.mode];
   VIEW.width = Math.max(5, Math.min(most, Math.max(least, room / Math.max(1, FOLD.columns.length))) * VIEW.zoom);
 }
 const timeScale = () => {
   const longest = Math.max(1, ...RUNS.map((run) => run.ends[1]));
-  return (Math.max(600, LANES.clientWidth - LABELS.offsetWidth - 24) / longest) * VIEW.zoom;
+  return (Math.max(600, LANES.clientWidth - LABELS.offsetWidth - END - 4) / longest) * VIEW.zoom;
 };
 
 // Where a moment is. Behind: at the end of the column in which it falls.
@@ -28,8 +30,8 @@ function xOf(run, at, behind) {
 }
 
 function planeWidth() {
-  if (VIEW.axis === "time") return Math.max(...RUNS.map((run) => run.ends[1])) * timeScale() + 40;
-  return FOLD.columns.length * columnWidth() + 40;
+  if (VIEW.axis === "time") return Math.max(...RUNS.map((run) => run.ends[1])) * timeScale() + END;
+  return FOLD.columns.length * columnWidth() + END;
 }
 
 // Which lanes there are, from top to bottom. Where steps are folded, connections without anything to see share one.
@@ -216,9 +218,9 @@ function drawBands(run, into, view) {
   const band = (one, kind, offset, words) => {
     const row = rowOfLock(run, one.lock);
     const x = xOf(run, one.from, true);
-    const right = one.to ? Math.max(x + 3, xOf(run, one.to, true)) : planeWidth() - 40;
+    const right = one.to ? Math.max(x + 3, xOf(run, one.to, true)) : planeWidth() - END;
     if (!row || right < view[0] || x > view[1]) return;
-    const made = element(`band ${kind}${litBand(run, one)}`, words, `${words}: line ${one.from[0]} to ${one.to ? one.to[0] : "the end"}; ${one.end || ""}`);
+    const made = element(`band ${kind}${litBand(run, one)}`, right - x > 46 ? words : "", `${words}: line ${one.from[0]} to ${one.to ? one.to[0] : "the end"}; ${one.end || ""}`);
     made.dataset.from = one.from[0];
     into.append(put(made, x, row.y + offset, right - x, 13));
   };
@@ -266,7 +268,7 @@ function drawTurns(run, into, view) {
   run.turns.forEach((turn, number) => {
     const next = run.turns[number + 1];
     let x = xOf(run, turn.from, true);
-    let right = next ? xOf(run, next.from, true) : planeWidth() - 40;
+    let right = next ? xOf(run, next.from, true) : planeWidth() - END;
     if (number === 0) x = 0;
     if (right <= x || right < view[0] || x > view[1]) return;
     const pod = run.pods.findIndex((one) => one.name === turn.pods[0]);
