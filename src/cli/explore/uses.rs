@@ -284,6 +284,7 @@ mod tests {
                 &"strategy",
                 &"server",
                 &"image",
+                &"pg",
                 &"allow_other_databases",
                 &"format",
                 &"quiet"
