@@ -79,6 +79,7 @@ impl Overrides {
                 release,
                 on_contention,
                 answers,
+                isolate,
                 time_limit,
                 witness,
             );
