@@ -13,7 +13,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Need, need};
 use sandbox::{Done, Sandbox, becomes, finish};
 
 const SCENARIO: &str = r#"title = "it"
@@ -179,61 +178,7 @@ fn the_archive_of_a_release_has_the_program_its_pages_and_completions() {
     sandbox.is_clear("after the run");
 }
 
-/// A host sees the processes of its containers, whose paths and numbers mean something else outside.
-fn a_clean_up_outside_leaves_alone_what_runs_in_a_container() {
-    need(Need::Mounts);
-    let sandbox = Sandbox::new();
-    let outside = Sandbox::new();
-    let wait = "[subject]\nprepare = \"touch here; while [ ! -e go ]; do sleep 0.02; done\"\n";
-    sandbox.write("it.toml", SCENARIO.replace("[subject]\n", wait));
-    let inside = "mount -t proc proc /proc && mount -t tmpfs none /dev/shm && mount -t tmpfs none /tmp && \
-                  mkdir /tmp/in && chmod 755 /tmp/in && export TMPDIR=/tmp/in && exec \"$0\" \"$@\"";
-    // The program and the files are reached by paths that the mounts do not hide.
-    let place = Path::new("/var/tmp").join(format!("lockproof-inside-{}", std::process::id()));
-    std::fs::create_dir(&place).unwrap();
-    let copy = |from: &Path, name: &str| std::fs::copy(from, place.join(name)).unwrap();
-    copy(Path::new(env!("CARGO_BIN_EXE_lockproof")), "lockproof");
-    copy(&sandbox.work().join("it.toml"), "it.toml");
-    let mut command = Command::new("unshare");
-    command
-        .args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "sh",
-            "-c",
-            inside,
-        ])
-        .arg(place.join("lockproof"))
-        .args(["run", "it.toml", "--server", "local"])
-        .current_dir(&place)
-        .env_remove("LOCKPROOF_BIN")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    let prepares = || place.join("here").exists();
-    becomes(
-        "it waits in prepare",
-        Duration::from_secs(120),
-        prepares,
-        |there| *there,
-    );
-    let cleaned = finish(start(
-        &outside,
-        Path::new(env!("CARGO_BIN_EXE_lockproof")),
-        &["clean"],
-    ));
-    std::fs::write(place.join("go"), "").unwrap();
-    let done = finish(child);
-    std::fs::remove_dir_all(&place).unwrap();
-    assert_eq!(cleaned.code, Some(0), "{cleaned}");
-    holds(&done);
-}
-
 crate::harness::tests![
-    a_clean_up_outside_leaves_alone_what_runs_in_a_container,
     the_archive_of_a_release_has_the_program_its_pages_and_completions,
     a_program_of_another_name_is_its_own_guardian_keeper_and_job,
     a_link_to_the_program_will_do,

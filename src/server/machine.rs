@@ -326,6 +326,40 @@ mod tests {
     }
 
     #[test]
+    fn a_process_of_another_namespace_is_seen_and_is_not_here() {
+        let entry = format!("LOCKPROOF_TEST_HERE_{}=1", std::process::id());
+        let (name, value) = entry.split_once('=').unwrap();
+        let outer = Command::new("unshare")
+            .args(["--pid", "--fork", "--kill-child", "sleep", "60"])
+            .env(name, value)
+            .spawn();
+        let Ok(mut outer) = outer else { return };
+        let begun = Instant::now();
+        let inner = loop {
+            let found = with_environment(&entry);
+            let inner = found
+                .iter()
+                .find(|one| arguments(one.pid).starts_with("sleep"));
+            if let Some(inner) = inner {
+                break inner.pid;
+            }
+            // Only root may make one.
+            if outer.try_wait().unwrap().is_some() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{found:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let has = |all: &[Seen], pid| all.iter().any(|seen| seen.name.pid == pid);
+        assert!(has(&all(), inner));
+        let here = all_here();
+        assert!(!has(&here, inner));
+        assert!(has(&here, outer.id().cast_signed()));
+        outer.kill().unwrap();
+        outer.wait().unwrap();
+    }
+
+    #[test]
     fn a_process_is_found_by_its_environment() {
         let entry = format!("LOCKPROOF_TEST_{}=1", std::process::id());
         let (name, value) = entry.split_once('=').unwrap();

@@ -287,6 +287,7 @@ mod tests {
                 &"strategy",
                 &"server",
                 &"image",
+                &"pg",
                 &"allow_other_databases",
                 &"format",
                 &"quiet"

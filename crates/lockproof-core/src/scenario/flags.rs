@@ -440,6 +440,7 @@ mod tests {
                 "release" => "any",
                 "on-contention" => "skip",
                 "answers" => "23505:job_pkey",
+                "isolate" => "db.internal:5433",
                 "time-limit" => "7s",
                 "pods" => "3",
                 "verdict" => "inconclusive",

@@ -81,6 +81,7 @@ impl Overrides {
                 release,
                 on_contention,
                 answers,
+                isolate,
                 time_limit,
                 witness,
             );
