@@ -15,6 +15,7 @@ mod grant;
 mod holders;
 mod kind;
 mod lease;
+mod lease_reading;
 mod lease_words;
 mod likely_row;
 mod lock_rows;
