@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use crate::history::{Event, Line};
 use crate::name::PodName;
 
-/// All that each pod printed, both streams in the order in which it came.
+/// All that each pod printed, both streams together: which of two lines on different streams came
+/// first is not known.
 #[must_use]
 pub fn outputs(lines: &[Line]) -> BTreeMap<PodName, String> {
     let mut all: BTreeMap<PodName, String> = BTreeMap::new();
