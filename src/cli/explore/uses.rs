@@ -290,6 +290,7 @@ mod tests {
                 &"pg",
                 &"allow_other_databases",
                 &"format",
+                &"report",
                 &"quiet"
             ]
         );
