@@ -21,7 +21,7 @@ is() { [[ $words == *" $1 "* ]]; }
 
 me=$(hostname)-$$ lease='5 minutes'
 if is same; then me=worker; fi
-if is brief; then lease='100 milliseconds'; fi
+if is brief; then lease='5 milliseconds'; fi
 free='lock_until <= now()' mine="and locked_by = '$me'"
 if is blind; then free=true; fi
 if is anyones || is delete; then mine=; fi
