@@ -4,7 +4,7 @@
 #   flag.sh          sets the flag, works, and takes it away: three statements
 #   flag.sh inside   the same in one transaction
 set -euo pipefail
-source "${BASH_SOURCE%/*}/../lib/sessions.bash"
+source "$(dirname "$0")/../lib/sessions.bash"
 inside=${1:-}
 open db
 if [[ $inside ]]; then

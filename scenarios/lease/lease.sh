@@ -5,7 +5,7 @@
 #   lease.sh unfenced   the token is there, and nobody looks at it
 #   lease.sh stale      takes over without a new token
 set -euo pipefail
-source "${BASH_SOURCE%/*}/../lib/sessions.bash"
+source "$(dirname "$0")/../lib/sessions.bash"
 me=$(hostname)-$$ now="(extract(epoch from clock_timestamp()) * 1000)::bigint" next=1
 if [[ $1 == stale ]]; then next=0; fi
 

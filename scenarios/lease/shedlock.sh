@@ -15,7 +15,7 @@
 #     brief      takes it for a tenth of a second
 #     unwatch    takes away the trigger that watches the row
 set -euo pipefail
-source "${BASH_SOURCE%/*}/../lib/sessions.bash"
+source "$(dirname "$0")/../lib/sessions.bash"
 words=" $* "
 is() { [[ $words == *" $1 "* ]]; }
 

@@ -2,7 +2,7 @@
 # Adds to the day's report under a lock row that says only since when it is had, without a time zone: whoever
 # finds it older than five minutes takes it over.
 set -euo pipefail
-source "${BASH_SOURCE%/*}/../lib/sessions.bash"
+source "$(dirname "$0")/../lib/sessions.bash"
 me=$(hostname)-$$
 open db
 ask db "update task_lock set owner = '$me', taken_at = localtimestamp
