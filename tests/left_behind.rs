@@ -12,7 +12,7 @@ mod harness;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -299,6 +299,39 @@ fn clean_names_what_it_removes_and_touches_nothing_of_a_live_run() {
     done.fails(0, &["nothing was left behind"]);
 }
 
+fn clean_takes_no_server_whose_files_are_elsewhere_mounted_out_of_its_sight() {
+    need(Need::Mounts);
+    let _alone = alone();
+    let sandbox = Sandbox::new();
+    let live = Hanging::start(&sandbox, "live", &LOCAL);
+    let usual = sandbox.command(&["clean"]);
+    let mut blind = Command::new("unshare");
+    blind
+        .args(["--mount", "sh", "-c"])
+        .arg("mount -t tmpfs none /dev/shm && exec \"$@\"")
+        .arg("sh")
+        .arg(usual.get_program())
+        .args(usual.get_args())
+        .current_dir(sandbox.work())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in usual.get_envs() {
+        match value {
+            Some(value) => blind.env(name, value),
+            None => blind.env_remove(name),
+        };
+    }
+    let done = finish(blind.spawn().unwrap());
+    assert_eq!(done.code, Some(0), "{done}");
+    assert!(!done.text().contains("removed"), "{done}");
+    for pod in &live.pods {
+        assert!(runs(*pod), "{pod} of the live run is gone: {done}");
+    }
+    let done = live.ends_with(Signal::SIGINT);
+    done.fails(130, &["interrupted; cleaned up"]);
+}
+
 crate::harness::tests![
     nothing_is_left_of_a_run_that_succeeds_is_not_as_expected_or_fails,
     an_interrupted_run_is_gone_at_once_and_says_so,
@@ -309,7 +342,8 @@ crate::harness::tests![
     nothing_is_left_in_an_external_server_after_a_kill_or_an_interrupt,
     an_interrupt_is_heard_while_the_server_starts_while_preparing_and_while_nobody_is_paced,
     what_a_killed_guardian_or_keeper_would_have_cleared_up_goes_by_whoever_is_left,
-    clean_names_what_it_removes_and_touches_nothing_of_a_live_run;
+    clean_names_what_it_removes_and_touches_nothing_of_a_live_run,
+    clean_takes_no_server_whose_files_are_elsewhere_mounted_out_of_its_sight;
     on each server: nothing_is_left_whenever_in_its_life_a_command_is_killed,
 ];
 

@@ -34,14 +34,13 @@ fn without_cause(run: &Finished, plan: &Plan) -> Option<String> {
         {
             return Some(format!(
                 "waited {} s for {waited_for}; seen: {saw}. If the subject needs longer, set \
-                 time_limit under [subject], or --time-limit{}{}",
+                 time_limit under [subject], or --time-limit{}",
                 plan.time_limit.as_secs_f32(),
                 if connected {
-                    String::new()
+                    first_error(&run.lines)
                 } else {
-                    format!(". {}", never_connected(&run.lines, None))
+                    format!(". Besides, {}", never_connected(&run.lines, None))
                 },
-                first_error(&run.lines)
             ));
         }
     }
@@ -173,7 +172,10 @@ fn first_error(lines: &[Line]) -> String {
         return String::new();
     };
     let first = printed(lines).find(|(_, line)| errors.is_match(line) && !not.is_match(line));
-    match first.or_else(|| printed(lines).last()) {
+    // That not all was kept is lockproof's word, not the subject's.
+    let own = |line: &str| line.starts_with("[lockproof: ");
+    let last = || printed(lines).filter(|(_, line)| !own(line)).last();
+    match first.or_else(last) {
         None => "; it printed nothing".to_owned(),
         Some((pod, line)) => {
             // Rust tells why on the line behind.

@@ -119,15 +119,17 @@ fn processes(report: &mut CleanReport) {
     let marker = format!("-D {}", prefix.display());
     let homeless: BTreeSet<PathBuf> = machine::all_here()
         .iter()
-        .map(|seen| machine::arguments(seen.name.pid))
-        .filter(|arguments| arguments.contains("postgres"))
-        .filter_map(|arguments| {
-            let from = arguments.find(&marker)? + 3;
-            let data = arguments[from..].split(' ').next()?;
-            Some(PathBuf::from(data))
+        .filter_map(|seen| {
+            let arguments = machine::arguments(seen.name.pid);
+            let from = arguments
+                .contains("postgres")
+                .then(|| arguments.find(&marker))??
+                + 3;
+            let data = PathBuf::from(arguments[from..].split(' ').next()?);
+            // Where there is a home, initdb may be about to make the data: the home tells whose it is.
+            let gone = |path: &Path| machine::is_gone_for(seen.name.pid, path);
+            (gone(&data) && data.parent().is_none_or(gone)).then_some(data)
         })
-        // Where there is a home, initdb may be about to make the data: the home tells whose it is.
-        .filter(|data| !data.exists() && !data.parent().is_some_and(Path::exists))
         .collect();
     for data in homeless {
         if home::stop(&data) {

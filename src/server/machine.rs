@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,15 @@ pub(super) fn all_here() -> Vec<Seen> {
     let mut all = all();
     all.retain(|seen| is_here(seen.name.pid, &own));
     all
+}
+
+/// Whether a path is not there by this process's own view of the file system, which may be another than ours: a
+/// lockproof may run where something else is mounted at the place of its servers.
+pub(super) fn is_gone_for(pid: i32, path: &Path) -> bool {
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let there = |path: &Path| path.try_exists().ok();
+    let path = root.join(path.strip_prefix("/").unwrap_or(path));
+    there(&path) == Some(false) && there(&root.join(".")) == Some(true)
 }
 
 /// The process with this number, as it is now.

@@ -56,7 +56,7 @@ fn a_server_that_does_not_answer_is_named_without_its_password() {
         "ann:s3cret-word@h",
     ] {
         let done = sandbox.run(&["run", "it.toml", "--server", wrong]);
-        done.fails(2, &["auto, container, local or postgres://"]);
+        done.fails(2, &["auto, container, local, embedded or postgres://"]);
         // clap itself shows what was given.
         assert!(!done.text().contains("s3cret-word"), "{done}");
     }

@@ -33,8 +33,8 @@ fn a_subject_that_exits_at_once_is_told_with_its_code_and_its_words() {
         &scenario(&command, ""),
         3,
         &[
-            "the clean run did not succeed: pod a exited with code 7 though nothing disturbed it",
-            "it printed last: a: begun a: no config",
+            "the clean run did not succeed: the subject never connected to the server (it exited with code 7)",
+            "it printed last: a: no config",
         ],
     );
     // What it printed keeps its lines.
@@ -76,29 +76,6 @@ fn a_subject_that_never_connects_is_told_what_it_must_use() {
             "a: done",
         ],
     );
-}
-
-fn a_subject_that_insists_on_tls_is_told_to_turn_it_off() {
-    let command = ["env", "PGSSLMODE=require", "psql", "-c", "select 1"];
-    fails(
-        &scenario(&command, ""),
-        3,
-        &["insists on TLS", "sslmode=disable"],
-    );
-    // What a scenario says of the connection in env yields to lockproof's own.
-    let sandbox = Sandbox::new();
-    let done = run(
-        &sandbox,
-        &scenario(
-            &[
-                "psql",
-                "-c",
-                "create table if not exists t (i int); insert into t values (1)",
-            ],
-            "env = { PGSSLMODE = \"require\" }",
-        ),
-    );
-    assert_eq!(done.code, Some(0), "{done}");
 }
 
 fn binary_output_is_no_obstacle() {
@@ -153,7 +130,6 @@ crate::harness::tests![
     a_subject_that_exits_at_once_is_told_with_its_code_and_its_words,
     a_subject_that_works_and_then_fails_is_told_with_the_error,
     a_subject_that_never_connects_is_told_what_it_must_use,
-    a_subject_that_insists_on_tls_is_told_to_turn_it_off,
     binary_output_is_no_obstacle,
     a_subject_that_prints_without_end_is_stopped,
     a_subject_that_never_ends_is_told_with_what_was_waited_for_and_seen,

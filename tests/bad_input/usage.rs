@@ -12,7 +12,7 @@ fn wrong_usage_says_what_would_be_right() {
         ),
         (
             &["run", "--server", "mysql"],
-            "auto, container, local or postgres://",
+            "auto, container, local, embedded or postgres://",
         ),
         (&["run", "x.toml", "--times", "0"], "0 is not in 1.."),
         (

@@ -139,37 +139,10 @@ async fn a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_in
     assert!(outcome.lines.iter().any(|line| matches!(&line.event, Event::PodExited { pod, signal: Some(9), .. } if pod.as_str() == "b")));
 }
 
-async fn a_subject_that_insists_on_tls_is_told_what_to_do() {
-    is_told_of_tls("PGSSLMODE=require exec psql -X -c 'select 1'").await;
-}
-
-async fn a_subject_that_begins_with_tls_is_told_what_to_do() {
-    need(Need::Python);
-    // TLS without asking first, as clients of 17 and later can.
-    is_told_of_tls(
-        "exec /usr/bin/python3 -c 'import os, socket; s = socket.create_connection((os.environ[\\\"PGHOST\\\"], int(os.environ[\\\"PGPORT\\\"]))); s.sendall(bytes([22, 3, 1, 0, 200])); s.recv(1); raise SystemExit(1)'",
-    )
-    .await;
-}
-
-async fn is_told_of_tls(script: &str) {
-    let why = refused(
-        TABLE,
-        &format!("[subject]\ncommand = [\"sh\", \"-c\", \"{script}\"]"),
-    )
-    .await;
-    assert!(
-        why.contains("insists on TLS") && why.contains("sslmode=disable"),
-        "{why}"
-    );
-}
-
 crate::harness::tests![
     a_turn_ends_where_its_stop_says,
     a_stop_that_is_never_reached_makes_the_run_inconclusive_with_a_sentence,
     a_pod_that_falls_silent_runs_into_the_limit_which_says_so,
     a_clean_run_that_takes_too_long_says_what_was_waited_for_and_what_was_seen,
     a_limit_that_is_hit_in_the_run_proper_is_in_the_history_and_makes_it_inconclusive,
-    a_subject_that_insists_on_tls_is_told_what_to_do,
-    a_subject_that_begins_with_tls_is_told_what_to_do,
 ];
