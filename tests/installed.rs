@@ -96,18 +96,18 @@ fn a_program_that_is_removed_while_it_runs_still_starts_itself() {
     let sandbox = Sandbox::new();
     let scenario = SCENARIO.replace(
         "[subject]\n",
-        "[subject]\nprepare = \"while [ ! -e go ]; do sleep 0.02; done\"\n",
+        "[subject]\nprepare = \"touch waits; while [ ! -e go ]; do sleep 0.02; done\"\n",
     );
     sandbox.write("it.toml", scenario);
     let program = copied(&sandbox, "lockproof");
     let child = start(&sandbox, &program, &["run", "it.toml", "--server", "local"]);
     // Its keeper runs, and the pods' proxies are still to come: the job itself is started after this.
-    let started = || sandbox.processes().len();
+    let waits = sandbox.work().join("waits");
     becomes(
         "it waits in prepare",
         Duration::from_secs(120),
-        started,
-        |count| *count >= 3,
+        || waits.exists(),
+        |there| *there,
     );
     std::fs::remove_file(&program).unwrap();
     sandbox.write("go", "");

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use super::survey::plan::{Plan, way, words};
 use crate::cli::common::Failure;
+use crate::cli::exit::Exit;
 use crate::cli::out::write_json;
+use crate::history::private;
 use crate::invariant::Judgement;
 use crate::name::PodName;
 use crate::report::{Cell, Grid, fault_without_point, move_words};
@@ -35,6 +37,11 @@ pub(super) fn keep(dir: &Path, grids: &[Grid]) -> Result<(), Failure> {
     if grids.is_empty() {
         return Ok(());
     }
+    // Where nothing failed there is no directory yet.
+    private::make_directory(dir).map_err(|cause| {
+        let message = format!("cannot make {}: {cause}", dir.display());
+        Failure::new(Exit::Environment, message)
+    })?;
     write_json(&dir.join(GRIDS), &grids)
 }
 
