@@ -42,6 +42,9 @@ impl Program {
         let base = self.base()?;
         if program.contains('/') {
             let file = base.join(program);
+            if is_own_and_gone(&file) {
+                return Ok(PathBuf::from(OWN));
+            }
             if !file.exists() {
                 return Err(PodError::NotFound {
                     program: program.clone(),
@@ -94,6 +97,16 @@ impl Program {
         access(&dir, AccessFlags::X_OK).map_err(|error| refused(error.into()))?;
         Ok(dir)
     }
+}
+
+/// The way to the running program's file that holds also when that was removed.
+const OWN: &str = "/proc/self/exe";
+
+/// Whether this was this program's own file and has been removed since: the built-in job goes on being that program.
+fn is_own_and_gone(file: &Path) -> bool {
+    let own = std::fs::read_link(OWN).unwrap_or_default();
+    let removed = own.to_str().and_then(|own| own.strip_suffix(" (deleted)"));
+    removed.is_some_and(|own| Path::new(own) == file) && !file.exists()
 }
 
 /// Whether a file that is there may be run, and if it is a script, whether its interpreter is there.
