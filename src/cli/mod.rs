@@ -35,6 +35,7 @@ mod screen;
 mod short;
 mod stored;
 pub mod subject;
+mod talk;
 mod template;
 
 pub use args::{command, main, main_of};

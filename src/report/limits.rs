@@ -157,6 +157,9 @@ pub fn limit_sentence(limit: &Limit) -> String {
 fn reason_words(reason: Reason) -> &'static str {
     match reason {
         Reason::Ignored => "the scenario ignores it",
+        Reason::Lock => {
+            "the lock is a row of it, and who has that last, and until when, is another in every run"
+        }
         Reason::Volatile => "serial runs of the same pods in the same order differ in it",
         Reason::Doer => {
             "a serial run of pod a alone and one of pod b alone differ in it, so it says who did the work, or \

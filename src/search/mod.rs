@@ -18,6 +18,7 @@ pub mod footprint;
 mod giving_up;
 pub mod hazard;
 mod left_open;
+mod lock_rule;
 mod minimise;
 mod output;
 mod own_time;

@@ -145,7 +145,47 @@ impl Redactor {
                 }
             }
             Event::LimitHit { saw, .. } => *saw = self.message(saw),
-            _ => {}
+            Event::LockRow(change) => {
+                for version in change.before.iter_mut().chain(&mut change.after) {
+                    if let Some(owner) = version.owner.as_mut().filter(|owner| !owner.is_empty()) {
+                        *owner = self.placeholder(Kind::Value, owner);
+                    }
+                }
+            }
+            // Names, numbers of lockproof's and the server's, and what the scenario itself says.
+            Event::PodStarted { .. }
+            | Event::NodeShared { .. }
+            | Event::PodExited { .. }
+            | Event::PodEnded { .. }
+            | Event::ConnectionOpened { .. }
+            | Event::ConnectionElsewhere { .. }
+            | Event::SessionStarted { .. }
+            | Event::ConnectionClosed { .. }
+            | Event::SessionGone { .. }
+            | Event::SessionReturned { .. }
+            | Event::SessionUnknown { .. }
+            | Event::StepQueued { .. }
+            | Event::CancelRequested { .. }
+            | Event::StepReleased { .. }
+            | Event::StepDropped { .. }
+            | Event::Ghost { .. }
+            | Event::MoveStarted { .. }
+            | Event::TurnEnded { .. }
+            | Event::PodWaits { .. }
+            | Event::StopMetLater { .. }
+            | Event::Fault(_)
+            | Event::Controller(_)
+            | Event::Locks { .. }
+            | Event::Write(_)
+            | Event::Committing(_)
+            | Event::Witness { .. }
+            | Event::Prepared { .. }
+            | Event::LogComplete { .. }
+            | Event::Created { .. }
+            | Event::FinalState(_)
+            | Event::Settling(_)
+            | Event::StoppedEarly { .. }
+            | Event::RunEnded { .. } => {}
         }
     }
 
@@ -256,8 +296,8 @@ pub(super) fn redacted_error(error: RunError, redactor: Option<&Mutex<Redactor>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::OutputStream;
-    use crate::name::PodName;
+    use crate::history::{Operation, OutputStream, RowChange, RowVersion};
+    use crate::name::{PodName, Session};
 
     fn output(text: &str) -> Line {
         Line {
@@ -293,6 +333,44 @@ mod tests {
             redactor.message("insert on \"price\": invalid \"Ann\", Key (id)=(5, x) is 12 long"),
             "insert on \"price\": invalid \"<text-1>\", Key (id)=(<value-1>) is <number-1> long"
         );
+    }
+
+    #[test]
+    fn who_has_the_lock_row_is_a_value_and_nobody_stays_nobody() {
+        let owner = |owner: &str| RowVersion {
+            made_by: 7,
+            owner: Some(owner.to_owned()),
+            until_us: None,
+            held: true,
+            expired: false,
+            token: Some(3),
+        };
+        let line = Line {
+            seq: 1,
+            at_us: 0,
+            event: Event::LockRow(RowChange {
+                server_us: 0,
+                session: Session {
+                    pid: 1,
+                    started_us: 1,
+                },
+                connection: None,
+                step: None,
+                by_lockproof: false,
+                operation: Operation::Update,
+                before: Some(owner("")),
+                after: Some(owner("ann@example.org")),
+                transaction: None,
+                fate: None,
+            }),
+        };
+        let redacted = Redactor::default().lines(&[line]);
+        let Event::LockRow(change) = &redacted[0].event else {
+            panic!("{redacted:?}");
+        };
+        let owner = |version: &Option<RowVersion>| version.clone().and_then(|one| one.owner);
+        assert_eq!(owner(&change.before).as_deref(), Some(""));
+        assert_eq!(owner(&change.after).as_deref(), Some("<value-1>"));
     }
 
     #[test]

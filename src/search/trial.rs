@@ -13,16 +13,15 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
+use super::lock_rule::{ignored, is_used, lock_rule};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
 use super::stage::{Job, Stage};
 use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
-use crate::evidence::FoundRow;
 use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
-use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
@@ -454,44 +453,6 @@ fn writer(dir: Option<&Path>, name: &str) -> Result<Writer, TrialError> {
         Some(dir) => Writer::create(&dir.join(name))?,
         None => Writer::in_memory(),
     })
-}
-
-fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
-    match &scenario.subject.lock {
-        Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
-            0,
-            TableName::new(&qualified(table.as_str())),
-        )),
-        Some(name) => name.in_database(0).map_or(LockRule::None, LockRule::Named),
-        None if clean.is_empty() => LockRule::None,
-        None => LockRule::FromCleanRun(clean.to_vec()),
-    }
-}
-
-/// What the final rows are compared without: what the scenario says, and the lock row's table. (What is left in
-/// that is no-leak's affair.)
-fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
-    let lock = stage.lock_row().map(|row| row.rule.table.clone());
-    let lock = lock.filter(|table| !named.contains(table));
-    named.iter().cloned().chain(lock).collect()
-}
-
-/// Refuses a lock row that is not there and that the clean run does not make.
-fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), TrialError> {
-    let made = |line: &Line| matches!(line.event, Event::LockRow(_));
-    let whole = |line: &Line| match &line.event {
-        Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
-        _ => false,
-    };
-    let watched = measured.clean.iter().any(whole);
-    if row.there || !watched || measured.clean.iter().any(made) {
-        return Ok(());
-    }
-    Err(TrialError::LockRow(format!(
-        "{} is not there once schema and prepare are done, and the clean run of one pod makes none. Look at `row` \
-         (its values are compared as text), or at whether the job takes its lock at all",
-        row.rule.words()
-    )))
 }
 
 /// Writes the scenario of a run beside its history, and this document of its verdict.

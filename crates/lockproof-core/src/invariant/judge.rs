@@ -67,7 +67,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     };
     let mut not_tested = not_tested(&facts, &invariants);
     not_tested.extend(match &facts.leases {
-        Some(leases) => lease::beside_the_row(leases, not_compared),
+        Some(leases) => lease::with_the_row(leases, not_compared),
         None => not_compared,
     });
     let reports = reports(&facts);

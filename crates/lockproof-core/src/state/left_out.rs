@@ -19,6 +19,8 @@ pub enum Reason {
     Volatile,
     /// A serial run of pod a alone and one of pod b alone differ in it: it says who did the work, or when.
     Doer,
+    /// The lock is a row of it.
+    Lock,
 }
 
 /// What is not compared, or not with the rest of its row. Tables are `schema.table`.

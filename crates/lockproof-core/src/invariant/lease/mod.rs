@@ -22,6 +22,6 @@ pub(super) use fencing::judge as fencing;
 pub(super) use mutual_exclusion::judge as mutual_exclusion;
 pub(super) use no_leak::left;
 pub(super) use reports::reports;
-pub(super) use rows::beside_the_row;
+pub(super) use rows::with_the_row;
 pub(super) use same_owner::judge as same_owner;
 pub(super) use work_under_lock::judge as work_under_lock;

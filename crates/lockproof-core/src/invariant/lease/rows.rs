@@ -1,13 +1,14 @@
 //! The final rows of the lock's own table.
 //!
-//! Owns why they are no loss where they are not compared: who has the lock last, and until when, is another in
-//! every run, and what is left of it is no-leak's affair.
+//! Owns how it is told that they are not compared: who has the lock last, and until when, is another in every
+//! run, and what is left of it is no-leak's affair. That table may have other rows, which nobody compares then.
 
 use super::super::limit::Limit;
 use crate::ledger::Leases;
+use crate::state::Reason;
 
-/// These limits, as far as they speak of other tables.
-pub(in super::super) fn beside_the_row(leases: &Leases<'_>, limits: Vec<Limit>) -> Vec<Limit> {
+/// These limits, with one for the lock's table in the place of all that they say of it.
+pub(in super::super) fn with_the_row(leases: &Leases<'_>, limits: Vec<Limit>) -> Vec<Limit> {
     let table = &leases.rule.table;
     let column = format!("{table}.");
     let others = |names: Vec<String>| -> Vec<String> {
@@ -29,5 +30,9 @@ pub(in super::super) fn beside_the_row(leases: &Leases<'_>, limits: Vec<Limit>) 
         }
         other => Some(other),
     });
-    left.collect()
+    let lock = Limit::TablesNotCompared {
+        tables: vec![table.clone()],
+        reason: Reason::Lock,
+    };
+    left.chain([lock]).collect()
 }

@@ -1,0 +1,50 @@
+//! Which lock a trial's runs are judged by.
+//!
+//! Owns what comes of a scenario's `lock`, of the row that the templates have, and of the clean run together.
+
+use super::error::TrialError;
+use super::stage::Stage;
+use crate::evidence::FoundRow;
+use crate::history::{Event, Line, LockRule};
+use crate::name::{LockKey, TableName};
+use crate::run::{BaselineRuns, qualified};
+use crate::scenario::{LockName, Scenario};
+
+/// The lock that must guard the protected tables; `clean`: what the clean run takes.
+pub(super) fn lock_rule(scenario: &Scenario, clean: &[LockKey]) -> LockRule {
+    match &scenario.subject.lock {
+        Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
+            0,
+            TableName::new(&qualified(table.as_str())),
+        )),
+        Some(name) => name.in_database(0).map_or(LockRule::None, LockRule::Named),
+        None if clean.is_empty() => LockRule::None,
+        None => LockRule::FromCleanRun(clean.to_vec()),
+    }
+}
+
+/// What the final rows are compared without: what the scenario says, and the lock row's table. (What is left in
+/// that is no-leak's affair.)
+pub(super) fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
+    let lock = stage.lock_row().map(|row| row.rule.table.clone());
+    let lock = lock.filter(|table| !named.contains(table));
+    named.iter().cloned().chain(lock).collect()
+}
+
+/// Refuses a lock row that is not there and that the clean run does not make.
+pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), TrialError> {
+    let made = |line: &Line| matches!(line.event, Event::LockRow(_));
+    let whole = |line: &Line| match &line.event {
+        Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
+        _ => false,
+    };
+    let watched = measured.clean.iter().any(whole);
+    if row.there || !watched || measured.clean.iter().any(made) {
+        return Ok(());
+    }
+    Err(TrialError::LockRow(format!(
+        "{} is not there once schema and prepare are done, and the clean run of one pod makes none. Look at `row` \
+         (its values are compared as text), or at whether the job takes its lock at all",
+        row.rule.words()
+    )))
+}
