@@ -62,7 +62,7 @@ impl Worker {
     fn judged(&mut self, file: &Path, out: &Path) -> Result<ScenarioResult, String> {
         let scenario = scenario::load(file).map_err(|error| error.to_string())?;
         self.runtime
-            .block_on(run_one(&mut self.known, file, &scenario, out, None))
+            .block_on(run_one(&mut self.known, file, &scenario, out, None, false))
             .map_err(|failure| failure.message)
     }
 

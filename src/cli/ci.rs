@@ -78,10 +78,16 @@ impl CiArguments {
                 talk.result(&remark);
             }
         }
-        Ok(match exit {
+        Ok(self.exit(exit))
+    }
+
+    /// With what the command ends.
+    #[must_use]
+    pub fn exit(&self, exit: Exit) -> Exit {
+        match exit {
             Exit::Unexpected | Exit::Inconclusive if self.exit_zero => Exit::AsExpected,
             exit => exit,
-        })
+        }
     }
 }
 

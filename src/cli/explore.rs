@@ -51,12 +51,14 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
         Form::Survey => {
             let search = Search::begin(arguments, form)?;
             let survey = async |server: Server, cancel| search.survey(&server, cancel).await;
-            search.carry_out("survey.json", survey, survey::sum).await
+            let exit = search.carry_out("survey.json", survey, survey::sum).await?;
+            search.report(exit).map(|()| exit)
         }
         Form::Every => {
             let search = Search::begin(arguments, form)?;
             let every = async |server: Server, cancel| search.every(&server, cancel).await;
-            search.carry_out("every.json", every, every::tell).await
+            let exit = search.carry_out("every.json", every, every::tell).await?;
+            search.report(exit).map(|()| exit)
         }
         Form::One(strategy) => {
             // What cannot be used is said before a server is started.
@@ -81,10 +83,11 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                     exit(found)
                 })
                 .await?;
-            match cases {
-                Some(cases) => arguments.ci.publish(&cases, exit, search.talk),
-                None => Ok(exit),
-            }
+            let told = match cases {
+                Some(cases) => arguments.ci.publish(&cases, exit, search.talk)?,
+                None => exit,
+            };
+            search.report(exit).map(|()| told)
         }
     }
 }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::common::Failure;
 use super::exit::Exit;
-use super::stored::no_history;
+use super::stored::{Stored, no_history};
 use crate::history::{self, Event, Line, RunFacts};
 use crate::invariant::judge;
 use crate::operation::{
@@ -69,8 +69,11 @@ pub fn run(arguments: &ExportArguments) -> Result<Exit, Failure> {
         ))
     })?;
     if arguments.text == Text::Perfetto {
-        let verdict =
-            judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))?;
+        // A history by itself has no later runs beside it that could be weighed.
+        let verdict = match arguments.from.is_file() {
+            true => judge(&lines).map_err(|error| usage(format!("{}: {error}", path.display())))?,
+            false => Stored::read(&arguments.from)?.verdict,
+        };
         let trace = perfetto(&StoredRun {
             name: &arguments.from.display().to_string(),
             title: None,

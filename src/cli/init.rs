@@ -105,8 +105,10 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
     }
     let folder = folder(file)?;
     let mut keys = arguments.keys.clone();
+    let mut dumped = None;
     if let Some(schema) = arguments.template.dump(&dump, talk).await? {
         keys.set_schema(&schema)?;
+        dumped = Some(Unkept(dump));
     }
     let mut scenario = keys.over(&foreign(arguments.command.clone()))?;
     scenario.title = match &arguments.title {
@@ -166,6 +168,9 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
             format!("cannot write {}: {cause}", file.display()),
         )
     })?;
+    if let Some(dumped) = dumped {
+        dumped.keep();
+    }
     tell(talk, file, &scenario, &seen);
     talk.document(&InitJson {
         file: file.clone(),
@@ -178,6 +183,23 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
         server,
     });
     Ok(Exit::AsExpected)
+}
+
+/// A dump beside the scenario that is still to be written: it goes with a failure, so that the next try finds nothing.
+struct Unkept(PathBuf);
+
+impl Unkept {
+    fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+impl Drop for Unkept {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
 }
 
 /// The folder in which the file is to lie.

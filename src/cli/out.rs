@@ -86,18 +86,18 @@ pub(super) fn write_json(path: &Path, document: &impl serde::Serialize) -> Resul
     })
 }
 
-/// Writes the last file of a command that has told all it found. A failure that was found is not
-/// turned into another exit code by a full disk.
+/// Writes the last file of a command that has told all it found. What came of it is not turned into another exit
+/// code by a full disk.
 ///
 /// # Errors
-/// When it cannot be written, and nothing failed.
+/// When it cannot be written, and all was as expected.
 pub(super) fn write_last(
     path: &Path,
     document: &impl serde::Serialize,
     exit: Exit,
 ) -> Result<Exit, Failure> {
     match write_json(path, document) {
-        Err(failure) if exit == Exit::Unexpected => {
+        Err(failure) if exit != Exit::AsExpected => {
             failure.tell(false);
             Ok(exit)
         }

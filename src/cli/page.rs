@@ -96,29 +96,24 @@ pub fn report(dir: &Path, below: Option<&Path>, to: &Path, shown: Shown) -> Resu
     Ok(page.len())
 }
 
-/// Writes the page of a command that has told all it found, and says where it is. A failure that was found is not turned
-/// into another exit code by a place that cannot be written.
+/// Writes the page of a command that has told all it found, and says where it is. What came of it is not turned into
+/// another exit code by a place that cannot be written.
 ///
 /// # Errors
-/// As for [`report`], where nothing failed.
+/// As for [`report`], where all was as expected.
 pub fn report_last(
     dir: &Path,
     below: Option<&Path>,
     to: &Path,
     talk: Talk,
     exit: Exit,
-) -> Result<Exit, Failure> {
+) -> Result<(), Failure> {
     match report(dir, below, to, Shown::Everything) {
-        Ok(_) => {
-            talk.result(&format!("report: {}", to.display()));
-            Ok(exit)
-        }
-        Err(failure) if exit == Exit::Unexpected => {
-            failure.tell(false);
-            Ok(exit)
-        }
-        Err(failure) => Err(failure),
+        Ok(_) => talk.result(&format!("report: {}", to.display())),
+        Err(failure) if exit != Exit::AsExpected => failure.tell(false),
+        Err(failure) => return Err(failure),
     }
+    Ok(())
 }
 
 /// Whether a directory has runs below it, or what a search kept.

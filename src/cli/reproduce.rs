@@ -237,14 +237,14 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
         Wanted::Unknown => scenario::Program::Command(arguments.command.clone()).to_string(),
     };
     let cases = Cases::of_replays(&document, &name);
-    let exit = arguments.ci.publish(&cases, exit, talk)?;
+    let told = arguments.ci.publish(&cases, exit, talk)?;
     let Some(to) = &arguments.output.report else {
-        return Ok(exit);
+        return Ok(told);
     };
     // Where there is a run with the lock it stands below the one without.
     let below = work.out.join(WITH_LOCK);
     let below = below.exists().then_some(below);
-    report_last(&work.out, below.as_deref(), to, talk, exit)
+    report_last(&work.out, below.as_deref(), to, talk, exit).map(|()| told)
 }
 
 struct Work<'a> {

@@ -83,29 +83,37 @@ pub struct RunArguments {
 pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let majors @ [_, _, ..] = &arguments.server.pg[..] {
         let talk = Talk::new(&arguments.output);
+        let all = OutputDirectory::make(&arguments.output.out, "versions")?;
         let exit = versions::each(talk, majors, async |major| {
             let mut one = arguments.clone();
             one.server.pg = vec![major];
-            one.output.out = arguments.output.out.join(format!("pg{major}"));
+            one.output.out = all.path().join(format!("pg{major}"));
             one.output.report = None;
             one.ci = arguments.ci.of_part(&format!("pg{major}"));
-            made(&one).await
+            made(&one).await.map(|made| (made.exit, made.document))
         })
         .await?;
-        return paged(arguments, &[], &arguments.output.out, exit);
+        return paged(arguments, &[], all.path(), exit).map(|()| arguments.ci.exit(exit));
     }
-    let (exit, document) = made(arguments).await?;
-    Talk::new(&arguments.output).document(&document);
-    let kept: Vec<&Path> = document
-        .scenarios
-        .iter()
-        .map(|one| &*one.artifacts)
-        .collect();
-    paged(arguments, &kept, &arguments.output.out.join(NAME), exit)
+    let made = made(arguments).await?;
+    Talk::new(&arguments.output).document(&made.document);
+    let scenarios = made.document.scenarios.iter();
+    let kept: Vec<&Path> = scenarios.map(|one| &*one.artifacts).collect();
+    paged(arguments, &kept, made.directory.path(), made.exit)?;
+    Ok(arguments.ci.exit(made.exit))
 }
 
-/// The same on one server, with the document that tells it.
-async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
+/// What came of scenarios on one server.
+struct Made {
+    exit: Exit,
+    /// The document that tells it.
+    document: RunJson,
+    /// Where it is kept.
+    directory: OutputDirectory,
+}
+
+/// Runs the scenarios on one server.
+async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
     let talk = Talk::new(&arguments.output);
     let scenarios = read_all(
         &paths(&arguments.paths)?,
@@ -125,7 +133,14 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         let mut known = Known::on(server.clone(), arguments.server.options()?);
         known.own = own.clone();
         for (file, scenario) in &scenarios {
-            let one = run_one(&mut known, file, scenario, out, arguments.times);
+            let one = run_one(
+                &mut known,
+                file,
+                scenario,
+                out,
+                arguments.times,
+                !arguments.keys.is_empty(),
+            );
             let result = watched(talk, "scenario", one).await?;
             talk.result(&block(&result, arguments.verbose, talk.is_talking()));
             so_far.borrow_mut().1.push(result);
@@ -151,7 +166,10 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         );
         Case::of_scenario(&result.json, &text, result.line)
     });
-    let cases: Vec<Case> = cases.collect();
+    let why = stopped.as_ref().map_or("", |failure| &*failure.message);
+    let not_run = scenarios[done.len()..].iter();
+    let not_run = not_run.map(|(file, scenario)| Case::not_run(file, scenario, why));
+    let cases: Vec<Case> = cases.chain(not_run).collect();
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
     let document = RunJson {
@@ -184,12 +202,17 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
     };
     if let Some(failure) = stopped {
         arguments.ci.publish(&cases, failure.exit, talk)?;
+        let exit = failure.exit;
         if arguments.output.format != Format::Json {
             return Err(failure);
         }
         // One document, with what there is and why there is no more.
         eprintln!("lockproof: {}", visible(&failure.message));
-        return Ok((failure.exit, document));
+        return Ok(Made {
+            exit,
+            document,
+            directory,
+        });
     }
     talk.say(
         "each in controlled pacing: one order of steps, one request cycle at a time; races inside a \
@@ -199,7 +222,12 @@ async fn made(arguments: &RunArguments) -> Result<(Exit, RunJson), Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
-    Ok((arguments.ci.publish(&cases, exit, talk)?, document))
+    arguments.ci.publish(&cases, exit, talk)?;
+    Ok(Made {
+        exit,
+        document,
+        directory,
+    })
 }
 
 /// What is run: what was given, else what this directory has of its own.
@@ -229,14 +257,9 @@ fn paths(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Writes the page of the one run that there is, or the index of all in this directory, if one is wanted.
-fn paged(
-    arguments: &RunArguments,
-    kept: &[&Path],
-    out: &Path,
-    exit: Exit,
-) -> Result<Exit, Failure> {
+fn paged(arguments: &RunArguments, kept: &[&Path], out: &Path, exit: Exit) -> Result<(), Failure> {
     let Some(to) = &arguments.output.report else {
-        return Ok(exit);
+        return Ok(());
     };
     let dir = match kept {
         [one] if one.join(HISTORY).exists() => one,

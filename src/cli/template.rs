@@ -157,13 +157,17 @@ impl Source {
             ])
             .args(["--host", &self.host, "--port", &self.port.to_string()])
             .args(["--dbname", &self.database])
-            // Whatever pg_dump did, the server would refuse to write in this session.
-            .env("PGOPTIONS", "-c default_transaction_read_only=on")
-            .env("PGAPPNAME", "lockproof --from (read only)")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Whatever pg_dump did, the server would refuse to write in this session.
+            .env("PGOPTIONS", "-c default_transaction_read_only=on")
+            .env("PGAPPNAME", "lockproof --from (read only)")
             .kill_on_drop(true);
+        // By these it could be another server than the one that is named. (How the user is let in stays theirs.)
+        for name in ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"] {
+            command.env_remove(name);
+        }
         if let Some(user) = &self.user {
             command.args(["--username", user]);
         }

@@ -11,6 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::explore::{ExploreJson, count};
 use super::json::{ReproduceJson, ScenarioJson};
+use crate::scenario::Scenario;
 
 /// What became of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,22 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A scenario that was not run, because the command stopped before it.
+    #[must_use]
+    pub fn not_run(file: &Path, scenario: &Scenario, why: &str) -> Self {
+        Self {
+            name: scenario.title.clone(),
+            result: CaseResult::Unclear,
+            message: format!("not run: {why}"),
+            text: String::new(),
+            took: Duration::ZERO,
+            replay: Some(format!("lockproof run {}", file.display())),
+            place: Some((file.to_owned(), 1)),
+        }
+    }
+}
+
 impl Cases {
     /// What a search found; where it found nothing, that.
     #[must_use]
@@ -99,8 +116,10 @@ impl Cases {
             })
             .collect();
         let unclear = found.inconclusive + found.unconfirmed;
+        // One that was not gone through says nothing of the rest.
+        let cut = found.interrupted || found.broken_off.is_some();
         let whole = match (found.violations, unclear) {
-            (0, 0) if found.schedules > 0 => CaseResult::Passed,
+            (0, 0) if found.schedules > 0 && !cut => CaseResult::Passed,
             (0, _) => CaseResult::Unclear,
             _ => CaseResult::Failed,
         };
@@ -110,9 +129,14 @@ impl Cases {
             message: match whole {
                 CaseResult::Passed => String::new(),
                 _ => format!(
-                    "{}: {} failed, {unclear} unclear",
+                    "{}: {} failed, {unclear} unclear{}",
                     count(found.schedules, "schedule"),
-                    found.violations
+                    found.violations,
+                    match (&found.broken_off, found.interrupted) {
+                        (Some(why), _) => format!(", broken off: {why}"),
+                        (None, true) => ", interrupted".to_owned(),
+                        (None, false) => String::new(),
+                    }
                 ),
             },
             text: found.claim.clone(),

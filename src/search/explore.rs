@@ -18,6 +18,7 @@ use super::error::TrialError;
 use super::failure::Failure;
 use super::left_open::LeftOpen;
 use super::strategy::{Candidate, Explored, Kind, OtherCourse, Shard, Space, Strategy};
+use super::threads::apart;
 use super::trial::{Outcome, Trial};
 use super::unclear::{Reason, Unclear, only_other_turns, unclear};
 use super::weighing::is_in_own_lines;
@@ -153,32 +154,25 @@ pub fn explore(
         false => trial.clone(),
     };
     let workers = Workers::new(&trial, options.jobs.max(1), options.cancel.clone());
-    // Whoever calls may be on a runtime, where none can be started.
-    std::thread::scope(|scope| {
-        let search = scope.spawn(|| {
-            let mut search = Search {
-                workers: &workers,
-                options,
-                told: Exploration::new(strategy.space()),
-            };
-            if let Err(error) = search.run(strategy, independence, &mut progress) {
-                // What failed is not lost with it.
-                if search.told.violations == 0 {
-                    return Err(error);
-                }
-                search.told.took = workers.busy.time();
-                search.told.broken_off = Some(error.to_string());
+    apart(|| {
+        let mut search = Search {
+            workers: &workers,
+            options,
+            told: Exploration::new(strategy.space()),
+        };
+        if let Err(error) = search.run(strategy, independence, &mut progress) {
+            // What failed is not lost with it.
+            if search.told.violations == 0 {
+                return Err(error);
             }
-            search.told.space = strategy.space();
-            if let Some((why, times)) = strategy.not_applicable() {
-                NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
-            }
-            Ok(search.told)
-        });
-        match search.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
+            search.told.took = workers.busy.time();
+            search.told.broken_off = Some(error.to_string());
         }
+        search.told.space = strategy.space();
+        if let Some((why, times)) = strategy.not_applicable() {
+            NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
+        }
+        Ok(search.told)
     })
 }
 

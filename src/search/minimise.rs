@@ -13,6 +13,7 @@ use super::explore::Found;
 use super::failure::Failure;
 use super::replay::{Replays, replay};
 use super::shrink::{Failed, Progress, Shrink, recorded, settled};
+use super::threads::apart;
 use super::trial::{Outcome, Trial};
 use super::workers::{Workers, becomes_true};
 use crate::history::{Event, Writer};
@@ -81,15 +82,9 @@ pub fn minimise(
     options: &MinimiseOptions<'_>,
     mut progress: impl FnMut(&Progress) + Send,
 ) -> Result<Shrunk, TrialError> {
-    std::thread::scope(|scope| {
-        let work = scope.spawn(|| {
-            let workers = Workers::new(trial, 1, options.cancel.clone());
-            workers.on_own_runtime(small(trial, found, options, &mut progress))
-        });
-        match work.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+    apart(|| {
+        let workers = Workers::new(trial, 1, options.cancel.clone());
+        workers.on_own_runtime(small(trial, found, options, &mut progress))
     })
 }
 

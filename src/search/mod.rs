@@ -35,6 +35,7 @@ mod stress;
 pub mod survey;
 #[cfg(test)]
 mod tale;
+mod threads;
 mod trial;
 mod unclear;
 mod weighing;

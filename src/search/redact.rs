@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use regex::Regex;
 
-use crate::history::{Baseline, Event, Line, Request, ServerError};
+use crate::history::{Baseline, Event, INJECTED, Line, Request, ServerError};
 use crate::run::RunError;
 use crate::sql::{Literal, with_literals};
-use crate::state::Snapshot;
+use crate::state::{Column, Snapshot};
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,8 +129,9 @@ impl Redactor {
                 }
             }
             Event::ServerLog(log) => {
-                log.message = self.message(&log.message);
-                log.detail = log.detail.as_deref().map(|text| self.message(text));
+                log.message = self.told(&log.sqlstate, &log.message);
+                // It quotes rows, and nothing is computed from it.
+                log.detail = (log.detail.as_deref()).map(|text| self.placeholder(Kind::Text, text));
                 log.statement = log.statement.as_deref().map(|sql| self.sql(sql));
             }
             Event::Remains { sessions, .. } => {
@@ -207,13 +208,30 @@ impl Redactor {
     }
 
     fn error(&mut self, error: &mut ServerError) {
-        error.message = self.message(&error.message);
+        error.message = self.told(&error.sqlstate, &error.message);
+    }
+
+    /// A message of the server: as far as its SQLSTATE is one of those whose texts are the server's own, without what
+    /// it quotes; else nothing of it. (`RAISE NOTICE` and `RAISE EXCEPTION` say what a job likes, and a value that
+    /// could not be read may hold quotes.)
+    fn told(&mut self, sqlstate: &str, text: &str) -> String {
+        const OWN: [&str; 15] = [
+            "08", "0A", "23", "25", "26", "28", "34", "3D", "40", "42", "53", "54", "55", "57",
+            "58",
+        ];
+        let own = OWN.iter().any(|class| sqlstate.starts_with(class));
+        let unlock = sqlstate == "01000" && text.starts_with("you don't own a lock of type");
+        let quotes = text.matches('"').count();
+        match text == INJECTED || (own || unlock) && quotes % 2 == 0 {
+            true => self.message(text),
+            false => self.placeholder(Kind::Text, text),
+        }
     }
 
     /// A message of the server: what it quotes that is no name, and its numbers.
     fn message(&mut self, text: &str) -> String {
         // What is quoted, what a key equals, and numbers that stand alone.
-        const DATA: &str = r#""[^"]*"|'[^']*'|\)=\([^)]*\)|\b\d[\d.]*\b"#;
+        const DATA: &str = r#""[^"]*"|'[^']*'|\)=\(.*\)|\b\d[\d.]*\b"#;
         let Ok(data) = Regex::new(DATA) else {
             return self.placeholder(Kind::Text, text);
         };
@@ -248,9 +266,10 @@ impl Redactor {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) {
-        for table in snapshot.tables.values_mut() {
-            // A number that a sequence gave is compared as one, and is nobody's data.
-            let numbered: Vec<bool> = table.columns.iter().map(|one| one.numbered).collect();
+        let numbers = numbers(snapshot);
+        for (name, table) in &mut snapshot.tables {
+            let is_number = |one: &Column| numbers.contains(&(name.clone(), one.name.clone()));
+            let numbered: Vec<bool> = table.columns.iter().map(is_number).collect();
             for row in table.rows.iter_mut().flatten() {
                 for (index, cell) in row.iter_mut().enumerate() {
                     if numbered.get(index) == Some(&true) {
@@ -279,6 +298,33 @@ impl Redactor {
     }
 }
 
+/// The columns whose values a sequence gave, and those that refer to one, directly or through others. Such a number is
+/// compared as one, and is nobody's data.
+fn numbers(snapshot: &Snapshot) -> BTreeSet<(String, String)> {
+    let mut numbers: BTreeSet<(String, String)> = BTreeSet::new();
+    for (name, table) in &snapshot.tables {
+        let numbered = table.columns.iter().filter(|column| column.numbered);
+        numbers.extend(numbered.map(|column| (name.clone(), column.name.clone())));
+    }
+    loop {
+        let before = numbers.len();
+        for reference in &snapshot.references {
+            let columns = reference
+                .child_columns
+                .iter()
+                .zip(&reference.parent_columns);
+            for (child, parent) in columns {
+                if numbers.contains(&(reference.parent.clone(), parent.clone())) {
+                    numbers.insert((reference.child.clone(), child.clone()));
+                }
+            }
+        }
+        if numbers.len() == before {
+            return numbers;
+        }
+    }
+}
+
 /// Why a clean run did not succeed, without what its pods printed.
 pub(super) fn redacted_error(error: RunError, redactor: Option<&Mutex<Redactor>>) -> RunError {
     match (error, redactor) {
@@ -298,6 +344,7 @@ mod tests {
     use super::*;
     use crate::history::{Operation, OutputStream, RowChange, RowVersion};
     use crate::name::{PodName, Session};
+    use crate::state::{Reference, Table};
 
     fn output(text: &str) -> Line {
         Line {
@@ -333,6 +380,80 @@ mod tests {
             redactor.message("insert on \"price\": invalid \"Ann\", Key (id)=(5, x) is 12 long"),
             "insert on \"price\": invalid \"<text-1>\", Key (id)=(<value-1>) is <number-1> long"
         );
+    }
+
+    #[test]
+    fn what_a_job_says_by_itself_is_no_message_of_the_server() {
+        let mut redactor = Redactor::default();
+        redactor.learn_name("price_pkey");
+        let duplicate = "duplicate key value violates unique constraint \"price_pkey\"";
+        assert_eq!(redactor.told("23505", duplicate), duplicate);
+        for (sqlstate, text) in [
+            ("00000", "customer Ann has bare words"),
+            ("P0001", "no room for Ann"),
+            ("01000", "Ann is late"),
+            (
+                "22P02",
+                "invalid input syntax for type integer: \"a\"Ann \"b\"",
+            ),
+            ("42601", "syntax error at or near \"Ann"),
+        ] {
+            let told = redactor.told(sqlstate, text);
+            assert!(
+                told.starts_with("<text-") && !told.contains("Ann"),
+                "{told}"
+            );
+        }
+        let unlock = "you don't own a lock of type ExclusiveLock";
+        assert_eq!(redactor.told("01000", unlock), unlock);
+        assert_eq!(redactor.told("22012", INJECTED), INJECTED);
+        let key = redactor.told("23505", "Key (email)=(Ann(x) tail) already exists");
+        assert_eq!(key, "Key (email)=(<value-1>) already exists");
+    }
+
+    #[test]
+    fn a_column_that_refers_to_a_number_keeps_it_as_the_number_itself() {
+        let column = |name: &str, numbered| Column {
+            name: name.to_owned(),
+            numbered,
+            key: false,
+        };
+        let table = |columns, row: [&str; 2]| Table {
+            columns,
+            count: 1,
+            rows: Some(vec![row.map(|cell| Some(cell.to_owned())).to_vec()]),
+            ..Table::default()
+        };
+        let mut snapshot = Snapshot {
+            tables: BTreeMap::from([
+                (
+                    "public.child".to_owned(),
+                    table(
+                        vec![column("parent", false), column("name", false)],
+                        ["7", "Ann"],
+                    ),
+                ),
+                (
+                    "public.parent".to_owned(),
+                    table(
+                        vec![column("id", true), column("name", false)],
+                        ["7", "Ann"],
+                    ),
+                ),
+            ]),
+            references: vec![Reference {
+                child: "public.child".to_owned(),
+                child_columns: vec!["parent".to_owned()],
+                parent: "public.parent".to_owned(),
+                parent_columns: vec!["id".to_owned()],
+            }],
+        };
+        Redactor::default().snapshot(&mut snapshot);
+        for table in snapshot.tables.values() {
+            let row = &table.rows.as_ref().unwrap()[0];
+            let cells: Vec<&str> = row.iter().flatten().map(String::as_str).collect();
+            assert_eq!(cells, ["7", "<value-1>"]);
+        }
     }
 
     #[test]

@@ -74,7 +74,9 @@ fn worded(reached: &Verdict, again: Option<Verdict>) -> Verdict {
             finding.difference = None;
         }
     }
-    verdict.reports.clear();
+    let otherwise = "what is left of this history without its data does not show the verdict: `lockproof check` and \
+                     `lockproof report` judge it otherwise than the run did";
+    verdict.reports = vec![otherwise.to_owned()];
     verdict
 }
 

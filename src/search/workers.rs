@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::error::TrialError;
+use super::threads::start;
 use super::trial::{Outcome, Trial};
 use crate::schedule::Schedule;
 
@@ -111,7 +112,7 @@ impl<'a> Workers<'a> {
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.min(schedules.len()) {
                 let (done, stop, next) = (done.clone(), stop.clone(), &next);
-                scope.spawn(move || self.work(schedules, next, &stop, &done));
+                start(scope, move || self.work(schedules, next, &stop, &done));
             }
             drop(done);
             let mut early: Vec<Option<Result<Probed, TrialError>>> = Vec::new();

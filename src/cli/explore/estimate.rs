@@ -35,6 +35,7 @@ impl Estimate {
         strategy: &mut dyn Strategy,
         trial: &Trial<'_>,
         jobs: usize,
+        parts: u64,
         local: bool,
     ) -> Option<Self> {
         let steps = u64::from(trial.measured().baseline.steps);
@@ -47,6 +48,8 @@ impl Estimate {
             _ => strategy.space().total,
         };
         let schedules = schedules.filter(|schedules| *schedules > 0)?;
+        // Each part runs its share.
+        let schedules = schedules.div_ceil(parts.max(1));
         let measured = trial.measured();
         let history = measured.serial.last().map_or(0, |lines| size(lines));
         let servers = if local { SERVER * jobs as u64 } else { 0 };

@@ -20,7 +20,7 @@ use crate::search::survey::Survey;
 /// The file in a search's directory.
 pub(in crate::cli) const GRIDS: &str = "grids.json";
 /// More cells are not kept: nobody could look at them.
-const MOST_CELLS: usize = 20_000;
+pub(super) const MOST_CELLS: usize = 20_000;
 
 /// A schedule that was run.
 pub(super) struct Tried {
@@ -29,20 +29,20 @@ pub(super) struct Tried {
     pub judgement: Judgement,
 }
 
-/// Keeps the grids of a search, where it has any.
-///
-/// # Errors
-/// When the file cannot be written.
-pub(super) fn keep(dir: &Path, grids: &[Grid]) -> Result<(), Failure> {
+/// Keeps the grids of a search, where it has any. Where that cannot be, it is told: a picture of what was run is no
+/// reason to lose what was found.
+pub(super) fn keep(dir: &Path, grids: &[Grid]) {
     if grids.is_empty() {
-        return Ok(());
+        return;
     }
     // Where nothing failed there is no directory yet.
-    private::make_directory(dir).map_err(|cause| {
+    let made = private::make_directory(dir).map_err(|cause| {
         let message = format!("cannot make {}: {cause}", dir.display());
         Failure::new(Exit::Environment, message)
-    })?;
-    write_json(&dir.join(GRIDS), &grids)
+    });
+    if let Err(failure) = made.and_then(|()| write_json(&dir.join(GRIDS), &grids)) {
+        failure.tell(false);
+    }
 }
 
 /// The scenario file without a schedule, and the schedule's part of it.
@@ -89,7 +89,7 @@ pub(super) fn of_search(scenario: &Scenario, tried: &[Tried]) -> Vec<Grid> {
         ..Grid::default()
     };
     let (mut places, mut faults) = (Vec::new(), Vec::new());
-    for one in tried.iter().take(MOST_CELLS) {
+    for one in tried {
         let moves: Vec<String> = one.schedule.moves().iter().map(move_words).collect();
         let cell = Cell {
             judgement: one.judgement,

@@ -62,10 +62,17 @@ impl<'a> Search<'a> {
         // What was found is told first: the disk may be full.
         let exit = tell(&found, self);
         self.talk.document(&found);
-        let exit = write_last(&self.directory.path().join(file), &found, exit)?;
+        write_last(&self.directory.path().join(file), &found, exit)
+    }
+
+    /// Writes the page that was asked for.
+    ///
+    /// # Errors
+    /// When it cannot be written, and all was as expected.
+    pub fn report(&self, exit: Exit) -> Result<(), Failure> {
         match &self.arguments.output.report {
             Some(to) => report_last(self.directory.path(), None, to, self.talk, exit),
-            None => Ok(exit),
+            None => Ok(()),
         }
     }
 }

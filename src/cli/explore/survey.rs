@@ -67,7 +67,7 @@ impl Search<'_> {
                 break;
             }
         }
-        keep(self.directory.path(), &grids.into_inner())?;
+        keep(self.directory.path(), &grids.into_inner());
         document.elapsed_ms = millis(begun.elapsed());
         Ok(document)
     }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::arguments::{ExploreArguments, StrategyName};
 use super::estimate::Estimate;
 use super::faults::{of_lock_row, swept};
-use super::grids::{Tried, keep, of_search};
+use super::grids::{MOST_CELLS, Tried, keep, of_search};
 use super::search::on_trial;
 use super::told::{Told, tell};
 use crate::cli::common::{Failure, Talk};
@@ -136,11 +136,13 @@ impl Work<'_> {
         let mut tried = Vec::new();
         let meter = Meter::new(talk, "schedules", self.most.or(strategy.space().total));
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
-            tried.push(Tried {
-                schedule: progress.candidate.schedule.clone(),
-                why: progress.candidate.why.clone(),
-                judgement: progress.judgement,
-            });
+            if tried.len() < MOST_CELLS {
+                tried.push(Tried {
+                    schedule: progress.candidate.schedule.clone(),
+                    why: progress.candidate.why.clone(),
+                    judgement: progress.judgement,
+                });
+            }
             if hazards || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress)),
@@ -153,7 +155,6 @@ impl Work<'_> {
             meter.at(progress.number, None, "");
         })?;
         drop(meter);
-        keep(self.out, &of_search(self.scenario, &tried))?;
         let claim = claim(
             strategy.kind(),
             &exploration.space,
@@ -168,6 +169,7 @@ impl Work<'_> {
             .promise()
             .filter(|_| exploration.violations == 0 && exploration.schedules > 0);
         let kept = self.keep(trial, &exploration, cancel.clone());
+        keep(self.out, &of_search(self.scenario, &tried));
         // It may have come while a failure was made small.
         exploration.interrupted |= *cancel.borrow();
         Ok(Searched {
@@ -189,7 +191,15 @@ impl Work<'_> {
         let jobs = self.arguments.jobs(self.scenario);
         let local = trial.server().facts().kind == "local";
         let (name, strategy) = (self.strategy, &mut *strategy);
-        if let Some(estimate) = Estimate::of(self.arguments, name, strategy, trial, jobs, local) {
+        if let Some(estimate) = Estimate::of(
+            self.arguments,
+            name,
+            strategy,
+            trial,
+            jobs,
+            self.shard.parts(),
+            local,
+        ) {
             self.talk.say(&wrap("will take", &estimate.words()));
         }
         Ok(())

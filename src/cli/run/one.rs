@@ -40,7 +40,7 @@ pub struct ScenarioResult {
     pub line: usize,
 }
 
-/// Runs one scenario, and as often again as `times` says. What is wrong with its subject is its result, not an error.
+/// Runs one scenario, and as often again as `times` says; `overridden`: options changed what its file says. What is wrong with its subject is its result, not an error.
 ///
 /// # Errors
 /// When the environment fails.
@@ -50,6 +50,7 @@ pub async fn run_one(
     scenario: &Scenario,
     out: &Path,
     times: Option<u32>,
+    overridden: bool,
 ) -> Result<ScenarioResult, Failure> {
     let begun = Instant::now();
     let dir = directory(out, file);
@@ -59,10 +60,15 @@ pub async fn run_one(
             format!("cannot write to {}: {error}", dir.display()),
         )
     })?;
+    // What options changed stands in no file but the one that is kept.
+    let again = match overridden {
+        true => dir.join("scenario.toml"),
+        false => file.to_owned(),
+    };
     let source = |begun: Instant| ScenarioSource {
         file: file.to_owned(),
         title: scenario.title.clone(),
-        replay: format!("lockproof run --times 10 {}", file.display()),
+        replay: format!("lockproof run --times 10 {}", again.display()),
         artifacts: dir.clone(),
         elapsed_ms: millis(begun.elapsed()),
     };

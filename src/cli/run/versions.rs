@@ -42,10 +42,6 @@ pub(super) async fn each(
     let mut exits = Vec::new();
     for major in majors.iter().copied() {
         let (exit, error, run) = match run(major).await {
-            Ok((exit @ (Exit::Interrupted | Exit::Usage), document)) => {
-                talk.document(&document);
-                return Ok(exit);
-            }
             Ok((exit, document)) => (exit, document.stopped.clone(), Some(document)),
             Err(failure) if failure.exit == Exit::Environment => {
                 talk.result(&format!(
@@ -63,6 +59,9 @@ pub(super) async fn each(
             error,
             run,
         });
+        if exit == Exit::Interrupted {
+            break;
+        }
     }
     if versions.iter().any(|one| one.run.is_some()) {
         talk.result(&matrix(&versions));
@@ -72,10 +71,16 @@ pub(super) async fn each(
 }
 
 fn gravest(exits: &[Exit]) -> Exit {
-    [Exit::Unexpected, Exit::Environment, Exit::Inconclusive]
-        .into_iter()
-        .find(|exit| exits.contains(exit))
-        .unwrap_or(Exit::AsExpected)
+    [
+        Exit::Interrupted,
+        Exit::Usage,
+        Exit::Unexpected,
+        Exit::Environment,
+        Exit::Inconclusive,
+    ]
+    .into_iter()
+    .find(|exit| exits.contains(exit))
+    .unwrap_or(Exit::AsExpected)
 }
 
 /// A line for each scenario, a column for each version.

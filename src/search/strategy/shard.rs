@@ -52,6 +52,12 @@ impl Shard {
         Ok(Self { index, of })
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn parts(&self) -> u64 {
+        self.of
+    }
+
     /// The shard of a pod of a Kubernetes Indexed Job: the value of its `JOB_COMPLETION_INDEX`, and
     /// the job's `completions`.
     ///

@@ -20,6 +20,7 @@ use crate::search::error::TrialError;
 use crate::search::explore::Found;
 use crate::search::failure::{Failure, same_verdict};
 use crate::search::replay::difference;
+use crate::search::threads::apart;
 use crate::search::trial::{Outcome, Trial};
 use crate::search::unclear::{Reason, unclear};
 use crate::search::weighing::{Confirmation, weigh};
@@ -209,12 +210,6 @@ pub async fn example(
         dir: dir.to_owned(),
         rate: None,
     }))
-}
-
-/// Works on a thread of its own: whoever calls may be on a runtime, where none can be started.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let done = std::thread::scope(|scope| scope.spawn(work).join());
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs each once and hands it on, in order; whether all were run.
