@@ -320,8 +320,8 @@ fn the_gitlab_template_splits_a_search_and_joins_its_parts() {
 
 /// A job whose data must not leave the machine: in a constant, a row, an error, and what it prints.
 const SECRET: &str = "echo '✓ Zanzibar'\necho 'for Quagga'\n\
-    exec psql -Xq -v ON_ERROR_STOP=1 <<'SQL'\ntruncate product, price;\ninsert into product values (77001, 'Okapi');\n\
-    insert into price values (77001, 66012);\nSQL\n";
+    exec psql -Xq -v ON_ERROR_STOP=1 <<'SQL'\ntruncate product, price;\ninsert into product values (1770016601, 'Okapi');\n\
+    insert into price values (1770016601, 1660127701);\nSQL\n";
 
 /// Every file below a directory, and what it holds.
 fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -343,7 +343,7 @@ fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
 fn redacted_runs_leave_no_constant_row_or_output_anywhere_and_come_to_the_same_verdict() {
     let yard = two();
     yard.write("bare.sh", SECRET);
-    let data = ["Zanzibar", "Quagga", "Okapi", "77001", "66012"];
+    let data = ["Zanzibar", "Quagga", "Okapi", "1770016601", "1660127701"];
     let leaks = |text: &str| data.into_iter().find(|data| text.contains(data));
     // That it would be found if it were there.
     let plain = yard.run(&["run", "bare.toml"]);

@@ -23,6 +23,9 @@ const LABELS: [(&str, &str); 14] = [
     ("again with", BOLD),
 ];
 
+/// How far in a label may stand: the number of a schedule stands at the end of three columns.
+const DEEPEST: usize = 4;
+
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -48,6 +51,10 @@ pub(super) fn coloured(text: &str) -> String {
 
 fn one(line: &str) -> String {
     let begin = line.len() - line.trim_start().len();
+    // Further in a line goes on that began above.
+    if begin > DEEPEST {
+        return line.to_owned();
+    }
     let (indent, rest) = line.split_at(begin);
     let ends = |label: &str| {
         rest[label.len()..]
@@ -95,7 +102,13 @@ mod tests {
             coloured("  2 FAILED    a"),
             "  2 \u{1b}[31mFAILED\u{1b}[0m    a"
         );
-        for plain in ["  holdsworth x", "a FAILED b", "", "  foundation"] {
+        for plain in [
+            "  holdsworth x",
+            "a FAILED b",
+            "",
+            "  foundation",
+            "                holds on",
+        ] {
             assert_eq!(coloured(plain), plain);
         }
     }

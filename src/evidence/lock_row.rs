@@ -7,10 +7,13 @@
 
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::error::{EvidenceError, bounded};
-use super::lock_row_sql::{TimeType, condition, held, ident, literal, moved, until, version};
+use super::lock_row_sql::{
+    NEVER, TimeType, condition, held, ident, literal, moved, until, version,
+};
 use crate::history::{Expiry, LockRow};
 
 /// A lock row as the database has it.
@@ -51,8 +54,11 @@ pub async fn find_row(
 ) -> Result<Result<FoundRow, String>, EvidenceError> {
     let what = "what it knows of the lock row";
     // A name that is none is answered with an error.
-    let Ok(tables) = client.query(TABLE, &[&rule.table]).await else {
-        return Ok(Err(format!("{:?} is no name of a table", rule.table)));
+    let tables = match bounded(what, client.query(TABLE, &[&rule.table])).await {
+        Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
+            return Ok(Err(format!("{:?} is no name of a table", rule.table)));
+        }
+        tables => tables?,
     };
     let Some(table) = tables.first() else {
         return Ok(Err(format!(
@@ -74,21 +80,24 @@ pub async fn find_row(
     if let Some(held) = &found.rule.held {
         // Whatever the server says of it is said of the scenario's condition.
         let asked = format!("select ({held})::text, pg_typeof(({held}))::text from {from} limit 0");
-        match client.prepare(&asked).await {
-            Ok(_) => {}
-            Err(error) => {
+        match bounded(what, client.prepare(&asked)).await {
+            Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
                 return Ok(Err(format!(
                     "the condition `held = {held:?}` cannot be asked of {}: {}",
                     rule.table,
-                    super::error::text(&error)
+                    super::error::text(&source)
                 )));
             }
-        }
+            asked => asked?,
+        };
         let boolean = format!("select 1 from {from} where ({held}) limit 0");
-        if let Err(error) = client.prepare(&boolean).await {
-            let why = super::error::text(&error);
-            return Ok(Err(format!("`held = {held:?}` is no condition: {why}")));
-        }
+        match bounded(what, client.prepare(&boolean)).await {
+            Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
+                let why = super::error::text(&source);
+                return Ok(Err(format!("`held = {held:?}` is no condition: {why}")));
+            }
+            asked => asked?,
+        };
     }
     let count = format!(
         "select count(*) from {from} where {}",
@@ -109,6 +118,14 @@ pub async fn find_row(
         there: rows == 1,
         ..found
     }))
+}
+
+/// Whether the server found fault with what was asked (a name, a type, the syntax), and not with the moment.
+fn is_of_the_text(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(SqlState::code).unwrap_or_default();
+    ["0A", "22", "3F", "42"]
+        .iter()
+        .any(|class| code.starts_with(class))
 }
 
 fn column(row: &Row) -> Column {
@@ -215,7 +232,7 @@ impl FoundRow {
         let version = |record: &str| version(&self.rule, self.time, record, table);
         let matches = |record: &str| condition(&self.rule, record);
         format!(
-            "insert into lockproof.watched_rows values ('{from}'::regclass, {name});
+            "insert into lockproof.watched_rows values ({relation}::regclass, {name});
 create function lockproof.lock_row() returns trigger
 language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
 declare
@@ -250,14 +267,14 @@ $lockproof$;
 create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
   for each row execute function lockproof.lock_row();
 alter table {from} enable always trigger \"~lockproof_lock_row\";",
+            relation = literal(&from),
             name = literal(&self.rule.table),
             zone = match self.time {
                 // What a time without a zone means only its writer's session tells; it goes with the version.
-                Some(TimeType::Local) => format!(
-                    "  update lockproof.watched_rows w set zone = current_setting('TimeZone') where w.name = {};\n",
-                    literal(&self.rule.table)
-                ),
-                _ => String::new(),
+                Some(TimeType::Local) => {
+                    "  insert into lockproof.row_zones values (clock_timestamp(), current_setting('TimeZone'));\n"
+                }
+                _ => "",
             },
             schema = ident(schema),
             old = matches("old"),
@@ -272,6 +289,11 @@ alter table {from} enable always trigger \"~lockproof_lock_row\";",
         table.split_once('.').unwrap_or(("public", table))
     }
 }
+
+/// What is asked of the server where time is to pass.
+const AGES: &str = "whether the lock row's time could pass";
+/// By so many microseconds a time may be rounded where a column stores it: none is coarser than a second.
+const ROUNDED: i64 = 1_000_000;
 
 /// How the passing of a lease's time came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,7 +312,6 @@ pub enum Aged {
 /// # Errors
 /// When the server does not answer.
 pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Aged, EvidenceError> {
-    let what = "whether the lock row's time could pass";
     let Some(expiry) = &rule.expiry else {
         let why = format!(
             "{} has no expiry: no time takes it from its owner",
@@ -298,6 +319,41 @@ pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Ag
         );
         return Ok(Aged::Nothing(why));
     };
+    // Nothing here waits for a pod: whoever has the table or the row locked is told of instead.
+    let begin = "begin; set local lock_timeout = '1s'; set local statement_timeout = '10s'";
+    bounded(AGES, client.batch_execute(begin)).await?;
+    let done = aged(client, rule, expiry, by).await;
+    let end = match done {
+        Ok(Aged::Nearer(_)) => "commit",
+        _ => "rollback",
+    };
+    bounded(AGES, client.batch_execute(end)).await?;
+    match done {
+        Err(EvidenceError::Query { source, .. })
+            if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+        {
+            Ok(Aged::Refused(format!(
+                "somebody has {} locked: while a transaction holds the row, no take-over can come, however late it is",
+                rule.words()
+            )))
+        }
+        Err(EvidenceError::Query { source, .. }) if source.as_db_error().is_some() => {
+            Ok(Aged::Refused(format!(
+                "the server refused to change {}: {}",
+                rule.words(),
+                super::error::text(&source)
+            )))
+        }
+        done => done,
+    }
+}
+
+async fn aged(
+    client: &Client,
+    rule: &LockRow,
+    expiry: &Expiry,
+    by: Duration,
+) -> Result<Aged, EvidenceError> {
     let found = match find_row(client, rule).await? {
         Ok(found) => found,
         Err(why) => return Ok(Aged::Nothing(why)),
@@ -305,50 +361,26 @@ pub async fn age_row(client: &Client, rule: &LockRow, by: Duration) -> Result<Ag
     let Some(time) = found.time else {
         return Ok(Aged::Nothing(format!("{} has no time", rule.words())));
     };
-    let zone = bounded(what, zone(client, &found, time)).await?;
-    bounded(what, client.batch_execute("begin")).await?;
-    let done = match zone {
-        Some(zone) => {
-            let set = format!("set local timezone = {}", literal(&zone));
-            bounded(what, client.batch_execute(&set)).await?;
-            change(client, &found, expiry, time, by).await
-        }
-        None => change(client, &found, expiry, time, by).await,
-    };
-    let end = match done {
-        Ok(Aged::Nearer(_)) => "commit",
-        _ => "rollback",
-    };
-    bounded(what, client.batch_execute(end)).await?;
-    Ok(match done {
-        Ok(aged) => aged,
-        Err(error) if error.code().is_some_and(|code| code.code() == "55P03") => {
-            Aged::Refused(format!(
-                "somebody has {} locked: while a transaction holds the row, no take-over can come, however late it is",
-                rule.words()
-            ))
-        }
-        Err(error) => Aged::Refused(format!(
-            "the server refused to change {}: {}",
-            rule.words(),
-            super::error::text(&error)
-        )),
-    })
+    if let Some(zone) = zone(client, time).await? {
+        let set = format!("set local timezone = {}", literal(&zone));
+        bounded(AGES, client.batch_execute(&set)).await?;
+    }
+    change(client, &found, expiry, time, by).await
 }
 
 /// In which time zone the row's times without one were written, where that is known.
-async fn zone(
-    client: &Client,
-    found: &FoundRow,
-    time: TimeType,
-) -> Result<Option<String>, tokio_postgres::Error> {
-    let watched = "select pg_catalog.to_regclass('lockproof.watched_rows') is not null";
-    if time != TimeType::Local || !client.query_one(watched, &[]).await?.get::<_, bool>(0) {
+async fn zone(client: &Client, time: TimeType) -> Result<Option<String>, EvidenceError> {
+    let watched = "select pg_catalog.to_regclass('lockproof.row_zones') is not null";
+    if time != TimeType::Local
+        || !bounded(AGES, client.query_one(watched, &[]))
+            .await?
+            .get::<_, bool>(0)
+    {
         return Ok(None);
     }
-    let asked = "select zone from lockproof.watched_rows where name = $1";
-    let row = client.query_opt(asked, &[&found.rule.table]).await?;
-    Ok(row.and_then(|row| row.get(0)))
+    let asked = "select zone from lockproof.row_zones order by at desc limit 1";
+    let row = bounded(AGES, client.query_opt(asked, &[])).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 async fn change(
@@ -357,27 +389,20 @@ async fn change(
     expiry: &Expiry,
     time: TimeType,
     by: Duration,
-) -> Result<Aged, tokio_postgres::Error> {
+) -> Result<Aged, EvidenceError> {
     // The job's triggers and rules see nothing of it; lockproof's own are always on.
-    client
-        .batch_execute(
-            "set local session_replication_role = replica; set local lock_timeout = '1s'",
-        )
-        .await?;
+    let quiet = "set local session_replication_role = replica";
+    bounded(AGES, client.batch_execute(quiet)).await?;
     let (schema, table) = found.names();
     let from = format!("{}.{}", ident(schema), ident(table));
     let which = condition(&found.rule, "r");
     let held = held(&found.rule, Some(time), "r", table);
     let until = until(expiry, time, "r");
     let now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
-    let locked = client
-        .query_opt(
-            &format!(
-                "select {held}, {until} - {now} from {from} r where {which} for update nowait"
-            ),
-            &[],
-        )
-        .await?;
+    let looked = format!(
+        "select {held}, {until} - {now}, {until} >= {NEVER} from {from} r where {which} for update nowait"
+    );
+    let locked = bounded(AGES, client.query_opt(&looked, &[])).await?;
     let row = found.rule.words();
     let Some(locked) = locked else {
         return Ok(Aged::Nothing(format!("{row} is not there")));
@@ -386,6 +411,9 @@ async fn change(
     let (true, Some(left)) = (locked.get::<_, bool>(0), left) else {
         return Ok(Aged::Nothing(format!("nobody has {row}")));
     };
+    if locked.get::<_, Option<bool>>(2) == Some(true) {
+        return Ok(Aged::Nothing(format!("the time of {row} never passes")));
+    }
     if left <= 0 {
         return Ok(Aged::Nothing(format!(
             "the time of {row} had passed already"
@@ -398,15 +426,21 @@ async fn change(
     };
     let column = ident(expiry.column());
     let moved = moved(time, &column, nearer);
-    let changed = client
-        .execute(
-            &format!("update {from} as r set {column} = {moved} where {which}"),
-            &[],
-        )
-        .await?;
-    if changed != 1 {
+    // What counts is what stands there afterwards, whatever else the server did with it.
+    let update = format!(
+        "update {from} as r set {column} = {moved} where {which} returning {until} - {now}"
+    );
+    let rows = bounded(AGES, client.query(&update, &[])).await?;
+    let [after] = rows.as_slice() else {
         return Ok(Aged::Refused(format!(
-            "{changed} rows were changed where one was meant"
+            "{} rows were changed where one was meant",
+            rows.len()
+        )));
+    };
+    let after: Option<i64> = after.get(0);
+    if after.is_none_or(|after| after > left.saturating_sub(nearer).saturating_add(ROUNDED)) {
+        return Ok(Aged::Refused(format!(
+            "{row} was changed, and its end did not come nearer by as much: another trigger or rule sets it"
         )));
     }
     let words = match by.is_zero() {

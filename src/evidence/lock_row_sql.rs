@@ -16,7 +16,7 @@ pub(super) enum TimeType {
 }
 
 /// The latest time there is, in microseconds since 1970: the end of what never ends.
-const NEVER: &str = "9000000000000000000";
+pub(super) const NEVER: &str = "9000000000000000000";
 
 /// A name in quotes.
 pub(super) fn ident(name: &str) -> String {

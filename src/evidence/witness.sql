@@ -264,8 +264,10 @@ end
 $$;
 
 -- Tables with a row that the scenario names as the lock, each with a trigger of its own.
--- `zone`: in which time zone its last version was written, where its times have none.
-create table lockproof.watched_rows (relation oid primary key, name text not null, zone text);
+create table lockproof.watched_rows (relation oid primary key, name text not null);
+-- In which time zone the versions of that row were written, where its times have none. Rows are only added, and no key
+-- is checked: else pods would wait for each other here, or be told 40001.
+create table lockproof.row_zones (at timestamptz not null, zone text not null);
 
 -- What a table was called when it was last looked at.
 create table lockproof.names (relation oid primary key, name text not null);

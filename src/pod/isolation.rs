@@ -42,7 +42,7 @@ pub(super) struct Entrance {
 impl Entrance {
     /// A way for the new process to hand over what it made.
     pub fn new(node: &Node) -> io::Result<Self> {
-        let path = node.hosts.with_extension("hand");
+        let path = node.hand.clone();
         let _ = std::fs::remove_file(&path);
         let door = UnixListener::bind(&path)?;
         door.set_nonblocking(true)?;

@@ -20,6 +20,8 @@ pub struct Node {
     pub name: String,
     /// Where a file with the names of machines may be made for it.
     pub hosts: PathBuf,
+    /// Where a Unix socket may be made for it: a short path.
+    pub hand: PathBuf,
 }
 
 /// The longest name of a machine.

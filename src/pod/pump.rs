@@ -12,7 +12,7 @@ use tokio::process::Child;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::lines::Lines;
+use super::lines::{Lines, STREAM_CAP};
 use super::shared::Shared;
 use crate::history::OutputStream;
 use crate::name::PodName;
@@ -55,6 +55,7 @@ struct Output {
     pipe: Option<Receiver>,
     stream: OutputStream,
     lines: Lines,
+    told_full: bool,
 }
 
 impl Output {
@@ -63,6 +64,7 @@ impl Output {
             pipe: Some(pipe),
             stream,
             lines: Lines::default(),
+            told_full: false,
         }
     }
 
@@ -94,6 +96,13 @@ impl Output {
                 for line in self.lines.feed(&buffer[..read]) {
                     say(self.stream, line);
                 }
+                if self.lines.is_full() && !std::mem::replace(&mut self.told_full, true) {
+                    let cap = STREAM_CAP / 1024 / 1024;
+                    let own = format!(
+                        "[lockproof: more than {cap} MiB on this stream, the rest is not kept]"
+                    );
+                    say(OutputStream::Lockproof, own);
+                }
                 Some(read)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -101,7 +110,8 @@ impl Output {
             Err(error) => {
                 self.pipe = None;
                 self.flush(&mut say);
-                say(self.stream, format!("[lockproof: cannot read on: {error}]"));
+                let own = format!("[lockproof: cannot read on: {error}]");
+                say(OutputStream::Lockproof, own);
                 None
             }
         }

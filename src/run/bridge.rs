@@ -148,6 +148,10 @@ impl World for RealWorld<'_> {
         let node = Node {
             name: node_name(name.as_str(), &self.plan.program.env),
             hosts: lodging.hosts,
+            hand: self
+                .dwelling
+                .socket_of(name.as_str())?
+                .with_file_name("hand"),
         };
         let guardian = Guardian::start()?;
         let mut pod = Pod::spawn_on(

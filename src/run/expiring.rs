@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::RunError;
 use super::real::Run;
-use crate::conductor::{Aim, Outcome};
+use crate::conductor::{Aim, Outcome, STANDS_STILL, World as _};
 use crate::evidence::{Aged, age_row};
 
 impl Run<'_> {
@@ -21,6 +21,9 @@ impl Run<'_> {
             let why = "the scenario names no lock row whose time could pass";
             return Ok(self.note_fault(aim, Outcome::absent(why)));
         };
+        if !self.world.can_look() {
+            return Ok(self.note_fault(aim, Outcome::missed(STANDS_STILL)));
+        }
         let aged = age_row(self.world.watchers.client()?, &rule, by).await?;
         let outcome = match aged {
             Aged::Nearer(words) => Outcome::fired(words),

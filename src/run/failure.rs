@@ -4,7 +4,7 @@
 
 use super::one_run::Finished;
 use super::plan::Plan;
-use crate::history::{Event, Line};
+use crate::history::{Event, Line, OutputStream};
 use crate::name::PodName;
 
 /// Why a serial run did not succeed, in words for the user.
@@ -14,10 +14,10 @@ pub(super) fn failure(run: &Finished, plan: &Plan) -> Option<String> {
         return Some(failure);
     };
     Some(format!(
-        "the subject asked for TLS, and {why}. The certificate is one of this run: its authority is in the \
+        "{failure}\nThe subject asked for TLS, and {why}. The certificate is one of this run: its authority is in the \
          files that PGSSLROOTCERT, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS name to the subject (one that pins \
          another file can be given `{{ca}}` by `env` under [subject]); a subject that does not ask for TLS is \
-         not given any.\n{failure}"
+         not given any"
     ))
 }
 
@@ -105,6 +105,11 @@ fn tried(lines: &[Line]) -> Vec<String> {
         };
         for (_, line) in printed(lines) {
             for one in pattern.captures_iter(line) {
+                // Of an address that is a URL this is only the scheme.
+                let end = one.get(0).map_or(0, |all| all.end());
+                if line[end..].starts_with("://") {
+                    continue;
+                }
                 let port = one
                     .get(2)
                     .map_or_else(String::new, |port| format!(":{}", port.as_str()));
@@ -154,6 +159,7 @@ fn database_in_use(lines: &[Line]) -> &'static str {
 /// What the pods printed, in order.
 fn printed(lines: &[Line]) -> impl Iterator<Item = (&PodName, &str)> {
     lines.iter().filter_map(|line| match &line.event {
+        Event::PodOutput { stream, .. } if *stream == OutputStream::Lockproof => None,
         Event::PodOutput { pod, line, .. } => Some((pod, line.as_str())),
         _ => None,
     })
@@ -172,9 +178,7 @@ fn first_error(lines: &[Line]) -> String {
         return String::new();
     };
     let first = printed(lines).find(|(_, line)| errors.is_match(line) && !not.is_match(line));
-    // That not all was kept is lockproof's word, not the subject's.
-    let own = |line: &str| line.starts_with("[lockproof: ");
-    let last = || printed(lines).filter(|(_, line)| !own(line)).last();
+    let last = || printed(lines).last();
     match first.or_else(last) {
         None => "; it printed nothing".to_owned(),
         Some((pod, line)) => {
@@ -197,7 +201,6 @@ fn first_error(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::OutputStream;
 
     fn output(lines: &[&str]) -> Vec<Line> {
         let line = |(index, text): (usize, &&str)| Line {
@@ -240,7 +243,12 @@ mod tests {
         ] {
             assert_eq!(tried(&output(&[line, line])), [address], "{line}");
         }
-        assert!(tried(&output(&["no config at 10.0.0.1"])).is_empty());
+        for line in [
+            "no config at 10.0.0.1",
+            "could not connect to postgres://ann@db.internal/x",
+        ] {
+            assert!(tried(&output(&[line])).is_empty(), "{line}");
+        }
     }
 
     #[test]

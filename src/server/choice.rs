@@ -178,7 +178,9 @@ impl ServerOptions {
         if let ServerChoice::External(address) = &self.choice {
             return Err(wrong(format!("{address} has the version that it has")));
         }
-        if let Some(image) = self.wanted_image() {
+        // What is no container has no image.
+        let contained = matches!(self.choice, ServerChoice::Auto | ServerChoice::Container);
+        if let Some(image) = self.wanted_image().filter(|_| contained) {
             return Err(wrong(format!(
                 "the image {image} (--image, or LOCKPROOF_IMAGE) has the version that it has"
             )));

@@ -119,6 +119,14 @@ thread_local! {
     static DONE: RefCell<Vec<Option<Broken>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The name of what is done with the next job of this test: from the second on with its number.
+pub(super) fn named(what: &str) -> String {
+    match DONE.with_borrow(Vec::len) {
+        0 => what.to_owned(),
+        before => format!("{what}-{}", before + 1),
+    }
+}
+
 /// Keeps what came of a job.
 pub(super) fn keep(done: &Result<(), Broken>) {
     DONE.with_borrow_mut(|all| all.push(done.clone().err()));
@@ -169,6 +177,12 @@ pub(super) fn work<E: fmt::Display>(work: impl AsyncFnOnce(String) -> Result<(),
     }
 }
 
+/// Whether the command was come to.
+pub(super) fn began(output: &Output) -> bool {
+    let mark = BEGIN.as_bytes();
+    output.stdout.windows(mark.len()).any(|part| part == mark)
+}
+
 /// What the command printed: its own words, without those of the runner around it.
 pub(super) fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -216,6 +230,16 @@ impl Place {
     pub(super) fn pod_environment(&self, number: usize) -> BTreeMap<String, String> {
         let role = serde_json::to_string(&["pod", &number.to_string()]).unwrap_or_default();
         BTreeMap::from([(AGAIN_AS.to_owned(), role)])
+    }
+
+    /// What is wrong where this program, started again, did not come to the test.
+    pub(super) fn not_found(&self) -> String {
+        format!(
+            "this test was started again as {:?}, and that did not come to the job: nothing was run. A job is made and \
+             looked at on the test's own thread (not in a spawned task or thread), before anything by which the test \
+             could end or go another way",
+            self.name
+        )
     }
 
     /// This program, to be started again at this test as that.

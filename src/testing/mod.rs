@@ -201,7 +201,7 @@ impl Job {
 
     fn done(&self, command: &str, options: &[&str]) -> Result<(), Broken> {
         let failed = |text: String| Broken { code: 4, text };
-        let dir = self.place.directory(command);
+        let dir = self.place.directory(&again::named(command));
         let file = self
             .written(&dir)
             .map_err(|cause| failed(format!("cannot write to {}: {cause}", dir.display())))?;
@@ -218,7 +218,9 @@ impl Job {
             .output()
             .map_err(|cause| failed(format!("this test could not be started again: {cause}")))?;
         match output.status.code() {
-            Some(0) => Ok(()),
+            // A test runner that finds no such test ends well, too.
+            Some(0) if again::began(&output) => Ok(()),
+            Some(0) => Err(failed(self.place.not_found())),
             code => Err(Broken {
                 code: code.unwrap_or(4),
                 text: again::said(&output),

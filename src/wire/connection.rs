@@ -54,9 +54,9 @@ pub(super) struct Setup {
 }
 
 /// What it means that a client leaves a TLS connection when it is asked to log in.
-const LEFT_AT_LOGIN: &str = "it left its TLS connection when it was asked to log in, as a client does that insists on \
-                             channel binding: that ends at the proxy, so no server behind one can offer it. \
-                             `channel_binding=prefer`, libpq's default, works";
+const LEFT_AT_LOGIN: &str = "it left its TLS connection when it was asked to log in. If it insists on channel binding \
+                             (`channel_binding=require`): that ends at the proxy, so no server behind one can offer \
+                             it; `channel_binding=prefer`, libpq's default, works";
 
 /// How far a client has come with TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

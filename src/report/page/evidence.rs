@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::run::StoredRun;
 use super::shown::{shown, start};
 use super::tables::{RowDiff, moment};
-use crate::history::{ClosedBy, Ending, Event, HeldLock, Line};
+use crate::history::{ClosedBy, Ending, Event, HeldLock, Line, RowVersion};
 use crate::invariant::{Finding, Judgement};
 use crate::timeline::{StepFacts, Timeline};
 
@@ -160,7 +160,8 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             let place = timeline.snapshots.partition_point(|one| one.seq < line.seq);
             let shown = timeline.snapshots.get(place);
             let locks = shown.into_iter().flat_map(|one| one.locks.iter().copied());
-            format!("pg_locks showed {}", locks_words(locks, timeline))
+            let at = (shown.map_or(i64::MAX, |one| one.server_us), line.seq);
+            format!("pg_locks showed {}", locks_words(locks, timeline, at))
         }
         Event::Write(write) => format!(
             "the witness saw a write to {} by {}, under {}",
@@ -169,7 +170,11 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
                 .connection
                 .as_ref()
                 .map_or_else(|| write.session.to_string(), ToString::to_string),
-            locks_words(timeline.locks_at(write, line.seq), timeline)
+            locks_words(
+                timeline.locks_at(write, line.seq),
+                timeline,
+                (write.server_us, line.seq)
+            )
         ),
         Event::Committing(committing) => format!(
             "the witness saw {} about to commit, under {}",
@@ -177,8 +182,27 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
                 .connection
                 .as_ref()
                 .map_or_else(|| committing.session.to_string(), ToString::to_string),
-            locks_words(advisory(&committing.locks), timeline)
+            locks_words(
+                advisory(&committing.locks),
+                timeline,
+                (committing.server_us, line.seq)
+            )
         ),
+        Event::LockRow(change) => {
+            let who = match (&change.connection, change.by_lockproof) {
+                (_, true) => "lockproof, for whom time passes,".to_owned(),
+                (Some(connection), false) => connection.to_string(),
+                (None, false) => change.session.to_string(),
+            };
+            let is = |version: &Option<RowVersion>| match version {
+                None => "not there",
+                Some(version) if !version.held => "free",
+                Some(version) if version.expired => "had, its time passed",
+                Some(_) => "had",
+            };
+            let (before, after) = (is(&change.before), is(&change.after));
+            format!("{who} changed the lock row: before {before}, after {after}")
+        }
         Event::ServerLog(log) => {
             let message = if redacted { "…" } else { &log.message };
             format!(
@@ -224,6 +248,7 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
                 error.severity, error.sqlstate
             )
         }
+        Event::RunEnded { .. } => "the run ended".to_owned(),
         other => serde_json::to_value(other)
             .ok()
             .and_then(|value| Some(value.get("event")?.as_str()?.to_owned()))
@@ -236,17 +261,21 @@ fn advisory(locks: &[HeldLock]) -> impl Iterator<Item = &HeldLock> {
     locks.iter().filter(|lock| lock.key.table().is_none())
 }
 
-/// Locks, and whose they are.
-fn locks_words<'a>(locks: impl Iterator<Item = &'a HeldLock>, timeline: &Timeline<'_>) -> String {
+/// Locks, and whose they were then: at this moment of the server's clock and this line.
+fn locks_words<'a>(
+    locks: impl Iterator<Item = &'a HeldLock>,
+    timeline: &Timeline<'_>,
+    (at, seq): (i64, u64),
+) -> String {
     let own: Vec<&HeldLock> = locks
         .filter(|lock| lock.key.database == timeline.database())
         .collect();
     if own.is_empty() {
-        return "no lock".to_owned();
+        return "no lock that pg_locks shows".to_owned();
     }
     let words = own.iter().take(6).map(|lock| {
         let waits = if lock.granted { "" } else { ", awaited" };
-        let owner = timeline.sessions.at(lock.pid, i64::MAX, u64::MAX);
+        let owner = timeline.sessions.at(lock.pid, at, seq);
         let owner = owner.map_or_else(
             || format!("backend {}", lock.pid),
             |owner| owner.connection.to_string(),

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -30,7 +32,10 @@ const LONGEST_ARCHIVE: u64 = 1 << 30;
 
 /// A source of archives.
 pub(super) struct Source {
+    /// Without a name or a password.
     base: String,
+    /// What the source is told about who asks, if its address has a name or a password. Never shown.
+    authorization: Option<String>,
     agent: ureq::Agent,
 }
 
@@ -86,8 +91,10 @@ impl Source {
             .user_agent(concat!("lockproof/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
             .build();
+        let (base, who) = apart(base.trim_end_matches('/'));
         Self {
-            base: base.trim_end_matches('/').to_owned(),
+            base,
+            authorization: who.map(|who| format!("Basic {}", STANDARD.encode(who))),
             agent: config.into(),
         }
     }
@@ -143,15 +150,15 @@ impl Source {
         file: &Path,
         stop: &AtomicBool,
     ) -> Result<(), ArchiveError> {
-        let url = &asset.url;
+        let url = shown(&asset.url);
         let failed = |why: String| ArchiveError::Source {
             url: url.clone(),
             why,
         };
-        let response = self.get(url)?;
+        let response = self.get(&asset.url)?;
         let length = response.body().content_length();
         let what = format!("PostgreSQL {}", asset.version);
-        let bar = progress::bar(&what, url, length);
+        let bar = progress::bar(&what, &url, length);
         let body = response.into_body().into_with_config();
         let mut body = body.limit(LONGEST_ARCHIVE).reader();
         let mut to = File::create(file).map_err(cache_error("write", file))?;
@@ -186,7 +193,7 @@ impl Source {
         match is == asset.sha256 {
             true => Ok(()),
             false => Err(ArchiveError::Checksum {
-                url: url.clone(),
+                url,
                 is,
                 wanted: asset.sha256.clone(),
             }),
@@ -197,7 +204,7 @@ impl Source {
     fn page(&self, url: &str) -> Result<(Vec<Release>, Option<String>), ArchiveError> {
         let (text, next) = self.text(url)?;
         let releases = serde_json::from_str(&text).map_err(|error| ArchiveError::Source {
-            url: url.to_owned(),
+            url: shown(url),
             why: format!("it is no list of releases: {error}"),
         })?;
         Ok((releases, next))
@@ -212,7 +219,7 @@ impl Source {
         let text = body
             .read_to_string()
             .map_err(|error| ArchiveError::Source {
-                url: url.to_owned(),
+                url: shown(url),
                 why: error.to_string(),
             })?;
         Ok((text, next))
@@ -220,10 +227,20 @@ impl Source {
 
     fn get(&self, url: &str) -> Result<ureq::http::Response<ureq::Body>, ArchiveError> {
         let failed = |why: String| ArchiveError::Source {
-            url: url.to_owned(),
+            url: shown(url),
             why,
         };
-        let mut request = self.agent.get(url);
+        let (bare, who) = apart(url);
+        let mut request = self.agent.get(&bare);
+        // Nobody but the source itself is told who asks.
+        let told = match who {
+            Some(who) => Some(format!("Basic {}", STANDARD.encode(who))),
+            None if origin(&bare) == origin(&self.base) => self.authorization.clone(),
+            None => None,
+        };
+        if let Some(told) = told {
+            request = request.header("authorization", told);
+        }
         // The code host lets those who say who they are ask more often.
         let token = std::env::var("GITHUB_TOKEN").unwrap_or_default();
         if url.starts_with("https://api.github.com/") && !token.is_empty() {
@@ -248,6 +265,55 @@ impl Source {
             false => format!("{}/{}", self.base, url.trim_start_matches('/')),
         }
     }
+}
+
+/// An address without the name and password in it, and those as they are meant.
+fn apart(url: &str) -> (String, Option<Vec<u8>>) {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return (url.to_owned(), None);
+    };
+    let place = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password that is not written as a URL needs it may hold any of these.
+    let Some(at) = rest[..place].rfind('@').or_else(|| rest.rfind('@')) else {
+        return (url.to_owned(), None);
+    };
+    let who = percent_decoded(&rest[..at]);
+    (format!("{scheme}://{}", &rest[at + 1..]), Some(who))
+}
+
+/// Scheme, host and port of an address.
+fn origin(url: &str) -> &str {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url[begin..].find(['/', '?', '#']);
+    end.map_or(url, |end| &url[..begin + end])
+}
+
+/// An address as it may be printed: without name and password, and without the query, in which a host may have
+/// put a signature.
+fn shown(url: &str) -> String {
+    let bare = apart(url).0;
+    let end = bare.find(['?', '#']).unwrap_or(bare.len());
+    bare[..end].to_owned()
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = text.get(at + 1..at + 3);
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                decoded.push(byte);
+                at += 3;
+            }
+            _ => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    decoded
 }
 
 /// The archive of a release for this kind of machine, and its checksum.
@@ -330,6 +396,25 @@ mod tests {
         let link = r#"<https://h/r?page=1>; rel="prev", <https://h/r?page=3>; rel="next""#;
         assert_eq!(next_in(link).as_deref(), Some("https://h/r?page=3"));
         assert_eq!(next_in(r#"<https://h/r?page=1>; rel="prev""#), None);
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_sent_and_never_shown() {
+        let source = Source::at("https://ci:p%40ss/w@mirror:8443/pg/");
+        assert_eq!(source.base(), "https://mirror:8443/pg");
+        let sent = format!("Basic {}", STANDARD.encode("ci:p@ss/w"));
+        assert_eq!(source.authorization, Some(sent));
+        let refused = source
+            .get("https://ci:secret@127.0.0.1:1/a?sig=secret")
+            .unwrap_err();
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .starts_with("https://127.0.0.1:1/a could"),
+            "{refused}"
+        );
+        assert_eq!(Source::at("https://mirror/pg").authorization, None);
     }
 
     #[test]

@@ -335,6 +335,8 @@ pub enum OutputStream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// Nowhere: it is lockproof's word on what the pod prints.
+    Lockproof,
 }
 
 /// Who closed a connection.

@@ -159,7 +159,7 @@ function showCursor(thing) {
     items.slice(0, 40).forEach((text) => made.append(node("li", text)));
     CURSOR.append(node("h4", title), made);
   };
-  list("the server says", state.held, "no lock of a pod is held");
+  list("the server says", state.held, "pg_locks shows no lock of a pod");
   list("the pods were told", state.told);
   list("where the two part", state.parted);
   list("who waits", state.waits);
