@@ -1,0 +1,179 @@
+//! Time that passes for a lock row, on a real server: what moves it, and what says that it did not move.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lockproof::evidence::{Aged, WITNESS_SQL, age_row, find_row};
+use lockproof::history::{Expiry, LockRow};
+use tokio_postgres::Client;
+
+fn lease() -> LockRow {
+    LockRow {
+        table: "lease".to_owned(),
+        row: BTreeMap::from([("name".to_owned(), "report".to_owned())]),
+        owner: Some("owner".to_owned()),
+        expiry: Some(Expiry::Until("until".to_owned())),
+        held: None,
+        token: None,
+        fencing: false,
+    }
+}
+
+/// A column's type, what `until` is, and what becomes of it.
+const TIMES: &[(&str, &str, &str)] = &[
+    ("timestamptz", "now() + interval '1 hour'", "nearer"),
+    ("timestamp", "now() + interval '1 hour'", "nearer"),
+    (
+        "bigint",
+        "(extract(epoch from now()) * 1000)::bigint + 3600000",
+        "nearer",
+    ),
+    ("timestamptz", "'infinity'", "nothing"),
+    ("timestamp", "'infinity'", "nothing"),
+    ("timestamptz", "null", "nothing"),
+    ("timestamptz", "now() - interval '1 hour'", "nothing"),
+];
+
+#[tokio::test(flavor = "current_thread")]
+async fn time_passes_for_what_can_expire_and_for_nothing_else() {
+    let server = support::server().await;
+    let database = server.create_database("ages", None).await.unwrap();
+    let client = server.connect(&database.name).await.unwrap();
+    for (type_name, until, wanted) in TIMES {
+        let made = format!(
+            "drop table if exists lease;
+             create table lease (name text primary key, owner text, until {type_name});
+             insert into lease values ('report', 'a', {until}), ('other', 'a', {until})"
+        );
+        client.batch_execute(&made).await.unwrap();
+        let before = text(
+            &client,
+            "select until::text from lease where name = 'other'",
+        )
+        .await;
+        let aged = age_row(&client, &lease(), Duration::ZERO).await.unwrap();
+        let came = match &aged {
+            Aged::Nearer(_) => "nearer",
+            Aged::Nothing(_) => "nothing",
+            Aged::Refused(_) => "refused",
+        };
+        assert_eq!(came, *wanted, "{type_name} {until}: {aged:?}");
+        let other = text(
+            &client,
+            "select until::text from lease where name = 'other'",
+        )
+        .await;
+        assert_eq!(other, before, "another row was changed");
+    }
+    drop(client);
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
+
+async fn text(client: &Client, sql: &str) -> Option<String> {
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+const ZONED: &str = "
+create table lease (name text primary key, owner text, until timestamptz);
+insert into lease values ('report', 'a', now() + interval '1 hour');";
+
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_has_the_row_or_its_table_locked_is_not_waited_for_and_time_stands() {
+    let server = support::server().await;
+    let database = server.create_database("ages_locked", None).await.unwrap();
+    let (client, other) = (
+        server.connect(&database.name).await.unwrap(),
+        server.connect(&database.name).await.unwrap(),
+    );
+    client.batch_execute(ZONED).await.unwrap();
+    let is = "select until::text from lease";
+    for lock in [
+        "select from lease for update",
+        "lock table lease in access exclusive mode",
+        "lock table lease in share mode",
+    ] {
+        let before = text(&client, is).await;
+        let begun = Instant::now();
+        other
+            .batch_execute(&format!("begin; {lock}"))
+            .await
+            .unwrap();
+        let aged = age_row(&client, &lease(), Duration::ZERO).await.unwrap();
+        assert!(
+            matches!(&aged, Aged::Refused(why) if why.contains("locked")),
+            "{lock}: {aged:?}"
+        );
+        // The bound is a second; a minute would be a wait for the pod.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{lock}");
+        other.batch_execute("rollback").await.unwrap();
+        assert_eq!(text(&client, is).await, before);
+    }
+    // What the server makes of the change is looked at, not that it was asked for it.
+    let kept = "create function keep() returns trigger language plpgsql as
+          'begin new.until := old.until; return new; end';
+        create trigger keep before update on lease for each row execute function keep();
+        alter table lease enable always trigger keep";
+    client.batch_execute(kept).await.unwrap();
+    let aged = age_row(&client, &lease(), Duration::ZERO).await.unwrap();
+    assert!(
+        matches!(&aged, Aged::Refused(why) if why.contains("another trigger")),
+        "{aged:?}"
+    );
+    drop((client, other));
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
+
+const LOCAL: &str = "
+create table lease (name text primary key, owner text, until timestamp);
+insert into lease values ('report', null, null);
+create table work (id int);";
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_watched_row_makes_nobody_wait_who_would_not_wait_without() {
+    let server = support::server().await;
+    let database = server.create_database("ages_watched", None).await.unwrap();
+    let (a, b) = (
+        server.connect(&database.name).await.unwrap(),
+        server.connect(&database.name).await.unwrap(),
+    );
+    a.batch_execute(LOCAL).await.unwrap();
+    a.batch_execute(WITNESS_SQL).await.unwrap();
+    let found = find_row(&a, &lease()).await.unwrap().unwrap();
+    a.batch_execute(&found.watch()).await.unwrap();
+    // The snapshot of b is older than what a commits; both write the row's table, not the same row.
+    b.batch_execute(
+        "set timezone = 'Asia/Tokyo'; begin isolation level serializable; select 1 from work",
+    )
+    .await
+    .unwrap();
+    let take =
+        "update lease set owner = 'a', until = clock_timestamp()::timestamp + interval '1 hour'";
+    a.batch_execute(&format!("set timezone = 'America/Lima'; {take}"))
+        .await
+        .unwrap();
+    b.batch_execute("set statement_timeout = '20s'; insert into lease values ('other', 'b', localtimestamp); commit")
+        .await
+        .unwrap();
+    // Meant in Lima's time it lies an hour ahead; in the server's own it would have passed, or be hours ahead.
+    let watcher = server.connect(&database.name).await.unwrap();
+    watcher
+        .batch_execute("set timezone = 'Europe/Kyiv'")
+        .await
+        .unwrap();
+    let aged = age_row(&watcher, &lease(), Duration::from_secs(60))
+        .await
+        .unwrap();
+    let Aged::Nearer(words) = &aged else {
+        panic!("{aged:?}");
+    };
+    assert!(words.starts_with("60000 ms have passed"), "{words}");
+    drop((a, b, watcher));
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
