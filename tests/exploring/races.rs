@@ -127,6 +127,65 @@ const LOST_UPDATE: Race = Race {
     violates: "clean-state",
 };
 
+/// Rows that are not committed yet are seen by no check, and waited for by the insert.
+const MERGE: Race = Race {
+    name: "insert what is not there, in a transaction",
+    schema: "create table total (id int primary key, sum int not null);",
+    racy: "ask s begin
+           ask s 'update total set sum = 7'
+           ask s 'insert into total select 1, 7 where not exists (select from total where id = 1)'
+           ask s commit",
+    sound: "ask s begin
+           ask s 'lock table total in share row exclusive mode'
+           ask s 'update total set sum = 7'
+           ask s 'insert into total select 1, 7 where not exists (select from total where id = 1)'
+           ask s commit",
+    violates: "no-errors",
+};
+
+/// Each has the table's definition locked against a change when it comes to change it.
+const SWAP: Race = Race {
+    name: "a table that is filled anew beside the old one and put in its place",
+    schema: "create table total (id int primary key); insert into total values (0);",
+    racy: "ask s begin
+           ask s 'create table total_new (like total including all)'
+           ask s 'insert into total_new values (1)'
+           ask s 'alter table total rename to total_old'
+           ask s 'alter table total_new rename to total'
+           ask s 'drop table total_old'
+           ask s commit",
+    sound: "ask s begin
+           ask s 'select pg_advisory_xact_lock(7)'
+           ask s 'create table total_new (like total including all)'
+           ask s 'insert into total_new values (1)'
+           ask s 'alter table total rename to total_old'
+           ask s 'alter table total_new rename to total'
+           ask s 'drop table total_old'
+           ask s commit",
+    violates: "no-errors",
+};
+
+/// It waits for the lock only so long, and then works all the same; the sound one leaves.
+const IMPATIENT: Race = Race {
+    name: "a wait for the lock that ends by its time limit",
+    schema: "create table t (id int primary key);",
+    racy: "ask s 'set lock_timeout = 200'
+           ask s 'select pg_advisory_lock(7)' || true
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s 'select pg_advisory_unlock(7)'",
+    sound: "ask s 'set lock_timeout = 200'
+           ask s 'select pg_advisory_lock(7)' || exit 0
+           ask s begin
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s commit
+           ask s 'select pg_advisory_unlock(7)'",
+    violates: "no-errors",
+};
+
 fn script(job: &str) -> String {
     let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/lib/sessions.bash");
     format!("set -e\nsource {lib}\nopen s\n{job}\nclose s\n")
@@ -176,6 +235,18 @@ fn a_row_that_is_picked_up_twice() {
 
 fn a_number_that_is_drawn_twice() {
     found_within_ten_and_not_where_it_is_sound(&RACES[5]);
+}
+
+fn rows_that_wait_for_their_commit() {
+    found_within_ten_and_not_where_it_is_sound(&MERGE);
+}
+
+fn a_table_that_is_swapped() {
+    found_within_ten_and_not_where_it_is_sound(&SWAP);
+}
+
+fn a_wait_that_ends_by_its_time_limit() {
+    found_within_ten_and_not_where_it_is_sound(&IMPATIENT);
 }
 
 fn a_lost_update() {
@@ -285,6 +356,9 @@ crate::harness::tests![
     a_row_that_is_picked_up_twice,
     a_number_that_is_drawn_twice,
     a_lost_update,
+    rows_that_wait_for_their_commit,
+    a_table_that_is_swapped,
+    a_wait_that_ends_by_its_time_limit,
     a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait,
     what_only_a_crash_leaves_behind_is_told_apart_from_the_lock,
     the_reduced_search_finds_what_the_unreduced_one_finds,

@@ -1,7 +1,7 @@
 //! Hazards of two transactions that each wait for what the other has locked.
 //!
-//! Owns this kind: locks that are shared first and then wanted alone (FOR SHARE, then UPDATE), and rows or tables
-//! that pods lock in different orders.
+//! Owns this kind: locks that are shared first and then wanted alone (FOR SHARE, then UPDATE; a table that is read
+//! or written, then truncated or altered), and rows or tables that pods lock in different orders.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,8 @@ use super::anchor::{after, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{kept_apart, part, window};
 use super::trace::{Ground, Trace};
+use crate::history::Operation;
+use crate::schedule::Move;
 use crate::search::footprint::Step;
 
 /// The most places at which two pods are stopped inside their transactions.
@@ -16,6 +18,7 @@ const MOST: usize = 3;
 
 /// Both pods are past the first step of a transaction that locks rows or a table; each goes on to the next one.
 pub(super) fn deadlock(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
+    upgrade(ground, x, y, found);
     let (a, b) = (ground.a, ground.b);
     let locking = x.places(|step| !locked(step).is_empty());
     let mut firsts: BTreeSet<_> = BTreeSet::new();
@@ -47,30 +50,87 @@ pub(super) fn deadlock(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Ve
                 end(b),
             ])
         };
-        found.extend(moves().map(|moves| Hazard {
-            kind: HazardKind::Deadlock,
-            title: format!(
-                "{a} and {b} are each past {} in a transaction and go on to {}: does each wait for the other?",
-                words(step),
-                words(&x.steps[*next])
-            ),
-            tables: shared.intersection(&meet).cloned().collect(),
-            about: None,
-            steps: vec![
-                part(a, Role::Opens, step),
-                part(a, Role::Closes, &x.steps[*next]),
-                part(b, Role::Intrudes, &y.steps[*other]),
-            ],
-            expected: Expected {
-                sqlstate: Some("40P01".to_owned()),
-                constraint: None,
-                words: "40P01, a deadlock".to_owned(),
-            },
-            window: window(*first, *next),
-            depth: 0,
-            moves,
-        }));
+        let tables = shared.intersection(&meet).cloned().collect();
+        let met = (x, *first, *next, y, *other);
+        found.extend(moves().map(|moves| each_waits(ground, met, tables, moves)));
     }
+}
+
+/// The hazard of two pods that are each past the step at `first` of a transaction, and go on to that at `next`.
+fn each_waits(
+    ground: &Ground<'_>,
+    (x, first, next, y, other): (&Trace, usize, usize, &Trace, usize),
+    tables: BTreeSet<String>,
+    moves: Vec<Move>,
+) -> Hazard {
+    let (a, b) = (ground.a, ground.b);
+    Hazard {
+        kind: HazardKind::Deadlock,
+        title: format!(
+            "{a} and {b} are each past {} in a transaction and go on to {}: does each wait for the other?",
+            words(&x.steps[first]),
+            words(&x.steps[next])
+        ),
+        tables,
+        about: None,
+        steps: vec![
+            part(a, Role::Opens, &x.steps[first]),
+            part(a, Role::Closes, &x.steps[next]),
+            part(b, Role::Intrudes, &y.steps[other]),
+        ],
+        expected: Expected {
+            sqlstate: Some("40P01".to_owned()),
+            constraint: None,
+            words: "40P01, a deadlock".to_owned(),
+        },
+        window: window(first, next),
+        depth: 0,
+        moves,
+    }
+}
+
+/// A transaction reads or writes a table, which others can do beside it, and then wants it for itself alone.
+fn upgrade(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
+    let mut forms = BTreeSet::new();
+    for table in x.written() {
+        let Some(next) = x.places(|step| alone(step, &table)).first().copied() else {
+            continue;
+        };
+        let shares = |step: &Step| {
+            let own = &step.own;
+            (own.reads.contains(&table) || own.writes.contains_key(&table)) && !alone(step, &table)
+        };
+        let earlier = x.places(shares).into_iter();
+        let mut earlier = earlier.filter(|place| *place < next && x.one_transaction(*place, next));
+        let Some(first) = earlier.next() else {
+            continue;
+        };
+        let step = &x.steps[first];
+        let theirs = y.places(|other| other.form() == step.form() && shares(other));
+        let Some(other) = theirs.first().copied() else {
+            continue;
+        };
+        if kept_apart(step, &y.steps[other]) || !forms.insert(step.form()) || forms.len() > MOST {
+            continue;
+        }
+        let (a, b) = (ground.a, ground.b);
+        let moves = || {
+            Some(vec![
+                after(a, x, first, 0)?,
+                after(b, y, other, 0)?,
+                end(a),
+                end(b),
+            ])
+        };
+        let met = (x, first, next, y, other);
+        found.extend(moves().map(|moves| each_waits(ground, met, [table].into(), moves)));
+    }
+}
+
+/// Whether a step wants the table for itself alone.
+fn alone(step: &Step, table: &str) -> bool {
+    let all = |done: &Operation| matches!(done, Operation::Truncate | Operation::Ddl(_));
+    step.own.did(table, all)
 }
 
 /// The tables that a step locks, or of which it locks rows.

@@ -1,19 +1,55 @@
-//! Hazards that need a fault: the lock's session dies, or a step fails, in mid-section.
+//! Hazards that need a fault: the lock's session dies, or a step fails, in mid-section; the wait for the lock ends
+//! by its time limit.
 //!
-//! Owns these two kinds, and which fault is put where.
+//! Owns these kinds, and which fault is put where.
 
 use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
 use super::trace::{Ground, Trace};
-use crate::name::PodName;
+use crate::name::{LockKey, PodName};
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
+use crate::search::footprint::{LockUse, LockUseKind, Step};
 
 fn fault(pod: &PodName, kind: FaultKind, session: SessionChoice) -> Move {
     Move::Fault(Fault::of_pod(kind, pod.clone(), session, Point::Before))
 }
 
-/// In the middle of what a does under a lock, while b waits for it.
+/// The step before which a stands, and why, beside b that comes for the lock.
+struct Middle<'a> {
+    ground: &'a Ground<'a>,
+    key: LockKey,
+    /// The trace of a, and the places of its first write under the lock and of this one.
+    x: &'a Trace,
+    first: usize,
+    at: usize,
+    comes: &'a Step,
+}
+
+impl Middle<'_> {
+    fn hazard(&self, kind: HazardKind, title: String, expected: &str, moves: Vec<Move>) -> Hazard {
+        let (a, b) = (self.ground.a, self.ground.b);
+        Hazard {
+            kind,
+            title,
+            tables: [].into(),
+            about: Some(format!("lock {}", self.key)),
+            steps: vec![
+                part(a, Role::Closes, &self.x.steps[self.at]),
+                part(b, Role::Intrudes, self.comes),
+            ],
+            expected: Expected {
+                words: expected.to_owned(),
+                ..Expected::default()
+            },
+            window: window(self.first, self.at),
+            depth: 0,
+            moves,
+        }
+    }
+}
+
+/// In the middle of what a does under a lock, while b waits for it or comes for it.
 pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
     let locks: Vec<_> = x.locks(ground.rules).into_iter().collect();
     let inside: Vec<usize> = x
@@ -21,66 +57,120 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
         .into_iter()
         .filter(|place| x.steps[*place].own.held_any(&locks))
         .collect();
-    let (Some(first), Some(middle)) = (inside.first(), inside.get(inside.len() / 2)) else {
+    let Some(take) = y.takes().first().copied() else {
         return;
     };
-    if first == middle {
-        return;
-    }
-    let Some(comes) = y.takes().first().map(|at| &y.steps[*at]) else {
+    let (Some(first), Some(last), Some(key)) = (inside.first(), inside.last(), locks.first())
+    else {
         return;
     };
-    let Some(key) = locks.first() else { return };
     let (a, b) = (ground.a, ground.b);
-    let Some(until) = before(a, x, *middle, 0) else {
-        return;
+    let stands_before = |at: usize| {
+        let middle = Middle {
+            ground,
+            key: *key,
+            x,
+            first: *first,
+            at,
+            comes: &y.steps[take],
+        };
+        Some((before(a, x, at, 0)?, middle, words(&x.steps[at])))
     };
-    let at = words(&x.steps[*middle]);
-    let hazard = |kind, title: String, expected: &str, moves| Hazard {
-        kind,
-        title,
-        tables: [].into(),
-        about: Some(format!("lock {key}")),
-        steps: vec![
-            part(a, Role::Closes, &x.steps[*middle]),
-            part(b, Role::Intrudes, comes),
-        ],
-        expected: Expected {
-            words: expected.to_owned(),
-            ..Expected::default()
-        },
-        window: window(*first, *middle),
-        depth: 0,
-        moves,
+    // What a sends after it has lost the lock is what counts: another write, or the commit of this one.
+    let lost = inside[(inside.len() - 1) / 2];
+    let more = lost < *last || x.visible(lost) != lost;
+    if let Some((until, middle, at)) = stands_before(lost).filter(|_| more) {
+        found.push(middle.hazard(
+            HazardKind::LockLost,
+            format!("the session that holds lock {key} for {a} dies before {at}, while {b} waits for the lock"),
+            "a goes on without the lock, beside b",
+            vec![
+                until,
+                blocked(b),
+                fault(a, FaultKind::TerminateBackend, SessionChoice::HoldingLock),
+                end(a),
+                end(b),
+            ],
+        ));
+    }
+    let failing = inside[inside.len() / 2];
+    let error = |sqlstate: &str| FaultKind::Error {
+        sqlstate: sqlstate.to_owned(),
     };
-    found.push(hazard(
-        HazardKind::LockLost,
-        format!("the session that holds lock {key} for {a} dies before {at}, while {b} waits for the lock"),
-        "a goes on without the lock, beside b",
-        vec![
-            until.clone(),
-            blocked(b),
-            fault(a, FaultKind::TerminateBackend, SessionChoice::HoldingLock),
-            end(a),
-            end(b),
-        ],
-    ));
-    found.push(hazard(
-        HazardKind::ErrorInSection,
-        format!("{at} of {a} fails under lock {key}, while {b} waits for the lock"),
-        "a lock that is not given back",
-        vec![
-            until,
-            blocked(b),
-            fault(
-                a,
-                FaultKind::Error {
-                    sqlstate: "53100".to_owned(),
-                },
-                SessionChoice::Next,
+    if let Some((until, middle, at)) = stands_before(failing).filter(|_| first != last) {
+        found.push(middle.hazard(
+            HazardKind::ErrorInSection,
+            format!("{at} of {a} fails under lock {key}, while {b} waits for the lock"),
+            "a lock that is not given back",
+            vec![
+                until,
+                blocked(b),
+                fault(a, error("53100"), SessionChoice::Next),
+                end(a),
+                end(b),
+            ],
+        ));
+    }
+    let waits = |one: &LockUse| {
+        one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(key))
+    };
+    let limited = y.steps[..take].iter().any(limits_its_waits);
+    if limited
+        && y.steps[take].own.locks.iter().any(waits)
+        && let (Some((until, middle, _)), Some(asks)) =
+            (stands_before(*last), before(b, y, take, 0))
+    {
+        found.push(middle.hazard(
+            HazardKind::RefusedLock,
+            format!(
+                "the wait of {b} for lock {key} ends by its time limit, while {a} works under it"
             ),
-            end(a),
-            end(b),
-        ],
-    ));
+            "b goes on without the lock, beside a",
+            vec![
+                until,
+                asks,
+                fault(b, error(LOCK_NOT_AVAILABLE), SessionChoice::Next),
+                end(b),
+                end(a),
+            ],
+        ));
+    }
+}
+
+/// What a wait for a lock ends with that `lock_timeout` limits.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Whether a statement sets a limit to how long the session waits for locks; 0 is none.
+fn limits_its_waits(step: &Step) -> bool {
+    const SETS: &str = r"(?i)\block_timeout\b['\s]*(?:=|to|,)\s*'?0*[1-9]";
+    let Ok(sets) = regex::Regex::new(SETS) else {
+        return false;
+    };
+    step.sql.iter().any(|sql| sets.is_match(sql))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::tale::Tale;
+
+    #[test]
+    fn a_limit_of_waits_is_read_and_none_is_none() {
+        for (sql, limited) in [
+            ("set lock_timeout = '200ms'", true),
+            ("SET LOCAL lock_timeout TO 5000", true),
+            ("select set_config('lock_timeout', '2s', false)", true),
+            ("set lock_timeout = 0", false),
+            ("set lock_timeout = default", false),
+            ("set statement_timeout = 5", false),
+        ] {
+            let mut tale = Tale::of(&["a"]);
+            tale.step("a.0", sql);
+            let footprints = crate::search::footprint::Footprints::of(
+                &tale.lines(),
+                &crate::history::Catalog::default(),
+            );
+            assert_eq!(limits_its_waits(&footprints.steps[0]), limited, "{sql}");
+        }
+    }
 }

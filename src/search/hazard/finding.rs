@@ -44,6 +44,8 @@ pub enum HazardKind {
     Interleaved,
     /// A table's definition changes under another pod.
     DefinitionChanged,
+    /// The wait for the lock ends with an error, as by `lock_timeout`: does the pod go on without the lock?
+    RefusedLock,
     /// A step fails inside the section: is the lock given back?
     ErrorInSection,
     /// The session of the lock dies, and the work goes on. Last of all: no session lock can do more than
@@ -72,6 +74,7 @@ impl HazardKind {
             Self::Interleaved => "interleaved",
             Self::DefinitionChanged => "definition-changed",
             Self::LockLost => "lock-lost",
+            Self::RefusedLock => "refused-lock",
             Self::ErrorInSection => "error-in-section",
         }
     }

@@ -146,7 +146,8 @@ pub(super) fn outside_lock(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mu
     }
 }
 
-/// All of b's work between two protected writes of a: after its first, and before its last.
+/// All of b's work between two protected writes of a: after its first, and before its last; and what b can do
+/// where a has only to commit.
 pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
     let work = x.work(ground.rules);
     let theirs = y.work(ground.rules);
@@ -154,9 +155,6 @@ pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut
     else {
         return;
     };
-    if first == last {
-        return;
-    }
     let (a, b) = (ground.a, ground.b);
     // Two pods that share no table do not meet.
     let mine: BTreeSet<&String> = work
@@ -173,22 +171,32 @@ pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut
     if shared.is_empty() {
         return;
     }
-    let places = [
-        (
-            after(a, x, x.visible(*first), 0),
-            *first,
-            "after its first write",
-        ),
-        (before(a, x, *last, 0), *last, "before its last write"),
-    ];
+    // A transaction that has done all it does and has not committed: others wait for its rows, or see none of them.
+    let commits = x.visible(*last);
+    let mut places = Vec::new();
+    if first != last {
+        let seen = after(a, x, x.visible(*first), 0);
+        places.push((seen, *first, "after its first write"));
+        places.push((before(a, x, *last, 0), *last, "before its last write"));
+    }
+    if commits != *last {
+        let done = after(a, x, *last, 0);
+        places.push((done, commits, "when all its work is done"));
+    }
     for (until, place, which) in places {
         let Some(until) = until else { continue };
         found.push(Hazard {
             kind: HazardKind::Interleaved,
-            title: format!(
-                "{a} stops {which}, {}; {b} does all its work",
-                words(&x.steps[place])
-            ),
+            title: match place == commits && place != *last {
+                true => format!(
+                    "{a} stops {which}, before {}; {b} comes",
+                    words(&x.steps[place])
+                ),
+                false => format!(
+                    "{a} stops {which}, {}; {b} does all its work",
+                    words(&x.steps[place])
+                ),
+            },
             tables: shared.clone(),
             about: Some(which.to_owned()),
             steps: vec![

@@ -54,6 +54,9 @@ impl Answers {
             let injected = facts.explained[index] && !TRY_AGAIN.contains(&error.sqlstate);
             let known = injected || facts.met_in_clean_run(error);
             let one = match cause(facts, index) {
+                _ if injected && left_the_lock(facts, error) => {
+                    Standing::Answer(AnswerReason::Left)
+                }
                 _ if known => Standing::Judged,
                 Some(cause) => standing[cause],
                 None => stands(facts, error),
@@ -136,6 +139,23 @@ pub(super) fn cause(facts: &Facts<'_>, index: usize) -> Option<usize> {
     let there = cause.wire?;
     let by = &facts.by_connection;
     (!by.idle_between(error.connection, there, here)).then_some(place)
+}
+
+/// Whether a fault ended a pod's wait for a lock as `lock_timeout` does, and the pod wrote nothing protected after it:
+/// whoever sets that limit is told so that the lock is taken.
+fn left_the_lock(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
+    let step = error.step.and_then(|step| facts.steps.get(&step));
+    let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {
+        return false;
+    };
+    error.sqlstate == NOT_AVAILABLE
+        && tells_of_lock(
+            &facts.run.rules,
+            step.request,
+            error.sqlstate,
+            error.table.as_deref(),
+        )
+        && !facts.wrote_after(error.pod(), wire)
 }
 
 fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {

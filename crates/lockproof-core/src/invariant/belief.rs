@@ -43,12 +43,7 @@ pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
         if own && !facts.fault_ended(grant, end) {
             continue;
         }
-        let gone = facts
-            .sessions
-            .of(grant.session)
-            .and_then(|session| session.gone);
-        let told = closed.map(|(seq, _)| seq).into_iter().chain(gone).min();
-        let told = heard(facts, grant, told.unwrap_or(end));
+        let told = told(facts, grant, end);
         let (spans, places) = losses.by_pod.entry(grant.pod()).or_default();
         spans.push(grant.from, told);
         places.push(losses.all.len());
@@ -60,6 +55,15 @@ pub(super) fn lost<'f, 'a>(facts: &'f Facts<'a>) -> Losses<'f, 'a> {
         });
     }
     losses
+}
+
+/// The line from which on a pod could know that this grant, which was lost at the line `end`, is gone.
+pub(super) fn told(facts: &Facts<'_>, grant: &Grant<'_>, end: u64) -> u64 {
+    let closed = facts.sessions.closed(grant.connection);
+    let session = facts.sessions.of(grant.session);
+    let gone = session.and_then(|session| session.gone);
+    let first = closed.map(|(seq, _)| seq).into_iter().chain(gone).min();
+    heard(facts, grant, first.unwrap_or(end))
 }
 
 /// From when on a pod could hear what the server told it at this line: on a link that is cut, when that
@@ -103,6 +107,20 @@ pub(super) fn sent_in_belief<'l, 'f, 'a>(
                 .is_none_or(|end| end.at.seq > one.lost.min(one.told))
             && !(one.tidied && was_heard(facts, step))
     })
+}
+
+/// The lost grant in which a pod believed when it sent this write, and still when it sent what committed it: with
+/// the commit others see the write, and who has heard of the loss by then can leave it.
+pub(super) fn written_in_belief<'l, 'f, 'a>(
+    facts: &Facts<'_>,
+    losses: &'l Losses<'f, 'a>,
+    step: &StepFacts<'_>,
+) -> Option<&'l Lost<'f, 'a>> {
+    let lost = sent_in_belief(facts, losses, step)?;
+    match facts.commit_of(step) {
+        Some(commit) if facts.controlled() => sent_in_belief(facts, losses, commit),
+        _ => Some(lost),
+    }
 }
 
 /// Whether the step's client was still there when it was answered.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::belief::{lost, sent_in_belief};
+use super::belief::{lost, written_in_belief};
 use super::cover::{Work, locks_then, snapshot_after, tables, work};
 use super::facts::{Facts, LockThen, count};
 use super::held_at_once::held_at_once;
@@ -47,13 +47,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let spans = spans(facts, &all, key);
     let mut found = Found::default();
     let mut judged = 0;
+    let mut believed = 0;
     // The first write of a pod inside a section of another, and how many more there were.
     let mut intrusions: BTreeMap<(&PodName, &PodName), (usize, String, usize)> = BTreeMap::new();
     for (i, one) in all.iter().enumerate() {
         if one
             .step
-            .is_some_and(|step| sent_in_belief(facts, &lost, step).is_some())
+            .is_some_and(|step| written_in_belief(facts, &lost, step).is_some())
         {
+            believed += 1;
             continue;
         }
         judged += 1;
@@ -111,6 +113,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         "none of {} was made inside another pod's section",
         count(judged, "protected write")
     );
+    if believed > 0 {
+        holds.push_str(&format!(
+            "; {} sent before the pod could know that its lock was lost",
+            match believed {
+                1 => "1 was".to_owned(),
+                more => format!("{more} were"),
+            }
+        ));
+    }
     if took(facts, &all, key).is_empty() && !all.is_empty() {
         holds.push_str(&format!(
             " (no pod ever took lock {key}; sections are from first to last protected write)"

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::belief::told;
 use super::facts::{Facts, Grant, How, LockThen, PodWrite, StepFacts};
 use crate::history::ClosedBy;
 use crate::name::{LockKey, PodName};
@@ -44,16 +45,31 @@ impl<'f, 'a> Owned<'f, 'a> {
         let before = &own[..own.partition_point(|grant| grant.from < at)];
         let grant = before.iter().rfind(|grant| grant.key.same_key(key))?;
         let (end, how) = grant.end.filter(|(end, _)| *end <= at)?;
-        let own_doing = match how {
-            How::Unlocked | How::Discarded | How::Transaction => grant.given_back_by.is_none(),
+        if step.held.seq >= end {
+            return None;
+        }
+        match how {
+            How::Unlocked | How::Discarded | How::Transaction => grant
+                .given_back_by
+                .is_none()
+                .then(|| given_back(key, commit)),
             How::Session | How::Returned => {
                 let closed = facts.sessions.closed(grant.connection);
-                closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end)
-                    && !facts.fault_ended(grant, end)
+                let own = closed.is_some_and(|(seq, by)| by == ClosedBy::Client && seq <= end);
+                if own && !facts.fault_ended(grant, end) {
+                    return Some(given_back(key, commit));
+                }
+                let knew = facts.controlled() && commit.held.seq > told(facts, grant, end);
+                knew.then(|| {
+                    format!(
+                        "lock {key} was lost with its session (line {end}), and the pod committed all the same, \
+                         in {}, which it sent when it could know of that",
+                        commit.words()
+                    )
+                })
             }
-            How::Unanswered => false,
-        };
-        (own_doing && step.held.seq < end).then(|| given_back(key, commit))
+            How::Unanswered => None,
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::belief::{lost, sent_in_belief};
+use super::belief::{lost, written_in_belief};
 use super::cover::{Work, held_words, tables, work};
 use super::facts::{Facts, count, list};
 use super::ruling::{Found, not_judged};
@@ -35,13 +35,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut found = Found::default();
     let mut covered = 0;
+    let mut believed = 0;
     let all = work(facts);
     let by_turns = under_locks_by_turns(facts, &all);
     for one in &all {
         if one
             .step
-            .is_some_and(|step| sent_in_belief(facts, &lost, step).is_some())
+            .is_some_and(|step| written_in_belief(facts, &lost, step).is_some())
         {
+            believed += 1;
             continue;
         }
         let keys = match &one.cover {
@@ -82,6 +84,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     found.blinded(facts);
     found.unplaced(facts);
     let holds = match covered {
+        0 if believed > 0 => format!(
+            "{} of protected tables, sent before the pod could know that its lock was lost",
+            count(believed, "write")
+        ),
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
             "{} of {} were each made under the table's lock",

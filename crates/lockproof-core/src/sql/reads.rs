@@ -193,6 +193,13 @@ fn ddl(view: View<'_>, normal: &str) -> TablesRead {
             looks.references.insert(name.spelled());
         }
     }
+    // CREATE TABLE … (LIKE t …)
+    let likes = |at: &usize| view.is(*at, "like") && view.is(0, "create");
+    for at in (1..view.len()).filter(likes) {
+        if let Some((name, _)) = view.name(at + 1) {
+            looks.tables.insert(name.spelled());
+        }
+    }
     TablesRead::Known(looks)
 }
 

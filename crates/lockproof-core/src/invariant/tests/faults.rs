@@ -421,6 +421,60 @@ fn a_write_sent_before_the_lock_was_taken_is_not_excused_by_its_loss() {
     assert_violated(&story.end(), &[WorkUnderLock]);
 }
 
+/// The lock's session is lost at one of four moments of a transaction on another session.
+fn lost_in_transaction(when: &str) -> Vec<Line> {
+    let answer = |tag: &str, status| Answer {
+        tags: vec![tag.to_owned()],
+        transaction: Some(status),
+        ..Answer::default()
+    };
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0");
+    let step = story.write_held("a.1", INVOICES);
+    if when == "write held" {
+        terminated(&mut story, "a.0");
+    }
+    story.release("a.1", step);
+    story.witness("a.1", INVOICES, Some(step), Operation::Insert);
+    story.ended(step, Ending::Done, answer("INSERT 0 1", 'T'));
+    if when == "write done" {
+        terminated(&mut story, "a.0");
+    }
+    let commit = story.held("a.1", Request::default());
+    if when == "commit held" {
+        terminated(&mut story, "a.0");
+    }
+    story.release("a.1", commit);
+    story.ended(commit, Ending::Done, answer("COMMIT", 'I'));
+    if when == "committed" {
+        terminated(&mut story, "a.0");
+    }
+    story.exits("a", 1).end()
+}
+
+#[test]
+fn who_sends_a_commit_after_it_could_know_that_its_lock_is_lost_is_not_excused() {
+    for (when, violated) in [
+        ("write held", true),
+        ("write done", true),
+        ("commit held", false),
+        ("committed", false),
+    ] {
+        let lines = lost_in_transaction(when);
+        let wanted: &[_] = if violated { &[WorkUnderLock] } else { &[] };
+        assert_violated(&lines, wanted);
+        if !violated {
+            assert_eq!(
+                said(&lines, WorkUnderLock).judgement,
+                Judgement::Holds,
+                "{when}"
+            );
+        }
+    }
+    let why = said(&lost_in_transaction("write done"), WorkUnderLock).why;
+    assert!(why.contains("was lost with its session"), "{why}");
+}
+
 #[test]
 fn what_a_pod_sends_before_a_cut_link_lets_it_hear_of_its_loss_is_sent_in_belief() {
     let story = |cut: bool, healed: bool| {
