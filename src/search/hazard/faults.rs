@@ -114,8 +114,8 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     let waits = |one: &LockUse| {
         one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(key))
     };
-    let limited = y.steps[..take].iter().any(limits_its_waits);
-    if limited
+    let limit = y.steps[..take].iter().rev().find_map(limit_of_waits);
+    if let Some(refusal) = limit
         && y.steps[take].own.locks.iter().any(waits)
         && let (Some((until, middle, _)), Some(asks)) =
             (stands_before(*last), before(b, y, take, 0))
@@ -129,7 +129,7 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
             vec![
                 until,
                 asks,
-                fault(b, error(LOCK_NOT_AVAILABLE), SessionChoice::Next),
+                fault(b, error(refusal), SessionChoice::Next),
                 end(b),
                 end(a),
             ],
@@ -137,16 +137,19 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     }
 }
 
-/// What a wait for a lock ends with that `lock_timeout` limits.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// The limits that a session can set to its waits for locks, and the SQLSTATE with which a wait ends by them.
+const LIMITS: [(&str, &str); 2] = [("lock_timeout", "55P03"), ("statement_timeout", "57014")];
 
-/// Whether a statement sets a limit to how long the session waits for locks; 0 is none.
-fn limits_its_waits(step: &Step) -> bool {
-    const SETS: &str = r"(?i)\block_timeout\b['\s]*(?:=|to|,)\s*'?0*[1-9]";
-    let Ok(sets) = regex::Regex::new(SETS) else {
-        return false;
+/// With what a wait for a lock ends by the limit that this statement sets; 0 is none.
+fn limit_of_waits(step: &Step) -> Option<&'static str> {
+    let sets = |name: &str| {
+        let pattern = format!(r"(?i)\b{name}\b['\s]*(?:=|to|,)\s*'?0*[1-9]");
+        let found =
+            regex::Regex::new(&pattern).map(|sets| step.sql.iter().any(|sql| sets.is_match(sql)));
+        found.unwrap_or(false)
     };
-    step.sql.iter().any(|sql| sets.is_match(sql))
+    let limit = LIMITS.iter().find(|(name, _)| sets(name));
+    limit.map(|(_, sqlstate)| *sqlstate)
 }
 
 #[cfg(test)]
@@ -157,12 +160,20 @@ mod tests {
     #[test]
     fn a_limit_of_waits_is_read_and_none_is_none() {
         for (sql, limited) in [
-            ("set lock_timeout = '200ms'", true),
-            ("SET LOCAL lock_timeout TO 5000", true),
-            ("select set_config('lock_timeout', '2s', false)", true),
-            ("set lock_timeout = 0", false),
-            ("set lock_timeout = default", false),
-            ("set statement_timeout = 5", false),
+            ("set lock_timeout = '200ms'", Some("55P03")),
+            ("SET LOCAL lock_timeout TO 5000", Some("55P03")),
+            (
+                "select set_config('lock_timeout', '2s', false)",
+                Some("55P03"),
+            ),
+            ("set lock_timeout = 0", None),
+            ("set lock_timeout = default", None),
+            ("set statement_timeout = '5s'", Some("57014")),
+            (
+                "set statement_timeout = 5; set lock_timeout = 2",
+                Some("55P03"),
+            ),
+            ("set work_mem = 5", None),
         ] {
             let mut tale = Tale::of(&["a"]);
             tale.step("a.0", sql);
@@ -170,7 +181,7 @@ mod tests {
                 &tale.lines(),
                 &crate::history::Catalog::default(),
             );
-            assert_eq!(limits_its_waits(&footprints.steps[0]), limited, "{sql}");
+            assert_eq!(limit_of_waits(&footprints.steps[0]), limited, "{sql}");
         }
     }
 }

@@ -11,6 +11,11 @@ use super::parts::{among, bare, part, window};
 use super::trace::{Ground, Trace};
 use crate::search::footprint::{LockUse, LockUseKind};
 
+/// The most transactions before whose commit the other pod comes.
+const MOST: usize = 3;
+/// Where a pod stops there.
+const UNCOMMITTED: &str = "before its commit";
+
 fn lock_name(one: &LockUse) -> String {
     let key = one.key.map_or_else(
         || "of a key that is not known".to_owned(),
@@ -171,25 +176,29 @@ pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut
     if shared.is_empty() {
         return;
     }
-    // A transaction that has done all it does and has not committed: others wait for its rows, or see none of them.
-    let commits = x.visible(*last);
     let mut places = Vec::new();
     if first != last {
         let seen = after(a, x, x.visible(*first), 0);
         places.push((seen, *first, "after its first write"));
         places.push((before(a, x, *last, 0), *last, "before its last write"));
     }
-    if commits != *last {
-        let done = after(a, x, *last, 0);
-        places.push((done, commits, "when all its work is done"));
+    // A transaction that has done all it does and has not committed: others wait for its rows, or see none of them.
+    let mut forms = BTreeSet::new();
+    for done in work.iter().copied() {
+        let commits = x.visible(done);
+        let mut later = work.iter().filter(|place| **place > done);
+        let is_last = !later.any(|place| x.one_transaction(done, *place));
+        if commits != done && is_last && forms.insert(x.steps[done].form()) && forms.len() <= MOST {
+            places.push((after(a, x, done, 0), done, UNCOMMITTED));
+        }
     }
     for (until, place, which) in places {
         let Some(until) = until else { continue };
         found.push(Hazard {
             kind: HazardKind::Interleaved,
-            title: match place == commits && place != *last {
+            title: match which == UNCOMMITTED {
                 true => format!(
-                    "{a} stops {which}, before {}; {b} comes",
+                    "{a} has done {} and not committed it; {b} comes",
                     words(&x.steps[place])
                 ),
                 false => format!(
@@ -198,7 +207,10 @@ pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut
                 ),
             },
             tables: shared.clone(),
-            about: Some(which.to_owned()),
+            about: Some(match which == UNCOMMITTED {
+                true => format!("{which}: {}", x.steps[place].form()),
+                false => which.to_owned(),
+            }),
             steps: vec![
                 part(a, Role::Closes, &x.steps[place]),
                 part(b, Role::Intrudes, &y.steps[*intruder]),

@@ -21,6 +21,8 @@ use crate::timeline::{StepFacts, Timeline};
 const UNIQUE: &str = "23505";
 /// lock_not_available: NOWAIT, or the end of `lock_timeout`.
 pub(super) const NOT_AVAILABLE: &str = "55P03";
+/// query_canceled: the end of `statement_timeout`, among others.
+const CANCELED: &str = "57014";
 /// serialization_failure and deadlock_detected: the server asks for the transaction again.
 const TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
 /// duplicate_schema, duplicate_table, duplicate_object.
@@ -141,18 +143,18 @@ pub(super) fn cause(facts: &Facts<'_>, index: usize) -> Option<usize> {
     (!by.idle_between(error.connection, there, here)).then_some(place)
 }
 
-/// Whether a fault ended a pod's wait for a lock as `lock_timeout` does, and the pod wrote nothing protected after it:
-/// whoever sets that limit is told so that the lock is taken.
+/// Whether a fault ended a pod's wait for a lock as `lock_timeout` or `statement_timeout` does, and the pod wrote nothing
+/// protected after it: whoever sets such a limit is told so that the lock is taken.
 fn left_the_lock(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
     let step = error.step.and_then(|step| facts.steps.get(&step));
     let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {
         return false;
     };
-    error.sqlstate == NOT_AVAILABLE
+    [NOT_AVAILABLE, CANCELED].contains(&error.sqlstate)
         && tells_of_lock(
             &facts.run.rules,
             step.request,
-            error.sqlstate,
+            NOT_AVAILABLE,
             error.table.as_deref(),
         )
         && !facts.wrote_after(error.pod(), wire)
