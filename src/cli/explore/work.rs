@@ -22,11 +22,11 @@ use crate::history::{Line, LockRow, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
-use crate::scenario::{LockName, Scenario, write_lock};
+use crate::scenario::{Expect, LockName, Scenario, write_lock};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger,
-    Strategy, Sweep, Swept, Tally, claim,
+    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Sample, Settings, Shard,
+    Stagger, Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
@@ -47,6 +47,8 @@ pub(in crate::cli) struct Work<'a> {
     pub out: &'a Path,
     /// The most schedules, if not all that the strategy has.
     pub most: Option<u64>,
+    /// What the search is to find, where it was said.
+    pub expect: Option<Expect>,
 }
 
 /// What a search came to.
@@ -79,6 +81,8 @@ impl Work<'_> {
                 server: server.facts().clone(),
                 subject: job.text.clone(),
                 jobs: self.arguments.jobs(self.scenario),
+                sampled_out: self.sample(trial).map(|sample| sample.left_out),
+                expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
             })
         };
@@ -130,7 +134,7 @@ impl Work<'_> {
             dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
-        self.tell_estimate(trial)?;
+        self.tell_estimate(trial, &mut *strategy)?;
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
         let mut tried = Vec::new();
@@ -182,27 +186,53 @@ impl Work<'_> {
     }
 
     /// What the whole search will take. (`every` shares its schedules out, and tells that itself.)
-    fn tell_estimate(&self, trial: &Trial<'_>) -> Result<(), Failure> {
+    fn tell_estimate(
+        &self,
+        trial: &Trial<'_>,
+        strategy: &mut dyn Strategy,
+    ) -> Result<(), Failure> {
         if self.most.is_some() || !self.talk.is_talking() {
             return Ok(());
         }
-        // One of its own: asking it for a round changes it.
-        let mut strategy = self.strategy(trial)?;
-        let jobs = self.arguments.jobs(self.scenario);
-        let local = trial.server().facts().kind == "local";
-        let (name, strategy) = (self.strategy, &mut *strategy);
-        if let Some(estimate) = Estimate::of(
-            self.arguments,
-            name,
-            strategy,
-            trial,
-            jobs,
-            self.shard.parts(),
-            local,
-        ) {
-            self.talk.say(&wrap("will take", &estimate.words()));
+        let size = (self.arguments.jobs(self.scenario), self.shard.of());
+        let given = self.sample(trial);
+        let estimate = Estimate::of(self.arguments, strategy, given.as_ref(), trial, size);
+        let Some(estimate) = estimate else {
+            return Ok(());
+        };
+        self.talk.say(&wrap("will take", &estimate.words()));
+        if given.is_none() && self.can_sample() && estimate.is_long() {
+            let arguments = ExploreArguments {
+                sample: true,
+                ..self.arguments.clone()
+            };
+            let smaller = Work {
+                arguments: &arguments,
+                expect: None,
+                ..*self
+            };
+            let sample = Sample::of(&trial.measured().clean);
+            let strategy = &mut *smaller.strategy(trial)?;
+            let offered = Estimate::of(&arguments, strategy, Some(&sample), trial, size);
+            let fewer = |one: &Estimate| one.schedules < estimate.schedules;
+            if let Some(offered) = offered.filter(fewer) {
+                self.talk.say(&wrap("", &offered.offer()));
+            }
         }
         Ok(())
+    }
+
+    /// Whether the strategy goes through the steps of a job, so that it can leave some of them out.
+    fn can_sample(&self) -> bool {
+        matches!(
+            self.strategy,
+            StrategyName::Preemptions | StrategyName::Sweep
+        )
+    }
+
+    /// The steps at which it switches, if not all.
+    fn sample(&self, trial: &Trial<'_>) -> Option<Sample> {
+        (self.arguments.sample && self.can_sample()).then(|| Sample::of(&trial.measured().clean))
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
@@ -287,12 +317,14 @@ impl Work<'_> {
         let permitted = &self.scenario.search.faults;
         let strategy: Box<dyn Strategy> = match self.strategy {
             StrategyName::Hazards => Box::new(self.hazards(trial)),
-            StrategyName::Preemptions => Box::new(Preemptions::new(
-                pods,
-                arguments.preemptions,
-                !arguments.unreduced,
-                self.shard,
-            )),
+            StrategyName::Preemptions => {
+                let reduced = !arguments.unreduced;
+                let all = Preemptions::new(pods, arguments.preemptions, reduced, self.shard);
+                Box::new(match arguments.sample {
+                    true => all.sampled(),
+                    false => all,
+                })
+            }
             StrategyName::Pct => Box::new(Pct::new(
                 pods,
                 all_steps,
@@ -309,7 +341,10 @@ impl Work<'_> {
                     }
                     false => swept(&arguments.faults),
                 };
-                let sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
+                let mut sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
+                if let Some(sample) = self.sample(trial) {
+                    sweep = sweep.sampled(sample);
+                }
                 Box::new(match self.most {
                     Some(most) => sweep.at_most(most),
                     None => sweep,
