@@ -154,16 +154,28 @@ impl Cases {
         let unclear = found.inconclusive + found.unconfirmed;
         // One that was not gone through says nothing of the rest.
         let cut = found.interrupted || found.broken_off.is_some();
-        let whole = whole(found.violations, unclear, cut || found.schedules == 0);
+        let whole = match &found.unexpected {
+            // It was said what is to be found, and that is what the search is for.
+            Some(reasons) if reasons.is_empty() && !cut => {
+                all.iter_mut().for_each(|case| case.result = CaseResult::Passed);
+                CaseResult::Passed
+            }
+            Some(reasons) if !reasons.is_empty() => CaseResult::Failed,
+            _ => whole(found.violations, unclear, cut || found.schedules == 0),
+        };
         all.push(Case {
             name: format!("{} of {}", found.strategy, found.subject),
             result: whole,
             message: match whole {
                 CaseResult::Passed => String::new(),
                 _ => format!(
-                    "{}: {} failed, {unclear} unclear{}",
+                    "{}: {} failed, {unclear} unclear{}{}",
                     count(found.schedules, "schedule"),
                     found.violations,
+                    match found.unexpected.as_deref() {
+                        None | Some([]) => String::new(),
+                        Some(reasons) => format!("; {}", reasons.join("; ")),
+                    },
                     match (&found.broken_off, found.interrupted) {
                         (Some(why), _) => format!(", broken off: {why}"),
                         (None, true) => ", interrupted".to_owned(),

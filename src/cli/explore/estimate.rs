@@ -50,7 +50,8 @@ impl Estimate {
         let schedules = schedules.div_ceil(parts.max(1));
         let local = trial.server().facts().kind == "local";
         let measured = trial.measured();
-        let history = measured.serial.last().map_or(0, |lines| size(lines));
+        let last = measured.serial.last().and_then(|run| run.lines().ok());
+        let history = last.map_or(0, |lines| size(&lines));
         let servers = if local { SERVER * jobs as u64 } else { 0 };
         Some(Self {
             schedules,

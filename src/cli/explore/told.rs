@@ -135,7 +135,7 @@ pub(in crate::cli) fn sampled_line(left_out: &[SampledOut]) -> String {
     }
     let words = |one: &SampledOut| {
         format!(
-            "{} of {} steps `{}`",
+            "{} of {} steps {}",
             one.left_out,
             one.steps,
             visible(&sql_start(&one.statement))

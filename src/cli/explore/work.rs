@@ -4,7 +4,6 @@
 //! `told` tells the result.
 
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -81,7 +80,7 @@ impl Work<'_> {
                 server: server.facts().clone(),
                 subject: job.text.clone(),
                 jobs: self.arguments.jobs(self.scenario),
-                sampled_out: self.sample(trial).map(|sample| sample.left_out),
+                sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
                 expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
             })
@@ -195,7 +194,7 @@ impl Work<'_> {
             return Ok(());
         }
         let size = (self.arguments.jobs(self.scenario), self.shard.of());
-        let given = self.sample(trial);
+        let given = self.sample(trial)?;
         let estimate = Estimate::of(self.arguments, strategy, given.as_ref(), trial, size);
         let Some(estimate) = estimate else {
             return Ok(());
@@ -211,7 +210,7 @@ impl Work<'_> {
                 expect: None,
                 ..*self
             };
-            let sample = Sample::of(&trial.measured().clean);
+            let sample = Sample::of(&trial.measured().clean.lines()?);
             let strategy = &mut *smaller.strategy(trial)?;
             let offered = Estimate::of(&arguments, strategy, Some(&sample), trial, size);
             let fewer = |one: &Estimate| one.schedules < estimate.schedules;
@@ -231,8 +230,11 @@ impl Work<'_> {
     }
 
     /// The steps at which it switches, if not all.
-    fn sample(&self, trial: &Trial<'_>) -> Option<Sample> {
-        (self.arguments.sample && self.can_sample()).then(|| Sample::of(&trial.measured().clean))
+    fn sample(&self, trial: &Trial<'_>) -> Result<Option<Sample>, Failure> {
+        if !self.arguments.sample || !self.can_sample() {
+            return Ok(None);
+        }
+        Ok(Some(Sample::of(&trial.measured().clean.lines()?)))
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
@@ -316,7 +318,7 @@ impl Work<'_> {
         let all_steps = u64::from(steps) * pods as u64;
         let permitted = &self.scenario.search.faults;
         let strategy: Box<dyn Strategy> = match self.strategy {
-            StrategyName::Hazards => Box::new(self.hazards(trial)),
+            StrategyName::Hazards => Box::new(self.hazards(trial)?),
             StrategyName::Preemptions => {
                 let reduced = !arguments.unreduced;
                 let all = Preemptions::new(pods, arguments.preemptions, reduced, self.shard);
@@ -342,7 +344,7 @@ impl Work<'_> {
                     false => swept(&arguments.faults),
                 };
                 let mut sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
-                if let Some(sample) = self.sample(trial) {
+                if let Some(sample) = self.sample(trial)? {
                     sweep = sweep.sampled(sample);
                 }
                 Box::new(match self.most {
@@ -351,7 +353,7 @@ impl Work<'_> {
                 })
             }
             StrategyName::Overlap => {
-                let pairs = self.hazards(trial).pairs();
+                let pairs = self.hazards(trial)?.pairs();
                 if pairs.is_empty() {
                     return Err(Failure::new(
                         Exit::Inconclusive,
@@ -372,9 +374,8 @@ impl Work<'_> {
             }
             StrategyName::Stress => {
                 // As long as one copy alone: later it would find the first at its end.
-                let alone = trial.measured().clean.last().map_or(0, |line| line.at_us);
                 Box::new(Stagger::new(
-                    Duration::from_micros(alone),
+                    trial.measured().clean_time(),
                     arguments.schedules(),
                     arguments.seed,
                 ))
@@ -429,18 +430,20 @@ impl Work<'_> {
         }
     }
 
-    fn hazards(&self, trial: &Trial<'_>) -> Hazards {
+    fn hazards(&self, trial: &Trial<'_>) -> Result<Hazards, Failure> {
         let measured = trial.measured();
-        let mut runs = vec![measured.clean.clone()];
-        runs.extend(measured.serial.iter().cloned());
-        Hazards::new(
+        let mut runs = vec![measured.clean.lines()?.into_owned()];
+        for serial in &measured.serial {
+            runs.push(serial.lines()?.into_owned());
+        }
+        let hazards = Hazards::new(
             runs,
             measured.catalog.clone(),
             trial.rules().clone(),
             (0..trial.pods()).map(PodName::of_index).collect(),
             self.shard.of() == 1,
-        )
-        .permitting(self.scenario.search.faults.clone())
+        );
+        Ok(hazards.permitting(self.scenario.search.faults.clone()))
     }
 
     fn keep(

@@ -40,7 +40,7 @@ impl Plan {
         scenario: &Scenario,
         sample: bool,
     ) -> Result<Self, Failure> {
-        let clean = &trial.measured().clean;
+        let clean = &*trial.measured().clean.lines()?;
         let nothing = |why: &str| Failure::new(Exit::Inconclusive, format!("{name}: {why}"));
         let stop = before_last_write(clean).ok_or_else(|| {
             nothing("the clean run wrote no table: there is nothing that a lock could guard")
