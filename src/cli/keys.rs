@@ -80,9 +80,8 @@ impl KeyArguments {
     /// # Errors
     /// When one of these options was given.
     pub fn refuse_expectations(&self, finds: bool) -> Result<(), Failure> {
-        let refused = |flag: &&&KeyFlag| {
-            flag.is_expectation() && !(finds && flag.key != "expect.guards")
-        };
+        let refused =
+            |flag: &&&KeyFlag| flag.is_expectation() && !(finds && flag.key != "expect.guards");
         let Some(flag) = self.given.iter().find(refused) else {
             return Ok(());
         };

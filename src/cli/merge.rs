@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ci::CiArguments;
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
-use super::explore::{
-    exit, left_open_lines, not_applicable_lines, sampled_line, unclear_lines,
-};
+use super::explore::{exit, left_open_lines, not_applicable_lines, sampled_line, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{Cases, ExploreJson, FoundJson, SpaceJson, count, wrap};
 use crate::search::strategy::{Space, Tally, claim};

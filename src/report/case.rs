@@ -157,7 +157,8 @@ impl Cases {
         let whole = match &found.unexpected {
             // It was said what is to be found, and that is what the search is for.
             Some(reasons) if reasons.is_empty() && !cut => {
-                all.iter_mut().for_each(|case| case.result = CaseResult::Passed);
+                all.iter_mut()
+                    .for_each(|case| case.result = CaseResult::Passed);
                 CaseResult::Passed
             }
             Some(reasons) if !reasons.is_empty() => CaseResult::Failed,
@@ -225,7 +226,11 @@ impl Cases {
                 Duration::from_millis(swept.elapsed_ms),
             ));
         }
-        let claims: Vec<&str> = found.subjects.iter().map(|one| one.claim.as_str()).collect();
+        let claims: Vec<&str> = found
+            .subjects
+            .iter()
+            .map(|one| one.claim.as_str())
+            .collect();
         Self {
             title: "lockproof explore --strategy sweep --survey".to_owned(),
             means: claims.join("; "),

@@ -122,7 +122,12 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         serial: compared.digests,
         left_out: compared.left_out,
         only_counted: compared.only_counted,
-        unstable_steps: runs.iter().flat_map(|run| run.unstable.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect(),
+        unstable_steps: runs
+            .iter()
+            .flat_map(|run| run.unstable.iter().cloned())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         passing_locks,
         lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };

@@ -120,7 +120,11 @@ mod tests {
         let Form::Folded(bytes) = &*kept.form else {
             panic!("it is not folded")
         };
-        assert!(bytes.len() * 10 < lines.len() * size_of::<Line>(), "{}", bytes.len());
+        assert!(
+            bytes.len() * 10 < lines.len() * size_of::<Line>(),
+            "{}",
+            bytes.len()
+        );
         assert_eq!(kept.lines().unwrap(), lines);
         let short = KeptHistory::of(lines.clone()).unwrap();
         assert!(matches!(short.lines().unwrap(), Cow::Borrowed(_)));

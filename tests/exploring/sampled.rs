@@ -14,7 +14,10 @@ fn long() -> Yard {
 
 /// The number behind `about` on the line of what a search will take.
 fn foretold(text: &str) -> u64 {
-    let told = text.split("about ").nth(1).unwrap_or_else(|| panic!("{text}"));
+    let told = text
+        .split("about ")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{text}"));
     told.split(' ').next().unwrap().parse().unwrap()
 }
 
@@ -35,7 +38,10 @@ fn a_sample_runs_as_many_schedules_as_were_foretold_and_tells_what_it_left_out()
         let left_out = &found["sampled_out"];
         assert_eq!(left_out.as_array().unwrap().len(), 1, "{found:#}");
         assert_eq!(left_out[0]["statement"], "insert into t values (?)");
-        assert_eq!((&left_out[0]["steps"], &left_out[0]["left_out"]), (&30.into(), &27.into()));
+        assert_eq!(
+            (&left_out[0]["steps"], &left_out[0]["left_out"]),
+            (&30.into(), &27.into())
+        );
         let claim = found["claim"].as_str().unwrap();
         assert!(claim.starts_with("the sampled schedules held"), "{claim}");
         assert!(found["strategy"].as_str().unwrap().ends_with(", sampled"));
@@ -57,13 +63,22 @@ fn a_sample_runs_as_many_schedules_as_were_foretold_and_tells_what_it_left_out()
 fn without_a_lock_the_built_in_job_fails_in_a_sample_too() {
     let yard = Yard::new();
     let (found, code) = yard.explore(
-        &["--strategy", "preemptions", "--sample", "--all", "--no-shrink"],
+        &[
+            "--strategy",
+            "preemptions",
+            "--sample",
+            "--all",
+            "--no-shrink",
+        ],
         &[],
     );
     assert_eq!(code, 1, "{found:#}");
     let seen = crate::yard::failures(&found).join("\n");
     assert!(seen.contains("23503"), "{seen}");
-    assert!(!found["sampled_out"].as_array().unwrap().is_empty(), "{found:#}");
+    assert!(
+        !found["sampled_out"].as_array().unwrap().is_empty(),
+        "{found:#}"
+    );
 }
 
 fn parts_of_a_sample_are_the_sample_and_do_not_fit_a_whole_search() {
@@ -99,13 +114,30 @@ fn a_search_that_is_told_what_to_find_ends_with_0_where_that_is_what_it_finds() 
         first["invariant"].as_str().unwrap(),
         first["sqlstate"].as_str().unwrap(),
     );
-    let expected = ["--violates", rule, "--sqlstate", state, "--may-violate", "progress,clean-state"];
+    let expected = [
+        "--violates",
+        rule,
+        "--sqlstate",
+        state,
+        "--may-violate",
+        "progress,clean-state",
+    ];
     let done = search(&expected);
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(done.json()["unexpected"], serde_json::json!([]));
-    let other = search(&["--violates", rule, "--sqlstate", "40P01", "--may-violate", "progress,clean-state"]);
+    let other = search(&[
+        "--violates",
+        rule,
+        "--sqlstate",
+        "40P01",
+        "--may-violate",
+        "progress,clean-state",
+    ]);
     assert_eq!(other.code, Some(1), "{other}");
-    assert!(other.json()["unexpected"].to_string().contains("40P01"), "{other}");
+    assert!(
+        other.json()["unexpected"].to_string().contains("40P01"),
+        "{other}"
+    );
     let none = search(&["--verdict", "holds"]);
     assert_eq!(none.code, Some(1), "{none}");
     search(&["--violates", rule, "--shard", "0/2"]).fails(2, &["asked of a whole search"]);

@@ -34,6 +34,8 @@ pub enum Need {
     Kubectl,
     /// A Docker engine with an image of PostgreSQL.
     Containers,
+    /// script(1) of util-linux, which gives a program a pseudo-terminal.
+    Script,
     /// The right to mount a file system.
     Mounts,
     /// Chromium, headless.
@@ -47,7 +49,7 @@ pub enum Need {
 }
 
 impl Need {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Python,
         Self::Psycopg,
         Self::PsycopgPool,
@@ -57,6 +59,7 @@ impl Need {
         Self::PgBouncer,
         Self::Kubectl,
         Self::Containers,
+        Self::Script,
         Self::Mounts,
         Self::Chromium,
         Self::Axe,
@@ -76,6 +79,7 @@ impl Need {
             Self::PgBouncer => "pgbouncer",
             Self::Kubectl => "kubectl",
             Self::Containers => "containers",
+            Self::Script => "script",
             Self::Mounts => "mounts",
             Self::Chromium => "chromium",
             Self::Axe => "axe",
@@ -98,6 +102,7 @@ impl Need {
             Self::Containers => {
                 "start a Docker engine, then `docker pull postgres:16-alpine` or .ci/make-image"
             }
+            Self::Script => "`apt-get install bsdutils`, or ./test",
             Self::Mounts => "run as root, outside a container that forbids mounts",
             Self::Chromium => "`apt-get install chromium`, or ./test",
             Self::Axe => {
@@ -128,6 +133,7 @@ impl Need {
                 .is_ok_and(|program| succeeds(&program.display().to_string(), &["--version"])),
             Self::Kubectl => succeeds("kubectl", &["version", "--client"]),
             Self::Containers => image().is_some(),
+            Self::Script => succeeds("script", &["--version"]),
             Self::Mounts => tempfile::tempdir().is_ok_and(|folder| {
                 let place = folder.path().display().to_string();
                 succeeds("mount", &["-t", "tmpfs", "none", &place]) && succeeds("umount", &[&place])

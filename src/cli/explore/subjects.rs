@@ -44,7 +44,8 @@ impl ExploreArguments {
     /// # Errors
     /// When a file has errors, or what it holds cannot be searched.
     pub(super) fn subjects(&self, form: Form) -> Result<Vec<Subject>, Failure> {
-        self.keys.refuse_expectations(matches!(form, Form::One(_)))?;
+        self.keys
+            .refuse_expectations(matches!(form, Form::One(_)))?;
         let given = !self.command.is_empty() || !self.seeder.is_empty();
         let own = own_file().filter(|_| !given && form != Form::Directed);
         let mut subjects = if !self.scenario.is_empty() {

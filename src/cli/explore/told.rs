@@ -7,14 +7,10 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{
-    ExploreJson, SpaceJson, count, limit_sentence, strategy_words, visible, wrap,
-};
+use crate::report::{ExploreJson, SpaceJson, count, limit_sentence, strategy_words, visible, wrap};
 use crate::scenario::{Expect, ExpectedVerdict};
 use crate::search::strategy::{Kind, SampledOut, Settings, Shard};
-use crate::search::{
-    self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear, unexpected_find,
-};
+use crate::search::{self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear, unexpected_find};
 use crate::timeline::sql_start;
 
 /// A search that has come to its end.
@@ -143,7 +139,10 @@ pub(in crate::cli) fn sampled_line(left_out: &[SampledOut]) -> String {
     };
     let mut parts: Vec<String> = left_out.iter().take(MOST).map(words).collect();
     if left_out.len() > MOST {
-        parts.push(format!("steps of {} more statements", left_out.len() - MOST));
+        parts.push(format!(
+            "steps of {} more statements",
+            left_out.len() - MOST
+        ));
     }
     wrap(
         "not tested",
@@ -218,14 +217,19 @@ impl Told {
         let expect = self.expect.as_ref()?;
         let exploration = &self.exploration;
         let verdicts = exploration.found.iter().map(|one| &one.outcome.verdict);
-        let mut reasons: Vec<String> = verdicts.flat_map(|one| unexpected_find(one, expect)).collect();
+        let mut reasons: Vec<String> = verdicts
+            .flat_map(|one| unexpected_find(one, expect))
+            .collect();
         let unclear = exploration.inconclusive + exploration.unconfirmed;
         match expect.verdict {
             ExpectedVerdict::Violated if exploration.violations == 0 => {
                 reasons.push("nothing failed, and a failure was to be found".to_owned());
             }
             ExpectedVerdict::Holds if exploration.violations == 0 && unclear > 0 => {
-                reasons.push(format!("{} could not be judged", count(unclear, "schedule")));
+                reasons.push(format!(
+                    "{} could not be judged",
+                    count(unclear, "schedule")
+                ));
             }
             ExpectedVerdict::Inconclusive if unclear == 0 => {
                 reasons.push("every schedule could be judged".to_owned());

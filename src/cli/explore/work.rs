@@ -133,11 +133,12 @@ impl Work<'_> {
             dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
-        self.tell_estimate(trial, &mut *strategy)?;
+        let foreseen = self.tell_estimate(trial, &mut *strategy)?;
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
         let mut tried = Vec::new();
-        let meter = Meter::new(talk, "schedules", self.most.or(strategy.space().total));
+        let total = self.most.or(strategy.space().total).or(foreseen);
+        let meter = Meter::new(talk, "schedules", total);
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if tried.len() < MOST_CELLS {
                 tried.push(Tried {
@@ -184,20 +185,20 @@ impl Work<'_> {
         })
     }
 
-    /// What the whole search will take. (`every` shares its schedules out, and tells that itself.)
+    /// What the whole search will take; how many schedules that are. (`every` shares its schedules out, and tells that itself.)
     fn tell_estimate(
         &self,
         trial: &Trial<'_>,
         strategy: &mut dyn Strategy,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<u64>, Failure> {
         if self.most.is_some() || !self.talk.is_talking() {
-            return Ok(());
+            return Ok(None);
         }
         let size = (self.arguments.jobs(self.scenario), self.shard.of());
         let given = self.sample(trial)?;
         let estimate = Estimate::of(self.arguments, strategy, given.as_ref(), trial, size);
         let Some(estimate) = estimate else {
-            return Ok(());
+            return Ok(None);
         };
         self.talk.say(&wrap("will take", &estimate.words()));
         if given.is_none() && self.can_sample() && estimate.is_long() {
@@ -218,7 +219,7 @@ impl Work<'_> {
                 self.talk.say(&wrap("", &offered.offer()));
             }
         }
-        Ok(())
+        Ok(Some(estimate.schedules))
     }
 
     /// Whether the strategy goes through the steps of a job, so that it can leave some of them out.

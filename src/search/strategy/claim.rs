@@ -229,7 +229,13 @@ mod tests {
             ..Space::default()
         };
         let said = claim(Kind::Enumeration, &space, &tally(10, 0, 0));
-        assert!(said.starts_with("the sampled schedules held: 10 of 10"), "{said}");
-        assert!(said.contains("were not run") && !said.contains("all "), "{said}");
+        assert!(
+            said.starts_with("the sampled schedules held: 10 of 10"),
+            "{said}"
+        );
+        assert!(
+            said.contains("were not run") && !said.contains("all "),
+            "{said}"
+        );
     }
 }

@@ -59,7 +59,10 @@ impl Sample {
             *steps += 1;
             *out += u64::from(!kept[place]);
         }
-        let mut all: Vec<_> = counts.into_iter().filter(|(_, (.., out))| *out > 0).collect();
+        let mut all: Vec<_> = counts
+            .into_iter()
+            .filter(|(_, (.., out))| *out > 0)
+            .collect();
         all.sort_by_key(|(_, (first, ..))| *first);
         let left_out = all
             .into_iter()
@@ -117,7 +120,10 @@ fn rounds<T: PartialEq>(forms: &[T], round: usize) -> usize {
     let Some(first) = forms.get(..round) else {
         return 0;
     };
-    forms.chunks(round).take_while(|next| *next == first).count()
+    forms
+        .chunks(round)
+        .take_while(|next| *next == first)
+        .count()
 }
 
 #[cfg(test)]

@@ -142,7 +142,11 @@ impl Walk {
     /// whether it is kept in the course of its own pod, whatever others do in between.
     pub fn sampled(&self) -> Vec<bool> {
         let mut all = vec![true; self.steps.len()];
-        for pod in each(self.steps.iter().fold(0, |pods, step| pods | only(step.pod))) {
+        for pod in each(
+            self.steps
+                .iter()
+                .fold(0, |pods, step| pods | only(step.pod)),
+        ) {
             let places: Vec<usize> = (0..self.steps.len())
                 .filter(|place| self.steps[*place].pod == pod)
                 .collect();

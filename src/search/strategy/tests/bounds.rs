@@ -251,7 +251,8 @@ proptest! {
 }
 
 #[test]
-fn a_sample_preempts_before_the_second_and_the_last_of_equal_statements_and_leaves_nothing_else_out() {
+fn a_sample_preempts_before_the_second_and_the_last_of_equal_statements_and_leaves_nothing_else_out()
+ {
     let programs = |length| [vec![Op::Add(0); length], vec![Op::Add(1); length]];
     let sampled = |programs: &[Vec<Op>], most, reduced| {
         let strategy = Preemptions::new(programs.len(), most, reduced, Shard::WHOLE).sampled();
@@ -280,7 +281,10 @@ fn a_sample_preempts_before_the_second_and_the_last_of_equal_statements_and_leav
     let orders = |seen: Seen| -> BTreeSet<Vec<usize>> {
         seen.runs.into_iter().map(|(order, _)| order).collect()
     };
-    assert_eq!(orders(sampled(&short, 2, false)), orders(whole(&short, 2, false, false)));
+    assert_eq!(
+        orders(sampled(&short, 2, false)),
+        orders(whole(&short, 2, false, false))
+    );
 }
 
 #[test]
