@@ -63,22 +63,13 @@ fn a_sample_runs_as_many_schedules_as_were_foretold_and_tells_what_it_left_out()
 fn without_a_lock_the_built_in_job_fails_in_a_sample_too() {
     let yard = Yard::new();
     let (found, code) = yard.explore(
-        &[
-            "--strategy",
-            "preemptions",
-            "--sample",
-            "--all",
-            "--no-shrink",
-        ],
+        &["--strategy", "preemptions", "--sample", "--no-shrink"],
         &[],
     );
     assert_eq!(code, 1, "{found:#}");
-    let seen = crate::yard::failures(&found).join("\n");
-    assert!(seen.contains("23503"), "{seen}");
-    assert!(
-        !found["sampled_out"].as_array().unwrap().is_empty(),
-        "{found:#}"
-    );
+    // With one preemption it is equal keys; the original error takes two.
+    assert_eq!(found["sqlstate"], "23505", "{found:#}");
+    assert!(!found["sampled_out"].as_array().unwrap().is_empty(), "{found:#}");
 }
 
 fn parts_of_a_sample_are_the_sample_and_do_not_fit_a_whole_search() {
