@@ -171,6 +171,64 @@ fn a_search_tells_what_it_will_take_before_it_begins() {
     );
 }
 
+#[test]
+fn a_survey_and_a_search_with_every_strategy_write_the_same_files() {
+    let yard = two();
+    let wrote = |words: &[&str], code: i32| {
+        let mut all = words.to_vec();
+        all.extend(["--no-shrink", "--junit", "j.xml", "--markdown", "m.md"]);
+        let (done, summary) = on_github(&yard, &all);
+        assert_eq!(done.code, Some(code), "{done}");
+        let page = std::fs::read_to_string(yard.path("m.md")).unwrap();
+        assert!(summary.ends_with(&page), "{summary}");
+        (
+            std::fs::read_to_string(yard.path("j.xml")).unwrap(),
+            page,
+            done,
+        )
+    };
+    let survey = [
+        "explore",
+        "--strategy",
+        "sweep",
+        "--survey",
+        "--faults",
+        "kill",
+        "--sample",
+    ];
+    let sound: Vec<&str> = [&survey[..], &["--scenario", "sound.toml"]].concat();
+    let (junit, page, _) = wrote(&sound, 0);
+    assert!(
+        junit.contains("tests=\"1\" failures=\"0\" errors=\"0\""),
+        "{junit}"
+    );
+    assert!(
+        page.contains("| ✓ | survey of Two locked refills |"),
+        "{page}"
+    );
+    let every = [
+        "explore",
+        "--strategy",
+        "every",
+        "--schedules",
+        "16",
+        "--scenario",
+        "bare.toml",
+    ];
+    let (junit, page, done) = wrote(&every, 1);
+    assert!(
+        junit.contains("failures=\"") && !junit.contains("failures=\"0\""),
+        "{junit}"
+    );
+    assert!(
+        page.contains("| ✗ | Two bare refills with hazards: "),
+        "{page}"
+    );
+    assert!(done.stdout.contains("::error "), "{done}");
+    let zero: Vec<&str> = [&every[..], &["--exit-zero"]].concat();
+    wrote(&zero, 0);
+}
+
 fn template(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("docs/ci")

@@ -233,6 +233,41 @@ fn a_job_is_started_in_its_files_folder_or_where_its_files_are_found_alone() {
 }
 
 #[test]
+fn the_file_of_another_directory_brings_its_own_job_and_one_above_is_not_taken_by_itself() {
+    let yard = yard();
+    for (folder, table) in [("here", "product"), ("there", "setting")] {
+        std::fs::create_dir_all(yard.path(folder).join("below")).unwrap();
+        let insert = match table {
+            "product" => "insert into product values (1, 'soap') on conflict do nothing",
+            _ => "insert into setting values ('colour') on conflict do nothing",
+        };
+        yard.write(&format!("{folder}/job.sh"), &psql(&[insert]));
+        yard.write(
+            &format!("{folder}/lockproof.toml"),
+            "title = \"own\"\n[subject]\ncommand = [\"sh\", \"job.sh\"]\nschema = \"../schema.sql\"\n[schedule]\nturns = \
+             [{ run = \"a\" }, { run = \"b\" }]\n[expect]\nguards = []\n",
+        );
+    }
+    let from = |folder: &str, words: &[&str]| {
+        let mut command = yard.command(words);
+        sandbox::finish(command.current_dir(yard.path(folder)).spawn().unwrap())
+    };
+    // Its command, its schema and its tables, from wherever it is named; and not those of the same name here.
+    let there = "../there/lockproof.toml";
+    let run = from("here", &["run", there, "--out", "out"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let search = from("here", &["explore", "--scenario", there]);
+    assert_eq!(search.code, Some(0), "{search}");
+    assert!(search.text().contains("writes setting"), "{search}");
+    let own = from("here", &["explore"]);
+    assert!(own.text().contains("writes product"), "{own}");
+    // Below it, neither that file nor the built-in job is meant for sure.
+    for words in [&["run"][..], &["explore"]] {
+        from("here/below", words).fails(2, &["here/lockproof.toml"]);
+    }
+}
+
+#[test]
 fn a_directory_that_lockproof_wrote_is_not_searched_for_scenarios() {
     let (yard, done) = begun(&locked(), &[]);
     assert_eq!(done.code, Some(0), "{done}");

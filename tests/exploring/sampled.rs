@@ -69,7 +69,10 @@ fn without_a_lock_the_built_in_job_fails_in_a_sample_too() {
     assert_eq!(code, 1, "{found:#}");
     // With one preemption it is equal keys; the original error takes two.
     assert_eq!(found["sqlstate"], "23505", "{found:#}");
-    assert!(!found["sampled_out"].as_array().unwrap().is_empty(), "{found:#}");
+    assert!(
+        !found["sampled_out"].as_array().unwrap().is_empty(),
+        "{found:#}"
+    );
 }
 
 fn parts_of_a_sample_are_the_sample_and_do_not_fit_a_whole_search() {
