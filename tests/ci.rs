@@ -524,17 +524,14 @@ fn the_example_for_pytest_passes() {
             "pytest/test_lock.py",
         );
     }
+    harness::need(harness::Need::Python);
     // Without pytest its test is called as pytest does.
     let call = "import runpy, sys\nfor name, test in runpy.run_path(sys.argv[1]).items():\n    name.startswith('test_') and test()";
-    assert!(has(&["--version"]), "neither pytest nor Python is here");
     example("python3", &["-c", call], "pytest/test_lock.py");
 }
 
 fn the_example_for_nodes_test_runner_passes() {
-    if Command::new("node").arg("--version").output().is_err() {
-        eprintln!("Node.js is not here: install it (Debian: apt-get install nodejs)");
-        return;
-    }
+    harness::need(harness::Need::Node);
     example("node", &["--test"], "node/lock.test.mjs");
 }
 

@@ -133,12 +133,20 @@ fn a_closure_that_leaks_its_connection_ends_with_its_pod_and_so_does_its_lock() 
 
 #[test]
 fn a_command_is_a_job_too_and_what_cannot_be_is_told() {
-    let job = Job::command([
-        "psql",
-        "-Xqc",
-        "insert into product values (1) on conflict do nothing",
-    ]);
-    job.clone().schema(SCHEMA).check();
+    let job = Job::command(
+        [
+            env!("CARGO_BIN_EXE_lockproof"),
+            "groombook",
+            "seed",
+            "--lock",
+            "session",
+            "--profile",
+            "tiny",
+        ]
+        .map(str::to_owned),
+    );
+    let schema = include_str!("../crates/groombook/src/schema.sql");
+    job.clone().schema(schema).check();
     let broken = job.schema("create tabel t ()").try_check().unwrap_err();
     assert!(broken.text.contains("syntax error"), "{broken}");
 }
