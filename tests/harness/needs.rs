@@ -263,7 +263,9 @@ pub fn need_all_of(command: &[String], folder: &Path) {
         .and_then(|path| std::fs::read_to_string(path).ok())
         .unwrap_or_default();
     let argv = command.first().map(String::as_str).unwrap_or_default();
-    if command.iter().any(|word| word.contains("psql")) {
+    // A job in the shell speaks to its server by psql.
+    let shell = argv.ends_with("sh");
+    if shell || command.iter().any(|word| word.contains("psql")) {
         need(Need::Postgres);
     }
     if argv.ends_with("python3") {
