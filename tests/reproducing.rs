@@ -1,6 +1,7 @@
 //! `lockproof reproduce`, `run --times` and `check` as a user runs them: the exact error every time, the
 //! same trace, and the same verdict again with no server.
 
+#![allow(clippy::unwrap_used)]
 #![deny(dead_code)]
 
 mod harness;

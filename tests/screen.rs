@@ -9,10 +9,6 @@ mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 #[path = "bad_input/sandbox.rs"]
-#[allow(
-    dead_code,
-    reason = "helpers of another test program, of which this one uses a part"
-)]
 mod sandbox;
 #[path = "exploring/yard.rs"]
 #[allow(
