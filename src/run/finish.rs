@@ -122,6 +122,8 @@ impl Run<'_> {
 
     /// The last lines; the trace hash.
     fn close(&mut self) -> String {
+        // What the books say of steps stands in the history, and a long run's take as much room.
+        self.steps.clear();
         let settling = self.settling.clone();
         self.note(Event::Settling(settling));
         let hash = trace_hash(&trace_of(self.writer.lines()));
