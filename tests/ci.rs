@@ -1,7 +1,9 @@
 //! lockproof in a pipeline: reports for machines, and the templates under docs/ci, whose every shell line is run.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 #[path = "bad_input/sandbox.rs"]
@@ -49,7 +51,6 @@ fn on_github(yard: &Yard, words: &[&str]) -> (sandbox::Done, String) {
     (done, std::fs::read_to_string(summary).unwrap())
 }
 
-#[test]
 fn a_run_on_github_writes_its_summary_its_report_and_remarks_that_point_into_the_file() {
     let yard = two();
     let (done, summary) = on_github(
@@ -86,7 +87,6 @@ fn a_run_on_github_writes_its_summary_its_report_and_remarks_that_point_into_the
     assert_eq!(mode & 0o777, 0o600);
 }
 
-#[test]
 fn a_verdict_does_not_end_a_pipeline_that_only_wants_to_know_it_and_wrong_usage_does() {
     let yard = two();
     let done = yard.run(&["run", "bare.toml", "--exit-zero", "--markdown", "page.md"]);
@@ -102,7 +102,6 @@ fn a_verdict_does_not_end_a_pipeline_that_only_wants_to_know_it_and_wrong_usage_
     assert_eq!(done.code, Some(2), "{done}");
 }
 
-#[test]
 fn a_search_reports_what_it_found_with_the_scenario_that_shows_it() {
     let yard = two();
     let words = [
@@ -132,7 +131,6 @@ fn a_search_reports_what_it_found_with_the_scenario_that_shows_it() {
     );
 }
 
-#[test]
 fn a_search_tells_what_it_will_take_before_it_begins() {
     let yard = two();
     let done = yard.run(&[
@@ -169,6 +167,63 @@ fn a_search_tells_what_it_will_take_before_it_begins() {
         number(3) <= 2.0 * took + 1.0 && number(3) * 3.0 + 1.0 >= took,
         "{done}"
     );
+}
+
+fn a_survey_and_a_search_with_every_strategy_write_the_same_files() {
+    let yard = two();
+    let wrote = |words: &[&str], code: i32| {
+        let mut all = words.to_vec();
+        all.extend(["--no-shrink", "--junit", "j.xml", "--markdown", "m.md"]);
+        let (done, summary) = on_github(&yard, &all);
+        assert_eq!(done.code, Some(code), "{done}");
+        let page = std::fs::read_to_string(yard.path("m.md")).unwrap();
+        assert!(summary.ends_with(&page), "{summary}");
+        (
+            std::fs::read_to_string(yard.path("j.xml")).unwrap(),
+            page,
+            done,
+        )
+    };
+    let survey = [
+        "explore",
+        "--strategy",
+        "sweep",
+        "--survey",
+        "--faults",
+        "kill",
+        "--sample",
+    ];
+    let sound: Vec<&str> = [&survey[..], &["--scenario", "sound.toml"]].concat();
+    let (junit, page, _) = wrote(&sound, 0);
+    assert!(
+        junit.contains("tests=\"1\" skipped=\"0\" failures=\"0\" errors=\"0\""),
+        "{junit}"
+    );
+    assert!(
+        page.contains("| ✓ | survey of Two locked refills |"),
+        "{page}"
+    );
+    let every = [
+        "explore",
+        "--strategy",
+        "every",
+        "--schedules",
+        "16",
+        "--scenario",
+        "bare.toml",
+    ];
+    let (junit, page, done) = wrote(&every, 1);
+    assert!(
+        junit.contains("failures=\"") && !junit.contains("failures=\"0\""),
+        "{junit}"
+    );
+    assert!(
+        page.contains("| ✗ | Two bare refills with hazards: "),
+        "{page}"
+    );
+    assert!(done.stdout.contains("::error "), "{done}");
+    let zero: Vec<&str> = [&every[..], &["--exit-zero"]].concat();
+    wrote(&zero, 0);
 }
 
 fn template(name: &str) -> Value {
@@ -245,7 +300,6 @@ fn own() -> Yard {
     yard
 }
 
-#[test]
 fn the_github_action_does_what_it_says() {
     let yard = own();
     let action = template("github/action.yml");
@@ -261,7 +315,6 @@ fn the_github_action_does_what_it_says() {
     assert!(yard.path("lockproof-out/lockproof.xml").exists());
 }
 
-#[test]
 fn the_github_workflow_splits_a_search_and_joins_its_parts() {
     let yard = own();
     let workflow = template("github/workflow.yml");
@@ -283,7 +336,6 @@ fn the_github_workflow_splits_a_search_and_joins_its_parts() {
     assert!(junit.contains("errors=\"0\""), "{junit}");
 }
 
-#[test]
 fn the_gitlab_template_splits_a_search_and_joins_its_parts() {
     let yard = own();
     let template = template("gitlab/lockproof.yml");
@@ -339,7 +391,6 @@ fn everything(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-#[test]
 fn redacted_runs_leave_no_constant_row_or_output_anywhere_and_come_to_the_same_verdict() {
     let yard = two();
     yard.write("bare.sh", SECRET);
@@ -413,7 +464,6 @@ fn redacted_runs_leave_no_constant_row_or_output_anywhere_and_come_to_the_same_v
     assert_eq!(check.code, Some(1), "{check}");
 }
 
-#[test]
 fn a_clean_run_that_fails_is_redacted_as_well() {
     let yard = two();
     yard.write(
@@ -460,7 +510,6 @@ fn example(program: &str, words: &[&str], file: &str) {
     );
 }
 
-#[test]
 fn the_example_for_pytest_passes() {
     let has = |words: &[&str]| {
         Command::new("python3")
@@ -475,17 +524,32 @@ fn the_example_for_pytest_passes() {
             "pytest/test_lock.py",
         );
     }
+    harness::need(harness::Need::Python);
     // Without pytest its test is called as pytest does.
     let call = "import runpy, sys\nfor name, test in runpy.run_path(sys.argv[1]).items():\n    name.startswith('test_') and test()";
-    assert!(has(&["--version"]), "neither pytest nor Python is here");
     example("python3", &["-c", call], "pytest/test_lock.py");
 }
 
-#[test]
 fn the_example_for_nodes_test_runner_passes() {
-    if Command::new("node").arg("--version").output().is_err() {
-        eprintln!("Node.js is not here: install it (Debian: apt-get install nodejs)");
-        return;
-    }
+    harness::need(harness::Need::Node);
     example("node", &["--test"], "node/lock.test.mjs");
+}
+
+crate::harness::tests![
+    a_clean_run_that_fails_is_redacted_as_well,
+    a_run_on_github_writes_its_summary_its_report_and_remarks_that_point_into_the_file,
+    a_search_reports_what_it_found_with_the_scenario_that_shows_it,
+    a_search_tells_what_it_will_take_before_it_begins,
+    a_survey_and_a_search_with_every_strategy_write_the_same_files,
+    a_verdict_does_not_end_a_pipeline_that_only_wants_to_know_it_and_wrong_usage_does,
+    redacted_runs_leave_no_constant_row_or_output_anywhere_and_come_to_the_same_verdict,
+    the_example_for_nodes_test_runner_passes,
+    the_example_for_pytest_passes,
+    the_github_action_does_what_it_says,
+    the_github_workflow_splits_a_search_and_joins_its_parts,
+    the_gitlab_template_splits_a_search_and_joins_its_parts,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

@@ -2,7 +2,9 @@
 
 // Test code: a failed unwrap is a failed test, in helper functions too.
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -69,7 +71,6 @@ fn told(outcome: &Outcome) -> String {
         .collect()
 }
 
-#[tokio::test]
 async fn turns_and_faults_of_a_pod_that_was_never_created_say_why_it_was_not() {
     let turns = [
         "{ tick = true }",
@@ -95,7 +96,6 @@ async fn turns_and_faults_of_a_pod_that_was_never_created_say_why_it_was_not() {
     );
 }
 
-#[tokio::test]
 async fn one_pod_more_than_the_scenario_has_is_an_error_that_says_which() {
     let turns = ["{ tick = true }", "{ tick = true }"];
     let theatre = Theatre::open(TABLE, &text(WRITES, "", 1, &turns)).await;
@@ -114,7 +114,6 @@ async fn one_pod_more_than_the_scenario_has_is_an_error_that_says_which() {
     assert!(error.contains(words), "{error}");
 }
 
-#[tokio::test]
 async fn after_the_schedule_time_passes_until_a_failed_job_has_been_tried_again() {
     let turns = [
         "{ tick = true }",
@@ -142,7 +141,6 @@ async fn after_the_schedule_time_passes_until_a_failed_job_has_been_tried_again(
     );
 }
 
-#[tokio::test]
 async fn a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_with_it() {
     // What the shell waits for does not know of the signal.
     let line = "trap 'exit 7' TERM; psql -XqAt -c 'delete from t' -c 'insert into t values (1)' \
@@ -177,7 +175,6 @@ async fn a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_
     );
 }
 
-#[tokio::test]
 async fn a_first_process_with_no_handler_writes_on_until_sigkill() {
     let line = "psql -XqAt -c 'delete from t' -c 'insert into t values (1)' \
                 -c 'insert into t values (2)' -c 'insert into t values (3)'; exit $?";
@@ -233,7 +230,6 @@ async fn a_first_process_with_no_handler_writes_on_until_sigkill() {
     );
 }
 
-#[tokio::test]
 async fn a_pod_that_was_deleted_before_it_started_never_runs() {
     let turns = ["{ tick = true }", "{ tick = true }", "{ run = \"a\" }"];
     let outcome = play(TABLE, &text(WRITES, "policy = \"Replace\"", 2, &turns)).await;
@@ -246,7 +242,6 @@ async fn a_pod_that_was_deleted_before_it_started_never_runs() {
     assert_eq!(rows(&outcome, "t"), 2, "b alone");
 }
 
-#[test]
 fn commands_that_draw_schedules_refuse_a_cronjob_before_anything_runs() {
     let file = root().join("scenarios/cronjob/forbid-none-ticks.toml");
     let file = file.to_str().unwrap();
@@ -299,7 +294,6 @@ fn with_tags(tags: &[String]) -> Scenario {
 
 /// The book's table, as the corpus has it. That each verdict is true is shown by running the files
 /// (tests/scenarios.rs).
-#[test]
 fn the_book_has_the_table_of_the_policies_that_the_corpus_has() {
     let mut table = vec![
         "| policy | lock | beside the running Job | verdict | |".to_owned(),
@@ -347,4 +341,19 @@ fn the_book_has_the_table_of_the_policies_that_the_corpus_has() {
         page.contains(&table),
         "docs/cases.md must have this table:\n{table}"
     );
+}
+
+crate::harness::tests![
+    a_first_process_with_a_handler_ends_at_sigterm_and_takes_its_container_with_it,
+    a_first_process_with_no_handler_writes_on_until_sigkill,
+    a_pod_that_was_deleted_before_it_started_never_runs,
+    after_the_schedule_time_passes_until_a_failed_job_has_been_tried_again,
+    commands_that_draw_schedules_refuse_a_cronjob_before_anything_runs,
+    one_pod_more_than_the_scenario_has_is_an_error_that_says_which,
+    the_book_has_the_table_of_the_policies_that_the_corpus_has,
+    turns_and_faults_of_a_pod_that_was_never_created_say_why_it_was_not,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

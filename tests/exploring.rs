@@ -17,6 +17,8 @@ mod interrupts;
 mod parts;
 #[path = "exploring/races.rs"]
 mod races;
+#[path = "exploring/sampled.rs"]
+mod sampled;
 #[path = "bad_input/sandbox.rs"]
 mod sandbox;
 #[path = "exploring/strategies.rs"]
@@ -35,6 +37,7 @@ fn main() -> std::process::ExitCode {
         interrupts::tests(),
         parts::tests(),
         races::tests(),
+        sampled::tests(),
         strategies::tests(),
         wrong::tests(),
     ])

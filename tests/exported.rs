@@ -2,7 +2,9 @@
 //! judged by the plain search (`linearizable/search.rs`): it says what lockproof says.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 #[path = "linearizable/search.rs"]
@@ -160,7 +162,6 @@ fn verdict(from: &Path) -> (bool, usize) {
     (ours, of_edn.len())
 }
 
-#[test]
 fn what_a_server_did_is_linearizable_whatever_the_pods_did_wrong() {
     let all = [
         ("scenarios/lock/two-overlap.toml", 4),
@@ -183,7 +184,6 @@ fn what_a_server_did_is_linearizable_whatever_the_pods_did_wrong() {
     }
 }
 
-#[test]
 fn two_servers_after_a_failover_that_both_grant_the_lock_are_refused_by_all() {
     let folder = support::folder();
     let run = stored("scenarios/faults/failover-split-brain.toml", folder.path());
@@ -191,7 +191,6 @@ fn two_servers_after_a_failover_that_both_grant_the_lock_are_refused_by_all() {
     assert!(!excluded);
 }
 
-#[test]
 fn a_history_in_which_two_hold_the_lock_is_refused_by_all() {
     let folder = support::folder();
     let run = stored("scenarios/planted/wrong-key.toml", folder.path());
@@ -225,7 +224,6 @@ fn a_history_in_which_two_hold_the_lock_is_refused_by_all() {
     );
 }
 
-#[test]
 fn export_says_what_is_wrong_and_writes_over_nothing() {
     let folder = support::folder();
     let place = |name: &str| folder.path().join(name).display().to_string();
@@ -291,4 +289,15 @@ fn export_says_what_is_wrong_and_writes_over_nothing() {
         2,
         "the last line is cut",
     );
+}
+
+crate::harness::tests![
+    a_history_in_which_two_hold_the_lock_is_refused_by_all,
+    export_says_what_is_wrong_and_writes_over_nothing,
+    two_servers_after_a_failover_that_both_grant_the_lock_are_refused_by_all,
+    what_a_server_did_is_linearizable_whatever_the_pods_did_wrong,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

@@ -2,7 +2,9 @@
 //! working directory, and what is said where the first run fails.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 #[path = "bad_input/sandbox.rs"]
@@ -33,7 +35,6 @@ fn begun(script: &str, options: &[&str]) -> (Yard, sandbox::Done) {
     (yard, done)
 }
 
-#[test]
 fn a_job_with_a_lock_is_written_down_with_it_and_explored_and_run_without_arguments() {
     let (yard, done) = begun(&locked(), &[]);
     assert_eq!(done.code, Some(0), "{done}");
@@ -70,7 +71,6 @@ fn a_job_with_a_lock_is_written_down_with_it_and_explored_and_run_without_argume
     none.fails(2, &["There is one above", "/lockproof.toml"]);
 }
 
-#[test]
 fn a_job_without_a_lock_fails_in_the_order_that_init_wrote() {
     let (yard, done) = begun(&psql(&REFILL), &[]);
     assert_eq!(done.code, Some(0), "{done}");
@@ -83,7 +83,6 @@ fn a_job_without_a_lock_fails_in_the_order_that_init_wrote() {
     assert_eq!(kept.code, Some(0), "{kept}");
 }
 
-#[test]
 fn a_file_that_is_there_is_left_as_it_is_unless_it_is_to_be_written_anew() {
     let yard = yard();
     yard.write("job.sh", &psql(&REFILL));
@@ -120,7 +119,6 @@ fn a_file_that_is_there_is_left_as_it_is_unless_it_is_to_be_written_anew() {
     assert!(scenario::load(&yard.path("lockproof.toml")).is_ok());
 }
 
-#[test]
 fn each_option_of_the_job_stands_in_the_file_that_init_writes() {
     let script = "test \"$APP_DSN\" = \"$DATABASE_URL\" || exit 9\n".to_owned()
         + &psql(&["insert into t values (1)"]);
@@ -163,7 +161,6 @@ fn each_option_of_the_job_stands_in_the_file_that_init_writes() {
     }
 }
 
-#[test]
 fn options_take_the_place_of_the_keys_of_a_file() {
     let yard = yard();
     yard.write("job.sh", &locked());
@@ -202,7 +199,6 @@ fn options_take_the_place_of_the_keys_of_a_file() {
     );
 }
 
-#[test]
 fn a_job_is_started_in_its_files_folder_or_where_its_files_are_found_alone() {
     let yard = yard();
     std::fs::create_dir(yard.path("jobs")).unwrap();
@@ -232,7 +228,40 @@ fn a_job_is_started_in_its_files_folder_or_where_its_files_are_found_alone() {
     }
 }
 
-#[test]
+fn the_file_of_another_directory_brings_its_own_job_and_one_above_is_not_taken_by_itself() {
+    let yard = yard();
+    for (folder, table) in [("here", "product"), ("there", "setting")] {
+        std::fs::create_dir_all(yard.path(folder).join("below")).unwrap();
+        let insert = match table {
+            "product" => "insert into product values (1, 'soap') on conflict do nothing",
+            _ => "insert into setting values ('colour') on conflict do nothing",
+        };
+        yard.write(&format!("{folder}/job.sh"), &psql(&[insert]));
+        yard.write(
+            &format!("{folder}/lockproof.toml"),
+            "title = \"own\"\n[subject]\ncommand = [\"sh\", \"job.sh\"]\nschema = \"../schema.sql\"\n[schedule]\nturns = \
+             [{ run = \"a\" }, { run = \"b\" }]\n[expect]\nguards = []\n",
+        );
+    }
+    let from = |folder: &str, words: &[&str]| {
+        let mut command = yard.command(words);
+        sandbox::finish(command.current_dir(yard.path(folder)).spawn().unwrap())
+    };
+    // Its command, its schema and its tables, from wherever it is named; and not those of the same name here.
+    let there = "../there/lockproof.toml";
+    let run = from("here", &["run", there, "--out", "out"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let search = from("here", &["explore", "--scenario", there]);
+    assert_eq!(search.code, Some(0), "{search}");
+    assert!(search.text().contains("writes setting"), "{search}");
+    let own = from("here", &["explore"]);
+    assert!(own.text().contains("writes product"), "{own}");
+    // Below it, neither that file nor the built-in job is meant for sure.
+    for words in [&["run"][..], &["explore"]] {
+        from("here/below", words).fails(2, &["here/lockproof.toml"]);
+    }
+}
+
 fn a_directory_that_lockproof_wrote_is_not_searched_for_scenarios() {
     let (yard, done) = begun(&locked(), &[]);
     assert_eq!(done.code, Some(0), "{done}");
@@ -248,7 +277,6 @@ fn a_directory_that_lockproof_wrote_is_not_searched_for_scenarios() {
     assert_eq!(run.code, Some(0), "{run}");
 }
 
-#[test]
 fn a_missing_table_is_told_with_the_options_that_make_it() {
     let yard = yard();
     let job = [
@@ -265,7 +293,6 @@ fn a_missing_table_is_told_with_the_options_that_make_it() {
     assert!(!yard.path("lockproof.toml").exists());
 }
 
-#[test]
 fn a_job_that_goes_to_another_address_is_told_with_that_address_whatever_its_exit_code() {
     let yard = yard();
     // Port 9 takes no connection here.
@@ -290,7 +317,6 @@ fn a_job_that_goes_to_another_address_is_told_with_that_address_whatever_its_exi
     }
 }
 
-#[test]
 fn a_word_before_the_job_is_told_where_the_job_stands() {
     let yard = yard();
     let done = yard.run(&["explore", "--times", "2", "sh", "job.sh"]);
@@ -305,7 +331,6 @@ fn a_word_before_the_job_is_told_where_the_job_stands() {
     done.fails(2, &["lockproof init -- python3 job.py"]);
 }
 
-#[test]
 fn the_time_limit_is_ten_times_the_clean_run_and_at_least_half_a_minute() {
     let (_yard, done) = begun(&psql(&["insert into t values (1)"]), &[]);
     assert!(done.text().contains("each run at most 30s"), "{done}");
@@ -361,7 +386,6 @@ GRANT ALL ON TABLE public.t TO nobody_here;
 const TWO: &str = "test \"$(psql -XqAtc 'select count(*), max(b) from t where a <= 2')\" = \"2|it's; \\$\\$ \\\\ one\" || exit 9\n\
     exec psql -XqAtc \"insert into t values (3)\"\n";
 
-#[test]
 fn what_pg_dump_writes_is_a_schema_with_its_rows_and_what_is_left_out_is_told() {
     let yard = yard();
     yard.write("dump.sql", DUMP);
@@ -375,7 +399,6 @@ fn what_pg_dump_writes_is_a_schema_with_its_rows_and_what_is_left_out_is_told() 
     );
 }
 
-#[test]
 fn a_dump_that_this_server_cannot_take_is_told_with_its_line_and_both_versions() {
     let yard = yard();
     yard.write(
@@ -445,7 +468,6 @@ fn instead_of_pg_dump(yard: &Yard, script: &str) -> String {
     yard.path("bin").display().to_string()
 }
 
-#[test]
 fn a_running_database_is_the_template_and_nothing_is_written_there() {
     let yard = yard();
     yard.write("job.sh", TWO);
@@ -478,7 +500,6 @@ fn a_running_database_is_the_template_and_nothing_is_written_there() {
     assert_ne!(run.code, Some(3), "{run}");
 }
 
-#[test]
 fn a_pg_dump_that_would_write_is_kept_from_it_by_the_server() {
     let yard = yard();
     let folder = instead_of_pg_dump(
@@ -495,7 +516,6 @@ fn a_pg_dump_that_would_write_is_kept_from_it_by_the_server() {
     });
 }
 
-#[test]
 fn a_database_that_looks_like_production_is_not_read_unless_it_is_said_to_be_meant() {
     let yard = yard();
     let folder = instead_of_pg_dump(
@@ -528,7 +548,6 @@ fn a_database_that_looks_like_production_is_not_read_unless_it_is_said_to_be_mea
     assert!(yard.path("bin/pg_dump.was-run").exists());
 }
 
-#[test]
 fn the_play_comes_behind_the_finding_cut_at_locks_and_marked_at_the_step_that_it_is_about() {
     let yard = yard();
     yard.write("locked.sh", &locked());
@@ -573,7 +592,6 @@ fn the_play_comes_behind_the_finding_cut_at_locks_and_marked_at_the_step_that_it
     assert!(shown("locked.toml", &[]).find("goes through").is_none());
 }
 
-#[test]
 fn all_that_a_pod_printed_is_kept_in_a_file_that_is_named() {
     let yard = yard();
     let script = "for n in 1 2 3 4 5 6 7 8 9; do echo line $n; done\necho 'error: no soap' >&2; echo later; exit 5\n";
@@ -620,4 +638,30 @@ fn all_that_a_pod_printed_is_kept_in_a_file_that_is_named() {
             .next(),
         Some("begun")
     );
+}
+
+crate::harness::tests![
+    a_database_that_looks_like_production_is_not_read_unless_it_is_said_to_be_meant,
+    a_directory_that_lockproof_wrote_is_not_searched_for_scenarios,
+    a_dump_that_this_server_cannot_take_is_told_with_its_line_and_both_versions,
+    a_file_that_is_there_is_left_as_it_is_unless_it_is_to_be_written_anew,
+    a_job_is_started_in_its_files_folder_or_where_its_files_are_found_alone,
+    a_job_that_goes_to_another_address_is_told_with_that_address_whatever_its_exit_code,
+    a_job_with_a_lock_is_written_down_with_it_and_explored_and_run_without_arguments,
+    a_job_without_a_lock_fails_in_the_order_that_init_wrote,
+    a_missing_table_is_told_with_the_options_that_make_it,
+    a_pg_dump_that_would_write_is_kept_from_it_by_the_server,
+    a_running_database_is_the_template_and_nothing_is_written_there,
+    a_word_before_the_job_is_told_where_the_job_stands,
+    all_that_a_pod_printed_is_kept_in_a_file_that_is_named,
+    each_option_of_the_job_stands_in_the_file_that_init_writes,
+    options_take_the_place_of_the_keys_of_a_file,
+    the_file_of_another_directory_brings_its_own_job_and_one_above_is_not_taken_by_itself,
+    the_play_comes_behind_the_finding_cut_at_locks_and_marked_at_the_step_that_it_is_about,
+    the_time_limit_is_ten_times_the_clean_run_and_at_least_half_a_minute,
+    what_pg_dump_writes_is_a_schema_with_its_rows_and_what_is_left_out_is_told,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

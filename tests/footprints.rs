@@ -2,7 +2,9 @@
 //! both orders give the same answers and the same rows.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 mod support;
 
 use lockproof::evidence;
@@ -162,7 +164,6 @@ select md5(string_agg(x, '|' order by x)) from (
   union all select 'u' || u::text from u union all select 'whole' || w::text from whole w
   union all select 's' || last_value || is_called from s) y";
 
-#[tokio::test(flavor = "current_thread")]
 async fn independent_statements_commute_on_a_real_server() {
     let server = support::server().await;
     let database = server.create_database("footprints", None).await.unwrap();
@@ -233,4 +234,10 @@ async fn independent_statements_commute_on_a_real_server() {
     drop((a, b));
     server.drop_database(database).await.unwrap();
     server.release().await.unwrap();
+}
+
+crate::harness::tests![independent_statements_commute_on_a_real_server,];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

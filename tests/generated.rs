@@ -3,7 +3,9 @@
 //! The schedules come from the one strategy that `explore --strategy random` uses as well.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +86,6 @@ fn in_order(lines: &[Line]) {
     }
 }
 
-#[tokio::test]
 async fn no_step_is_lost_doubled_or_reordered_and_a_recorded_run_is_the_run() {
     outcomes("none", false, async |trial, schedule, outcome| {
         in_order(&outcome.lines);
@@ -95,7 +96,6 @@ async fn no_step_is_lost_doubled_or_reordered_and_a_recorded_run_is_the_run() {
     .await;
 }
 
-#[tokio::test]
 async fn sound_locks_hold_under_every_generated_schedule() {
     for lock in ["session", "guarded", "whole-job"] {
         outcomes(lock, false, async |_, schedule, outcome| {
@@ -111,7 +111,6 @@ async fn sound_locks_hold_under_every_generated_schedule() {
     }
 }
 
-#[tokio::test]
 async fn a_lock_on_the_jobs_own_session_holds_under_generated_faults_too() {
     outcomes("single", true, async |_, schedule, outcome| {
         let words = outcome.verdict.violated().collect::<Vec<_>>();
@@ -122,4 +121,14 @@ async fn a_lock_on_the_jobs_own_session_holds_under_generated_faults_too() {
         );
     })
     .await;
+}
+
+crate::harness::tests![
+    a_lock_on_the_jobs_own_session_holds_under_generated_faults_too,
+    no_step_is_lost_doubled_or_reordered_and_a_recorded_run_is_the_run,
+    sound_locks_hold_under_every_generated_schedule,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

@@ -61,7 +61,8 @@ async fn tried(theatre: &Theatre, lock: &'static str, all: bool) -> Tried {
     };
     let serial = run(&trial, Vec::new()).await;
     let pods: Vec<PodName> = (0..2).map(PodName::of_index).collect();
-    let runs: [&[Line]; 2] = [&trial.measured().clean, &serial.lines];
+    let clean = trial.measured().clean.lines().unwrap();
+    let runs: [&[Line]; 2] = [&clean, &serial.lines];
     let begun = Instant::now();
     let hazards = mine(&runs, &catalog, &rules(&serial.lines), &pods);
     eprintln!("{lock}: mined in {} ms", begun.elapsed().as_millis());

@@ -1,6 +1,10 @@
 //! `lockproof reproduce`, `run --times` and `check` as a user runs them: the exact error every time, the
 //! same trace, and the same verdict again with no server.
 
+#![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
+
+mod harness;
 #[path = "support/kept.rs"]
 mod kept;
 
@@ -29,7 +33,6 @@ fn json(output: &Output) -> Value {
     })
 }
 
-#[test]
 fn the_bug_is_reproduced_every_time_with_one_trace_and_the_lock_holds() {
     let dir = tempfile::tempdir().unwrap();
     let output = lockproof(
@@ -88,7 +91,6 @@ fn the_bug_is_reproduced_every_time_with_one_trace_and_the_lock_holds() {
     assert_eq!(scenario["replays"]["same_trace"], 2, "{document:#}");
 }
 
-#[test]
 fn a_foreign_subject_is_reproduced_along_a_schedule_file() {
     let dir = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_lockproof");
@@ -140,7 +142,6 @@ sqlstate = "23503"
     assert!(document["with_lock"].is_null());
 }
 
-#[test]
 fn a_foreign_subject_without_a_schedule_has_one_looked_for() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("t.sql"), "create table t (a int)").unwrap();
@@ -172,7 +173,6 @@ fn a_foreign_subject_without_a_schedule_has_one_looked_for() {
     );
 }
 
-#[test]
 fn the_lock_holds_under_kills_at_random_steps() {
     let dir = tempfile::tempdir().unwrap();
     let scenario = concat!(
@@ -202,7 +202,6 @@ fn the_lock_holds_under_kills_at_random_steps() {
     assert_eq!(document["violations"], 0);
 }
 
-#[test]
 fn kills_at_random_steps_find_a_lock_that_does_not_hold() {
     let dir = tempfile::tempdir().unwrap();
     let scenario = concat!(
@@ -234,4 +233,16 @@ fn kills_at_random_steps_find_a_lock_that_does_not_hold() {
     );
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_ne!(json(&output)["violations"], 0);
+}
+
+crate::harness::tests![
+    a_foreign_subject_is_reproduced_along_a_schedule_file,
+    a_foreign_subject_without_a_schedule_has_one_looked_for,
+    kills_at_random_steps_find_a_lock_that_does_not_hold,
+    the_bug_is_reproduced_every_time_with_one_trace_and_the_lock_holds,
+    the_lock_holds_under_kills_at_random_steps,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }

@@ -114,7 +114,15 @@ fn need_what_it_needs(file: &Path) -> Result<(), Failed> {
         need(Need::CopiedServer);
     }
     if let scenario::Program::Command(command) = &scenario.subject.program {
-        need_all_of(command, Path::new(env!("CARGO_MANIFEST_DIR")));
+        // Paths are relative to the file, or to where the tests run.
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in [project, file.parent().unwrap_or(project)] {
+            need_all_of(command, folder);
+        }
+    }
+    let prepare = &scenario.subject.prepare;
+    if format!("{prepare:?}").contains("psql") {
+        need(Need::Postgres);
     }
     Ok(())
 }

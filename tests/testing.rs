@@ -116,13 +116,37 @@ fn a_closure_that_fails_or_panics_alone_is_told_with_its_words() {
 }
 
 #[test]
+fn a_closure_that_leaks_its_connection_ends_with_its_pod_and_so_does_its_lock() {
+    Job::closure(async |url: String| {
+        // Neither closed nor dropped, and the lock is not given back.
+        let client: &'static Client = Box::leak(Box::new(connected(&url).await?));
+        client
+            .batch_execute("select pg_advisory_lock(4711); insert into product values (1) on conflict do nothing")
+            .await
+    })
+    .schema(SCHEMA)
+    .lock(4711)
+    .hold_before("a", "insert into product")
+    .run("b")
+    .check();
+}
+
+#[test]
 fn a_command_is_a_job_too_and_what_cannot_be_is_told() {
-    let job = Job::command([
-        "psql",
-        "-Xqc",
-        "insert into product values (1) on conflict do nothing",
-    ]);
-    job.clone().schema(SCHEMA).check();
+    let job = Job::command(
+        [
+            env!("CARGO_BIN_EXE_lockproof"),
+            "groombook",
+            "seed",
+            "--lock",
+            "session",
+            "--profile",
+            "tiny",
+        ]
+        .map(str::to_owned),
+    );
+    let schema = include_str!("../crates/groombook/src/schema.sql");
+    job.clone().schema(schema).check();
     let broken = job.schema("create tabel t ()").try_check().unwrap_err();
     assert!(broken.text.contains("syntax error"), "{broken}");
 }

@@ -23,12 +23,13 @@ use super::common::{Failure, Talk};
 use super::exit::Exit;
 use super::template::TEMPLATE;
 use crate::report::{Cases, ExploreJson};
+use crate::scenario::Expect;
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub use arguments::ExploreArguments;
 use arguments::StrategyName;
 use search::{Search, exit_of};
-pub(super) use told::{left_open_lines, not_applicable_lines, unclear_lines};
+pub(super) use told::{left_open_lines, not_applicable_lines, sampled_line, unclear_lines};
 use uses::Form;
 use work::Work;
 
@@ -51,18 +52,31 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
         Form::Survey => {
             let search = Search::begin(arguments, form)?;
             let survey = async |server: Server, cancel| search.survey(&server, cancel).await;
-            let exit = search.carry_out("survey.json", survey, survey::sum).await?;
-            search.report(exit).map(|()| exit)
+            let mut cases = None;
+            let exit = search
+                .carry_out("survey.json", survey, |found, search| {
+                    cases = Some(Cases::of_survey(found));
+                    survey::sum(found, search)
+                })
+                .await?;
+            search.end(cases, exit)
         }
         Form::Every => {
             let search = Search::begin(arguments, form)?;
             let every = async |server: Server, cancel| search.every(&server, cancel).await;
-            let exit = search.carry_out("every.json", every, every::tell).await?;
-            search.report(exit).map(|()| exit)
+            let mut cases = None;
+            let exit = search
+                .carry_out("every.json", every, |found, search| {
+                    cases = Some(Cases::of_every(found));
+                    every::tell(found, search)
+                })
+                .await?;
+            search.end(cases, exit)
         }
         Form::One(strategy) => {
             // What cannot be used is said before a server is started.
             let shard = shard(arguments.shard.as_deref())?;
+            let expect = arguments.expectation(shard)?;
             let search = Search::begin(arguments, form)?;
             let one = async |server, cancel| {
                 let work = Work {
@@ -73,6 +87,7 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                     shard,
                     out: search.directory.path(),
                     most: None,
+                    expect: expect.clone(),
                 };
                 work.explore(server, cancel).await
             };
@@ -83,16 +98,25 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                     exit(found)
                 })
                 .await?;
-            let told = match cases {
-                Some(cases) => arguments.ci.publish(&cases, exit, search.talk)?,
-                None => exit,
-            };
-            search.report(exit).map(|()| told)
+            search.end(cases, exit)
         }
     }
 }
 
 impl ExploreArguments {
+    /// What the search is to find, where options say it.
+    fn expectation(&self, shard: Shard) -> Result<Option<Expect>, Failure> {
+        let expect = self.keys.expectation()?;
+        if expect.is_some() && shard.of() > 1 {
+            return Err(Failure::new(
+                Exit::Usage,
+                "what a search is to find (--violates, --verdict and the like) is asked of a whole search: a part \
+                 of it (--shard) may well not find it",
+            ));
+        }
+        Ok(expect)
+    }
+
     /// Refuses what cannot be searched.
     ///
     /// # Errors
@@ -122,6 +146,7 @@ impl ExploreArguments {
             shard: Shard::WHOLE,
             out,
             most: None,
+            expect: None,
         };
         work.explore(server, cancel).await
     }
@@ -131,6 +156,9 @@ impl ExploreArguments {
 pub(super) fn exit(found: &ExploreJson) -> Exit {
     // Where nothing was run nothing is known. (A part may well be empty: there were fewer schedules than parts.)
     let nothing = found.schedules == 0 && found.shard.1 == 1;
+    if let Some(reasons) = &found.unexpected {
+        return exit_of(found.interrupted, !reasons.is_empty(), nothing);
+    }
     exit_of(
         found.interrupted,
         found.violations > 0,

@@ -124,6 +124,12 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        TrialError::from(error).into()
+    }
+}
+
 impl From<TrialError> for Failure {
     fn from(error: TrialError) -> Self {
         use crate::history::HistoryError;

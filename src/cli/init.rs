@@ -129,10 +129,10 @@ pub async fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
         }
         let trial = Trial::prepare(&stage, &scenario, &job, None);
         let trial = watched(talk, "clean and serial runs", trial).await;
-        let seen = trial.as_ref().map(seen).ok();
+        let seen = trial.as_ref().ok().map(seen).transpose();
         let failed = trial.err();
         stage.strike().await?;
-        match (seen, failed) {
+        match (seen?, failed) {
             (Some(seen), _) => Ok((seen, facts)),
             (None, Some(error)) => {
                 let failure = Failure::from(error);
@@ -215,11 +215,11 @@ fn folder(file: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// What the clean and serial runs showed.
-fn seen(trial: &Trial<'_>) -> Seen {
+fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
     let measured = trial.measured();
     let baseline = &measured.baseline;
     let tries = |text: &str| text.contains("pg_try_advisory") || text.contains("nowait");
-    Seen {
+    Ok(Seen {
         steps: baseline.steps,
         written: baseline.written.clone(),
         locks: measured.locks.clone(),
@@ -227,9 +227,9 @@ fn seen(trial: &Trial<'_>) -> Seen {
         took: measured.clean_time(),
         limit: trial.time_limit(),
         unstable: baseline.unstable_steps.clone(),
-        order: first_order(&measured.clean, trial.pods()),
+        order: first_order(&measured.clean.lines()?, trial.pods()),
         tries: measured.trace.iter().any(|entry| tries(&entry.normal)),
-    }
+    })
 }
 
 /// The lock as a scenario names it.

@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::common::Failure;
 use super::exit::Exit;
-use crate::scenario::{self, KEY_FLAGS, KeyFlag, Overrides, Scenario};
+use crate::scenario::{self, Expect, KEY_FLAGS, KeyFlag, Overrides, Scenario};
 
 /// The heading of these options in a command's help.
 const HEADING: &str = "The job and its rules (the keys of a scenario file)";
@@ -62,12 +62,27 @@ impl KeyArguments {
         changed.map_err(|error| Failure::scenarios(vec![error]))
     }
 
-    /// Refuses what says what a schedule must come to, where schedules are looked for.
+    /// What must be found, where options say it.
+    ///
+    /// # Errors
+    /// When a value is not possible.
+    pub fn expectation(&self) -> Result<Option<Expect>, Failure> {
+        if !self.given.iter().any(|flag| flag.is_expectation()) {
+            return Ok(None);
+        }
+        let none = super::subject::foreign(vec!["true".to_owned()]);
+        self.over(&none).map(|scenario| Some(scenario.expect))
+    }
+
+    /// Refuses what says what a schedule must come to, where schedules are looked for. A search for failures
+    /// (`finds`) may be told what it is to find; what its schedules bring about is its own choice.
     ///
     /// # Errors
     /// When one of these options was given.
-    pub fn refuse_expectations(&self) -> Result<(), Failure> {
-        let Some(flag) = self.given.iter().find(|flag| flag.is_expectation()) else {
+    pub fn refuse_expectations(&self, finds: bool) -> Result<(), Failure> {
+        let refused =
+            |flag: &&&KeyFlag| flag.is_expectation() && !(finds && flag.key != "expect.guards");
+        let Some(flag) = self.given.iter().find(refused) else {
             return Ok(());
         };
         Err(Failure::new(
@@ -181,7 +196,8 @@ mod tests {
     fn what_is_not_given_changes_nothing() {
         let keys = keys(&[]).unwrap();
         assert!(keys.is_empty());
-        assert!(keys.refuse_expectations().is_ok());
+        assert!(keys.refuse_expectations(false).is_ok());
+        assert!(keys.expectation().unwrap().is_none());
     }
 
     #[test]
@@ -205,11 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn a_search_takes_no_expectation_but_the_errors_that_count() {
-        let refused = keys(&["--violates", "no-errors"]).unwrap();
-        let refused = refused.refuse_expectations().unwrap_err();
+    fn a_search_for_failures_can_be_told_what_it_is_to_find_and_no_other_search_can() {
+        let told = keys(&["--violates", "no-errors", "--sqlstate", "23503"]).unwrap();
+        let refused = told.refuse_expectations(false).unwrap_err();
         assert!(refused.message.contains("--violates"), "{refused:?}");
+        assert!(told.refuse_expectations(true).is_ok());
+        let expect = told.expectation().unwrap().unwrap();
+        assert_eq!(expect.verdict, scenario::ExpectedVerdict::Violated);
+        assert_eq!(expect.sqlstate.as_deref(), Some("23503"));
+        let guards = keys(&["--guards", "contention"]).unwrap();
+        assert!(guards.refuse_expectations(true).is_err());
         let taken = keys(&["--only-sqlstates", "23503"]).unwrap();
-        assert!(taken.refuse_expectations().is_ok());
+        assert!(taken.refuse_expectations(false).is_ok());
+        assert!(taken.expectation().unwrap().is_none());
     }
 }

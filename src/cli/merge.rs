@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ci::CiArguments;
 use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
-use super::explore::{exit, left_open_lines, not_applicable_lines, unclear_lines};
+use super::explore::{exit, left_open_lines, not_applicable_lines, sampled_line, unclear_lines};
 use super::finding::tell_found;
 use crate::report::{Cases, ExploreJson, FoundJson, SpaceJson, count, wrap};
 use crate::search::strategy::{Space, Tally, claim};
@@ -76,6 +76,9 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
     talk.result(&wrap("means", &merged.claim));
     if let Some(promise) = &merged.promise {
         talk.result(&wrap("", promise));
+    }
+    if let Some(left_out) = &merged.sampled_out {
+        talk.result(&sampled_line(left_out));
     }
     for line in left_open_lines(&merged.left_open) {
         talk.result(&line);
@@ -145,7 +148,8 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
         for (what, same, one, other) in [
             (
                 "strategy",
-                first.settings == part.settings,
+                first.settings == part.settings
+                    && first.sampled_out.is_some() == part.sampled_out.is_some(),
                 &first.strategy,
                 &part.strategy,
             ),
@@ -250,6 +254,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
             }),
         pruned: sum(|part| part.space.pruned),
         diverged: sum(|part| part.space.diverged),
+        sampled: first.sampled_out.is_some(),
     };
     merged.space = SpaceJson {
         explored: merged.schedules,

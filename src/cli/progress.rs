@@ -5,7 +5,8 @@
 
 use std::future::Future;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,62 +23,107 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Counts something up to its end. Gone from the screen when it is dropped.
 pub(super) struct Meter {
+    shared: Arc<Shared>,
+    /// Draws while nothing is counted: the first of them may take long.
+    ticker: Option<JoinHandle<()>>,
+}
+
+struct Shared {
     talk: Talk,
     what: &'static str,
-    total: Option<u64>,
     state: Mutex<State>,
+    over: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     /// When the first of them began.
     begun: Option<Instant>,
+    done: u64,
+    total: Option<u64>,
+    note: String,
     bar: Option<ProgressBar>,
     told: Option<Instant>,
+    over: bool,
 }
 
 impl Meter {
     /// Of these, so many; `None`: nobody knows how many.
     pub(super) fn new(talk: Talk, what: &'static str, total: Option<u64>) -> Self {
-        Self {
+        let shared = Arc::new(Shared {
             talk,
             what,
-            total: total.filter(|total| *total > 0),
             state: Mutex::new(State {
                 begun: Some(Instant::now()),
+                total: total.filter(|total| *total > 0),
                 ..State::default()
             }),
+            over: Condvar::new(),
+        });
+        let ticker = talk.is_talking().then(|| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().spawn(move || shared.tick())
+        });
+        Self {
+            shared,
+            // Without a thread it is drawn when something is counted.
+            ticker: ticker.and_then(Result::ok),
         }
     }
 
     /// The same, but it begins with the first that is counted.
     pub(super) fn later(self) -> Self {
-        self.state().begun = None;
+        self.shared.state().begun = None;
         self
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many are done; the total may have become known, or grown.
     pub(super) fn at(&self, done: u64, total: Option<u64>, note: &str) {
-        let total = total.or(self.total).map(|total| total.max(done));
+        let mut state = self.shared.state();
+        state.begun.get_or_insert_with(Instant::now);
+        state.done = done;
+        state.total = total.or(state.total).map(|total| total.max(done));
+        note.clone_into(&mut state.note);
+        self.shared.show(state);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what there is, again and again, until it is over.
+    fn tick(&self) {
         let mut state = self.state();
-        let begun = *state.begun.get_or_insert_with(Instant::now);
+        while !state.over {
+            let waited = self.over.wait_timeout(state, TICK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if !state.over {
+                self.show(state);
+                state = self.state();
+            }
+        }
+    }
+
+    /// Shows how far it is, where that is worth it and due.
+    fn show(&self, mut state: MutexGuard<'_, State>) {
+        let Some(begun) = state.begun else { return };
         if !self.talk.is_talking() || begun.elapsed() < WORTH {
             return;
         }
+        let (done, total) = (state.done, state.total);
         if std::io::stderr().is_terminal() {
+            let message = match state.note.as_str() {
+                "" => self.what.to_owned(),
+                note => format!("{}: {note}", self.what),
+            };
             let bar = state.bar.get_or_insert_with(|| {
                 let bar = bar(total.is_some(), begun.elapsed());
                 *shown() = Some(bar.clone());
                 bar
             });
-            bar.set_message(match note {
-                "" => self.what.to_owned(),
-                note => format!("{}: {note}", self.what),
-            });
+            bar.set_message(message);
             if let Some(total) = total {
                 bar.set_length(total);
             }
@@ -87,17 +133,22 @@ impl Meter {
         let last = state.told.unwrap_or(begun);
         if last.elapsed() >= EVERY {
             state.told = Some(Instant::now());
+            let text = line(self.what, done, total, begun.elapsed(), &state.note);
             drop(state);
-            self.talk
-                .say(&line(self.what, done, total, begun.elapsed(), note));
+            self.talk.say(&text);
         }
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bar) = state.bar.take() {
+        self.shared.state().over = true;
+        self.shared.over.notify_all();
+        if let Some(ticker) = self.ticker.take() {
+            // It ends at once, and has nothing to tell.
+            let _ = ticker.join();
+        }
+        if let Some(bar) = self.shared.state().bar.take() {
             *shown() = None;
             bar.finish_and_clear();
         }
@@ -139,14 +190,8 @@ fn line(what: &str, done: u64, total: Option<u64>, took: Duration, note: &str) -
 
 /// Does this work; shows meanwhile that it goes on.
 pub(super) async fn watched<T>(talk: Talk, what: &'static str, work: impl Future<Output = T>) -> T {
-    let meter = Meter::new(talk, what, None);
-    let mut work = std::pin::pin!(work);
-    loop {
-        tokio::select! {
-            result = &mut work => return result,
-            () = tokio::time::sleep(TICK) => meter.at(0, None, ""),
-        }
-    }
+    let _meter = Meter::new(talk, what, None);
+    work.await
 }
 
 #[cfg(test)]

@@ -139,15 +139,11 @@ impl LogReader {
     }
 
     /// Writes a sentinel through this connection, waits until it has arrived in the log, and
-    /// returns all records of this database between the beginning and the sentinel.
+    /// returns what was logged between the beginning and the sentinel.
     ///
     /// # Errors
     /// When the sentinel does not arrive within 30 s or the log cannot be read.
-    pub async fn finish(
-        self,
-        client: &Client,
-        database: &str,
-    ) -> Result<Vec<LogRecord>, EvidenceError> {
+    pub async fn finish(self, client: &Client, database: &str) -> Result<ServerLog, EvidenceError> {
         let sentinel = sentinel(client).await?;
         let log = self.read_until(client, sentinel.as_bytes()).await?;
         if !begins_with(&log, &self.first) {
@@ -156,7 +152,11 @@ impl LogReader {
                 file: self.file,
             });
         }
-        parse(&log, database, self.to_utc_us)
+        Ok(ServerLog {
+            text: log,
+            database: database.to_owned(),
+            to_utc_us: self.to_utc_us,
+        })
     }
 
     /// The sentinel is waited for in the file in which the run began.
@@ -258,50 +258,52 @@ fn check_in(line: &[u8]) -> Option<(i32, i64)> {
     Some((pid.parse().ok()?, time(str::from_utf8(at).ok()?)?))
 }
 
-fn parse(log: &[u8], database: &str, to_utc_us: i64) -> Result<Vec<LogRecord>, EvidenceError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(log);
-    let mut records = Vec::new();
-    let mut row = csv::ByteRecord::new();
-    loop {
-        match reader.read_byte_record(&mut row) {
-            Ok(true) => {}
-            Ok(false) => return Ok(records),
-            Err(error) => {
-                return Err(EvidenceError::Unreadable {
-                    what: "the server's log",
-                    why: error.to_string(),
-                });
-            }
-        }
+/// A log that was read to its sentinel. Its records are made one at a time: those of a long run take several times
+/// the room of their text.
+#[derive(Debug)]
+pub struct ServerLog {
+    text: Vec<u8>,
+    database: String,
+    to_utc_us: i64,
+}
+
+impl ServerLog {
+    /// Its records of this database, in their order.
+    pub fn records(&self) -> impl Iterator<Item = Result<LogRecord, EvidenceError>> + '_ {
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(&self.text[..]);
+        reader.into_byte_records().filter_map(|row| match row {
+            Ok(row) => self.record(&row).map(Ok),
+            Err(error) => Some(Err(EvidenceError::Unreadable {
+                what: "the server's log",
+                why: error.to_string(),
+            })),
+        })
+    }
+
+    fn record(&self, row: &csv::ByteRecord) -> Option<LogRecord> {
         // A line that another session is still writing may be cut: it has no column 22.
-        if row.len() < 23 || row.get(2) != Some(database.as_bytes()) {
-            continue;
+        if row.len() < 23 || row.get(2) != Some(self.database.as_bytes()) {
+            return None;
         }
         let field = |index: usize| String::from_utf8_lossy(&row[index]).into_owned();
         let optional = |index: usize| (!row[index].is_empty()).then(|| field(index));
         let session_id = field(5);
-        let started_s = session_id
-            .split('.')
-            .next()
-            .and_then(|start| i64::from_str_radix(start, 16).ok());
-        let (Some(started_s), Ok(pid)) = (started_s, field(3).parse()) else {
-            continue;
-        };
-        records.push(LogRecord {
-            server_us: time(&field(0)).unwrap_or(0) + to_utc_us,
-            database: database.to_owned(),
-            pid,
-            started_s,
+        let started = session_id.split('.').next()?;
+        Some(LogRecord {
+            server_us: time(&field(0)).unwrap_or(0) + self.to_utc_us,
+            database: self.database.clone(),
+            pid: field(3).parse().ok()?,
+            started_s: i64::from_str_radix(started, 16).ok()?,
             severity: field(11),
             sqlstate: field(12),
             message: field(13),
             detail: optional(14),
             statement: optional(19).map(|sql| sql.chars().take(STATEMENT).collect()),
             application: field(22),
-        });
+        })
     }
 }
 
@@ -315,6 +317,15 @@ fn time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(log: &[u8], database: &str) -> Result<Vec<LogRecord>, EvidenceError> {
+        let log = ServerLog {
+            text: log.to_vec(),
+            database: database.to_owned(),
+            to_utc_us: 0,
+        };
+        log.records().collect()
+    }
 
     #[test]
     fn a_deadlock_check_that_found_none_is_read_from_its_line() {
@@ -341,7 +352,7 @@ mod tests {
         let log = "2026-11-23 08:01:02.123 UTC,\"u\",\"db\",77,\"127.0.0.1:1\",6741f00e.4d,1,\"INSERT\",\
 2026-11-23 08:01:00 UTC,3/4,0,ERROR,23503,\"violates \"\"x\"\"\nsecond line\",\"Key (a)=(1)\",,,,,\"insert into t\nvalues (1)\",,,\"psql\",\"client backend\",,0\n\
 2026-11-23 08:01:02.124 UTC,\"u\",\"other\",78,,6741f00e.4e,1,\"\",2026-11-23 08:01:00 UTC,,0,LOG,00000,\"x\",,,,,,,,,\"\",\"\",,0\n";
-        let records = parse(log.as_bytes(), "db", 0).unwrap();
+        let records = parse(log.as_bytes(), "db").unwrap();
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].pid, 77);
         assert_eq!(records[0].started_s, 0x6741_f00e);
@@ -377,7 +388,7 @@ mod tests {
                 for line in log.split(|byte| *byte == b'\n') {
                     check_in(line);
                 }
-                if let Ok(records) = parse(&log, "db", 0) {
+                if let Ok(records) = parse(&log, "db") {
                     assert!(records.iter().all(|record| record.database == "db"));
                     assert!(records.len() <= log.iter().filter(|byte| **byte == b'\n').count() + 1);
                 }

@@ -18,7 +18,7 @@ pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
 pub use lock_row::{Aged, FoundRow, age_row, find_row};
-pub use log::{LogReader, LogRecord};
+pub use log::{LogReader, LogRecord, ServerLog};
 pub use objects::there;
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::every::EveryJson;
 use super::explore::{ExploreJson, count};
 use super::json::{ReproduceJson, ScenarioJson};
+use super::survey::SurveyJson;
 use crate::scenario::Scenario;
 
 /// What became of a case.
@@ -94,6 +96,46 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A failure that is kept in this file; what it is called and what it says is still to be filled in.
+    fn found(file: Option<&PathBuf>) -> Self {
+        Self {
+            name: String::new(),
+            result: CaseResult::Failed,
+            message: String::new(),
+            text: String::new(),
+            took: Duration::ZERO,
+            replay: file.map(|file| format!("lockproof run {}", file.display())),
+            place: file.map(|file| (file.clone(), 1)),
+        }
+    }
+
+    /// A search as a whole.
+    fn whole(name: String, result: CaseResult, figures: &str, took: Duration) -> Self {
+        Self {
+            name,
+            result,
+            message: match result {
+                CaseResult::Passed => String::new(),
+                _ => figures.to_owned(),
+            },
+            text: figures.to_owned(),
+            took,
+            replay: None,
+            place: None,
+        }
+    }
+}
+
+/// What a search as a whole came to; `cut`: it was not gone through, and says nothing of the rest.
+fn whole(failed: u64, unclear: u64, cut: bool) -> CaseResult {
+    match (failed, unclear) {
+        (0, 0) if !cut => CaseResult::Passed,
+        (0, _) => CaseResult::Unclear,
+        _ => CaseResult::Failed,
+    }
+}
+
 impl Cases {
     /// What a search found; where it found nothing, that.
     #[must_use]
@@ -104,24 +146,23 @@ impl Cases {
             .iter()
             .map(|one| Case {
                 name: one.failure.to_string(),
-                result: CaseResult::Failed,
                 message: one.what.clone(),
                 text: format!("schedule {}: {}", one.at, one.why),
-                took: Duration::ZERO,
-                replay: one
-                    .schedule_file
-                    .as_ref()
-                    .map(|file| format!("lockproof run {}", file.display())),
-                place: one.schedule_file.clone().map(|file| (file, 1)),
+                ..Case::found(one.schedule_file.as_ref())
             })
             .collect();
         let unclear = found.inconclusive + found.unconfirmed;
         // One that was not gone through says nothing of the rest.
         let cut = found.interrupted || found.broken_off.is_some();
-        let whole = match (found.violations, unclear) {
-            (0, 0) if found.schedules > 0 && !cut => CaseResult::Passed,
-            (0, _) => CaseResult::Unclear,
-            _ => CaseResult::Failed,
+        let whole = match &found.unexpected {
+            // It was said what is to be found, and that is what the search is for.
+            Some(reasons) if reasons.is_empty() && !cut => {
+                all.iter_mut()
+                    .for_each(|case| case.result = CaseResult::Passed);
+                CaseResult::Passed
+            }
+            Some(reasons) if !reasons.is_empty() => CaseResult::Failed,
+            _ => whole(found.violations, unclear, cut || found.schedules == 0),
         };
         all.push(Case {
             name: format!("{} of {}", found.strategy, found.subject),
@@ -129,9 +170,13 @@ impl Cases {
             message: match whole {
                 CaseResult::Passed => String::new(),
                 _ => format!(
-                    "{}: {} failed, {unclear} unclear{}",
+                    "{}: {} failed, {unclear} unclear{}{}",
                     count(found.schedules, "schedule"),
                     found.violations,
+                    match found.unexpected.as_deref() {
+                        None | Some([]) => String::new(),
+                        Some(reasons) => format!("; {}", reasons.join("; ")),
+                    },
                     match (&found.broken_off, found.interrupted) {
                         (Some(why), _) => format!(", broken off: {why}"),
                         (None, true) => ", interrupted".to_owned(),
@@ -146,6 +191,82 @@ impl Cases {
         });
         Self {
             title: format!("lockproof explore: {}", found.subject),
+            means: found.claim.clone(),
+            all,
+        }
+    }
+
+    /// What a survey came to: a case for each group of violated schedules that are alike, and one for each job.
+    #[must_use]
+    pub fn of_survey(found: &SurveyJson) -> Self {
+        let mut all = Vec::new();
+        for swept in &found.subjects {
+            all.extend(swept.groups.iter().map(|group| {
+                let names: Vec<String> = group.invariants.iter().map(ToString::to_string).collect();
+                Case {
+                    name: format!(
+                        "{}: {}: {} at {}, {}",
+                        swept.name,
+                        names.join(", "),
+                        group.fault,
+                        group.at,
+                        group.way
+                    ),
+                    message: format!("{}: {}", count(group.times, "schedule"), group.what),
+                    text: group.schedule.join("\n"),
+                    ..Case::found(group.schedule_file.as_ref())
+                }
+            }));
+            let cut = found.interrupted || swept.run < swept.schedules;
+            let result = whole(swept.violated, swept.inconclusive, cut || swept.fired == 0);
+            all.push(Case::whole(
+                format!("survey of {}", swept.name),
+                result,
+                &swept.claim,
+                Duration::from_millis(swept.elapsed_ms),
+            ));
+        }
+        let claims: Vec<&str> = found
+            .subjects
+            .iter()
+            .map(|one| one.claim.as_str())
+            .collect();
+        Self {
+            title: "lockproof explore --strategy sweep --survey".to_owned(),
+            means: claims.join("; "),
+            all,
+        }
+    }
+
+    /// What every strategy found: a case for each failure, and one for each job and strategy.
+    #[must_use]
+    pub fn of_every(found: &EveryJson) -> Self {
+        let mut all = Vec::new();
+        for subject in &found.subjects {
+            for one in &subject.searches {
+                let name = format!("{} with {}", subject.name, one.strategy);
+                all.extend(one.found.iter().map(|failure| Case {
+                    name: format!("{name}: {}", failure.failure),
+                    message: failure.what.clone(),
+                    text: format!("schedule {}: {}", failure.at, failure.why),
+                    ..Case::found(failure.schedule_file.as_ref())
+                }));
+                let figures = match &one.nothing {
+                    Some(why) => format!("nothing to run: {why}"),
+                    None => format!(
+                        "{}: {} failed, {} unclear",
+                        count(one.schedules, "schedule"),
+                        one.violations,
+                        one.inconclusive
+                    ),
+                };
+                let result = whole(one.violations, one.inconclusive, found.interrupted);
+                let took = Duration::from_millis(one.elapsed_ms);
+                all.push(Case::whole(name, result, &figures, took));
+            }
+        }
+        Self {
+            title: "lockproof explore --strategy every".to_owned(),
             means: found.claim.clone(),
             all,
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
-use crate::search::strategy::{Kind, Settings};
+use crate::search::strategy::{Kind, SampledOut, Settings};
 use crate::search::{Breaks, FindingKey, LeftOpen, NotApplicable, Rate, Unclear};
 
 /// What `explore --format json` prints, and what is kept as `explore.json`.
@@ -61,6 +61,12 @@ pub struct ExploreJson {
     /// What the runs left open: columns that were not compared, pods that did nothing.
     #[serde(default)]
     pub left_open: LeftOpen,
+    /// What `--sample` left out of the steps at which it switches; absent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_out: Option<Vec<SampledOut>>,
+    /// Why what was found is not what options like `--violates` say, a sentence each; absent without such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexpected: Option<Vec<String>>,
     /// Why schedules could not be judged: each reason once.
     pub unclear: Vec<Unclear>,
     /// What the schedules were: all of a kind, predictions, or draws.

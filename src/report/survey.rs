@@ -11,6 +11,7 @@ use super::explore::{ReplayCountJson, count};
 use crate::history::ServerFacts;
 use crate::name::InvariantName;
 use crate::search::Unclear;
+use crate::search::strategy::SampledOut;
 use crate::search::survey::StepKind;
 
 /// What `explore --strategy sweep --survey --format json` prints, and what is kept as `survey.json`.
@@ -74,6 +75,9 @@ pub struct SweptJson {
     pub confirmed: u64,
     /// Violated ones that are alike.
     pub groups: Vec<GroupJson>,
+    /// What `--sample` left out of the steps; absent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_out: Option<Vec<SampledOut>>,
     /// All of it in a sentence.
     pub claim: String,
     /// How long the schedules took, in milliseconds.
@@ -227,6 +231,7 @@ mod tests {
             replayed: None,
             confirmed: 0,
             groups: Vec::new(),
+            sampled_out: None,
             claim: String::new(),
             elapsed_ms: 1,
             again_ms: 1,

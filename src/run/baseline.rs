@@ -3,23 +3,26 @@
 //! Owns the measuring: the clean run (one pod), serial runs of 1 to n pods one after the other and of the
 //! second pod alone, and what is learnt from them (trace, errors, lines, tables, locks, digests).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::RunError;
 use super::failure::failure;
+use super::kept::KeptHistory;
 use super::one_run::{Finished, run_once};
 use super::plan::{Place, Plan};
 use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, Line, LockRow, Made, OutputStream, SerialRun, Writer,
+    Baseline, Catalog, Event, FinalState, KnownError, Line, LockRow, Made, OutputStream, SerialRun,
+    Writer,
 };
-use crate::invariant::known_errors;
-use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, used_keys};
+use crate::invariant::{known_errors_of, names_made};
+use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows_of, used_keys};
 use crate::name::{LockKey, PodName};
+use crate::server::Database;
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
 use crate::timeline::Timeline;
@@ -30,9 +33,9 @@ pub struct BaselineRuns {
     /// For the verdict.
     pub baseline: Baseline,
     /// The clean run's history.
-    pub clean: Vec<Line>,
+    pub clean: KeptHistory,
     /// The histories of the other serial runs, of 2 pods, of 3, and so on.
-    pub serial: Vec<Vec<Line>>,
+    pub serial: Vec<KeptHistory>,
     /// What serial runs left in the tables; shared by all that have measured this.
     pub serial_runs: Arc<SerialRuns>,
     /// Keys and foreign keys, as they are when the subject has run.
@@ -50,11 +53,23 @@ pub struct BaselineRuns {
 }
 
 impl BaselineRuns {
+    /// Whether this is so of the clean run and of all serial ones.
+    ///
+    /// # Errors
+    /// When a history cannot be read again.
+    pub fn all(&self, is: impl Fn(&[Line]) -> bool) -> Result<bool, RunError> {
+        for run in std::iter::once(&self.clean).chain(&self.serial) {
+            if !is(&run.lines()?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// How long the clean run took.
     #[must_use]
     pub fn clean_time(&self) -> Duration {
-        let last = self.clean.last().map_or(0, |line| line.at_us);
-        Duration::from_micros(last)
+        self.clean.took()
     }
 }
 
@@ -64,7 +79,7 @@ impl BaselineRuns {
 /// When the clean run does not succeed, with what it printed; or when the harness cannot do its
 /// work.
 pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunError> {
-    let mut runs: Vec<Finished> = Vec::new();
+    let mut runs: Vec<MadeRun> = Vec::new();
     let mut run_time = Duration::ZERO;
     for count in 1..=(plan.pods + usize::from(plan.recovery)).max(2) {
         let pods: Vec<PodName> = (0..count).map(PodName::of_index).collect();
@@ -86,18 +101,17 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             lines: Vec::new(),
         });
     };
-    let timeline = Timeline::of(&clean.lines);
-    let timelines: Vec<Timeline<'_>> = runs.iter().map(|run| Timeline::of(&run.lines)).collect();
-    let (locks, passing_locks) = used_keys(&timeline).into_iter().partition(|key| {
-        key.table().is_none() || timelines.iter().all(|timeline| is_kept(timeline, key))
-    });
-    let all = runs.last().map_or(&[][..], |run| &run.trace);
+    let of_all = OfAll::of(&runs)?;
+    let steps = runs.last().map(|run| run.steps.clone()).unwrap_or_default();
+    let lines = clean.history.lines()?;
+    let timeline = Timeline::of(&lines);
+    let (locks, passing_locks) = of_all.locks;
     let baseline = Baseline {
-        errors: known_errors(timelines.iter()),
-        later_check_lines: later_check_lines(&runs),
-        check_lines: check_lines(&clean.lines, None),
+        errors: of_all.errors,
+        later_check_lines: of_all.later_check_lines,
+        check_lines: check_lines(&lines, None),
         written: written(&timeline),
-        writers: timelines.last().map(writers).unwrap_or_default(),
+        writers: of_all.writers,
         max_gap_us: runs.iter().map(|run| run.max_gap_us).max().unwrap_or(0),
         max_open_requests: runs
             .iter()
@@ -108,28 +122,122 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         serial: compared.digests,
         left_out: compared.left_out,
         only_counted: compared.only_counted,
-        unstable_steps: unstable(&runs),
+        unstable_steps: runs
+            .iter()
+            .flat_map(|run| run.unstable.iter().cloned())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         passing_locks,
         lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
     Ok(BaselineRuns {
         baseline,
         locks,
-        lock_rows: lock_rows(&timelines),
+        lock_rows: of_all.lock_rows,
         run_time,
         likely_row: compared
             .runs
             .first()
             .and_then(|run| likely_lock_row(&timeline, &run.state)),
         trace: clean.trace.clone(),
-        clean: clean.lines.clone(),
-        serial: runs.iter().skip(1).map(|run| run.lines.clone()).collect(),
-        serial_runs: Arc::new(SerialRuns::starting(compared.runs, all)),
+        clean: clean.history.clone(),
+        serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
+        serial_runs: Arc::new(SerialRuns::starting(compared.runs, steps)),
         catalog,
     })
 }
 
-async fn drop_all(place: Place<'_>, runs: &mut [Finished]) -> Result<(), RunError> {
+/// A serial run that succeeded, with what is still asked of it.
+struct MadeRun {
+    history: KeptHistory,
+    /// The clean run's trace; of the others it is no longer needed.
+    trace: Vec<TraceEntry>,
+    /// How many steps each pod had.
+    steps: BTreeMap<PodName, u32>,
+    /// Steps of the first pod that are not those of the clean run.
+    unstable: Vec<String>,
+    max_open_requests: u32,
+    max_gap_us: u64,
+    database: Option<Database>,
+}
+
+impl MadeRun {
+    fn of(run: Finished, clean: Option<&Self>) -> Result<Self, RunError> {
+        let mut steps = BTreeMap::new();
+        for entry in &run.trace {
+            *steps.entry(entry.connection.pod.clone()).or_default() += 1;
+        }
+        Ok(Self {
+            history: KeptHistory::of(run.lines)?,
+            unstable: clean.map_or_else(Vec::new, |clean| unstable(&clean.trace, &run.trace)),
+            trace: match clean {
+                None => run.trace,
+                Some(_) => Vec::new(),
+            },
+            steps,
+            max_open_requests: run.max_open_requests,
+            max_gap_us: run.max_gap_us,
+            database: run.database,
+        })
+    }
+}
+
+/// What is learnt from all serial runs, one history at a time.
+struct OfAll {
+    errors: Vec<KnownError>,
+    /// Those of the clean run's that each run keeps around its work, and those that some run does not.
+    locks: (Vec<LockKey>, Vec<LockKey>),
+    lock_rows: Vec<String>,
+    later_check_lines: Vec<Vec<String>>,
+    /// Of the run of all pods.
+    writers: Vec<PodName>,
+}
+
+impl OfAll {
+    fn of(runs: &[MadeRun]) -> Result<Self, RunError> {
+        let mut names = Vec::new();
+        for run in runs {
+            names.push(names_made(&Timeline::of(&run.history.lines()?)));
+        }
+        let mut errors = BTreeSet::new();
+        let mut locks = (Vec::new(), Vec::new());
+        let mut rows: Option<BTreeSet<String>> = None;
+        let mut checks: Vec<Vec<String>> = Vec::new();
+        let mut last = Vec::new();
+        for (number, run) in runs.iter().enumerate() {
+            let lines = run.history.lines()?;
+            let timeline = Timeline::of(&lines);
+            errors.extend(known_errors_of(&timeline, number, &names));
+            if number == 0 {
+                locks.0 = used_keys(&timeline);
+            }
+            let (kept, passing) = locks
+                .0
+                .into_iter()
+                .partition(|key| key.table().is_none() || is_kept(&timeline, key));
+            locks.0 = kept;
+            locks.1.extend::<Vec<LockKey>>(passing);
+            let here = lock_rows_of(&timeline);
+            rows = Some(match rows {
+                Some(rows) => rows.intersection(&here).cloned().collect(),
+                None => here,
+            });
+            add_check_lines(&lines, &mut checks);
+            last = writers(&timeline);
+        }
+        Ok(Self {
+            errors: errors.into_iter().collect(),
+            locks,
+            lock_rows: rows.unwrap_or_default().into_iter().collect(),
+            // The first are the clean run's.
+            later_check_lines: checks.split_off(checks.len().min(1)),
+            writers: last,
+        })
+    }
+}
+
+async fn drop_all(place: Place<'_>, runs: &mut [MadeRun]) -> Result<(), RunError> {
     for run in runs {
         if let Some(database) = run.database.take() {
             place.server.drop_database(database).await?;
@@ -143,7 +251,7 @@ async fn make(
     place: Place<'_>,
     plan: &Plan,
     pods: &[PodName],
-    runs: &mut Vec<Finished>,
+    runs: &mut Vec<MadeRun>,
 ) -> Result<(), RunError> {
     let serial = Plan {
         one_request: runs
@@ -151,23 +259,25 @@ async fn make(
             .is_some_and(|clean| clean.max_open_requests <= 1),
         ..serial_plan(plan, pods)
     };
-    let run = match run_once(place, &serial, Writer::in_memory(), true).await {
+    let mut run = match run_once(place, &serial, Writer::in_memory(), true).await {
         Ok(run) => run,
         Err(error) => {
             drop_all(place, runs).await?;
             return Err(error);
         }
     };
-    let failure = failure(&run, &serial);
-    runs.push(run);
-    match failure {
-        None => Ok(()),
-        Some(why) => {
-            drop_all(place, runs).await?;
-            let lines = runs.pop().map(|run| run.lines).unwrap_or_default();
-            Err(RunError::CleanRun { why, lines })
-        }
+    let Some(why) = failure(&run, &serial) else {
+        runs.push(MadeRun::of(run, runs.first())?);
+        return Ok(());
+    };
+    if let Some(database) = run.database.take() {
+        place.server.drop_database(database).await?;
     }
+    drop_all(place, runs).await?;
+    Err(RunError::CleanRun {
+        why,
+        lines: run.lines,
+    })
 }
 
 /// What serial runs left, and what of it is left out of digests.
@@ -182,7 +292,7 @@ struct Compared {
 async fn compare(
     place: Place<'_>,
     plan: &Plan,
-    runs: &[Finished],
+    runs: &[MadeRun],
 ) -> Result<(Compared, Catalog), RunError> {
     let mut made = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -191,7 +301,7 @@ async fn compare(
         } else {
             (0..=index).map(PodName::of_index).collect()
         };
-        let state = read(place, run).await?;
+        let state = read(place, run.database.as_ref()).await?;
         let first = Made::First;
         made.push(SerialRun {
             pods,
@@ -243,21 +353,16 @@ fn check_lines(lines: &[Line], of: Option<&PodName>) -> Vec<String> {
         .collect()
 }
 
-/// The ✓ lines of each pod of the serial runs, each that differs from the clean run's once.
-fn later_check_lines(runs: &[Finished]) -> Vec<Vec<String>> {
-    let mut all: Vec<Vec<String>> = Vec::new();
-    for run in runs {
-        for line in &run.lines {
-            if let Event::PodExited { pod, .. } = &line.event {
-                let lines = check_lines(&run.lines, Some(pod));
-                if !all.contains(&lines) {
-                    all.push(lines);
-                }
+/// Adds the ✓ lines of each pod of this serial run, where they are not among these yet.
+fn add_check_lines(history: &[Line], all: &mut Vec<Vec<String>>) {
+    for line in history {
+        if let Event::PodExited { pod, .. } = &line.event {
+            let lines = check_lines(history, Some(pod));
+            if !all.contains(&lines) {
+                all.push(lines);
             }
         }
     }
-    // The first is the clean run's.
-    all.split_off(all.len().min(1))
 }
 
 /// The pods that wrote something.
@@ -309,27 +414,25 @@ pub(crate) fn qualified(table: &str) -> String {
     }
 }
 
-/// Steps of the first pod that differ between the serial runs.
-fn unstable(runs: &[Finished]) -> Vec<String> {
+/// Steps of the first pod that differ between the clean run and another serial one.
+fn unstable(clean: &[TraceEntry], other: &[TraceEntry]) -> Vec<String> {
     let first = PodName::of_index(0);
-    let steps = |run: &Finished| -> Vec<String> {
-        run.trace
-            .iter()
-            .filter(|entry| entry.connection.pod == first)
-            .map(|entry| format!("{} {}", entry.connection, entry.normal))
-            .collect()
+    let of_first = |trace| {
+        let entries: std::slice::Iter<'_, TraceEntry> = trace;
+        entries.filter(|entry| entry.connection.pod == first)
     };
-    let Some(clean) = runs.first().map(steps) else {
-        return Vec::new();
-    };
+    let (mut clean, mut other) = (of_first(clean.iter()), of_first(other.iter()));
     let mut different = BTreeSet::new();
-    for run in runs.iter().skip(1) {
-        let other = steps(run);
-        for index in 0..clean.len().max(other.len()) {
-            if clean.get(index) != other.get(index) {
-                different.extend(clean.get(index).or(other.get(index)).cloned());
-            }
+    loop {
+        let (here, there) = (clean.next(), other.next());
+        let Some(step) = here.or(there) else {
+            return different.into_iter().collect();
+        };
+        let what = |entry: Option<&TraceEntry>| {
+            entry.map(|entry| (entry.connection.clone(), entry.normal.clone()))
+        };
+        if what(here) != what(there) {
+            different.insert(format!("{} {}", step.connection, step.normal));
         }
     }
-    different.into_iter().collect()
 }

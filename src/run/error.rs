@@ -28,6 +28,9 @@ pub enum RunError {
     /// The history's file.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// A long history that is kept in memory could not be folded or unfolded.
+    #[error("a history that is kept in memory cannot be read again: {0}")]
+    Kept(std::io::Error),
     /// The guardian could not be started.
     #[error(transparent)]
     Guardian(#[from] GuardianError),

@@ -12,7 +12,7 @@ use super::real::{Outage, Run, wall_us};
 use super::trace::{trace_hash, trace_of};
 use super::witnessing::{is_silenced, witnessed};
 use crate::conductor::{Step, World};
-use crate::evidence::{LogRecord, Witnessed, final_state, read_witness, snapshot};
+use crate::evidence::{ServerLog, Witnessed, final_state, read_witness, snapshot};
 use crate::history::{DropReason, Event, HeldLock, LogLine, RemainingSession};
 use crate::name::{ConnectionName, Session, StepId};
 use crate::state::LeftOut;
@@ -122,6 +122,8 @@ impl Run<'_> {
 
     /// The last lines; the trace hash.
     fn close(&mut self) -> String {
+        // What the books say of steps stands in the history, and a long run's take as much room.
+        self.steps.clear();
         let settling = self.settling.clone();
         self.note(Event::Settling(settling));
         let hash = trace_hash(&trace_of(self.writer.lines()));
@@ -193,39 +195,38 @@ impl Run<'_> {
     /// log count as complete.
     async fn note_logs(
         &mut self,
-        logs: &[(usize, Vec<LogRecord>)],
+        logs: &[(usize, ServerLog)],
         lost: usize,
     ) -> Result<(), RunError> {
         let offset = self.clock_offset().await?;
-        for (server, records) in logs {
-            self.note_log(*server, records, offset).await?;
+        let mut lines = 0;
+        for (server, log) in logs {
+            lines += self.note_log(*server, log, offset).await?;
         }
         if lost == 0 {
-            let lines = logs.iter().map(|(_, records)| records.len()).sum::<usize>();
-            self.note(Event::LogComplete {
-                lines: u64::try_from(lines).unwrap_or(u64::MAX),
-            });
+            self.note(Event::LogComplete { lines });
         }
         Ok(())
     }
 
+    /// Writes down what this log tells; how many records it has.
     async fn note_log(
         &mut self,
         server: usize,
-        records: &[LogRecord],
+        log: &ServerLog,
         offset: i64,
-    ) -> Result<(), RunError> {
-        let fates = self.fates_of(server, records).await?;
-        let mut by_connection: HashMap<&ConnectionName, Vec<&Step>> = HashMap::new();
-        for step in self.steps.values().filter(|step| step.released.is_some()) {
-            by_connection
-                .entry(&step.connection)
-                .or_default()
-                .push(step);
+    ) -> Result<u64, RunError> {
+        let fates = self.fates_of(server, log).await?;
+        let mut by_connection: HashMap<ConnectionName, Vec<Span>> = HashMap::new();
+        for step in self.steps.values() {
+            let spans = by_connection.entry(step.connection.clone()).or_default();
+            spans.extend(Span::of(step));
         }
         let began = wall_us(self.world.begun_wall);
-        let mut events = Vec::new();
-        for record in records {
+        let mut records = 0;
+        for record in log.records() {
+            let record = &record?;
+            records += 1;
             if record.message.starts_with("lockproof-sentinel") {
                 continue;
             }
@@ -257,7 +258,7 @@ impl Run<'_> {
                     self.world.silenced.extend(connection.clone());
                 }
                 let event = witnessed(seen, server, &fates, session, connection.clone(), step);
-                events.push(event);
+                self.note(event);
                 continue;
             }
             let step = connection
@@ -273,7 +274,7 @@ impl Run<'_> {
                         told,
                     )
                 });
-            events.push(Event::ServerLog(LogLine {
+            let event = Event::ServerLog(LogLine {
                 server_us: record.server_us,
                 pid: record.pid,
                 connection,
@@ -283,13 +284,10 @@ impl Run<'_> {
                 message: record.message.clone(),
                 detail: record.detail.clone(),
                 statement: record.statement.clone(),
-            }));
-        }
-        drop(by_connection);
-        for event in events {
+            });
             self.note(event);
         }
-        Ok(())
+        Ok(records)
     }
 
     /// Which connection a session belongs to.
@@ -319,12 +317,36 @@ impl Run<'_> {
     }
 }
 
+/// When a step was under way, and the SQLSTATE that it was answered.
+struct Span {
+    id: StepId,
+    released: Duration,
+    answered: Option<Duration>,
+    sqlstate: Option<String>,
+}
+
+impl Span {
+    /// Of a step that was released.
+    fn of(step: &Step) -> Option<Self> {
+        let error = step
+            .answer
+            .as_ref()
+            .and_then(|answer| answer.error.as_ref());
+        Some(Self {
+            id: step.id,
+            released: step.released?,
+            answered: step.answered,
+            sqlstate: error.map(|error| error.sqlstate.clone()),
+        })
+    }
+}
+
 /// Which of a connection's steps was under way at this time (by our clock, in microseconds; the run
 /// began at `began`).
 /// `early`: how much too early the time may be, for want of digits; of several steps within that, the one
 /// that was answered this SQLSTATE.
 fn step_at(
-    steps: &[&Step],
+    steps: &[Span],
     began: i64,
     time: i64,
     early: i64,
@@ -332,18 +354,14 @@ fn step_at(
 ) -> Option<StepId> {
     let wall = |at: Duration| began + i64::try_from(at.as_micros()).unwrap_or(i64::MAX - began);
     // Steps of a connection are released one after the other.
-    let until = steps.partition_point(|step| {
-        step.released
-            .is_some_and(|released| wall(released) <= time + early)
-    });
+    let until = steps.partition_point(|step| wall(step.released) <= time + early);
     let mut near = steps[..until]
         .iter()
         .rev()
         .take_while(|step| step.answered.is_none_or(|answered| time <= wall(answered)));
-    let error = |step: &Step| Some(step.answer.as_ref()?.error.as_ref()?.sqlstate.clone());
     let own = near
         .clone()
-        .find(|step| told.is_some() && error(step).as_deref() == told);
+        .find(|step| told.is_some() && step.sqlstate.as_deref() == told);
     own.or_else(|| near.next()).map(|step| step.id)
 }
 

@@ -9,14 +9,14 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::RunError;
 use super::failure::failure;
-use super::one_run::{Finished, run_once};
+use super::one_run::run_once;
 use super::plan::{Place, Plan};
 use super::real::Run;
-use super::trace::TraceEntry;
 use crate::evidence::snapshot;
 use crate::history::{Made, SerialRun, Writer};
 use crate::name::PodName;
 use crate::schedule::{Move, Schedule, Stop, Turn};
+use crate::server::Database;
 
 /// By how many steps every sequence is moved on: odd, so that it meets no round number.
 const MOVED_ON: i64 = 1_009;
@@ -34,12 +34,8 @@ pub struct SerialRuns {
 }
 
 impl SerialRuns {
-    /// Those of the start; the trace is that of the one of all pods.
-    pub(super) fn starting(first: Vec<SerialRun>, trace: &[TraceEntry]) -> Self {
-        let mut steps = BTreeMap::new();
-        for entry in trace {
-            *steps.entry(entry.connection.pod.clone()).or_default() += 1;
-        }
+    /// Those of the start; the steps are those of each pod in the one of all pods.
+    pub(super) fn starting(first: Vec<SerialRun>, steps: BTreeMap<PodName, u32>) -> Self {
         Self {
             first,
             steps,
@@ -175,7 +171,7 @@ async fn serial_run(
     };
     let mut run = run_once(place, &plan, Writer::in_memory(), true).await?;
     let state = match failure(&run, &plan) {
-        None => read(place, &run).await.map(Some),
+        None => read(place, run.database.as_ref()).await.map(Some),
         Some(_) => Ok(None),
     };
     if let Some(database) = run.database.take() {
@@ -187,9 +183,9 @@ async fn serial_run(
 /// What a run left in its database, which must be there still.
 pub(super) async fn read(
     place: Place<'_>,
-    run: &Finished,
+    database: Option<&Database>,
 ) -> Result<crate::state::Snapshot, RunError> {
-    let Some(database) = &run.database else {
+    let Some(database) = database else {
         return Ok(crate::state::Snapshot::default());
     };
     let client = place.server.connect(&database.name).await?;

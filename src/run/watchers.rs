@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::RunError;
-use crate::evidence::{Activity, EvidenceError, LogReader, LogRecord, Observer};
+use crate::evidence::{Activity, EvidenceError, LogReader, Observer, ServerLog};
 use crate::history::{HeldLock, LockCall};
 use crate::name::{LockMode, TableName};
 use crate::server::Server;
@@ -222,19 +222,19 @@ impl Watchers {
         Ok(any)
     }
 
-    /// Reads every log to its sentinel: its server's number and its records of this database. The
+    /// Reads every log to its sentinel: its server's number, and what it says of this database. The
     /// log of a server that is gone cannot be read any more; those are counted last.
     pub async fn finish_logs(
         &mut self,
         database: &str,
-    ) -> Result<(Vec<(usize, Vec<LogRecord>)>, usize), EvidenceError> {
+    ) -> Result<(Vec<(usize, ServerLog)>, usize), EvidenceError> {
         let mut logs = Vec::new();
         let mut lost = 0;
         for one in &mut self.all {
             match (one.log.take(), &one.observer) {
                 (Some(log), Some(observer)) => {
-                    let records = log.finish(observer.client(), database).await?;
-                    logs.push((one.server, records));
+                    let log = log.finish(observer.client(), database).await?;
+                    logs.push((one.server, log));
                 }
                 (Some(_), None) => lost += 1,
                 (None, _) => {}

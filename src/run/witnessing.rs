@@ -9,7 +9,7 @@ use super::error::RunError;
 use super::real::Run;
 use super::watchers::of_server;
 use crate::conductor::{Link, World};
-use crate::evidence::{LogRecord, Witnessed, fates, lost_of_witness, read_witness};
+use crate::evidence::{ServerLog, Witnessed, fates, lost_of_witness, read_witness};
 use crate::history::{Committing, Event, Fate, HeldLock, RowChange, Write};
 use crate::name::{ConnectionName, Session, StepId};
 
@@ -19,12 +19,12 @@ impl Run<'_> {
     pub(super) async fn fates_of(
         &self,
         server: usize,
-        records: &[LogRecord],
+        log: &ServerLog,
     ) -> Result<BTreeMap<u32, Fate>, RunError> {
-        let inside = records
-            .iter()
-            .filter_map(|record| read_witness(record)?.inside());
-        let inside: BTreeSet<u32> = inside.collect();
+        let mut inside = BTreeSet::new();
+        for record in log.records() {
+            inside.extend(read_witness(&record?).and_then(|seen| seen.inside()));
+        }
         if inside.is_empty() || server != self.world.watchers.current() {
             return Ok(BTreeMap::new());
         }

@@ -70,6 +70,15 @@ pub fn unexpected(verdict: &Verdict, expect: &Expect) -> Vec<String> {
     reasons
 }
 
+/// Why what a search has found is not what it was to find. What its schedule was to bring about (guards) was the
+/// search's own choice.
+#[must_use]
+pub fn unexpected_find(verdict: &Verdict, expect: &Expect) -> Vec<String> {
+    let mut verdict = verdict.clone();
+    verdict.guards.clear();
+    unexpected(&verdict, expect)
+}
+
 /// A scenario that lists only what may be violated is also as expected when nothing is.
 fn may_hold(expect: &Expect) -> bool {
     expect.violates.is_empty() && !expect.may_violate.is_empty()

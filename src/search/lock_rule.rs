@@ -38,8 +38,9 @@ pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), Tri
         Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
         _ => false,
     };
-    let watched = measured.clean.iter().any(whole);
-    if row.there || !watched || measured.clean.iter().any(made) {
+    let clean = measured.clean.lines()?;
+    let watched = clean.iter().any(whole);
+    if row.there || !watched || clean.iter().any(made) {
         return Ok(());
     }
     Err(TrialError::LockRow(format!(

@@ -47,7 +47,7 @@ pub use after_crash::Breaks;
 pub use course::NotApplicable;
 pub use error::TrialError;
 pub use executed::{Executed, ExecutedStep, ExecutedTurn};
-pub use expectation::unexpected;
+pub use expectation::{unexpected, unexpected_find};
 pub use explore::{
     Commute, Exploration, Found, Independence, Progress, Rate, SearchOptions, explore,
     never_independent,

@@ -127,15 +127,18 @@ async fn uncontrolled(
             pod.gone(PAIR_LIMIT).await.map_err(RunError::from)?;
         }
         drop(pods);
-        let records = log
+        let log = log
             .finish(&client, &database.name)
             .await
             .map_err(RunError::from)?;
-        Ok(records
-            .into_iter()
-            .filter(|record| matches!(record.severity.as_str(), "ERROR" | "FATAL" | "PANIC"))
-            .map(|record| (record.sqlstate, record.message))
-            .collect())
+        let mut errors = Vec::new();
+        for record in log.records() {
+            let record = record.map_err(RunError::from)?;
+            if matches!(record.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
+                errors.push((record.sqlstate, record.message));
+            }
+        }
+        Ok(errors)
     }
     .await;
     server.drop_database(database).await?;

@@ -166,19 +166,15 @@ impl<'a> Trial<'a> {
         };
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
-        plan.waits.silence = Some(silence(&measured.clean));
+        plan.waits.silence = Some(silence(&measured.clean.lines()?));
         if subject.time_limit.is_none() {
             plan.time_limit = (measured.clean_time() * TIMES_CLEAN).max(LEAST_LIMIT);
         }
         Ok(Self {
             stage,
             scenario,
-            text_tells: std::iter::once(&measured.clean)
-                .chain(&measured.serial)
-                .all(|lines| text_tells(lines)),
-            plain_keeps_locks: std::iter::once(&measured.clean)
-                .chain(&measured.serial)
-                .all(|lines| plain_keeps_locks(lines)),
+            text_tells: measured.all(text_tells)?,
+            plain_keeps_locks: measured.all(plain_keeps_locks)?,
             plan,
             measured,
             lean: false,

@@ -29,6 +29,7 @@ impl External {
 
     /// With these settings.
     pub fn start_with(settings: &[&str]) -> Self {
+        crate::harness::need(crate::harness::Need::Postgres);
         let bin = Command::new("pg_config")
             .arg("--bindir")
             .output()

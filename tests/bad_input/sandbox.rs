@@ -29,6 +29,7 @@ pub struct Done {
 
 impl Sandbox {
     pub fn new() -> Self {
+        crate::harness::need(crate::harness::Need::Postgres);
         let dir = tempfile::tempdir().unwrap();
         // The server of root is another user, who must be able to pass.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

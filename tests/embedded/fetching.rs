@@ -12,6 +12,7 @@ use super::{EMBEDDED, Place};
 use crate::harness::{Need, need};
 
 fn local_major() -> String {
+    need(Need::Postgres);
     let output = std::process::Command::new("psql")
         .arg("--version")
         .output()

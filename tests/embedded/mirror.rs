@@ -12,6 +12,7 @@ use std::time::Duration;
 /// What `tests/embedded/pg-mirror` packs of this machine's PostgreSQL, once for all tests; and of the wheels' where
 /// `LOCKPROOF_TEST_MIRROR` names a directory that has them.
 fn packed(wanted: &[&str]) -> PathBuf {
+    crate::harness::need(crate::harness::Need::Postgres);
     static LOCAL: OnceLock<tempfile::TempDir> = OnceLock::new();
     static ALL: OnceLock<tempfile::TempDir> = OnceLock::new();
     if let Some(there) = std::env::var_os("LOCKPROOF_TEST_MIRROR") {

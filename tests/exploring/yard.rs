@@ -44,6 +44,7 @@ pub struct Yard(tempfile::TempDir);
 impl Yard {
     /// With a schema, `schema.sql`.
     pub fn new() -> Self {
+        crate::harness::need(crate::harness::Need::Postgres);
         let yard = Self(tempfile::tempdir().unwrap());
         yard.write("schema.sql", SHOP);
         yard

@@ -1,4 +1,4 @@
-//! What a test needs besides Rust and a PostgreSQL server (with its psql), whether it is there, and how
+//! What a test needs besides Rust and a server that lockproof has by itself, whether it is there, and how
 //! to get it.
 //!
 //! A test calls `need` before anything else. Without the thing the test is reported as ignored; where
@@ -16,6 +16,8 @@ pub const NODE_PATH: &str = "/usr/share/nodejs";
 /// Something that a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Need {
+    /// PostgreSQL's programs on this machine, psql among them.
+    Postgres,
     /// Python 3, on PATH and at `PYTHON`.
     Python,
     /// psycopg 3 for `PYTHON`.
@@ -34,6 +36,8 @@ pub enum Need {
     Kubectl,
     /// A Docker engine with an image of PostgreSQL.
     Containers,
+    /// script(1) of util-linux, which gives a program a pseudo-terminal.
+    Script,
     /// The right to mount a file system.
     Mounts,
     /// Chromium, headless.
@@ -47,7 +51,8 @@ pub enum Need {
 }
 
 impl Need {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
+        Self::Postgres,
         Self::Python,
         Self::Psycopg,
         Self::PsycopgPool,
@@ -57,6 +62,7 @@ impl Need {
         Self::PgBouncer,
         Self::Kubectl,
         Self::Containers,
+        Self::Script,
         Self::Mounts,
         Self::Chromium,
         Self::Axe,
@@ -67,6 +73,7 @@ impl Need {
     /// Its name in `LOCKPROOF_REQUIRE`.
     fn name(self) -> &'static str {
         match self {
+            Self::Postgres => "postgres",
             Self::Python => "python",
             Self::Psycopg => "psycopg",
             Self::PsycopgPool => "psycopg-pool",
@@ -76,6 +83,7 @@ impl Need {
             Self::PgBouncer => "pgbouncer",
             Self::Kubectl => "kubectl",
             Self::Containers => "containers",
+            Self::Script => "script",
             Self::Mounts => "mounts",
             Self::Chromium => "chromium",
             Self::Axe => "axe",
@@ -87,6 +95,7 @@ impl Need {
     /// How to get it, behind "needs …: ".
     fn remedy(self) -> &'static str {
         match self {
+            Self::Postgres => "`apt-get install postgresql`, or ./test",
             Self::Python => "`apt-get install python3`, or ./test",
             Self::Psycopg => "`apt-get install python3-psycopg`, or ./test",
             Self::PsycopgPool => "`apt-get install python3-psycopg-pool`, or ./test",
@@ -98,6 +107,7 @@ impl Need {
             Self::Containers => {
                 "start a Docker engine, then `docker pull postgres:16-alpine` or .ci/make-image"
             }
+            Self::Script => "`apt-get install bsdutils`, or ./test",
             Self::Mounts => "run as root, outside a container that forbids mounts",
             Self::Chromium => "`apt-get install chromium`, or ./test",
             Self::Axe => {
@@ -118,6 +128,7 @@ impl Need {
                 .is_ok_and(|output| output.status.success())
         };
         match self {
+            Self::Postgres => succeeds("psql", &["--version"]),
             Self::Python => ["python3", PYTHON].iter().all(|one| succeeds(one, &["-V"])),
             Self::Psycopg => succeeds(PYTHON, &["-c", "import psycopg"]),
             Self::PsycopgPool => succeeds(PYTHON, &["-c", "import psycopg, psycopg_pool"]),
@@ -128,6 +139,7 @@ impl Need {
                 .is_ok_and(|program| succeeds(&program.display().to_string(), &["--version"])),
             Self::Kubectl => succeeds("kubectl", &["version", "--client"]),
             Self::Containers => image().is_some(),
+            Self::Script => succeeds("script", &["--version"]),
             Self::Mounts => tempfile::tempdir().is_ok_and(|folder| {
                 let place = folder.path().display().to_string();
                 succeeds("mount", &["-t", "tmpfs", "none", &place]) && succeeds("umount", &[&place])
@@ -251,6 +263,11 @@ pub fn need_all_of(command: &[String], folder: &Path) {
         .and_then(|path| std::fs::read_to_string(path).ok())
         .unwrap_or_default();
     let argv = command.first().map(String::as_str).unwrap_or_default();
+    // A job in the shell speaks to its server by psql.
+    let shell = argv.ends_with("sh");
+    if shell || command.iter().any(|word| word.contains("psql")) {
+        need(Need::Postgres);
+    }
     if argv.ends_with("python3") {
         need(Need::Python);
     }
@@ -258,6 +275,7 @@ pub fn need_all_of(command: &[String], folder: &Path) {
         need(Need::Node);
     }
     for (words, of) in [
+        ("psql", Need::Postgres),
         ("import psycopg", Need::Psycopg),
         ("psycopg_pool", Need::PsycopgPool),
         ("import asyncpg", Need::Asyncpg),

@@ -33,6 +33,7 @@ fn with_neither_docker_nor_binaries_the_error_lists_what_was_tried() {
     let empty = tempfile::tempdir().unwrap();
     let environment = [
         ("DOCKER_HOST", "unix:///nowhere.sock"),
+        ("LOCKPROOF_PG_ARCHIVE", "off"),
         ("LOCKPROOF_PG_BIN", empty.path().to_str().unwrap()),
     ];
     let error = Holder::start("auto", machine.path(), &environment)

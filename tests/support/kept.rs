@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 /// Keeps the server of `LOCKPROOF_SERVER`, else the one that a command takes by itself.
 pub fn keep_server() {
+    crate::harness::need(crate::harness::Need::Postgres);
     static KEPT: OnceLock<(Runtime, Server)> = OnceLock::new();
     KEPT.get_or_init(|| {
         let choice = std::env::var("LOCKPROOF_SERVER").map_or(ServerChoice::Auto, |text| {

@@ -29,6 +29,7 @@ pub async fn server() -> Server {
 
 /// What `LOCKPROOF_SERVER` asks for, else a server of the machine's own.
 pub fn options() -> ServerOptions {
+    crate::harness::need(crate::harness::Need::Postgres);
     let choice = std::env::var("LOCKPROOF_SERVER").map_or(ServerChoice::Local, |text| {
         text.parse().expect("LOCKPROOF_SERVER")
     });

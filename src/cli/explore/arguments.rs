@@ -128,6 +128,10 @@ pub struct ExploreArguments {
     #[arg(long)]
     pub unreduced: bool,
 
+    /// Switch, or do the fault, only at the first, second and last of a run of equal statements
+    #[arg(long)]
+    pub sample: bool,
+
     /// Depth of the bugs that are looked for: a schedule has one priority change less
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub depth: u32,
@@ -222,6 +226,7 @@ impl ExploreArguments {
             directed: None,
             preemptions: 1,
             unreduced: false,
+            sample: false,
             depth: 1,
             schedules: None,
             seed: 1,

@@ -5,16 +5,18 @@
 
 use std::time::Duration;
 
-use super::arguments::{ExploreArguments, StrategyName};
+use super::arguments::ExploreArguments;
 use crate::history::Line;
 use crate::report::count;
 use crate::search::Trial;
-use crate::search::strategy::Strategy;
+use crate::search::strategy::{Sample, Strategy};
 
 /// A server of our own with its data, in bytes (docs/run.md).
 const SERVER: u64 = 45 << 20;
 /// So many histories are kept of a failure: the run that found it, its confirmation, and both of the small one.
 const KEPT: u64 = 4;
+/// A search that takes longer is offered with fewer schedules.
+const LONG: Duration = Duration::from_secs(600);
 /// Runs wait for their server half of the time, so that a core serves more than one.
 const RUNS_A_CORE: f64 = 1.6;
 
@@ -28,30 +30,28 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Of this strategy on this subject; `None` where nothing says how many schedules there will be.
+    /// Of this strategy on this subject; `None` where nothing says how many schedules there will be. `sample`: the
+    /// steps at which it switches, if not all.
     pub fn of(
         arguments: &ExploreArguments,
-        name: StrategyName,
         strategy: &mut dyn Strategy,
+        sample: Option<&Sample>,
         trial: &Trial<'_>,
-        jobs: usize,
-        parts: u64,
-        local: bool,
+        (jobs, parts): (usize, u64),
     ) -> Option<Self> {
-        let steps = u64::from(trial.measured().baseline.steps);
-        let schedules = match name {
-            StrategyName::Preemptions => {
-                Some(orders(trial.pods() as u64, steps, arguments.preemptions))
-            }
-            // What is predicted first; what these runs teach comes on top.
-            StrategyName::Hazards => Some(strategy.round().len() as u64),
-            _ => strategy.space().total,
+        let steps = sample.map_or(u64::from(trial.measured().baseline.steps), Sample::steps);
+        let schedules = match strategy.name() {
+            "preemptions" => Some(orders(trial.pods() as u64, steps, arguments.preemptions)),
+            // Of hazards it is what is predicted first; what these runs teach comes on top.
+            _ => strategy.foreseen(),
         };
         let schedules = schedules.filter(|schedules| *schedules > 0)?;
         // Each part runs its share.
         let schedules = schedules.div_ceil(parts.max(1));
+        let local = trial.server().facts().kind == "local";
         let measured = trial.measured();
-        let history = measured.serial.last().map_or(0, |lines| size(lines));
+        let last = measured.serial.last().and_then(|run| run.lines().ok());
+        let history = last.map_or(0, |lines| size(&lines));
         let servers = if local { SERVER * jobs as u64 } else { 0 };
         Some(Self {
             schedules,
@@ -59,6 +59,19 @@ impl Estimate {
             bytes: servers + KEPT * history,
             jobs,
         })
+    }
+
+    /// Whether it is long enough for a sample to be offered.
+    pub fn is_long(&self) -> bool {
+        self.took > LONG
+    }
+
+    /// What a sample would take instead, as an offer.
+    pub fn offer(&self) -> String {
+        format!(
+            "with --sample it switches only at the first, second and last of a run of equal statements: {}",
+            self.words()
+        )
     }
 
     /// In words.
@@ -81,7 +94,7 @@ impl Estimate {
 /// How many orders of so many steps of each pod have at most so many preemptions. The first switches are between
 /// any two neighbouring steps of any pod, to any other; further ones add as many choices each, in any order.
 fn orders(pods: u64, steps: u64, most: u32) -> u64 {
-    let switches = pods * steps * pods.saturating_sub(1);
+    let switches = pods * steps.saturating_sub(1) * pods.saturating_sub(1);
     let of = |number: u32| {
         let choices =
             (1..=u64::from(number)).fold(1.0, |all, at| all * switches as f64 / at as f64);
@@ -111,7 +124,7 @@ mod tests {
     #[test]
     fn orders_are_as_many_as_switches_can_be_chosen() {
         // Measured: 118 to 122 orders of the built-in job (59 steps) with one preemption, some 7,000 with two.
-        assert_eq!(orders(2, 59, 1), 120);
+        assert_eq!(orders(2, 59, 1), 118);
         let two = orders(2, 59, 2);
         assert!((6_000..8_000).contains(&two), "{two}");
         assert_eq!(orders(2, 0, 1), 2);
@@ -131,5 +144,7 @@ mod tests {
         );
         assert!(estimate(700).words().contains("12 minutes"));
         assert!(estimate(9000).words().contains("2.5 hours"));
+        assert!(estimate(601).is_long() && !estimate(600).is_long());
+        assert!(estimate(60).offer().contains("--sample"));
     }
 }

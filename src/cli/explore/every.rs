@@ -132,6 +132,7 @@ impl Search<'_> {
             shard: Shard::WHOLE,
             out: &self.directory.path().join(dir),
             most: Some(most),
+            expect: None,
         };
         let mut json = SearchedJson {
             strategy: strategy.name().to_owned(),

@@ -16,6 +16,7 @@ use crate::cli::out::{OutputDirectory, write_last};
 use crate::cli::page::report_last;
 use crate::cli::progress::watched;
 use crate::cli::subject::job;
+use crate::report::Cases;
 use crate::scenario::Scenario;
 use crate::search::{Job, Stage, Trial};
 use crate::server::Server;
@@ -65,11 +66,23 @@ impl<'a> Search<'a> {
         write_last(&self.directory.path().join(file), &found, exit)
     }
 
+    /// Writes what was asked for: the cases for the machine around it, and the page; the exit code then.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn end(&self, cases: Option<Cases>, exit: Exit) -> Result<Exit, Failure> {
+        let told = match cases {
+            Some(cases) => self.arguments.ci.publish(&cases, exit, self.talk)?,
+            None => exit,
+        };
+        self.report(exit).map(|()| told)
+    }
+
     /// Writes the page that was asked for.
     ///
     /// # Errors
     /// When it cannot be written, and all was as expected.
-    pub fn report(&self, exit: Exit) -> Result<(), Failure> {
+    fn report(&self, exit: Exit) -> Result<(), Failure> {
         match &self.arguments.output.report {
             Some(to) => report_last(self.directory.path(), None, to, self.talk, exit),
             None => Ok(()),

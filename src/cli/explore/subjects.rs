@@ -10,7 +10,7 @@ use super::uses::Form;
 use crate::cli::common::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::run::read_all;
-use crate::cli::subject::{foreign, job, no_cronjob, own_file};
+use crate::cli::subject::{foreign, job, no_cronjob, own_file, own_file_above};
 use crate::history::Release;
 use crate::scenario::{Program, Scenario, SeederSettings};
 
@@ -38,13 +38,29 @@ impl Subject {
     }
 }
 
+/// Refuses to search the built-in job where whoever is in a directory below a job's own means that job.
+fn none_above() -> Result<(), Failure> {
+    let Some(file) = own_file_above() else {
+        return Ok(());
+    };
+    let file = file.display();
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "there is no lockproof.toml here, and {file} is not taken by itself: go there, or give --scenario {file}. \
+             (`--seeder none` searches the built-in job)"
+        ),
+    ))
+}
+
 impl ExploreArguments {
     /// The jobs of a search of this form, at least one.
     ///
     /// # Errors
     /// When a file has errors, or what it holds cannot be searched.
     pub(super) fn subjects(&self, form: Form) -> Result<Vec<Subject>, Failure> {
-        self.keys.refuse_expectations()?;
+        self.keys
+            .refuse_expectations(matches!(form, Form::One(_)))?;
         let given = !self.command.is_empty() || !self.seeder.is_empty();
         let own = own_file().filter(|_| !given && form != Form::Directed);
         let mut subjects = if !self.scenario.is_empty() {
@@ -52,6 +68,9 @@ impl ExploreArguments {
         } else if let Some(own) = own {
             self.files(&[own])?
         } else if self.command.is_empty() {
+            if !given && form != Form::Directed {
+                none_above()?;
+            }
             self.built_in(form)?
         } else {
             let scenario = self.keys.over(&foreign(self.command.clone()))?;

@@ -92,7 +92,8 @@ impl Work<'_> {
     ) -> Result<SweptJson, Failure> {
         let talk = self.search.talk;
         let faults = &self.search.arguments.faults;
-        let plan = Plan::of(trial, &self.subject.name, faults, &self.subject.scenario)?;
+        let (name, scenario) = (&self.subject.name, &self.subject.scenario);
+        let plan = Plan::of(trial, name, faults, scenario, self.search.arguments.sample)?;
         told::begin(talk, &self.subject.name, subject, plan.schedules.len());
         let options = SurveyOptions {
             jobs: self.search.arguments.jobs(&self.subject.scenario),

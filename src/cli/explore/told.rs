@@ -7,9 +7,11 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{ExploreJson, SpaceJson, count, limit_sentence, strategy_words, wrap};
-use crate::search::strategy::{Kind, Settings, Shard};
-use crate::search::{self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear};
+use crate::report::{ExploreJson, SpaceJson, count, limit_sentence, strategy_words, visible, wrap};
+use crate::scenario::{Expect, ExpectedVerdict};
+use crate::search::strategy::{Kind, SampledOut, Settings, Shard};
+use crate::search::{self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear, unexpected_find};
+use crate::timeline::sql_start;
 
 /// A search that has come to its end.
 pub(super) struct Told {
@@ -24,6 +26,10 @@ pub(super) struct Told {
     pub server: ServerFacts,
     pub subject: String,
     pub jobs: usize,
+    /// What a sample left out, where there was one.
+    pub sampled_out: Option<Vec<SampledOut>>,
+    /// What the search was to find, where it was said.
+    pub expect: Option<Expect>,
     /// Whether there was a lock to judge.
     pub locks: bool,
 }
@@ -103,10 +109,56 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
              query are what --strategy overlap is for",
         ));
     }
+    if let Some(left_out) = &result.sampled_out {
+        talk.result(&sampled_line(left_out));
+    }
     for line in left_open_lines(&exploration.left_open) {
         talk.result(&line);
     }
+    if let Some(reasons) = result.unexpected() {
+        for line in expected_lines(&reasons) {
+            talk.result(&line);
+        }
+    }
     talk.say(&wrap("histories", &out.display().to_string()));
+}
+
+/// What a sample left out, in a sentence.
+pub(in crate::cli) fn sampled_line(left_out: &[SampledOut]) -> String {
+    const MOST: usize = 5;
+    if left_out.is_empty() {
+        return wrap("sampled", "nothing was left out: no statement is repeated");
+    }
+    let words = |one: &SampledOut| {
+        format!(
+            "{} of {} steps {}",
+            one.left_out,
+            one.steps,
+            visible(&sql_start(&one.statement))
+        )
+    };
+    let mut parts: Vec<String> = left_out.iter().take(MOST).map(words).collect();
+    if left_out.len() > MOST {
+        parts.push(format!(
+            "steps of {} more statements",
+            left_out.len() - MOST
+        ));
+    }
+    wrap(
+        "not tested",
+        &format!(
+            "--sample: a switch or fault at {} of the clean run, in the middle of repetitions",
+            parts.join(", ")
+        ),
+    )
+}
+
+/// What a search was to find, and whether it did.
+fn expected_lines(reasons: &[String]) -> Vec<String> {
+    if reasons.is_empty() {
+        return vec![wrap("expected", "this is what the search was to find")];
+    }
+    reasons.iter().map(|why| wrap("unexpected", why)).collect()
 }
 
 /// Why schedules do not apply to the subject, a line each.
@@ -160,8 +212,39 @@ pub(in crate::cli) fn unclear_lines(unclear: &[Unclear]) -> Vec<String> {
 }
 
 impl Told {
+    /// Why what was found is not what the search was to find, a sentence each; `None`: nothing was said of that.
+    fn unexpected(&self) -> Option<Vec<String>> {
+        let expect = self.expect.as_ref()?;
+        let exploration = &self.exploration;
+        let verdicts = exploration.found.iter().map(|one| &one.outcome.verdict);
+        let mut reasons: Vec<String> = verdicts
+            .flat_map(|one| unexpected_find(one, expect))
+            .collect();
+        let unclear = exploration.inconclusive + exploration.unconfirmed;
+        match expect.verdict {
+            ExpectedVerdict::Violated if exploration.violations == 0 => {
+                reasons.push("nothing failed, and a failure was to be found".to_owned());
+            }
+            ExpectedVerdict::Holds if exploration.violations == 0 && unclear > 0 => {
+                reasons.push(format!(
+                    "{} could not be judged",
+                    count(unclear, "schedule")
+                ));
+            }
+            ExpectedVerdict::Inconclusive if unclear == 0 => {
+                reasons.push("every schedule could be judged".to_owned());
+            }
+            _ => {}
+        }
+        if exploration.schedules == 0 {
+            reasons.push("no schedule was run".to_owned());
+        }
+        Some(reasons)
+    }
+
     /// As JSON.
     pub fn document(self) -> ExploreJson {
+        let unexpected = self.unexpected();
         let Self {
             exploration, kept, ..
         } = self;
@@ -170,7 +253,10 @@ impl Told {
         let seconds = exploration.took.as_secs_f64();
         ExploreJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
-            strategy: strategy_words(self.settings),
+            strategy: match &self.sampled_out {
+                Some(_) => format!("{}, sampled", strategy_words(self.settings)),
+                None => strategy_words(self.settings),
+            },
             settings: self.settings,
             subject: self.subject,
             pods: self.pods,
@@ -202,6 +288,8 @@ impl Told {
                 .map(|(found, kept)| kept.json(found))
                 .collect(),
             left_open: exploration.left_open,
+            sampled_out: self.sampled_out,
+            unexpected,
             unclear: exploration.unclear,
             tried: self.kind,
             claim: self.claim,

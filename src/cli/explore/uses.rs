@@ -61,6 +61,7 @@ const USES: &[(&str, &[Form])] = &[
     ("directed", &[Directed]),
     ("preemptions", &[One(Preemptions)]),
     ("unreduced", &[One(Preemptions)]),
+    ("sample", &[One(Preemptions), One(Sweep), Survey]),
     ("depth", &[One(Pct)]),
     (
         "schedules",
@@ -96,9 +97,9 @@ const USES: &[(&str, &[Form])] = &[
     ("profile", &ALL_BUT_DIRECTED),
     ("out", &ALL_BUT_DIRECTED),
     ("from", &ALL_BUT_DIRECTED),
-    ("junit", &ANY_ONE),
-    ("markdown", &ANY_ONE),
-    ("exit_zero", &ANY_ONE),
+    ("junit", &ALL_BUT_DIRECTED),
+    ("markdown", &ALL_BUT_DIRECTED),
+    ("exit_zero", &ALL_BUT_DIRECTED),
     ("yes", &ALL_BUT_DIRECTED),
     ("command", &ALL_BUT_DIRECTED),
 ];
@@ -240,6 +241,10 @@ mod tests {
                 "--survey is for --strategy sweep; --strategy hazards does",
             ),
             ("--strategy stress --directed 3 -- true", "a command is for"),
+            (
+                "--sample",
+                "--sample is for --strategy preemptions, sweep or sweep --survey; --strategy hazards",
+            ),
             ("--strategy every --all", "--strategy every does not use it"),
             (
                 "--strategy sweep --no-faults",
@@ -261,6 +266,9 @@ mod tests {
             "",
             "--strategy pct --depth 2 --seed 4",
             "--strategy sweep --faults kill --shard 0/2",
+            "--strategy preemptions --sample",
+            "--strategy sweep --survey --sample --junit j.xml",
+            "--strategy every --markdown m.md --exit-zero",
             "--strategy sweep --survey --seeder session,guarded --faults kill",
             "--strategy stress --directed",
             "--strategy every --schedules 7 --scenario a.toml --scenario b.toml",

@@ -4,7 +4,6 @@
 //! `told` tells the result.
 
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,11 +21,11 @@ use crate::history::{Line, LockRow, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
-use crate::scenario::{LockName, Scenario, write_lock};
+use crate::scenario::{Expect, LockName, Scenario, write_lock};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Settings, Shard, Stagger,
-    Strategy, Sweep, Swept, Tally, claim,
+    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Sample, Settings, Shard,
+    Stagger, Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
@@ -47,6 +46,8 @@ pub(in crate::cli) struct Work<'a> {
     pub out: &'a Path,
     /// The most schedules, if not all that the strategy has.
     pub most: Option<u64>,
+    /// What the search is to find, where it was said.
+    pub expect: Option<Expect>,
 }
 
 /// What a search came to.
@@ -79,6 +80,8 @@ impl Work<'_> {
                 server: server.facts().clone(),
                 subject: job.text.clone(),
                 jobs: self.arguments.jobs(self.scenario),
+                sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
+                expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
             })
         };
@@ -130,11 +133,12 @@ impl Work<'_> {
             dir: self.out.to_owned(),
             cancel: cancel.clone(),
         };
-        self.tell_estimate(trial)?;
+        let foreseen = self.tell_estimate(trial, &mut *strategy)?;
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
         let mut tried = Vec::new();
-        let meter = Meter::new(talk, "schedules", self.most.or(strategy.space().total));
+        let total = self.most.or(strategy.space().total).or(foreseen);
+        let meter = Meter::new(talk, "schedules", total);
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if tried.len() < MOST_CELLS {
                 tried.push(Tried {
@@ -181,28 +185,57 @@ impl Work<'_> {
         })
     }
 
-    /// What the whole search will take. (`every` shares its schedules out, and tells that itself.)
-    fn tell_estimate(&self, trial: &Trial<'_>) -> Result<(), Failure> {
+    /// What the whole search will take; how many schedules that are. (`every` shares its schedules out, and tells that itself.)
+    fn tell_estimate(
+        &self,
+        trial: &Trial<'_>,
+        strategy: &mut dyn Strategy,
+    ) -> Result<Option<u64>, Failure> {
         if self.most.is_some() || !self.talk.is_talking() {
-            return Ok(());
+            return Ok(None);
         }
-        // One of its own: asking it for a round changes it.
-        let mut strategy = self.strategy(trial)?;
-        let jobs = self.arguments.jobs(self.scenario);
-        let local = trial.server().facts().kind == "local";
-        let (name, strategy) = (self.strategy, &mut *strategy);
-        if let Some(estimate) = Estimate::of(
-            self.arguments,
-            name,
-            strategy,
-            trial,
-            jobs,
-            self.shard.parts(),
-            local,
-        ) {
-            self.talk.say(&wrap("will take", &estimate.words()));
+        let size = (self.arguments.jobs(self.scenario), self.shard.of());
+        let given = self.sample(trial)?;
+        let estimate = Estimate::of(self.arguments, strategy, given.as_ref(), trial, size);
+        let Some(estimate) = estimate else {
+            return Ok(None);
+        };
+        self.talk.say(&wrap("will take", &estimate.words()));
+        if given.is_none() && self.can_sample() && estimate.is_long() {
+            let arguments = ExploreArguments {
+                sample: true,
+                ..self.arguments.clone()
+            };
+            let smaller = Work {
+                arguments: &arguments,
+                expect: None,
+                ..*self
+            };
+            let sample = Sample::of(&trial.measured().clean.lines()?);
+            let strategy = &mut *smaller.strategy(trial)?;
+            let offered = Estimate::of(&arguments, strategy, Some(&sample), trial, size);
+            let fewer = |one: &Estimate| one.schedules < estimate.schedules;
+            if let Some(offered) = offered.filter(fewer) {
+                self.talk.say(&wrap("", &offered.offer()));
+            }
         }
-        Ok(())
+        Ok(Some(estimate.schedules))
+    }
+
+    /// Whether the strategy goes through the steps of a job, so that it can leave some of them out.
+    fn can_sample(&self) -> bool {
+        matches!(
+            self.strategy,
+            StrategyName::Preemptions | StrategyName::Sweep
+        )
+    }
+
+    /// The steps at which it switches, if not all.
+    fn sample(&self, trial: &Trial<'_>) -> Result<Option<Sample>, Failure> {
+        if !self.arguments.sample || !self.can_sample() {
+            return Ok(None);
+        }
+        Ok(Some(Sample::of(&trial.measured().clean.lines()?)))
     }
 
     /// What the clean run showed, and what is wrong with it for a search.
@@ -286,13 +319,15 @@ impl Work<'_> {
         let all_steps = u64::from(steps) * pods as u64;
         let permitted = &self.scenario.search.faults;
         let strategy: Box<dyn Strategy> = match self.strategy {
-            StrategyName::Hazards => Box::new(self.hazards(trial)),
-            StrategyName::Preemptions => Box::new(Preemptions::new(
-                pods,
-                arguments.preemptions,
-                !arguments.unreduced,
-                self.shard,
-            )),
+            StrategyName::Hazards => Box::new(self.hazards(trial)?),
+            StrategyName::Preemptions => {
+                let reduced = !arguments.unreduced;
+                let all = Preemptions::new(pods, arguments.preemptions, reduced, self.shard);
+                Box::new(match arguments.sample {
+                    true => all.sampled(),
+                    false => all,
+                })
+            }
             StrategyName::Pct => Box::new(Pct::new(
                 pods,
                 all_steps,
@@ -309,14 +344,17 @@ impl Work<'_> {
                     }
                     false => swept(&arguments.faults),
                 };
-                let sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
+                let mut sweep = Sweep::new(Swept::permitted(faults, permitted), steps);
+                if let Some(sample) = self.sample(trial)? {
+                    sweep = sweep.sampled(sample);
+                }
                 Box::new(match self.most {
                     Some(most) => sweep.at_most(most),
                     None => sweep,
                 })
             }
             StrategyName::Overlap => {
-                let pairs = self.hazards(trial).pairs();
+                let pairs = self.hazards(trial)?.pairs();
                 if pairs.is_empty() {
                     return Err(Failure::new(
                         Exit::Inconclusive,
@@ -337,9 +375,8 @@ impl Work<'_> {
             }
             StrategyName::Stress => {
                 // As long as one copy alone: later it would find the first at its end.
-                let alone = trial.measured().clean.last().map_or(0, |line| line.at_us);
                 Box::new(Stagger::new(
-                    Duration::from_micros(alone),
+                    trial.measured().clean_time(),
                     arguments.schedules(),
                     arguments.seed,
                 ))
@@ -394,18 +431,20 @@ impl Work<'_> {
         }
     }
 
-    fn hazards(&self, trial: &Trial<'_>) -> Hazards {
+    fn hazards(&self, trial: &Trial<'_>) -> Result<Hazards, Failure> {
         let measured = trial.measured();
-        let mut runs = vec![measured.clean.clone()];
-        runs.extend(measured.serial.iter().cloned());
-        Hazards::new(
+        let mut runs = vec![measured.clean.lines()?.into_owned()];
+        for serial in &measured.serial {
+            runs.push(serial.lines()?.into_owned());
+        }
+        let hazards = Hazards::new(
             runs,
             measured.catalog.clone(),
             trial.rules().clone(),
             (0..trial.pods()).map(PodName::of_index).collect(),
             self.shard.of() == 1,
-        )
-        .permitting(self.scenario.search.faults.clone())
+        );
+        Ok(hazards.permitting(self.scenario.search.faults.clone()))
     }
 
     fn keep(

@@ -75,6 +75,7 @@ fn enumerated(space: &Space, tally: &Tally) -> String {
         total,
         pruned,
         diverged,
+        sampled,
     } = *space;
     let done = tally.explored + pruned;
     let left_out = match pruned {
@@ -93,6 +94,10 @@ fn enumerated(space: &Space, tally: &Tally) -> String {
     let but = but.join("; ");
     match total {
         Some(1) if done >= 1 && but.is_empty() => "the only schedule that there is held".to_owned(),
+        Some(total) if total <= done && but.is_empty() && sampled => format!(
+            "the sampled schedules held: {total} of {total}{left_out}; those in the middle of repetitions \
+             were not run"
+        ),
         Some(total) if total <= done && but.is_empty() => {
             format!("all schedules held: {total} of {total}{left_out}")
         }
@@ -197,6 +202,7 @@ mod tests {
                 total,
                 pruned,
                 diverged,
+                sampled: false,
             };
             claim(Kind::Enumeration, &space, &tally)
         };
@@ -214,5 +220,22 @@ mod tests {
         ] {
             assert!(!missed.contains("all "), "{missed}");
         }
+    }
+    #[test]
+    fn a_sampled_enumeration_never_says_all() {
+        let space = Space {
+            total: Some(10),
+            sampled: true,
+            ..Space::default()
+        };
+        let said = claim(Kind::Enumeration, &space, &tally(10, 0, 0));
+        assert!(
+            said.starts_with("the sampled schedules held: 10 of 10"),
+            "{said}"
+        );
+        assert!(
+            said.contains("were not run") && !said.contains("all "),
+            "{said}"
+        );
     }
 }

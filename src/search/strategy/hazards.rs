@@ -48,6 +48,8 @@ pub struct Hazards {
     waiting: Vec<Hazard>,
     /// How many of these do not apply.
     not_applicable: u64,
+    /// The first round, where it was worked out before it was asked for.
+    ahead: Option<Vec<Candidate>>,
 }
 
 impl Hazards {
@@ -78,6 +80,7 @@ impl Hazards {
             taken: BTreeSet::new(),
             waiting: Vec::new(),
             not_applicable: 0,
+            ahead: None,
         }
     }
 
@@ -147,7 +150,17 @@ impl Strategy for Hazards {
         "hazards"
     }
 
+    fn foreseen(&mut self) -> Option<u64> {
+        let round = self.round();
+        let foreseen = u64::try_from(round.len()).ok();
+        self.ahead = Some(round);
+        foreseen
+    }
+
     fn round(&mut self) -> Vec<Candidate> {
+        if let Some(round) = self.ahead.take() {
+            return round;
+        }
         self.first = self.next;
         self.current.clear();
         let waiters = self.due();

@@ -15,6 +15,7 @@ mod pct;
 mod preemptions;
 mod random;
 mod reduction;
+mod sampled;
 mod settings;
 mod shard;
 mod stagger;
@@ -40,6 +41,7 @@ pub use overlap::Overlap;
 pub use pct::Pct;
 pub use preemptions::Preemptions;
 pub use random::{Gene, Random, decode, genes};
+pub use sampled::{Sample, SampledOut};
 pub use settings::Settings;
 pub use shard::{Shard, ShardError};
 pub use stagger::Stagger;
@@ -87,6 +89,8 @@ pub struct Space {
     pub pruned: u64,
     /// How many runs did not follow the run that they were derived from.
     pub diverged: u64,
+    /// Whether only some steps of a repetition were tried: then all is not all there are.
+    pub sampled: bool,
 }
 
 /// What a clean result of a strategy is.
@@ -108,6 +112,12 @@ pub trait Strategy: Send {
 
     /// The next schedules, which may be run side by side in any order; empty: done.
     fn round(&mut self) -> Vec<Candidate>;
+
+    /// How many schedules there will be, as far as that is known before any was run. It may work out its first
+    /// round for that, which it hands out unchanged.
+    fn foreseen(&mut self) -> Option<u64> {
+        self.space().total
+    }
 
     /// What those showed, in their order. What was not run (another shard's) is left out. Who draws learns
     /// nothing from it.

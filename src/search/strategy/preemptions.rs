@@ -55,6 +55,7 @@ pub struct Preemptions {
     pods: u8,
     most: u32,
     reduced: bool,
+    sampled: bool,
     shard: Shard,
     tree: Tree,
     /// Chains of this level, and of the next.
@@ -75,6 +76,7 @@ impl Preemptions {
             pods: u8::try_from(pods.clamp(1, 26)).unwrap_or(26),
             most,
             reduced,
+            sampled: false,
             shard,
             tree: Tree::default(),
             active: Vec::new(),
@@ -92,6 +94,13 @@ impl Preemptions {
             family: 0,
         });
         strategy
+    }
+
+    /// The same with preemptions only at some steps of a repetition: see `sampled`.
+    #[must_use]
+    pub fn sampled(mut self) -> Self {
+        self.sampled = true;
+        self
     }
 
     fn candidate(&self, chain: &Chain, at: usize) -> Candidate {
@@ -213,7 +222,7 @@ impl Preemptions {
         wanted: impl Fn(&Choice) -> bool,
     ) {
         let mut open: Vec<Chain> = Vec::new();
-        for choice in choices(walk, from, level < self.most) {
+        for choice in choices(walk, from, level < self.most, self.sampled) {
             if !wanted(&choice) {
                 continue;
             }
@@ -321,6 +330,7 @@ impl Strategy for Preemptions {
             total: over.then_some(total),
             pruned,
             diverged: self.diverged,
+            sampled: self.sampled,
         }
     }
 

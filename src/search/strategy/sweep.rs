@@ -14,7 +14,7 @@
 //! The order, and so the index: by step; at each step by fault, in the order given; for each fault
 //! by point, and for each point by who goes on first.
 
-use super::{BATCH, Candidate, Kind, OtherCourse, Space, Strategy};
+use super::{BATCH, Candidate, Kind, OtherCourse, Sample, Space, Strategy};
 use crate::history::{Event, FaultBy, Line};
 use crate::name::PodName;
 use crate::schedule::{
@@ -119,6 +119,7 @@ pub struct Sweep {
     round: u32,
     next: u64,
     most: Option<u64>,
+    sample: Option<Sample>,
 }
 
 impl Sweep {
@@ -133,7 +134,20 @@ impl Sweep {
             round: 0,
             next: 0,
             most: None,
+            sample: None,
         }
+    }
+
+    /// The same at those steps only that this sample keeps.
+    #[must_use]
+    pub fn sampled(mut self, sample: Sample) -> Self {
+        self.sample = Some(sample);
+        self
+    }
+
+    /// Whether faults are done at this step.
+    fn tries(&self, step: u32) -> bool {
+        self.sample.as_ref().is_none_or(|sample| sample.keeps(step))
     }
 
     /// At most so many of them, spread evenly over all.
@@ -169,7 +183,7 @@ impl Sweep {
     fn at(&self, step: u32) -> Vec<Place> {
         let mut places = Vec::new();
         for (fault, swept) in self.faults.iter().enumerate() {
-            if step < swept.from {
+            if step < swept.from || !self.tries(step) {
                 continue;
             }
             for point in &swept.points {
@@ -218,7 +232,13 @@ impl Sweep {
 
     fn all(&self) -> u64 {
         let a_point = u64::try_from(self.onward.len()).unwrap_or(u64::MAX);
-        let steps = |swept: &Swept| u64::from((self.steps + 1).saturating_sub(swept.from));
+        let steps = |swept: &Swept| match &self.sample {
+            None => u64::from((self.steps + 1).saturating_sub(swept.from)),
+            Some(_) => {
+                let tried = (swept.from..=self.steps).filter(|step| self.tries(*step));
+                u64::try_from(tried.count()).unwrap_or(u64::MAX)
+            }
+        };
         let of = |swept: &Swept| {
             let points = u64::try_from(swept.points.len()).unwrap_or(u64::MAX);
             steps(swept).saturating_mul(points).saturating_mul(a_point)
@@ -254,6 +274,7 @@ impl Strategy for Sweep {
     fn space(&self) -> Space {
         Space {
             total: Some(self.count()),
+            sampled: self.sample.is_some(),
             ..Space::default()
         }
     }

@@ -3,6 +3,7 @@
 //! Owns the extraction of that from what a run did, the schedule that leads to a place in it, and the
 //! same run with some steps moved forward. Knows nothing of counting.
 
+use super::sampled::{form, kept};
 use crate::history::TurnEnd;
 use crate::name::{PodName, StepId};
 use crate::schedule::{Move, Stop, Turn};
@@ -20,6 +21,8 @@ pub(super) struct Pace {
     pub key: u64,
     /// What it asks.
     pub what: u64,
+    /// Its normal forms.
+    pub form: u64,
     /// It does nothing else than ask.
     pub asks: bool,
     /// Who can go on after it.
@@ -94,6 +97,7 @@ impl Walk {
                 pod: *pod,
                 key: step.key(),
                 what: step.what(),
+                form: form(&step.normal),
                 asks: step.only_asks,
                 enabled: later & !waiting,
             });
@@ -132,6 +136,26 @@ impl Walk {
             None => self.first,
             Some(last) => self.steps.get(last).map_or(0, |step| step.enabled),
         }
+    }
+
+    /// Of each place whether its step is one at which its pod may be preempted, where repetitions are sampled:
+    /// whether it is kept in the course of its own pod, whatever others do in between.
+    pub fn sampled(&self) -> Vec<bool> {
+        let mut all = vec![true; self.steps.len()];
+        for pod in each(
+            self.steps
+                .iter()
+                .fold(0, |pods, step| pods | only(step.pod)),
+        ) {
+            let places: Vec<usize> = (0..self.steps.len())
+                .filter(|place| self.steps[*place].pod == pod)
+                .collect();
+            let forms: Vec<u64> = places.iter().map(|place| self.steps[*place].form).collect();
+            for (place, kept) in places.into_iter().zip(kept(&forms)) {
+                all[place] = kept;
+            }
+        }
+        all
     }
 
     /// The schedule that does the same for this many steps and then lets another pod run.
@@ -203,8 +227,15 @@ pub(super) struct Choice {
     pub preempts: bool,
 }
 
-/// Where another pod could go on, after the last choice that was not the conductor's own.
-pub(super) fn choices(walk: &Walk, from: Option<usize>, preempt: bool) -> Vec<Choice> {
+/// Where another pod could go on, after the last choice that was not the conductor's own. `sampled`: with
+/// preemptions only at some steps of a repetition.
+pub(super) fn choices(
+    walk: &Walk,
+    from: Option<usize>,
+    preempt: bool,
+    sampled: bool,
+) -> Vec<Choice> {
+    let kept = sampled.then(|| walk.sampled());
     let mut choices = Vec::new();
     let legs: Vec<_> = walk.legs.iter().filter(|leg| leg.len > 0).collect();
     for (number, leg) in legs.iter().enumerate() {
@@ -229,7 +260,8 @@ pub(super) fn choices(walk: &Walk, from: Option<usize>, preempt: bool) -> Vec<Ch
             }));
         }
         for at in leg.from + 1..leg.end() {
-            let others = if preempt {
+            let tried = kept.as_ref().is_none_or(|kept| kept[at]);
+            let others = if preempt && tried {
                 walk.enabled(at) & !only(leg.pod)
             } else {
                 0

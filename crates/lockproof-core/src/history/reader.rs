@@ -4,6 +4,8 @@
 //! a move of a pod that the run does not have. Knows nothing of what the events mean.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::course::Begun;
@@ -80,13 +82,20 @@ pub enum HistoryError {
 /// When the file cannot be read, is of another format, has a line that is no event or is out of order,
 /// ends with a cut line, or tells of a move of a pod that the run does not have.
 pub fn read(path: &Path) -> Result<Vec<Line>, HistoryError> {
-    let bytes = std::fs::read(path).map_err(|cause| HistoryError::Read {
+    let unreadable = |cause| HistoryError::Read {
         path: path.to_owned(),
         cause,
-    })?;
+    };
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut lines: Vec<Line> = Vec::new();
-    let count = bytes.split_inclusive(|byte| *byte == b'\n').count();
-    for (index, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+    // A line at a time: the text of a long history is not held beside its lines.
+    let mut text = Vec::new();
+    for index in 0.. {
+        text.clear();
+        if file.read_until(b'\n', &mut text).map_err(unreadable)? == 0 {
+            break;
+        }
+        let raw = &text[..];
         let number = index + 1;
         if index == 0 {
             check_version(path, raw)?;
@@ -104,7 +113,8 @@ pub fn read(path: &Path) -> Result<Vec<Line>, HistoryError> {
                     line.seq
                 )));
             }
-            Err(_) if number == count && !raw.ends_with(b"\n") && index > 0 => {
+            // Only the last line can lack its line feed.
+            Err(_) if !raw.ends_with(b"\n") && index > 0 => {
                 return Err(HistoryError::Cut {
                     path: path.to_owned(),
                     line: number,

@@ -45,7 +45,9 @@ mod story;
 mod tests;
 
 pub use answers::{may_be_answer, may_exist_already, refusals};
-pub use facts::{answered, known_errors, named_constraint, named_table, was_refused};
+pub use facts::{
+    answered, known_errors_of, named_constraint, named_table, names_made, was_refused,
+};
 pub use judge::{judge, judge_knowing, serial_orders};
 pub use limit::Limit;
 pub use verdict::*;

@@ -18,20 +18,10 @@ struct Rows<'a> {
     other: bool,
 }
 
-/// The tables to which, in each of these runs, pods did nothing but put one row there and take that one away
-/// again. None where no witness saw it.
-pub fn lock_rows(runs: &[Timeline<'_>]) -> Vec<String> {
-    let mut each = runs.iter().map(of_run);
-    let Some(mut tables) = each.next() else {
-        return Vec::new();
-    };
-    for other in each {
-        tables.retain(|table| other.contains(table));
-    }
-    tables.into_iter().collect()
-}
-
-fn of_run(run: &Timeline<'_>) -> BTreeSet<String> {
+/// The tables to which pods did nothing in this run but put one row there and take that one away again. None where
+/// no witness saw it.
+#[must_use]
+pub fn lock_rows_of(run: &Timeline<'_>) -> BTreeSet<String> {
     let mut tables: BTreeMap<&String, Rows<'_>> = BTreeMap::new();
     for line in run.lines {
         let Event::Write(write) = &line.event else {
@@ -103,7 +93,7 @@ mod tests {
             event: Event::Write(write),
         };
         let lines: Vec<Line> = (1..).zip(writes.iter().map(write)).map(line).collect();
-        lock_rows(&[Timeline::of(&lines)])
+        lock_rows_of(&Timeline::of(&lines)).into_iter().collect()
     }
 
     #[test]

@@ -35,6 +35,6 @@ pub use kind::{LetGo, LockKind};
 pub use lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, SectionEnd};
 pub use lease_words::{asks_for_row, told_lost};
 pub use likely_row::likely_lock_row;
-pub use lock_rows::lock_rows;
+pub use lock_rows::lock_rows_of;
 pub use unlocks::{FailedUnlock, failed_unlocks};
 pub use used::{is_kept, used_keys};

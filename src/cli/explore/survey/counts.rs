@@ -65,6 +65,7 @@ pub(super) fn counted(name: &str, subject: &str, plan: &Plan, survey: &Survey) -
         replayed: replayed(runs),
         confirmed: number(&confirmed),
         groups: Vec::new(),
+        sampled_out: plan.sampled_out.clone(),
         claim: String::new(),
         elapsed_ms: millis(survey.took),
         again_ms: millis(survey.again),

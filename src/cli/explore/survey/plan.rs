@@ -9,7 +9,7 @@ use crate::report::{fault_without_point, stop_words};
 use crate::scenario::Scenario;
 use crate::schedule::{Point, Schedule};
 use crate::search::Trial;
-use crate::search::strategy::{Onward, Place, Sweep, Swept};
+use crate::search::strategy::{Onward, Place, Sample, SampledOut, Sweep, Swept};
 use crate::search::survey::{StepKind, before_last_write, step_kinds};
 
 /// What is swept.
@@ -24,6 +24,8 @@ pub(in crate::cli::explore) struct Plan {
     pub places: Vec<Place>,
     /// The schedules, in that order.
     pub schedules: Vec<Schedule>,
+    /// What a sample left out, where there is one.
+    pub sampled_out: Option<Vec<SampledOut>>,
 }
 
 impl Plan {
@@ -36,8 +38,9 @@ impl Plan {
         name: &str,
         named: &[SweptName],
         scenario: &Scenario,
+        sample: bool,
     ) -> Result<Self, Failure> {
-        let clean = &trial.measured().clean;
+        let clean = &*trial.measured().clean.lines()?;
         let nothing = |why: &str| Failure::new(Exit::Inconclusive, format!("{name}: {why}"));
         let stop = before_last_write(clean).ok_or_else(|| {
             nothing("the clean run wrote no table: there is nothing that a lock could guard")
@@ -55,8 +58,12 @@ impl Plan {
             return Err(nothing("its [search] table permits none of the faults"));
         }
         let onward = vec![Onward::FirstPod, Onward::SecondPod(stop)];
-        let sweep =
+        let mut sweep =
             Sweep::new(faults.clone(), trial.measured().baseline.steps).onward(onward.clone());
+        let sample = sample.then(|| Sample::of(clean));
+        if let Some(sample) = &sample {
+            sweep = sweep.sampled(sample.clone());
+        }
         let places = sweep.places();
         let schedules = places.iter().filter_map(|place| sweep.schedule(place));
         let schedules = schedules.collect();
@@ -66,6 +73,7 @@ impl Plan {
             onward,
             kinds: step_kinds(clean),
             places,
+            sampled_out: sample.map(|sample| sample.left_out),
         })
     }
 

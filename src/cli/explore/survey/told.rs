@@ -3,7 +3,7 @@
 use crate::cli::common::Talk;
 use crate::cli::exit::Exit;
 use crate::cli::explore::search::{Search, exit_of};
-use crate::cli::explore::told::unclear_lines;
+use crate::cli::explore::told::{sampled_line, unclear_lines};
 use crate::report::{SurveyJson, SweptJson, count, ranges, wrap};
 
 /// Before its runs.
@@ -51,6 +51,9 @@ pub(super) fn tell(result: &SweptJson, talk: Talk, times: u32) {
                 result.still_waited
             ),
         ));
+    }
+    if let Some(left_out) = &result.sampled_out {
+        talk.result(&sampled_line(left_out));
     }
     for line in unclear_lines(&result.unclear) {
         talk.result(&line);

@@ -206,14 +206,18 @@ proptest! {
     #[test]
     fn shards_run_each_schedule_once_and_count_together_what_there_is(
         programs in programs(2, 6, false), most in 0_u32..=2, of in 1_u64..5, reduced in any::<bool>(),
+        sampled in any::<bool>(),
     ) {
-        let together = whole(&programs, most, reduced, false);
+        let strategy = |shard| {
+            let all = Preemptions::new(2, most, reduced, shard);
+            if sampled { all.sampled() } else { all }
+        };
+        let together = explore(&programs, strategy(Shard::WHOLE), Shard::WHOLE, false);
         let mut runs = Vec::new();
         let (mut total, mut pruned) = (0, 0);
         for index in 0..of {
             let shard = Shard::new(index, of).unwrap();
-            let strategy = Preemptions::new(2, most, reduced, shard);
-            let seen = explore(&programs, strategy, shard, false);
+            let seen = explore(&programs, strategy(shard), shard, false);
             runs.extend(seen.runs);
             total += seen.space.total.unwrap();
             pruned += seen.space.pruned;
@@ -244,6 +248,43 @@ proptest! {
         let all: BTreeSet<String> = all.runs.into_iter().map(|(_, signature)| signature).collect();
         prop_assert_eq!(seen, all);
     }
+}
+
+#[test]
+fn a_sample_preempts_before_the_second_and_the_last_of_equal_statements_and_leaves_nothing_else_out()
+ {
+    let programs = |length| [vec![Op::Add(0); length], vec![Op::Add(1); length]];
+    let sampled = |programs: &[Vec<Op>], most, reduced| {
+        let strategy = Preemptions::new(programs.len(), most, reduced, Shard::WHOLE).sampled();
+        explore(programs, strategy, Shard::WHOLE, false)
+    };
+    let long = programs(20);
+    let seen = sampled(&long, 1, false);
+    // Who comes first, and two places of each.
+    assert_eq!(seen.space.total, Some(2 + 2 * 2));
+    let mut begins: Vec<usize> = seen
+        .runs
+        .iter()
+        .map(|(order, _)| order.iter().take_while(|pod| **pod == order[0]).count())
+        .collect();
+    begins.sort_unstable();
+    assert_eq!(begins, [1, 1, 19, 19, 20, 20]);
+    // Twice as many preemptions, and the reduction counts what it leaves out.
+    let (all, reduced) = (sampled(&long, 2, false), sampled(&long, 2, true));
+    assert_eq!(all.space.total, reduced.space.total);
+    assert_eq!(
+        reduced.space.total,
+        Some(reduced.runs.len() as u64 + reduced.space.pruned)
+    );
+    // Of three equal statements none is left out.
+    let short = programs(3);
+    let orders = |seen: Seen| -> BTreeSet<Vec<usize>> {
+        seen.runs.into_iter().map(|(order, _)| order).collect()
+    };
+    assert_eq!(
+        orders(sampled(&short, 2, false)),
+        orders(whole(&short, 2, false, false))
+    );
 }
 
 #[test]

@@ -65,31 +65,41 @@ pub(crate) fn made<'s, 'a: 's>(steps: impl Iterator<Item = &'s StepFacts<'a>>) -
     objects.filter_map(|object| last(object.name)).collect()
 }
 
-/// The errors that pods met in these runs, on the wire and in the server's log. A name that only one of several
-/// runs makes is one that the job makes up anew.
-pub fn known_errors<'t, 'a: 't>(runs: impl Iterator<Item = &'t Timeline<'a>>) -> Vec<KnownError> {
-    let runs: Vec<&Timeline<'a>> = runs.collect();
-    let names: Vec<BTreeSet<String>> = runs.iter().map(|run| made(run.steps.values())).collect();
-    let mut found = BTreeSet::new();
-    for (number, timeline) in runs.iter().enumerate() {
-        let steps = &timeline.steps;
-        let others = |name: &&String| {
-            let mut others = names
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != number);
-            others.all(|(_, names)| !names.contains(*name))
-        };
-        let own = names[number].iter().filter(others).cloned();
-        let own: BTreeSet<String> = own.filter(|_| names.len() > 1).collect();
-        let (errors, _) = errors(timeline.lines, steps, &timeline.sessions);
-        for error in &errors {
-            let step = error.step.and_then(|step| steps.get(&step));
-            let mut known = error.known(step);
-            let statement = known.statement.as_deref();
-            known.nameless = statement.and_then(|one| sql::nameless(one, &own));
-            found.insert(known);
-        }
-    }
-    found.into_iter().collect()
+/// The names that the pods of a run give to what they create, without schemas.
+#[must_use]
+pub fn names_made(run: &Timeline<'_>) -> BTreeSet<String> {
+    made(run.steps.values())
+}
+
+/// The errors that pods met in this run, on the wire and in the server's log. `names` are those that each run
+/// made, this one being the one of that number: a name that only one of several runs makes is one that the job
+/// makes up anew.
+#[must_use]
+pub fn known_errors_of(
+    run: &Timeline<'_>,
+    number: usize,
+    names: &[BTreeSet<String>],
+) -> BTreeSet<KnownError> {
+    let others = |name: &&String| {
+        let mut others = names
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number);
+        others.all(|(_, names)| !names.contains(*name))
+    };
+    let own = names.get(number).into_iter().flatten();
+    let own: BTreeSet<String> = own
+        .filter(others)
+        .filter(|_| names.len() > 1)
+        .cloned()
+        .collect();
+    let (errors, _) = errors(run.lines, &run.steps, &run.sessions);
+    let known = errors.iter().map(|error| {
+        let step = error.step.and_then(|step| run.steps.get(&step));
+        let mut known = error.known(step);
+        let statement = known.statement.as_deref();
+        known.nameless = statement.and_then(|one| sql::nameless(one, &own));
+        known
+    });
+    known.collect()
 }

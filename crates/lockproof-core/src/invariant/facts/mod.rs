@@ -27,7 +27,7 @@ pub use errors::{named_constraint, named_table};
 pub(super) use explained::is_loss;
 pub(super) use faults::FaultFacts;
 pub(crate) use known::*;
-pub use known::{answered, known_errors};
+pub use known::{answered, known_errors_of, names_made};
 pub use refused::was_refused;
 pub(super) use refused::writes_nothing_protected;
 pub(super) use timers::Timer;
