@@ -1,7 +1,9 @@
 //! Time that passes for a lock row, on a real server: what moves it, and what says that it did not move.
 
 #![allow(clippy::unwrap_used)]
+#![deny(dead_code)]
 
+mod harness;
 mod support;
 
 use std::collections::BTreeMap;
@@ -38,7 +40,6 @@ const TIMES: &[(&str, &str, &str)] = &[
     ("timestamptz", "now() - interval '1 hour'", "nothing"),
 ];
 
-#[tokio::test(flavor = "current_thread")]
 async fn time_passes_for_what_can_expire_and_for_nothing_else() {
     let server = support::server().await;
     let database = server.create_database("ages", None).await.unwrap();
@@ -82,7 +83,6 @@ const ZONED: &str = "
 create table lease (name text primary key, owner text, until timestamptz);
 insert into lease values ('report', 'a', now() + interval '1 hour');";
 
-#[tokio::test(flavor = "current_thread")]
 async fn whoever_has_the_row_or_its_table_locked_is_not_waited_for_and_time_stands() {
     let server = support::server().await;
     let database = server.create_database("ages_locked", None).await.unwrap();
@@ -134,7 +134,6 @@ create table lease (name text primary key, owner text, until timestamp);
 insert into lease values ('report', null, null);
 create table work (id int);";
 
-#[tokio::test(flavor = "current_thread")]
 async fn a_watched_row_makes_nobody_wait_who_would_not_wait_without() {
     let server = support::server().await;
     let database = server.create_database("ages_watched", None).await.unwrap();
@@ -176,4 +175,14 @@ async fn a_watched_row_makes_nobody_wait_who_would_not_wait_without() {
     drop((a, b, watcher));
     server.drop_database(database).await.unwrap();
     server.release().await.unwrap();
+}
+
+crate::harness::tests![
+    time_passes_for_what_can_expire_and_for_nothing_else,
+    whoever_has_the_row_or_its_table_locked_is_not_waited_for_and_time_stands,
+    a_watched_row_makes_nobody_wait_who_would_not_wait_without,
+];
+
+fn main() -> std::process::ExitCode {
+    harness::run([tests()])
 }
