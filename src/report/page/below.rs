@@ -40,6 +40,7 @@ pub(super) fn told(run: &StoredRun<'_>, data: &RunData, number: usize, several: 
             (list("Which pod held what, as the server says", &words.held, Some("No pod's session held a lock that lockproof follows.")))
             (list("What each pod was told", &words.told, None))
             (list("Where the two part", &words.parted, None))
+            (list("What was done to the lock row", &words.changes, None))
             (list("Who waited for whom", &words.waits, None))
             (list("Which statement broke it", &words.broke, None))
             (again(run, data, number))

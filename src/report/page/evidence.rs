@@ -4,11 +4,13 @@
 
 use serde::Serialize;
 
+use super::lock_row::RowBook;
 use super::run::StoredRun;
 use super::shown::{shown, start};
 use super::tables::{RowDiff, moment};
 use crate::history::{ClosedBy, Ending, Event, HeldLock, Line, RowVersion};
 use crate::invariant::{Finding, Judgement};
+use crate::name::StepId;
 use crate::timeline::{StepFacts, Timeline};
 
 /// A finding.
@@ -32,6 +34,9 @@ pub(super) struct FindingData {
 pub(super) struct EvidenceData {
     pub seq: u64,
     pub at_us: u64,
+    /// The line at which it was, where the server's log told it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
     /// The step that it speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
@@ -39,7 +44,11 @@ pub(super) struct EvidenceData {
 }
 
 /// All findings.
-pub(super) fn findings(run: &StoredRun<'_>, timeline: &Timeline<'_>) -> Vec<FindingData> {
+pub(super) fn findings(
+    run: &StoredRun<'_>,
+    timeline: &Timeline<'_>,
+    row: Option<&RowBook<'_>>,
+) -> Vec<FindingData> {
     let of = |judgement: Judgement| {
         let verdicts = run.verdict.invariants.iter();
         let verdicts = verdicts.filter(move |one| one.judgement == judgement);
@@ -54,7 +63,7 @@ pub(super) fn findings(run: &StoredRun<'_>, timeline: &Timeline<'_>) -> Vec<Find
         evidence: finding
             .seqs
             .iter()
-            .filter_map(|seq| evidence(run, timeline, *seq))
+            .filter_map(|seq| evidence(run, timeline, row, *seq))
             .collect(),
         diff: finding
             .difference
@@ -85,18 +94,38 @@ pub(super) fn unquoted(text: &str) -> String {
     all
 }
 
-fn evidence(run: &StoredRun<'_>, timeline: &Timeline<'_>, seq: u64) -> Option<EvidenceData> {
-    let at = moment(timeline, seq)?;
+fn evidence(
+    run: &StoredRun<'_>,
+    timeline: &Timeline<'_>,
+    row: Option<&RowBook<'_>>,
+    seq: u64,
+) -> Option<EvidenceData> {
+    let moment = moment(timeline, seq)?;
     let place = timeline
         .lines
         .binary_search_by_key(&seq, |line| line.seq)
         .ok()?;
     let line = &timeline.lines[place];
-    let words = sentence(line, timeline, run.redacted);
+    let change = row.and_then(|row| row.told_at(seq));
+    let step = step_of(&line.event);
+    let ended = || {
+        let step = timeline.steps.get(&StepId(step?))?;
+        Some(step.last()?.at.seq)
+    };
+    let at = match &line.event {
+        Event::LockRow(_) => change.map(|change| change.at.0),
+        Event::Write(_) | Event::Committing(_) => ended(),
+        _ => None,
+    };
+    let words = match change {
+        Some(change) => format!("the lock row's trigger tells: {}", change.words),
+        None => sentence(line, timeline, run.redacted),
+    };
     Some(EvidenceData {
         seq,
-        at_us: at.at_us,
-        step: step_of(&line.event),
+        at_us: moment.at_us,
+        at,
+        step,
         words: shown(&words),
     })
 }
@@ -112,6 +141,7 @@ fn step_of(event: &Event) -> Option<u64> {
         | Event::Ghost { step, .. }
         | Event::StoppedEarly { step } => Some(*step),
         Event::Write(write) => write.step,
+        Event::LockRow(change) => change.step,
         Event::Committing(committing) => committing.step,
         Event::ServerLog(line) => line.step,
         Event::Fault(fault) => fault.step,

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::at::At;
 use super::shown::{Statements, label, shown};
-use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction};
-use crate::ledger::Ledger;
+use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction, LockRow};
+use crate::ledger::{Ledger, asks_for_row};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::timeline::{EndingFacts, StepFacts, Timeline};
 
@@ -258,18 +258,25 @@ fn lock_results(answer: &Answer) -> impl Iterator<Item = &'static str> {
 }
 
 /// What is special about steps.
-struct Marked {
+struct Marked<'a> {
     ghosts: HashSet<StepId>,
+    /// The lock, where it is a row: a step that writes its table is a lock operation.
+    row: Option<&'a LockRow>,
 }
 
-impl Marked {
-    fn of(timeline: &Timeline<'_>) -> Self {
+impl<'a> Marked<'a> {
+    fn of(timeline: &Timeline<'a>) -> Self {
+        let row = match timeline.lines.first().map(|line| &line.event) {
+            Some(Event::Run(facts)) => facts.rules.lock.row(),
+            _ => None,
+        };
         let ghosts = timeline.lines.iter().filter_map(|line| match &line.event {
             Event::Ghost { step, .. } => Some(*step),
             _ => None,
         });
         Self {
             ghosts: ghosts.collect(),
+            row,
         }
     }
 
@@ -280,7 +287,11 @@ impl Marked {
         let lets_go = step.request.lock_calls.iter();
         let mut lets_go = lets_go.map(|call| call.action);
         let of = [
-            ("lock", !step.request.lock_calls.is_empty()),
+            (
+                "lock",
+                !step.request.lock_calls.is_empty()
+                    || self.row.is_some_and(|row| asks_for_row(step, row)),
+            ),
             (
                 "unlock",
                 lets_go.any(|action| matches!(action, LockAction::Unlock | LockAction::UnlockAll)),

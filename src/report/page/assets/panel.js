@@ -121,10 +121,13 @@ function stateAt(run, seq) {
     else if (!table.emptied) table.after += write.rows;
   });
   return {
-    held: run.held.filter(during).map((one) => `${owner(one)} holds ${run.locks[one.lock].name} (${one.mode}${connection(one)})`),
+    held: run.held.filter(during).map((one) => {
+      const passed = one.passed && one.passed[0] <= seq ? "; its time has passed: it keeps nobody out" : "";
+      return `${owner(one)} holds ${run.locks[one.lock].name} (${one.mode}${connection(one)}${passed})`;
+    }),
     told: run.told.filter(during).map((one) => `${owner(one)} was told that it has ${run.locks[one.lock].name} (${one.mode}${connection(one)})`),
     parted: run.parted.filter(during).map((one) => one.kind === "told"
-      ? `${owner(one)} believes in ${run.locks[one.lock].name}, which the server says it has not`
+      ? `${owner(one)} believes in ${run.locks[one.lock].name}, which ${run.locks[one.lock].row ? "the row" : "the server"} says it has not`
       : `${owner(one)} has ${run.locks[one.lock].name} and was not told`),
     waits: run.steps.filter((step) => step.blocked && step.blocked[0] <= seq && (!step.end || step.end[0] > seq))
       .map((step) => `pod ${run.pods[run.podOf(step)].name} (${run.lanes[step.lane].name}) waits for ${step.waits}`),
@@ -159,7 +162,7 @@ function showCursor(thing) {
     items.slice(0, 40).forEach((text) => made.append(node("li", text)));
     CURSOR.append(node("h4", title), made);
   };
-  list("the server says", state.held, "pg_locks shows no lock of a pod");
+  list("the server says", state.held, run.locks.some((lock) => lock.row) ? "nobody has the lock row" : "pg_locks shows no lock of a pod");
   list("the pods were told", state.told);
   list("where the two part", state.parted);
   list("who waits", state.waits);
