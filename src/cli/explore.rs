@@ -21,8 +21,10 @@ use tokio::sync::watch;
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
+use super::page::beside;
 use super::template::TEMPLATE;
 use crate::report::{Cases, ExploreJson};
+use crate::search::HISTORY;
 use crate::search::strategy::Shard;
 use crate::server::Server;
 pub use arguments::ExploreArguments;
@@ -84,12 +86,30 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                 })
                 .await?;
             let told = match cases {
-                Some(cases) => arguments.ci.publish(&cases, exit, search.talk)?,
+                Some(cases) => {
+                    let cases = paged(cases, arguments.output.report.as_deref());
+                    arguments.ci.publish(&cases, exit, search.talk)?
+                }
                 None => exit,
             };
             search.report(exit).map(|()| told)
         }
     }
+}
+
+/// The cases with the pages that will be there when all is told.
+fn paged(mut cases: Cases, report: Option<&Path>) -> Cases {
+    if report.is_none() {
+        return cases;
+    }
+    for case in &mut cases.all {
+        let file = case.place.as_ref().map(|(file, _)| file);
+        let run = file.and_then(|file| file.parent());
+        let run = run.filter(|run| run.join(HISTORY).exists());
+        case.page = run.map(beside);
+    }
+    cases.report = report.map(Path::to_owned);
+    cases
 }
 
 impl ExploreArguments {

@@ -19,7 +19,7 @@ use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
-use super::page::report_last;
+use super::page::{beside, report_last};
 use super::progress::watched;
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
@@ -84,18 +84,21 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let majors @ [_, _, ..] = &arguments.server.pg[..] {
         let talk = Talk::new(&arguments.output);
         let all = OutputDirectory::make(&arguments.output.out, "versions")?;
-        let exit = versions::each(talk, majors, async |major| {
+        let exit = versions::each(talk, majors, all.path(), async |major| {
             let mut one = arguments.clone();
             one.server.pg = vec![major];
             one.output.out = all.path().join(format!("pg{major}"));
             one.output.report = None;
             one.ci = arguments.ci.of_part(&format!("pg{major}"));
-            made(&one).await.map(|made| (made.exit, made.document))
+            let paged = Paged::of(arguments, true);
+            made(&one, paged)
+                .await
+                .map(|made| (made.exit, made.document))
         })
         .await?;
         return paged(arguments, &[], all.path(), exit).map(|()| arguments.ci.exit(exit));
     }
-    let made = made(arguments).await?;
+    let made = made(arguments, Paged::of(arguments, false)).await?;
     Talk::new(&arguments.output).document(&made.document);
     let scenarios = made.document.scenarios.iter();
     let kept: Vec<&Path> = scenarios.map(|one| &*one.artifacts).collect();
@@ -112,8 +115,37 @@ struct Made {
     directory: OutputDirectory,
 }
 
+/// The page that is wanted, and whether it is an index whatever is run.
+#[derive(Clone, Copy)]
+struct Paged<'a> {
+    to: Option<&'a Path>,
+    several: bool,
+}
+
+impl<'a> Paged<'a> {
+    fn of(arguments: &'a RunArguments, several: bool) -> Self {
+        Self {
+            to: arguments.output.report.as_deref(),
+            several,
+        }
+    }
+
+    /// The pages that will be there when all is told: of each case, and of all of them.
+    fn name(self, cases: &mut Cases, kept: &[PathBuf]) {
+        let Some(to) = self.to else {
+            return;
+        };
+        let several = self.several || kept.len() > 1;
+        for (case, run) in cases.all.iter_mut().zip(kept) {
+            let page = if several { beside(run) } else { to.to_owned() };
+            case.page = run.join(HISTORY).exists().then_some(page);
+        }
+        cases.report = several.then(|| to.to_owned());
+    }
+}
+
 /// Runs the scenarios on one server.
-async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
+async fn made(arguments: &RunArguments, paged: Paged<'_>) -> Result<Made, Failure> {
     let talk = Talk::new(&arguments.output);
     let scenarios = read_all(
         &paths(&arguments.paths)?,
@@ -171,6 +203,7 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
     let not_run = not_run.map(|(file, scenario)| Case::not_run(file, scenario, why));
     let cases: Vec<Case> = cases.chain(not_run).collect();
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
+    let kept: Vec<PathBuf> = results.iter().map(|one| one.artifacts.clone()).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
     let document = RunJson {
         server,
@@ -195,10 +228,11 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
         out.display()
     );
     talk.result(&means);
-    let cases = Cases {
+    let mut cases = Cases {
         title: "lockproof run".to_owned(),
         means,
         all: cases,
+        report: None,
     };
     if let Some(failure) = stopped {
         arguments.ci.publish(&cases, failure.exit, talk)?;
@@ -222,6 +256,7 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
+    paged.name(&mut cases, &kept);
     arguments.ci.publish(&cases, exit, talk)?;
     Ok(Made {
         exit,

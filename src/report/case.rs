@@ -41,6 +41,8 @@ pub struct Case {
     pub replay: Option<String>,
     /// Its file, and the line of it that matters, from 1.
     pub place: Option<(PathBuf, usize)>,
+    /// Its page, where one is made.
+    pub page: Option<PathBuf>,
 }
 
 /// The cases of one command.
@@ -52,6 +54,8 @@ pub struct Cases {
     pub means: String,
     /// Each case.
     pub all: Vec<Case>,
+    /// The page of all of them, where one is made.
+    pub report: Option<PathBuf>,
 }
 
 impl Case {
@@ -74,6 +78,7 @@ impl Case {
             took: Duration::from_millis(scenario.elapsed_ms),
             replay: Some(scenario.replay.clone()),
             place: Some((scenario.file.clone(), line)),
+            page: None,
         }
     }
 }
@@ -90,6 +95,7 @@ impl Case {
             took: Duration::ZERO,
             replay: Some(format!("lockproof run {}", file.display())),
             place: Some((file.to_owned(), 1)),
+            page: None,
         }
     }
 }
@@ -113,6 +119,7 @@ impl Cases {
                     .as_ref()
                     .map(|file| format!("lockproof run {}", file.display())),
                 place: one.schedule_file.clone().map(|file| (file, 1)),
+                page: None,
             })
             .collect();
         let unclear = found.inconclusive + found.unconfirmed;
@@ -143,11 +150,13 @@ impl Cases {
             took,
             replay: None,
             place: None,
+            page: None,
         });
         Self {
             title: format!("lockproof explore: {}", found.subject),
             means: found.claim.clone(),
             all,
+            report: None,
         }
     }
 
@@ -176,11 +185,13 @@ impl Cases {
                 document.artifacts.join("scenario.toml").display()
             )),
             place: None,
+            page: None,
         };
         Self {
             title: "lockproof reproduce".to_owned(),
             means: figure,
             all: vec![case],
+            report: None,
         }
     }
 
@@ -207,16 +218,30 @@ impl Cases {
             } else {
                 test.set_classname("lockproof");
             }
+            if let Some(page) = &case.page {
+                test.set_system_out(attached(page));
+            }
             suite.add_test_case(test);
+        }
+        if let Some(page) = &self.report {
+            suite.set_system_out(attached(page));
         }
         report.add_test_suite(suite);
         report.to_string().map_err(|error| error.to_string())
     }
 
-    /// As a page of Markdown: a table, then each case that did not pass.
+    /// As a page of Markdown: a table, then each case that did not pass. `link` is how an HTML page is reached from it;
+    /// where it cannot be, its path is told.
     #[must_use]
-    pub fn markdown(&self) -> String {
+    pub fn markdown(&self, link: impl Fn(&Path) -> Option<String>) -> String {
         let mut page = format!("## {}\n\n{}\n\n", line(&self.title), line(&self.means));
+        let linked = |words: &str, to: &Path| match link(to) {
+            Some(link) => format!("[{words}]({link})"),
+            None => format!("{words}: `{}`", to.display().to_string().replace('`', "'")),
+        };
+        if let Some(report) = &self.report {
+            let _ = write!(page, "{}\n\n", linked("All of it on one page", report));
+        }
         page.push_str("| | | time |\n|---|---|---|\n");
         for case in &self.all {
             let mark = match case.result {
@@ -224,12 +249,13 @@ impl Cases {
                 CaseResult::Failed => "✗",
                 CaseResult::Unclear => "?",
             };
-            let _ = writeln!(
-                page,
-                "| {mark} | {} | {:.1} s |",
-                cell(&case.name),
-                case.took.as_secs_f32()
-            );
+            let name = cell(&case.name);
+            let name = match case.page.as_deref().and_then(&link) {
+                Some(link) => format!("[{}]({link})", name.replace('[', "\\[").replace(']', "\\]")),
+                None => name,
+            };
+            let took = case.took.as_secs_f32();
+            let _ = writeln!(page, "| {mark} | {name} | {took:.1} s |");
         }
         for case in self
             .all
@@ -248,6 +274,9 @@ impl Cases {
             }
             if let Some(replay) = &case.replay {
                 let _ = write!(page, "\n`{}`\n", replay.replace('`', "'"));
+            }
+            if let Some(own) = &case.page {
+                let _ = write!(page, "\n{}\n", linked("The run as a page", own));
             }
         }
         page
@@ -284,6 +313,12 @@ impl Cases {
             })
             .collect()
     }
+}
+
+/// A page as what shows JUnit reports links to it: GitLab, and the attachments plugin of Jenkins.
+fn attached(page: &Path) -> String {
+    let page = page.display();
+    format!("page: {page}\n[[ATTACHMENT|{page}]]")
 }
 
 fn failed(case: &Case, kind: NonSuccessKind, word: &str) -> TestCaseStatus {
@@ -341,6 +376,7 @@ mod tests {
             took: Duration::from_millis(1500),
             replay: Some("lockproof run a.toml".to_owned()),
             place: Some((PathBuf::from("/r/a b.toml"), 7)),
+            page: (name == "a: b, 100% | c").then(|| PathBuf::from("out/b/report.html")),
         };
         Cases {
             title: "lockproof run".to_owned(),
@@ -350,6 +386,7 @@ mod tests {
                 case("a: b, 100% | c", CaseResult::Failed, "one\ntwo"),
                 case("unknown", CaseResult::Unclear, "why"),
             ],
+            report: Some(PathBuf::from("out/all.html")),
         }
     }
 
@@ -360,12 +397,25 @@ mod tests {
         assert!(text.contains("line=\"7\""), "{text}");
         assert!(text.contains("&lt;x&gt; &amp;"), "{text}");
         assert!(!text.contains('\u{1b}'), "XML cannot hold it: {text:?}");
+        for page in ["out/b/report.html", "out/all.html"] {
+            let attached = format!("[[ATTACHMENT|{page}]]");
+            assert_eq!(text.matches(&attached).count(), 1, "{text}");
+        }
     }
 
     #[test]
     fn a_page_has_a_row_for_each_case_and_a_part_for_each_that_did_not_pass() {
-        let page = cases().markdown();
-        assert!(page.contains("| ✗ | a: b, 100% \\| c | 1.5 s |"), "{page}");
+        let page = cases().markdown(|page| Some(format!("../{}", page.display())));
+        let row = "| ✗ | [a: b, 100% \\| c](../out/b/report.html) | 1.5 s |";
+        assert!(page.contains(row), "{page}");
+        let all = "[All of it on one page](../out/all.html)";
+        assert!(page.contains(all), "{page}");
+        let without = cases().markdown(|_| None);
+        let path = "The run as a page: `out/b/report.html`";
+        assert!(
+            without.contains(path) && !without.contains("]("),
+            "{without}"
+        );
         assert_eq!(page.matches("\n### ").count(), 2, "{page}");
         assert!(page.contains("\n````text\n"), "{page}");
     }

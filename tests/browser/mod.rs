@@ -224,6 +224,50 @@ impl Browser {
             .collect()
     }
 
+    /// What the browser's own trace tells of this work: the tasks of the page's main thread, in milliseconds, the
+    /// longest first.
+    pub fn traced(&mut self, work: impl FnOnce(&mut Self)) -> Vec<f64> {
+        const CATEGORIES: &str =
+            "toplevel,devtools.timeline,disabled-by-default-devtools.timeline,__metadata";
+        let config = json!({"categories": CATEGORIES, "transferMode": "ReportEvents"});
+        self.call("Tracing.start", config);
+        work(self);
+        self.call("Tracing.end", json!({}));
+        // The events of a trace come before the word that it is complete.
+        self.wait("Tracing.tracingComplete");
+        let mut all: Vec<Value> = Vec::new();
+        self.events.retain(|event| {
+            let collected = event["method"] == "Tracing.dataCollected";
+            if collected {
+                all.extend(
+                    event["params"]["value"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
+            }
+            !collected
+        });
+        let main: Vec<(&Value, &Value)> = all
+            .iter()
+            .filter(|one| one["name"] == "thread_name" && one["args"]["name"] == "CrRendererMain")
+            .map(|one| (&one["pid"], &one["tid"]))
+            .collect();
+        let mut tasks: Vec<f64> = all
+            .iter()
+            .filter(|one| {
+                one["name"]
+                    .as_str()
+                    .is_some_and(|name| name.ends_with("RunTask"))
+            })
+            .filter(|one| main.contains(&(&one["pid"], &one["tid"])))
+            .filter_map(|one| Some(one["dur"].as_f64()? / 1000.0))
+            .collect();
+        tasks.sort_by(|one, other| other.total_cmp(one));
+        tasks
+    }
+
     /// A picture of what is in view, as PNG; of the whole page, if asked for.
     pub fn screenshot(&mut self, to: &Path, clip: Option<Value>) {
         let mut parameters = json!({"format": "png", "captureBeyondViewport": true});

@@ -72,7 +72,7 @@ impl RunData {
         let timeline = Timeline::of(run.lines);
         let ledger = Ledger::of(&timeline);
         let lanes = Lanes::of(&timeline);
-        let (steps, statements) = steps(&timeline, &ledger, &lanes, run.redacted);
+        let (steps, statements) = steps(&timeline, &ledger, &lanes);
         let row = RowBook::of(&timeline);
         let locks = lock_lanes(&timeline, &ledger, &lanes, row.as_ref());
         let marks = marks(&timeline, &lanes);

@@ -9,7 +9,7 @@ use super::run::StoredRun;
 use super::shown::{shown, start};
 use super::tables::{RowDiff, moment};
 use crate::history::{ClosedBy, Ending, Event, HeldLock, Line, RowVersion};
-use crate::invariant::{Finding, Judgement};
+use crate::invariant::Judgement;
 use crate::name::StepId;
 use crate::timeline::{StepFacts, Timeline};
 
@@ -58,48 +58,20 @@ pub(super) fn findings(
     all.map(|(verdict, finding)| FindingData {
         invariant: verdict.name.to_string(),
         judgement: verdict.judgement.to_string(),
-        why: shown(&why(run, finding)),
+        why: shown(&finding.why),
         pod: finding.pod.as_ref().map(|pod| shown(pod.as_str())),
         evidence: finding
             .seqs
             .iter()
-            .filter_map(|seq| evidence(run, timeline, row, *seq))
+            .filter_map(|seq| evidence(timeline, row, *seq))
             .collect(),
-        diff: finding
-            .difference
-            .as_ref()
-            .and_then(|differs| RowDiff::of(differs, run.redacted)),
+        diff: finding.difference.as_ref().and_then(RowDiff::of),
         table: finding.table.as_deref().map(shown),
     })
     .collect()
 }
 
-/// The sentence; redacted, without what stands in quotes: that is a statement or a message.
-pub(super) fn why(run: &StoredRun<'_>, finding: &Finding) -> String {
-    if !run.redacted {
-        return finding.why.clone();
-    }
-    unquoted(&finding.why)
-}
-
-/// A sentence without what stands in quotes.
-pub(super) fn unquoted(text: &str) -> String {
-    let parts = text.split('"').enumerate();
-    let kept = parts.map(|(place, part)| if place % 2 == 0 { part } else { "…" });
-    let mut all = kept.collect::<Vec<_>>().join("\"");
-    // A quote that is never closed, as where a statement was cut.
-    if text.matches('"').count() % 2 == 1 {
-        all.push('…');
-    }
-    all
-}
-
-fn evidence(
-    run: &StoredRun<'_>,
-    timeline: &Timeline<'_>,
-    row: Option<&RowBook<'_>>,
-    seq: u64,
-) -> Option<EvidenceData> {
+fn evidence(timeline: &Timeline<'_>, row: Option<&RowBook<'_>>, seq: u64) -> Option<EvidenceData> {
     let moment = moment(timeline, seq)?;
     let place = timeline
         .lines
@@ -119,7 +91,7 @@ fn evidence(
     };
     let words = match change {
         Some(change) => format!("the lock row's trigger tells: {}", change.words),
-        None => sentence(line, timeline, run.redacted),
+        None => sentence(line, timeline),
     };
     Some(EvidenceData {
         seq,
@@ -152,10 +124,9 @@ fn step_of(event: &Event) -> Option<u64> {
 }
 
 /// What a line says.
-fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
+fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
     let step = |id| timeline.steps.get(id);
     let named = |step: Option<&StepFacts<'_>>| match step {
-        Some(step) if redacted => unquoted(&step.words()),
         Some(step) => step.words(),
         None => "a step".to_owned(),
     };
@@ -233,15 +204,12 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             let (before, after) = (is(&change.before), is(&change.after));
             format!("{who} changed the lock row: before {before}, after {after}")
         }
-        Event::ServerLog(log) => {
-            let message = if redacted { "…" } else { &log.message };
-            format!(
-                "the server's log: {} {}: {}",
-                log.severity,
-                log.sqlstate,
-                start(message, 300)
-            )
-        }
+        Event::ServerLog(log) => format!(
+            "the server's log: {} {}: {}",
+            log.severity,
+            log.sqlstate,
+            start(&log.message, 300)
+        ),
         Event::SessionGone {
             connection,
             session,
@@ -261,7 +229,6 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             (None, None) => format!("pod {pod} exited"),
         },
         Event::PodOutput { pod, line, .. } => {
-            let line = if redacted { "…" } else { line };
             format!("pod {pod} printed: {}", start(line, 300))
         }
         Event::Fault(fault) => format!(
@@ -317,18 +284,4 @@ fn locks_words<'a>(
         words += &format!("; and {} more", own.len() - 6);
     }
     words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redacted_sentence_has_nothing_that_stood_in_quotes() {
-        assert_eq!(
-            unquoted("step 3 on a.0, \"select 'x'\" failed: \"t\" is not there"),
-            "step 3 on a.0, \"…\" failed: \"…\" is not there"
-        );
-        assert_eq!(unquoted("cut: \"select 'x"), "cut: \"……");
-    }
 }
