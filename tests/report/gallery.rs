@@ -8,7 +8,12 @@ use crate::browser::Browser;
 use crate::harness::{Need, need};
 
 /// The pages.
-const PAGES: [&str; 3] = ["original-bug", "lock-session-lost", "two-servers-grant-it"];
+const PAGES: [&str; 4] = [
+    "original-bug",
+    "lock-session-lost",
+    "lease-runs-out",
+    "two-servers-grant-it",
+];
 
 fn pictures_of_the_gallery() {
     need(Need::Chromium);

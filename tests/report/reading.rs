@@ -246,6 +246,7 @@ fn axe_core_has_no_serious_finding() {
         ),
         ("scenarios/faults/lock-session-lost.toml", vec![]),
         ("scenarios/rows/queue-wrong.toml", vec![]),
+        ("scenarios/lease/late-holder.toml", vec![]),
     ] {
         let (_folder, to) = page(&runs()[scenario], &more);
         for scheme in ["light", "dark"] {
