@@ -3,6 +3,7 @@
 //! Owns which scenarios are run, in which order, and what their verdicts mean together.
 
 mod one;
+mod paged;
 mod versions;
 
 use std::cell::RefCell;
@@ -19,7 +20,7 @@ use super::keys::KeyArguments;
 pub use super::known::Known;
 use super::known::OwnServer;
 use super::out::OutputDirectory;
-use super::page::{beside, report_last};
+use super::page::report_last;
 use super::progress::watched;
 use super::subject::{OWN_FILE, own_file, own_file_above};
 use crate::history::ServerFacts;
@@ -31,6 +32,7 @@ use crate::report::{
 use crate::scenario::{self, Scenario};
 use crate::search::HISTORY;
 pub use one::{ScenarioResult, run_one};
+use paged::Paged;
 
 /// The directory of its histories, below `--out`.
 const NAME: &str = "run";
@@ -90,7 +92,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             one.output.out = all.path().join(format!("pg{major}"));
             one.output.report = None;
             one.ci = arguments.ci.of_part(&format!("pg{major}"));
-            let paged = Paged::of(arguments, true);
+            let paged = Paged::of(&arguments.output, true);
             made(&one, paged)
                 .await
                 .map(|made| (made.exit, made.document))
@@ -98,7 +100,7 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         .await?;
         return paged(arguments, &[], all.path(), exit).map(|()| arguments.ci.exit(exit));
     }
-    let made = made(arguments, Paged::of(arguments, false)).await?;
+    let made = made(arguments, Paged::of(&arguments.output, false)).await?;
     Talk::new(&arguments.output).document(&made.document);
     let scenarios = made.document.scenarios.iter();
     let kept: Vec<&Path> = scenarios.map(|one| &*one.artifacts).collect();
@@ -113,35 +115,6 @@ struct Made {
     document: RunJson,
     /// Where it is kept.
     directory: OutputDirectory,
-}
-
-/// The page that is wanted, and whether it is an index whatever is run.
-#[derive(Clone, Copy)]
-struct Paged<'a> {
-    to: Option<&'a Path>,
-    several: bool,
-}
-
-impl<'a> Paged<'a> {
-    fn of(arguments: &'a RunArguments, several: bool) -> Self {
-        Self {
-            to: arguments.output.report.as_deref(),
-            several,
-        }
-    }
-
-    /// The pages that will be there when all is told: of each case, and of all of them.
-    fn name(self, cases: &mut Cases, kept: &[PathBuf]) {
-        let Some(to) = self.to else {
-            return;
-        };
-        let several = self.several || kept.len() > 1;
-        for (case, run) in cases.all.iter_mut().zip(kept) {
-            let page = if several { beside(run) } else { to.to_owned() };
-            case.page = run.join(HISTORY).exists().then_some(page);
-        }
-        cases.report = several.then(|| to.to_owned());
-    }
 }
 
 /// Runs the scenarios on one server.

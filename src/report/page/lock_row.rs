@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::at::At;
+use super::lock_row_words::{deed_words, span};
 use super::told::heard;
 use crate::history::{Event, LockRow};
 use crate::ledger::{Deed, LeaseChange, LeaseSection, Leases, SectionEnd, told_lost};
@@ -261,69 +262,11 @@ impl<'t, 'a> Reading<'t, 'a> {
     fn changed(&self, place: usize) -> RowChanged<'a> {
         let change = &self.leases.changes[place];
         let sections = &self.leases.sections;
-        let of = |section: usize| -> &'a PodName { &sections[section].connection.pod };
         let over = |from: usize| {
             let passed = self.passed(&sections[from]);
             passed.is_some_and(|at| at.0 <= self.at(place).0)
         };
-        let still = |kept_out: bool, from: usize| match kept_out {
-            true => "while it still was that pod's",
-            false if over(from) => "whose time had passed",
-            false => "whose lock kept nobody out any more",
-        };
-        let (kind, what, other) = match change.deed {
-            Deed::Grant => ("grant", "took it".to_owned(), None),
-            Deed::TakeOver { from, kept_out } => (
-                "take-over",
-                format!(
-                    "took it over from pod {}, {}",
-                    of(from),
-                    still(kept_out, from)
-                ),
-                Some(of(from)),
-            ),
-            Deed::SecondRow { of: other } => (
-                "take-over",
-                format!("put a second row beside that of pod {}", of(other)),
-                Some(of(other)),
-            ),
-            Deed::Renewal { shortened: true } => {
-                ("renewal", "has it for less long now".to_owned(), None)
-            }
-            Deed::Renewal { shortened: false } => ("renewal", "renewed it".to_owned(), None),
-            Deed::Release => ("release", "gave it back".to_owned(), None),
-            Deed::Foreign {
-                of: other,
-                kept_out,
-                takes_away,
-            } => (
-                "foreign",
-                format!(
-                    "{} while pod {} had it{}",
-                    if takes_away {
-                        "gave it back"
-                    } else {
-                        "renewed it"
-                    },
-                    of(other),
-                    match kept_out {
-                        true => String::new(),
-                        false => format!(", {}", still(false, other)),
-                    }
-                ),
-                Some(of(other)),
-            ),
-            Deed::Aged => {
-                let over = change.after.is_some_and(|after| after.expired);
-                let what = if over {
-                    "let its time pass"
-                } else {
-                    "let a part of its time pass"
-                };
-                ("aged", what.to_owned(), None)
-            }
-            Deed::Nothing => ("other", "changed it".to_owned(), None),
-        };
+        let (kind, what, other) = deed_words(change, sections, over);
         let at = self.at(place);
         let who = match (change.connection, change.deed) {
             (_, Deed::Aged) => "lockproof".to_owned(),
@@ -381,14 +324,6 @@ fn moment(timeline: &Timeline<'_>, seq: u64) -> Moment {
     let place = timeline.lines.partition_point(|line| line.seq < seq);
     let line = timeline.lines.get(place).or(timeline.lines.last());
     line.map_or(Moment { seq, at_us: 0 }, Moment::of)
-}
-
-/// `300 s`, `5 ms`.
-fn span(us: i64) -> String {
-    match us / 1000 {
-        ms @ ..10_000 => format!("{ms} ms"),
-        ms => format!("{} s", (ms + 500) / 1000),
-    }
 }
 
 /// The ends of transactions, by connection.

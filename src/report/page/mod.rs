@@ -15,6 +15,7 @@ mod evidence;
 mod html;
 mod index;
 mod lock_row;
+mod lock_row_words;
 mod locks;
 mod marks;
 mod run;
