@@ -16,7 +16,7 @@ fn matrix(text: &str) -> Vec<Vec<String>> {
             .collect()
     };
     lines
-        .take_while(|line| !line.is_empty())
+        .take_while(|line| !line.is_empty() && !line.starts_with("report: "))
         .map(words)
         .collect()
 }

@@ -90,7 +90,10 @@ fn evidence(timeline: &Timeline<'_>, row: Option<&RowBook<'_>>, seq: u64) -> Opt
         _ => None,
     };
     let words = match change {
-        Some(change) => format!("the lock row's trigger tells: {}", change.words),
+        Some(change) => format!(
+            "{} (at line {}; the row's trigger tells it here)",
+            change.what, change.at.0
+        ),
         None => sentence(line, timeline),
     };
     Some(EvidenceData {

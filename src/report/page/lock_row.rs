@@ -55,8 +55,8 @@ pub(super) struct RowChanged<'a> {
     /// The pod that had the lock until then, where that was another one.
     pub of: Option<&'a PodName>,
     pub kind: &'static str,
-    /// A sentence.
-    pub words: String,
+    /// What was done, in words.
+    pub what: String,
 }
 
 impl<'a> RowBook<'a> {
@@ -282,7 +282,7 @@ impl<'t, 'a> Reading<'t, 'a> {
             connection: change.connection,
             of: other.filter(|other| change.pod() != Some(other)),
             kind,
-            words: format!("Line {}: {who} {what}{step}.", at.0),
+            what: format!("{who} {what}{step}"),
         }
     }
 }

@@ -233,7 +233,7 @@ pub(super) fn lock_lanes<'l>(
             at: one.at,
             seq: one.seq,
             kind: one.kind,
-            words: shown(&one.words),
+            words: shown(&format!("Line {}: {}.", one.at.0, one.what)),
         }));
     }
     Locks {
