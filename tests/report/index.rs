@@ -80,7 +80,10 @@ fn a_run_that_cannot_be_read_stands_in_the_index_with_the_reason() {
 fn pasted(browser: &mut Browser, cell: &str) -> (Option<i32>, String) {
     browser.eval(&format!("document.querySelector('{cell}').click()"));
     let command = browser.eval("document.querySelector('[data-command] pre').textContent");
-    let copies = browser.eval("document.querySelector('[data-command] button.copy').textContent");
+    let copies = browser.eval(
+        "(() => { const button = document.querySelector('[data-command] button.copy');
+         return button.getBoundingClientRect().width > 20 ? button.textContent : 'not to be seen'; })()",
+    );
     assert_eq!(copies, "copy command");
     let folder = tempfile::tempdir().unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_lockproof")).parent().unwrap();

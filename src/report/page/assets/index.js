@@ -19,3 +19,5 @@ document.querySelectorAll("[data-schedule]").forEach((cell) => cell.addEventList
   cell.setAttribute("aria-pressed", "true");
   place.scrollIntoView({ block: "center" });
 }));
+
+document.documentElement.classList.add("drawn");
