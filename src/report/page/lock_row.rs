@@ -98,6 +98,8 @@ struct Reading<'t, 'a> {
     leases: &'t Leases<'a>,
     /// Where each change is in the run, and the step whose answer made it count.
     places: Vec<(Moment, Option<&'t StepFacts<'a>>)>,
+    /// Of each pod the answers that showed it no row of its own, in their order.
+    refused: HashMap<&'a PodName, Vec<Moment>>,
 }
 
 impl<'t, 'a> Reading<'t, 'a> {
@@ -122,6 +124,7 @@ impl<'t, 'a> Reading<'t, 'a> {
             timeline,
             leases,
             places: leases.changes.iter().map(place).collect(),
+            refused: refused(timeline, leases.rule),
         }
     }
 
@@ -241,16 +244,9 @@ impl<'t, 'a> Reading<'t, 'a> {
 
     /// The next answer that showed the pod no row of its own.
     fn refused(&self, pod: &PodName, from: Moment) -> Option<(Moment, &'static str)> {
-        let steps = self.timeline.steps.values();
-        let own = steps.filter(|step| step.pod() == pod);
-        let told = own.filter_map(|step| {
-            let at = told_lost(step, self.leases.rule)
-                .map(|end| end.at)
-                .or_else(|| saw_none(step, self.leases.rule))?;
-            (at > from && heard(step, at, self.timeline)).then_some(at)
-        });
-        let why = "its statement touched no row: it has it no longer";
-        told.min().map(|at| (at, why))
+        let all = self.refused.get(pod)?;
+        let at = all.get(all.partition_point(|at| *at <= from))?;
+        Some((*at, "its statement touched no row: it has it no longer"))
     }
 
     fn gone(&self, pod: &PodName) -> Option<(Moment, &'static str)> {
@@ -285,6 +281,23 @@ impl<'t, 'a> Reading<'t, 'a> {
             what: format!("{who} {what}{step}"),
         }
     }
+}
+
+/// Of each pod the answers that came to it and showed it no row of its own.
+fn refused<'a>(timeline: &Timeline<'a>, rule: &LockRow) -> HashMap<&'a PodName, Vec<Moment>> {
+    let mut all: HashMap<&PodName, Vec<Moment>> = HashMap::new();
+    for step in timeline.steps.values() {
+        let lost = told_lost(step, rule).map(|end| end.at);
+        if let Some(at) = lost.or_else(|| saw_none(step, rule))
+            && heard(step, at, timeline)
+        {
+            all.entry(step.pod()).or_default().push(at);
+        }
+    }
+    for of_pod in all.values_mut() {
+        of_pod.sort();
+    }
+    all
 }
 
 /// A step that asked for rows of the lock's table and got none: `select … for update` shows so that the row is another's.

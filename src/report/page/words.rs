@@ -105,20 +105,25 @@ impl Words {
             held: most(held.collect()),
             told: most(told.collect()),
             parted: most(parted.collect()),
-            changes: most(run.changes.iter().map(|one| one.words.clone()).collect()),
+            changes: most_of(
+                run.changes.iter().map(|one| one.words.clone()).collect(),
+                "the history has all of them, as lines `lock-row`",
+            ),
             waits: most(waits.collect()),
             broke: broke(run),
         }
     }
 }
 
-fn most(mut all: Vec<String>) -> Vec<String> {
+fn most(all: Vec<String>) -> Vec<String> {
+    most_of(all, "`lockproof export --as edn` has all of them")
+}
+
+fn most_of(mut all: Vec<String>, rest: &str) -> Vec<String> {
     if all.len() > MOST {
         let more = all.len() - MOST;
         all.truncate(MOST);
-        all.push(format!(
-            "And {more} more: `lockproof export --as edn` has all of them."
-        ));
+        all.push(format!("And {more} more: {rest}."));
     }
     all
 }
