@@ -167,7 +167,7 @@ fn literals(lines: &[Line]) -> BTreeSet<String> {
         with_literals(sql, |kind, text| {
             let inner = text.trim_matches('\'');
             let plain = |c: char| c.is_alphanumeric() || " -_.@:".contains(c);
-            let own = !names.contains(inner) && inner.parse::<f64>().is_err();
+            let own = !names.contains(inner.trim()) && inner.parse::<f64>().is_err();
             if kind == Literal::Text && inner.len() >= 5 && inner.chars().all(plain) && own {
                 all.insert(inner.to_owned());
             }
