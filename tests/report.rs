@@ -19,6 +19,8 @@ mod hostile;
 mod index;
 #[path = "support/kept.rs"]
 mod kept;
+#[path = "report/lease.rs"]
+mod lease;
 #[path = "report/picture.rs"]
 mod picture;
 #[path = "report/reading.rs"]
@@ -33,7 +35,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// Scenarios of which pages are made: each shows something else.
-const SCENARIOS: [&str; 10] = [
+const SCENARIOS: [&str; 13] = [
     "scenarios/planted/original-bug.toml",
     "scenarios/lock/two-overlap.toml",
     "scenarios/faults/lock-session-lost.toml",
@@ -44,6 +46,9 @@ const SCENARIOS: [&str; 10] = [
     "scenarios/rows/queue-wrong.toml",
     "scenarios/ghosts/waiter-granted.toml",
     "scenarios/sound/lock-row.toml",
+    "scenarios/lease/late-holder.toml",
+    "scenarios/lease/renewal-ignored.toml",
+    "scenarios/lease/flag-killed.toml",
 ];
 
 fn lockproof(arguments: &[&str]) -> Output {
@@ -104,6 +109,7 @@ fn page(run: &Path, more: &[&str]) -> (tempfile::TempDir, PathBuf) {
 fn main() -> std::process::ExitCode {
     harness::run([
         picture::tests(),
+        lease::tests(),
         reading::tests(),
         hostile::tests(),
         figures::tests(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::common::{Failure, Talk};
 use super::exit::Exit;
+use super::page::link;
 use crate::history::private;
 use crate::report::Cases;
 
@@ -59,12 +60,15 @@ impl CiArguments {
                 .map_err(|why| failed(file, &std::io::Error::other(why)))?;
             write(file, &text)?;
         }
-        let page = cases.markdown();
         if let Some(file) = &self.markdown {
+            make_folder(file).map_err(|cause| failed(file, &cause))?;
+            let page = cases.markdown(|page| Some(link(file, page)));
             write(file, &page)?;
         }
         let on_github = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(file) = on_github("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+            // What it is shown on leads to no file of the job's.
+            let page = cases.markdown(|_| None);
             // Other steps of the job may have written there.
             let opened = OpenOptions::new().append(true).create(true).open(&file);
             opened
@@ -91,10 +95,14 @@ impl CiArguments {
     }
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
+fn make_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|one| !one.as_os_str().is_empty());
-    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| private::write(file, text))
+    folder.map_or(Ok(()), std::fs::create_dir_all)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    make_folder(file)
+        .and_then(|()| private::write(file, text))
         .map_err(|cause| failed(file, &cause))
 }
 

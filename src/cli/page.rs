@@ -19,6 +19,8 @@ use crate::search::HISTORY;
 pub const PAGE: &str = "report.html";
 /// What searches keep of their result.
 const RESULTS: [&str; 3] = ["explore.json", "every.json", "survey.json"];
+/// What `run` on several versions keeps of them.
+pub const VERSIONS: &str = "versions.json";
 /// The scenario file in a run directory.
 const SCENARIO: &str = "scenario.toml";
 /// A history of more than this is not made a page of: browsers would not open it.
@@ -33,7 +35,7 @@ const BEGINNING: u64 = 4096;
 pub enum Shown {
     /// Nothing.
     Everything,
-    /// Literals of statements, rows and output of the job.
+    /// The job's data: constants, rows and output are placeholders; its command and the scenario file.
     Redacted,
 }
 
@@ -47,9 +49,12 @@ struct Read {
 }
 
 impl Read {
-    fn of(dir: &Path) -> Result<Self, Failure> {
+    fn of(dir: &Path, shown: Shown) -> Result<Self, Failure> {
         refuse_large(dir)?;
-        let stored = Stored::read(dir)?;
+        let mut stored = Stored::read(dir)?;
+        if shown == Shown::Redacted {
+            stored = stored.without_data();
+        }
         let file = dir.join(SCENARIO);
         let scenario = std::fs::read_to_string(&file).ok();
         let replay = scenario
@@ -88,7 +93,9 @@ pub fn report(dir: &Path, below: Option<&Path>, to: &Path, shown: Shown) -> Resu
         index(dir, to, shown)?
     } else {
         let all = std::iter::once(dir).chain(below);
-        let all: Vec<Read> = all.map(Read::of).collect::<Result<_, _>>()?;
+        let all: Vec<Read> = all
+            .map(|dir| Read::of(dir, shown))
+            .collect::<Result<_, _>>()?;
         let runs: Vec<StoredRun<'_>> = all.iter().map(|one| one.run(shown)).collect();
         run_page(&runs)
     };
@@ -136,9 +143,10 @@ fn index(dir: &Path, to: &Path, shown: Shown) -> Result<String, Failure> {
             Failure::new(Exit::Usage, text)
         })?;
     }
+    index.words.extend(not_had(&dir.join(VERSIONS)));
     for run in runs_anywhere_below(dir) {
         let name = run.strip_prefix(dir).unwrap_or(&run).display().to_string();
-        match Read::of(&run) {
+        match Read::of(&run, shown) {
             Ok(read) => {
                 let page = beside(&run);
                 write_page(&run_page(&[read.run(shown)]), &page)?;
@@ -174,12 +182,33 @@ fn claim(file: &Path) -> Vec<String> {
     .collect()
 }
 
+/// The versions on which nothing could be run, and why.
+fn not_had(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(&text) else {
+        return Vec::new();
+    };
+    let versions = document["versions"].as_array().into_iter().flatten();
+    versions
+        .filter_map(|one| {
+            Some(format!(
+                "PostgreSQL {}: {}",
+                one["major"],
+                one["error"].as_str()?
+            ))
+        })
+        .collect()
+}
+
 /// How a page is reached from another one: the way between their directories.
-fn link(from: &Path, page: &Path) -> String {
+pub fn link(from: &Path, page: &Path) -> String {
     let folder = |path: &Path| {
         let parent = path.parent().filter(|one| !one.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        parent.canonicalize().unwrap_or_else(|_| parent.to_owned())
+        let known = parent
+            .canonicalize()
+            .or_else(|_| std::path::absolute(parent));
+        known.unwrap_or_else(|_| parent.to_owned())
     };
     let (from, to) = (folder(from), folder(page));
     let same = from

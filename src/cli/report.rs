@@ -23,7 +23,7 @@ pub struct ReportArguments {
     #[arg(long, value_name = "DIR")]
     pub beside: Option<PathBuf>,
 
-    /// Leave out literals of statements, rows and output of the job
+    /// Replace constants, rows and output of the job by placeholders; leave out its command and the scenario file
     #[arg(long)]
     pub redact: bool,
 

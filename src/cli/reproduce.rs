@@ -236,7 +236,10 @@ pub async fn run(arguments: &ReproduceArguments) -> Result<Exit, Failure> {
         Wanted::BuiltIn(scenario) | Wanted::Known(scenario) => scenario.title.clone(),
         Wanted::Unknown => scenario::Program::Command(arguments.command.clone()).to_string(),
     };
-    let cases = Cases::of_replays(&document, &name);
+    let mut cases = Cases::of_replays(&document, &name);
+    for case in &mut cases.all {
+        case.page.clone_from(&arguments.output.report);
+    }
     let told = arguments.ci.publish(&cases, exit, talk)?;
     let Some(to) = &arguments.output.report else {
         return Ok(told);

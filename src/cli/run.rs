@@ -3,6 +3,7 @@
 //! Owns which scenarios are run, in which order, and what their verdicts mean together.
 
 mod one;
+mod paged;
 mod versions;
 
 use std::cell::RefCell;
@@ -31,6 +32,7 @@ use crate::report::{
 use crate::scenario::{self, Scenario};
 use crate::search::HISTORY;
 pub use one::{ScenarioResult, run_one};
+use paged::Paged;
 
 /// The directory of its histories, below `--out`.
 const NAME: &str = "run";
@@ -84,18 +86,21 @@ pub async fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let majors @ [_, _, ..] = &arguments.server.pg[..] {
         let talk = Talk::new(&arguments.output);
         let all = OutputDirectory::make(&arguments.output.out, "versions")?;
-        let exit = versions::each(talk, majors, async |major| {
+        let exit = versions::each(talk, majors, all.path(), async |major| {
             let mut one = arguments.clone();
             one.server.pg = vec![major];
             one.output.out = all.path().join(format!("pg{major}"));
             one.output.report = None;
             one.ci = arguments.ci.of_part(&format!("pg{major}"));
-            made(&one).await.map(|made| (made.exit, made.document))
+            let paged = Paged::of(&arguments.output, true);
+            made(&one, paged)
+                .await
+                .map(|made| (made.exit, made.document))
         })
         .await?;
         return paged(arguments, &[], all.path(), exit).map(|()| arguments.ci.exit(exit));
     }
-    let made = made(arguments).await?;
+    let made = made(arguments, Paged::of(&arguments.output, false)).await?;
     Talk::new(&arguments.output).document(&made.document);
     let scenarios = made.document.scenarios.iter();
     let kept: Vec<&Path> = scenarios.map(|one| &*one.artifacts).collect();
@@ -113,7 +118,7 @@ struct Made {
 }
 
 /// Runs the scenarios on one server.
-async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
+async fn made(arguments: &RunArguments, paged: Paged<'_>) -> Result<Made, Failure> {
     let talk = Talk::new(&arguments.output);
     let scenarios = read_all(
         &paths(&arguments.paths)?,
@@ -171,6 +176,7 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
     let not_run = not_run.map(|(file, scenario)| Case::not_run(file, scenario, why));
     let cases: Vec<Case> = cases.chain(not_run).collect();
     let results: Vec<ScenarioJson> = done.into_iter().map(|result| result.json).collect();
+    let kept: Vec<PathBuf> = results.iter().map(|one| one.artifacts.clone()).collect();
     let as_expected = results.iter().filter(|one| one.as_expected).count();
     let document = RunJson {
         server,
@@ -195,10 +201,11 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
         out.display()
     );
     talk.result(&means);
-    let cases = Cases {
+    let mut cases = Cases {
         title: "lockproof run".to_owned(),
         means,
         all: cases,
+        report: None,
     };
     if let Some(failure) = stopped {
         arguments.ci.publish(&cases, failure.exit, talk)?;
@@ -222,6 +229,7 @@ async fn made(arguments: &RunArguments) -> Result<Made, Failure> {
         write_table(file, &scenarios, &document)?;
         talk.say(&format!("table: {}", file.display()));
     }
+    paged.name(&mut cases, &kept);
     arguments.ci.publish(&cases, exit, talk)?;
     Ok(Made {
         exit,

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use crate::history::{self, Line};
 use crate::invariant::{Verdict, judge_knowing, whole};
 use crate::name::PodName;
-use crate::search::{CONFIRMATION, HISTORY, LET_GO, weigh, weigh_giving_up};
+use crate::search::{CONFIRMATION, HISTORY, LET_GO, weigh, weigh_giving_up, without_data};
 
 /// Searches keep their runs no deeper than this below their directory.
 const MOST_DEPTH: usize = 4;
@@ -21,6 +21,10 @@ pub struct Stored {
     pub lines: Vec<Line>,
     /// What is said of it, the later runs weighed.
     pub verdict: Verdict,
+    /// The history of the second run in which whoever was waited for goes on, where there is one.
+    let_go: Option<Vec<Line>>,
+    /// The history of the second run without the witness, where there is one.
+    bare: Option<Vec<Line>>,
 }
 
 impl Stored {
@@ -34,16 +38,38 @@ impl Stored {
             return Err(no_history(dir));
         }
         let (lines, mut verdict) = verdict_of(&history, &[])?;
-        let let_go = dir.join(LET_GO);
-        if let_go.exists() {
-            weigh_giving_up(&mut verdict, &lines, &verdict_of(&let_go, &[])?.1);
+        let there = |name: &str| Some(dir.join(name)).filter(|path| path.exists());
+        let mut let_go = None;
+        if let Some(path) = there(LET_GO) {
+            let (later, of_later) = verdict_of(&path, &[])?;
+            weigh_giving_up(&mut verdict, &lines, &of_later);
+            let_go = Some(later);
         }
-        let confirmation = dir.join(CONFIRMATION);
-        if confirmation.exists() {
-            let bare = verdict_of(&confirmation, &verdict.worked)?.1;
-            weigh(&mut verdict, &bare);
+        let mut bare = None;
+        if let Some(path) = there(CONFIRMATION) {
+            let (later, of_later) = verdict_of(&path, &verdict.worked)?;
+            weigh(&mut verdict, &of_later);
+            bare = Some(later);
         }
-        Ok(Self { lines, verdict })
+        Ok(Self {
+            lines,
+            verdict,
+            let_go,
+            bare,
+        })
+    }
+
+    /// The same without the job's data.
+    #[must_use]
+    pub fn without_data(self) -> Self {
+        let (let_go, bare) = (self.let_go.as_deref(), self.bare.as_deref());
+        let (lines, verdict) = without_data(&self.lines, let_go, bare, &self.verdict);
+        Self {
+            lines,
+            verdict,
+            let_go: None,
+            bare: None,
+        }
     }
 }
 

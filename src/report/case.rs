@@ -3,7 +3,8 @@
 //!
 //! Owns these three forms. Judges nothing.
 
-use std::fmt::Write as _;
+mod markdown;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Case {
     pub replay: Option<String>,
     /// Its file, and the line of it that matters, from 1.
     pub place: Option<(PathBuf, usize)>,
+    /// Its page, where one is made.
+    pub page: Option<PathBuf>,
 }
 
 /// The cases of one command.
@@ -54,6 +57,8 @@ pub struct Cases {
     pub means: String,
     /// Each case.
     pub all: Vec<Case>,
+    /// The page of all of them, where one is made.
+    pub report: Option<PathBuf>,
 }
 
 impl Case {
@@ -76,6 +81,7 @@ impl Case {
             took: Duration::from_millis(scenario.elapsed_ms),
             replay: Some(scenario.replay.clone()),
             place: Some((scenario.file.clone(), line)),
+            page: None,
         }
     }
 }
@@ -92,6 +98,7 @@ impl Case {
             took: Duration::ZERO,
             replay: Some(format!("lockproof run {}", file.display())),
             place: Some((file.to_owned(), 1)),
+            page: None,
         }
     }
 }
@@ -107,6 +114,7 @@ impl Case {
             took: Duration::ZERO,
             replay: file.map(|file| format!("lockproof run {}", file.display())),
             place: file.map(|file| (file.clone(), 1)),
+            page: None,
         }
     }
 
@@ -123,6 +131,7 @@ impl Case {
             took,
             replay: None,
             place: None,
+            page: None,
         }
     }
 }
@@ -188,11 +197,13 @@ impl Cases {
             took,
             replay: None,
             place: None,
+            page: None,
         });
         Self {
             title: format!("lockproof explore: {}", found.subject),
             means: found.claim.clone(),
             all,
+            report: None,
         }
     }
 
@@ -235,6 +246,7 @@ impl Cases {
             title: "lockproof explore --strategy sweep --survey".to_owned(),
             means: claims.join("; "),
             all,
+            report: None,
         }
     }
 
@@ -269,6 +281,7 @@ impl Cases {
             title: "lockproof explore --strategy every".to_owned(),
             means: found.claim.clone(),
             all,
+            report: None,
         }
     }
 
@@ -297,11 +310,13 @@ impl Cases {
                 document.artifacts.join("scenario.toml").display()
             )),
             place: None,
+            page: None,
         };
         Self {
             title: "lockproof reproduce".to_owned(),
             means: figure,
             all: vec![case],
+            report: None,
         }
     }
 
@@ -328,50 +343,16 @@ impl Cases {
             } else {
                 test.set_classname("lockproof");
             }
+            if let Some(page) = &case.page {
+                test.set_system_out(attached(page));
+            }
             suite.add_test_case(test);
+        }
+        if let Some(page) = &self.report {
+            suite.set_system_out(attached(page));
         }
         report.add_test_suite(suite);
         report.to_string().map_err(|error| error.to_string())
-    }
-
-    /// As a page of Markdown: a table, then each case that did not pass.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let mut page = format!("## {}\n\n{}\n\n", line(&self.title), line(&self.means));
-        page.push_str("| | | time |\n|---|---|---|\n");
-        for case in &self.all {
-            let mark = match case.result {
-                CaseResult::Passed => "✓",
-                CaseResult::Failed => "✗",
-                CaseResult::Unclear => "?",
-            };
-            let _ = writeln!(
-                page,
-                "| {mark} | {} | {:.1} s |",
-                cell(&case.name),
-                case.took.as_secs_f32()
-            );
-        }
-        for case in self
-            .all
-            .iter()
-            .filter(|case| case.result != CaseResult::Passed)
-        {
-            let _ = write!(
-                page,
-                "\n### {}\n\n{}\n",
-                line(&case.name),
-                line(&case.message)
-            );
-            if !case.text.trim().is_empty() {
-                let fence = fence(&case.text);
-                let _ = write!(page, "\n{fence}text\n{}\n{fence}\n", case.text.trim_end());
-            }
-            if let Some(replay) = &case.replay {
-                let _ = write!(page, "\n`{}`\n", replay.replace('`', "'"));
-            }
-        }
-        page
     }
 
     /// As the lines that GitHub Actions takes for remarks on a file; `from` is the root of the checkout.
@@ -407,6 +388,12 @@ impl Cases {
     }
 }
 
+/// A page as what shows JUnit reports links to it: GitLab, and the attachments plugin of Jenkins.
+fn attached(page: &Path) -> String {
+    let page = page.display();
+    format!("page: {page}\n[[ATTACHMENT|{page}]]")
+}
+
 fn failed(case: &Case, kind: NonSuccessKind, word: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     let again = case.replay.as_ref();
@@ -416,25 +403,6 @@ fn failed(case: &Case, kind: NonSuccessKind, word: &str) -> TestCaseStatus {
         .set_message(case.message.as_str())
         .set_description(format!("{}{again}", case.text));
     status
-}
-
-/// On one line, where Markdown would see the end of a heading or of a row.
-fn line(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.replace('<', "&lt;")
-}
-
-fn cell(text: &str) -> String {
-    line(text).replace('|', "\\|")
-}
-
-/// A fence that the text does not hold.
-fn fence(text: &str) -> String {
-    let mut fence = "```".to_owned();
-    while text.contains(&fence) {
-        fence.push('`');
-    }
-    fence
 }
 
 /// What stands behind `::` of a workflow command.
@@ -462,6 +430,7 @@ mod tests {
             took: Duration::from_millis(1500),
             replay: Some("lockproof run a.toml".to_owned()),
             place: Some((PathBuf::from("/r/a b.toml"), 7)),
+            page: (name == "a: b, 100% | c").then(|| PathBuf::from("out/b/report.html")),
         };
         Cases {
             title: "lockproof run".to_owned(),
@@ -471,6 +440,7 @@ mod tests {
                 case("a: b, 100% | c", CaseResult::Failed, "one\ntwo"),
                 case("unknown", CaseResult::Unclear, "why"),
             ],
+            report: Some(PathBuf::from("out/all.html")),
         }
     }
 
@@ -481,12 +451,25 @@ mod tests {
         assert!(text.contains("line=\"7\""), "{text}");
         assert!(text.contains("&lt;x&gt; &amp;"), "{text}");
         assert!(!text.contains('\u{1b}'), "XML cannot hold it: {text:?}");
+        for page in ["out/b/report.html", "out/all.html"] {
+            let attached = format!("[[ATTACHMENT|{page}]]");
+            assert_eq!(text.matches(&attached).count(), 1, "{text}");
+        }
     }
 
     #[test]
     fn a_page_has_a_row_for_each_case_and_a_part_for_each_that_did_not_pass() {
-        let page = cases().markdown();
-        assert!(page.contains("| ✗ | a: b, 100% \\| c | 1.5 s |"), "{page}");
+        let page = cases().markdown(|page| Some(format!("../{}", page.display())));
+        let row = "| ✗ | [a: b, 100% \\| c](../out/b/report.html) | 1.5 s |";
+        assert!(page.contains(row), "{page}");
+        let all = "[All of it on one page](../out/all.html)";
+        assert!(page.contains(all), "{page}");
+        let without = cases().markdown(|_| None);
+        let path = "The run as a page: `out/b/report.html`";
+        assert!(
+            without.contains(path) && !without.contains("]("),
+            "{without}"
+        );
         assert_eq!(page.matches("\n### ").count(), 2, "{page}");
         assert!(page.contains("\n````text\n"), "{page}");
     }

@@ -58,6 +58,7 @@ pub use giving_up::{LET_GO, weigh_giving_up};
 pub use left_open::{Idle, LeftOpen};
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use output::{output_file, outputs};
+pub use redacted::without_data;
 pub use replay::{Replays, replay};
 pub use stage::{Job, Stage, StageSeat};
 pub use stress::{Stagger, random_stagger, single_runs};

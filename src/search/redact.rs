@@ -3,6 +3,8 @@
 //! Owns which parts of a history are data. Equal values have one placeholder, in all histories that one redactor
 //! has seen, so that what is equal can still be seen to be equal; the verdict is judged again from what is left.
 
+mod scenario;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use super::error::TrialError;
 use super::failure::same_verdict;
 use super::giving_up::{LET_GO, weigh_giving_up};
+use super::redact::Redactor;
 use super::trial::{CONFIRMATION, HISTORY, Outcome, Trial};
 use super::weighing::weigh;
 use crate::history::{Line, private};
@@ -30,9 +31,8 @@ impl Trial<'_> {
         };
         let mut redactor = redactor.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.lines = redactor.lines(&outcome.lines);
-        let mut again = judge(&outcome.lines).ok();
         let Some(dir) = dir else {
-            outcome.verdict = worded(&outcome.verdict, again);
+            outcome.verdict = worded(&outcome.verdict, judge(&outcome.lines).ok());
             return Ok(());
         };
         write_lines(&dir.join(HISTORY), &outcome.lines)?;
@@ -46,17 +46,39 @@ impl Trial<'_> {
             Ok(Some(lines))
         };
         let (let_go, bare) = (other(LET_GO)?, other(CONFIRMATION)?);
-        if let Some(again) = &mut again {
-            if let Some(let_go) = let_go.and_then(|lines| judge(&lines).ok()) {
-                weigh_giving_up(again, &outcome.lines, &let_go);
-            }
-            if let Some(bare) = bare.and_then(|lines| judge_knowing(&lines, &again.worked).ok()) {
-                weigh(again, &bare);
-            }
-        }
+        let again = judged(&outcome.lines, let_go.as_deref(), bare.as_deref());
         outcome.verdict = worded(&outcome.verdict, again);
         Ok(())
     }
+}
+
+/// The verdict of a run, its two later runs weighed.
+fn judged(lines: &[Line], let_go: Option<&[Line]>, bare: Option<&[Line]>) -> Option<Verdict> {
+    let mut verdict = judge(lines).ok()?;
+    if let Some(let_go) = let_go.and_then(|lines| judge(lines).ok()) {
+        weigh_giving_up(&mut verdict, lines, &let_go);
+    }
+    if let Some(bare) = bare.and_then(|lines| judge_knowing(lines, &verdict.worked).ok()) {
+        weigh(&mut verdict, &bare);
+    }
+    Some(verdict)
+}
+
+/// A stored run without its data, for whoever may not see it: its lines, and the verdict that was reached, in words that
+/// hold none. What the scenario says of the data is replaced, too.
+#[must_use]
+pub fn without_data(
+    lines: &[Line],
+    let_go: Option<&[Line]>,
+    bare: Option<&[Line]>,
+    reached: &Verdict,
+) -> (Vec<Line>, Verdict) {
+    let mut redactor = Redactor::default();
+    let lines = redactor.lines_and_scenario(lines);
+    let let_go = let_go.map(|lines| redactor.lines_and_scenario(lines));
+    let bare = bare.map(|lines| redactor.lines_and_scenario(lines));
+    let again = judged(&lines, let_go.as_deref(), bare.as_deref());
+    (lines, worded(reached, again))
 }
 
 /// The verdict that was reached, in the words of the one without data. Where that came out otherwise, the words are

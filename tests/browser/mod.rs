@@ -8,7 +8,7 @@
     reason = "each test program uses its own part"
 )]
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -214,14 +214,68 @@ impl Browser {
     pub fn accessible_text(&mut self) -> Vec<String> {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let nodes = tree["nodes"].as_array().unwrap();
-        let spoken = nodes.iter().filter(|node| {
+        let by_id: HashMap<&str, &Value> = nodes
+            .iter()
+            .filter_map(|node| Some((node["nodeId"].as_str()?, node)))
+            .collect();
+        // The tree comes level by level; it is read from top to bottom.
+        let mut open: Vec<&Value> = nodes.first().into_iter().collect();
+        let mut spoken = Vec::new();
+        while let Some(node) = open.pop() {
             let role = node["role"]["value"].as_str().unwrap_or_default();
-            node["ignored"] == false && ["StaticText", "heading"].contains(&role)
-        });
+            let name = node["name"]["value"].as_str().unwrap_or_default().trim();
+            let said = ["StaticText", "heading"].contains(&role) && !name.is_empty();
+            if node["ignored"] == false && said {
+                spoken.push(name.to_owned());
+            }
+            let children = node["childIds"].as_array().into_iter().flatten().rev();
+            open.extend(children.filter_map(|id| by_id.get(id.as_str()?).copied()));
+        }
         spoken
-            .filter_map(|node| Some(node["name"]["value"].as_str()?.trim().to_owned()))
-            .filter(|text| !text.is_empty())
-            .collect()
+    }
+
+    /// What the browser's own trace tells of this work: the tasks of the page's main thread, in milliseconds, the
+    /// longest first.
+    pub fn traced(&mut self, work: impl FnOnce(&mut Self)) -> Vec<f64> {
+        const CATEGORIES: &str =
+            "toplevel,devtools.timeline,disabled-by-default-devtools.timeline,__metadata";
+        let config = json!({"categories": CATEGORIES, "transferMode": "ReportEvents"});
+        self.call("Tracing.start", config);
+        work(self);
+        self.call("Tracing.end", json!({}));
+        // The events of a trace come before the word that it is complete.
+        self.wait("Tracing.tracingComplete");
+        let mut all: Vec<Value> = Vec::new();
+        self.events.retain(|event| {
+            let collected = event["method"] == "Tracing.dataCollected";
+            if collected {
+                all.extend(
+                    event["params"]["value"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
+            }
+            !collected
+        });
+        let main: Vec<(&Value, &Value)> = all
+            .iter()
+            .filter(|one| one["name"] == "thread_name" && one["args"]["name"] == "CrRendererMain")
+            .map(|one| (&one["pid"], &one["tid"]))
+            .collect();
+        let mut tasks: Vec<f64> = all
+            .iter()
+            .filter(|one| {
+                one["name"]
+                    .as_str()
+                    .is_some_and(|name| name.ends_with("RunTask"))
+            })
+            .filter(|one| main.contains(&(&one["pid"], &one["tid"])))
+            .filter_map(|one| Some(one["dur"].as_f64()? / 1000.0))
+            .collect();
+        tasks.sort_by(|one, other| other.total_cmp(one));
+        tasks
     }
 
     /// A picture of what is in view, as PNG; of the whole page, if asked for.

@@ -16,7 +16,7 @@ fn matrix(text: &str) -> Vec<Vec<String>> {
             .collect()
     };
     lines
-        .take_while(|line| !line.is_empty())
+        .take_while(|line| !line.is_empty() && !line.starts_with("report: "))
         .map(words)
         .collect()
 }
@@ -33,7 +33,9 @@ fn a_version_that_cannot_be_had_keeps_no_other_from_being_run() {
     let major = version.split('.').next().unwrap();
     let other = if major == "13" { "14" } else { "13" };
     let both = format!("{other},{major}");
-    let done = place.run(&["run", "it.toml", "--server", "local", "--pg", &both]);
+    let done = place.run(&[
+        "run", "it.toml", "--server", "local", "--pg", &both, "--report", "all.html",
+    ]);
     assert_eq!(done.code, Some(4), "{done}");
     let wanted = [
         ["scenario", other, &version],
@@ -45,6 +47,13 @@ fn a_version_that_cannot_be_had_keeps_no_other_from_being_run() {
             "PostgreSQL {other}: no PostgreSQL server could be had"
         )),
         "{done}"
+    );
+    let page = std::fs::read_to_string(place.sandbox.work().join("all.html")).unwrap();
+    assert!(
+        page.contains(&format!(
+            "PostgreSQL {other}: no PostgreSQL server could be had"
+        )),
+        "{page}"
     );
     let done = place.run(&[
         "run", "it.toml", "--server", "local", "--pg", &both, "--format", "json",
@@ -65,7 +74,8 @@ fn a_version_that_cannot_be_had_keeps_no_other_from_being_run() {
 fn scenarios_run_on_15_16_and_18_from_a_mirror() {
     let mirror = Mirror::with(&["local", "16", "18"], Wrong::Nothing);
     let place = Place::new(&mirror);
-    let arguments = [&EMBEDDED[..], &["--pg", "15,16,18"]].concat();
+    let paged = ["--report", "all.html", "--markdown", "each.md"];
+    let arguments = [&EMBEDDED[..], &["--pg", "15,16,18"], &paged].concat();
     let done = place.run(&arguments);
     assert_eq!(done.code, Some(0), "{done}");
     let matrix = matrix(&done.stdout);
@@ -76,6 +86,27 @@ fn scenarios_run_on_15_16_and_18_from_a_mirror() {
     assert_eq!(versions, ["scenario", "15", "16", "18"], "{done}");
     assert_eq!(matrix[1], ["it.toml", "✓ holds", "✓ holds", "✓ holds"]);
     assert_eq!(place.kept().len(), 3);
+    // The index has the same matrix, and each verdict leads to the page of a run on that version.
+    let work = place.sandbox.work();
+    let page = std::fs::read_to_string(work.join("all.html")).unwrap();
+    let by_version = &page[page.find("By version").unwrap()..];
+    let cell =
+        regex::Regex::new("<td><a href=\"([^\"]*)\"><span class=\"verdict holds\">").unwrap();
+    let links: Vec<&str> = cell
+        .captures_iter(by_version)
+        .map(|found| found.get(1).unwrap().as_str())
+        .collect();
+    assert_eq!(links.len(), 3, "{by_version}");
+    for (link, major) in links.iter().zip(["15", "16", "18"]) {
+        let run = std::fs::read_to_string(work.join(link)).unwrap();
+        assert!(run.contains(&format!("PostgreSQL {major}.")), "{link}");
+        assert!(
+            by_version.contains(&format!("PostgreSQL {major}.")),
+            "{by_version}"
+        );
+        let part = std::fs::read_to_string(work.join(format!("each-pg{major}.md"))).unwrap();
+        assert!(part.contains(link) && part.contains("(all.html)"), "{part}");
+    }
     place.sandbox.is_clear("after the run");
 }
 

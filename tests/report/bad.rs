@@ -60,6 +60,31 @@ fn a_history_that_is_none_is_refused_by_file_and_line() {
     }
 }
 
+fn a_later_run_or_a_grid_that_is_cut_is_named() {
+    let run = &runs()["scenarios/planted/original-bug.toml"];
+    let folder = tempfile::tempdir().unwrap();
+    let one = folder.path().join("one");
+    fs::create_dir(&one).unwrap();
+    for name in ["history.jsonl", "confirmation.jsonl"] {
+        fs::copy(run.join(name), one.join(name)).unwrap();
+    }
+    let place = one.to_str().unwrap();
+    for redact in [&[place][..], &[place, "--redact"][..]] {
+        let whole = fs::read(run.join("confirmation.jsonl")).unwrap();
+        fs::write(one.join("confirmation.jsonl"), &whole[..whole.len() - 20]).unwrap();
+        let said = refused(redact, 2);
+        assert!(
+            said.contains("confirmation.jsonl") && said.contains("is cut"),
+            "{said}"
+        );
+        assert!(!one.join("report.html").exists());
+    }
+    fs::write(folder.path().join("grids.json"), "[{\"title\": \"Ord").unwrap();
+    let said = refused(&[folder.path().to_str().unwrap()], 2);
+    assert!(said.contains("grids.json: EOF"), "{said}");
+    assert!(!folder.path().join("report.html").exists());
+}
+
 fn a_history_of_two_gigabytes_is_refused_at_once() {
     let folder = with_history(b"");
     let file = fs::File::options()
@@ -170,6 +195,7 @@ fn a_page_that_cannot_be_written_does_not_hide_what_was_found() {
 crate::harness::tests![
     a_page_that_cannot_be_written_does_not_hide_what_was_found,
     a_history_that_is_none_is_refused_by_file_and_line,
+    a_later_run_or_a_grid_that_is_cut_is_named,
     a_history_of_two_gigabytes_is_refused_at_once,
     a_directory_without_a_run_says_where_one_could_be,
     a_place_that_cannot_be_written_is_named_and_what_stands_there_stays,

@@ -142,7 +142,7 @@ fn fifty_thousand_steps_open_folded_scroll_and_can_be_searched() {
     let bytes = std::fs::metadata(&to).unwrap().len();
     assert!(bytes <= 30_000_000, "{bytes} bytes");
     let mut browser = Browser::start(1500, 1300);
-    browser.open(&to, "");
+    let opening = browser.traced(|browser| browser.open(&to, ""));
     let (paint, loaded) = times(&mut browser);
     println!(
         "50,000 steps: {bytes} bytes, made in {made:.1?}, first paint {paint:.0} ms, loaded {loaded:.0} ms"
@@ -152,24 +152,45 @@ fn fifty_thousand_steps_open_folded_scroll_and_can_be_searched() {
         let boxes = browser.eval("lockproof.boxes()").as_u64().unwrap();
         assert!(boxes > 0 && boxes <= 5_000, "fold {mode}: {boxes} boxes");
     }
-    let frames = browser.eval(
-        "new Promise((done) => { const lanes = document.getElementById('lanes'); let longest = 0; let last = performance.now(); let times = 0;
-         const step = (now) => { longest = Math.max(longest, now - last); last = now; lanes.scrollLeft += 4000; times += 1;
-           if (times > 60) done(longest); else requestAnimationFrame(step); }; requestAnimationFrame(step); })",
-    );
-    let search = browser.eval(
-        "(() => { const begun = performance.now(); const box = document.getElementById('search'); box.value = 'row 49999';
-         box.dispatchEvent(new Event('input')); return performance.now() - begun; })()",
-    );
+    let scrolling = browser.traced(|browser| {
+        browser.eval(
+            "new Promise((done) => { const lanes = document.getElementById('lanes'); let times = 0;
+             const step = () => { lanes.scrollLeft += 4000; times += 1; if (times > 60) done(0); else requestAnimationFrame(step); };
+             requestAnimationFrame(step); })",
+        );
+    });
+    let searching = browser.traced(|browser| {
+        browser.key("/");
+        for letter in "row 49999".chars() {
+            browser.key(&letter.to_string());
+        }
+        browser.key("Enter");
+    });
     assert_eq!(
         browser.eval("document.getElementById('search-count').textContent"),
-        "1 found"
+        "1 of 1"
     );
-    println!(
-        "  the longest frame while scrolling {:.0} ms, a search {:.0} ms",
-        frames.as_f64().unwrap(),
-        search.as_f64().unwrap()
-    );
+    let walking = browser.traced(|browser| {
+        browser.eval("document.getElementById('lanes').focus()");
+        for _ in 0..10 {
+            browser.key("ArrowRight");
+        }
+    });
+    for (what, tasks) in [
+        ("opening it", opening),
+        ("scrolling through 61 windows", scrolling),
+        ("typing a search", searching),
+        ("ten steps to the right", walking),
+    ] {
+        let longest = tasks[0];
+        let long = tasks.iter().filter(|task| **task > 50.0).count();
+        println!(
+            "  {what}: {} tasks by the browser's trace, the longest {longest:.0} ms, {long} above 50 ms",
+            tasks.len()
+        );
+        // How quick it is the machine says. This is no slow machine, it is a page that hangs.
+        assert!(longest < 20_000.0, "{what}: {longest} ms");
+    }
     assert_eq!(browser.complaints(&to), Vec::<String>::new());
 }
 

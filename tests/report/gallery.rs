@@ -8,7 +8,12 @@ use crate::browser::Browser;
 use crate::harness::{Need, need};
 
 /// The pages.
-const PAGES: [&str; 3] = ["original-bug", "lock-session-lost", "two-servers-grant-it"];
+const PAGES: [&str; 4] = [
+    "original-bug",
+    "lock-session-lost",
+    "lease-runs-out",
+    "two-servers-grant-it",
+];
 
 fn pictures_of_the_gallery() {
     need(Need::Chromium);
@@ -17,6 +22,8 @@ fn pictures_of_the_gallery() {
     let mut browser = Browser::start(1680, 1000);
     for name in PAGES {
         let page = Path::new(&folder).join(format!("{name}.html"));
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(!text.contains("/tmp/"), "{name}: it says where it was made");
         browser.open(&page, "");
         // All of it is lit, and the picture begins at its beginning.
         browser.key("Escape");

@@ -1,12 +1,15 @@
 //! Data of a job that means harm: nothing in it runs, asks for anything, or changes how the page is read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use lockproof::history::{Event, Line};
+use lockproof::sql::{Literal, with_literals};
 use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::harness::{Need, need};
-use crate::{page, runs};
+use crate::{SCENARIOS, page, runs};
 
 /// What ends an element, begins a script, or turns text around.
 const EVIL: &str = "select '</script><script>window.evil = 1</script><img src=x onerror=\"window.evil = 2\">\
@@ -132,35 +135,151 @@ fn a_statement_of_a_megabyte_is_cut_and_breaks_nothing() {
     assert_eq!(browser.complaints(&to), Vec::<String>::new());
 }
 
-fn a_redacted_page_has_no_literal_of_a_statement_and_no_row() {
-    let secret = "x9-secret-7";
-    let run = changed(&runs()["scenarios/rows/queue-wrong.toml"], |line| {
-        if line["event"] == "pod-output" {
-            line["line"] = secret.into();
-        }
-        if line["event"] == "step-held" && line["request"]["sql"][0].is_string() {
-            let sql = line["request"]["sql"][0].as_str().unwrap().to_owned();
-            line["request"]["sql"][0] = format!("{sql} /* '{secret}' */").into();
-        }
+/// What stands in a redacted page instead.
+fn redacted(run: &Path) -> String {
+    let (_folder, to) = page(run, &["--redact"]);
+    std::fs::read_to_string(&to).unwrap()
+}
+
+fn whole(run: &Path) -> String {
+    let (_folder, to) = page(run, &[]);
+    std::fs::read_to_string(&to).unwrap()
+}
+
+/// The strings of a run's statements that are no names: those that a page may have in no other way.
+fn literals(lines: &[Line]) -> BTreeSet<String> {
+    let requests = lines.iter().filter_map(|line| match &line.event {
+        Event::StepHeld { request, .. } => Some(request),
+        _ => None,
     });
+    let requests: Vec<_> = requests.collect();
+    // In its normal form a statement has its names, and none of its constants.
+    let normal: Vec<&str> = requests
+        .iter()
+        .flat_map(|request| request.normal.iter().map(String::as_str))
+        .collect();
+    let names: BTreeSet<&str> = normal
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
+    let mut all = BTreeSet::new();
+    for sql in requests.iter().flat_map(|request| &request.sql) {
+        with_literals(sql, |kind, text| {
+            let inner = text.trim_matches('\'');
+            let plain = |c: char| c.is_alphanumeric() || " -_.@:".contains(c);
+            let own = !names.contains(inner.trim()) && inner.parse::<f64>().is_err();
+            if kind == Literal::Text && inner.len() >= 5 && inner.chars().all(plain) && own {
+                all.insert(inner.to_owned());
+            }
+            String::new()
+        });
+    }
+    all
+}
+
+/// Whether a page has this string of a statement; of what may be a word of English, in the quotes of SQL.
+fn is_in(literal: &str, page: &str) -> bool {
+    match literal.chars().all(|c| c.is_ascii_lowercase()) {
+        true => page.contains(&format!("'{literal}'")),
+        false => page.contains(literal),
+    }
+}
+
+fn a_redacted_page_has_none_of_a_jobs_literals() {
+    let mut seen = 0;
+    // Words of the page itself are in that of any job: one that has none of these strings.
+    let any = |scenario: &str| {
+        let lines = lockproof::history::read(&runs()[scenario].join("history.jsonl")).unwrap();
+        (literals(&lines), redacted(&runs()[scenario]))
+    };
+    let others = [
+        "scenarios/lease/late-holder.toml",
+        "scenarios/planted/original-bug.toml",
+    ]
+    .map(any);
+    for scenario in SCENARIOS {
+        let run = &runs()[scenario];
+        let lines = lockproof::history::read(&run.join("history.jsonl")).unwrap();
+        let mut all = literals(&lines);
+        all.retain(|one| {
+            let own = |(used, page): &(BTreeSet<String>, String)| {
+                !used.contains(one) && page.contains(one.as_str())
+            };
+            !others.iter().any(own)
+        });
+        let (open, page) = (whole(run), redacted(run));
+        seen += all.iter().filter(|one| is_in(one, &open)).count();
+        let left: Vec<&String> = all.iter().filter(|one| is_in(one, &page)).collect();
+        assert!(left.is_empty(), "{scenario}: {left:?}");
+        assert!(page.contains("text-1") || all.is_empty(), "{scenario}");
+    }
+    assert!(
+        seen > 40,
+        "only {seen} literals stand in pages that are not redacted"
+    );
+}
+
+fn a_redacted_page_has_no_row_no_output_no_command_and_no_scenario_file() {
+    let secret = "x9-secret-7";
+    let run = changed(
+        &runs()["scenarios/rows/queue-wrong.toml"],
+        |line| match line["event"].as_str() {
+            Some("run") => line["subject"] = format!("bash job.sh --password {secret}").into(),
+            Some("pod-output") => line["line"] = secret.into(),
+            Some("step-held") if line["request"]["sql"][0].is_string() => {
+                let sql = line["request"]["sql"][0].as_str().unwrap().to_owned();
+                line["request"]["sql"][0] = format!("{sql} /* '{secret}' */").into();
+            }
+            _ => {}
+        },
+    );
     let scenario = run.path().join("scenario.toml");
     let text = std::fs::read_to_string(&scenario).unwrap();
     std::fs::write(&scenario, format!("# {secret}\n{text}")).unwrap();
-    let (_folder, to) = page(run.path(), &[]);
-    assert!(std::fs::read_to_string(&to).unwrap().contains(secret));
-    let (_folder, to) = page(run.path(), &["--redact"]);
-    let page = std::fs::read_to_string(&to).unwrap();
+    assert!(whole(run.path()).contains(secret));
+    let page = redacted(run.path());
     assert!(!page.contains(secret));
     assert!(
         page.contains("insert output") && page.contains("2 rows")
             || page.contains("of them have other contents")
     );
     assert!(!page.contains("done: two"), "no value of a row");
+    assert!(page.contains("&lt;value-"), "rows are told by placeholders");
+}
+
+fn a_redacted_page_names_neither_the_row_of_a_lock_nor_what_a_stop_looks_for() {
+    let secret = "x9-secret-7";
+    let folder = tempfile::tempdir().unwrap();
+    let run = &runs()["scenarios/lease/late-holder.toml"];
+    for name in ["history.jsonl", "confirmation.jsonl", "scenario.toml"] {
+        let text = std::fs::read_to_string(run.join(name)).unwrap();
+        let text = text
+            .replace("'report'", &format!("'{secret}'"))
+            .replace("\"name\":\"report\"", &format!("\"name\":\"{secret}\""))
+            .replace(
+                "\"sql\":\"update report\"",
+                &format!("\"sql\":\"update report set who = '{secret}'\""),
+            );
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let open = whole(folder.path());
+    assert!(open.matches(secret).count() > 20 && open.contains("set who = "));
+    let page = redacted(folder.path());
+    assert!(!page.contains(secret));
+    // The same constant has the same placeholder in a statement and in the name of the lock.
+    assert!(
+        page.contains("the lock row of shedlock (name = &#39;&lt;text-")
+            || page.contains("the lock row of shedlock (name = '&lt;text-"),
+        "{page}"
+    );
+    assert!(page.contains("violated"), "the verdict stays");
 }
 
 crate::harness::tests![
     nothing_in_a_jobs_data_runs_and_all_of_it_is_shown,
     the_policy_stops_what_an_escape_would_let_through,
     a_statement_of_a_megabyte_is_cut_and_breaks_nothing,
-    a_redacted_page_has_no_literal_of_a_statement_and_no_row,
+    a_redacted_page_has_none_of_a_jobs_literals,
+    a_redacted_page_has_no_row_no_output_no_command_and_no_scenario_file,
+    a_redacted_page_names_neither_the_row_of_a_lock_nor_what_a_stop_looks_for,
 ];

@@ -3,6 +3,8 @@
 //! Owns the server and the output directory of a search, what an interrupt ends, the templates and clean runs of
 //! a subject, and the exit code. Knows no form.
 
+use std::path::Path;
+
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -13,12 +15,12 @@ use crate::cli::alone::Alone;
 use crate::cli::common::{Failure, Talk, unless_cancelled, with_cancel};
 use crate::cli::exit::Exit;
 use crate::cli::out::{OutputDirectory, write_last};
-use crate::cli::page::report_last;
+use crate::cli::page::{beside, report_last};
 use crate::cli::progress::watched;
 use crate::cli::subject::job;
 use crate::report::Cases;
 use crate::scenario::Scenario;
-use crate::search::{Job, Stage, Trial};
+use crate::search::{HISTORY, Job, Stage, Trial};
 use crate::server::Server;
 
 /// A search that has been asked for.
@@ -72,7 +74,10 @@ impl<'a> Search<'a> {
     /// When a file cannot be written.
     pub fn end(&self, cases: Option<Cases>, exit: Exit) -> Result<Exit, Failure> {
         let told = match cases {
-            Some(cases) => self.arguments.ci.publish(&cases, exit, self.talk)?,
+            Some(cases) => {
+                let cases = paged(cases, self.arguments.output.report.as_deref());
+                self.arguments.ci.publish(&cases, exit, self.talk)?
+            }
             None => exit,
         };
         self.report(exit).map(|()| told)
@@ -88,6 +93,21 @@ impl<'a> Search<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// The cases with the pages that will be there when all is told.
+fn paged(mut cases: Cases, report: Option<&Path>) -> Cases {
+    if report.is_none() {
+        return cases;
+    }
+    for case in &mut cases.all {
+        let file = case.place.as_ref().map(|(file, _)| file);
+        let run = file.and_then(|file| file.parent());
+        let run = run.filter(|run| run.join(HISTORY).exists());
+        case.page = run.map(beside);
+    }
+    cases.report = report.map(Path::to_owned);
+    cases
 }
 
 /// Does this work on a subject whose templates, clean and serial runs are made for it.

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
+use crate::cli::out::write_last;
+use crate::cli::page::VERSIONS;
 use crate::report::{RunJson, ScenarioJson, visible};
 
 /// What `--format json` prints for several versions.
@@ -28,7 +30,7 @@ struct VersionJson {
     run: Option<RunJson>,
 }
 
-/// Runs the scenarios on each of these versions by `run`; the gravest exit code. A version that cannot be had
+/// Runs the scenarios on each of these versions by `run`, and keeps in `out` what came of them; the gravest exit code. A version that cannot be had
 /// keeps no other from being run.
 ///
 /// # Errors
@@ -36,6 +38,7 @@ struct VersionJson {
 pub(super) async fn each(
     talk: Talk,
     majors: &[u32],
+    out: &Path,
     run: impl AsyncFn(u32) -> Result<(Exit, RunJson), Failure>,
 ) -> Result<Exit, Failure> {
     let mut versions = Vec::new();
@@ -66,8 +69,11 @@ pub(super) async fn each(
     if versions.iter().any(|one| one.run.is_some()) {
         talk.result(&matrix(&versions));
     }
-    talk.document(&MatrixJson { versions });
-    Ok(gravest(&exits))
+    let document = MatrixJson { versions };
+    talk.document(&document);
+    // What was found was told: a disk that is full hides none of it.
+    let exit = gravest(&exits);
+    write_last(&out.join(VERSIONS), &document, exit)
 }
 
 fn gravest(exits: &[Exit]) -> Exit {

@@ -6,7 +6,6 @@
 use maud::{Markup, html};
 
 use super::data::RunData;
-use super::evidence::{unquoted, why};
 use super::run::StoredRun;
 use super::shown::shown;
 use super::steps::StepData;
@@ -40,6 +39,7 @@ pub(super) fn told(run: &StoredRun<'_>, data: &RunData, number: usize, several: 
             (list("Which pod held what, as the server says", &words.held, Some("No pod's session held a lock that lockproof follows.")))
             (list("What each pod was told", &words.told, None))
             (list("Where the two part", &words.parted, None))
+            (list("What was done to the lock row", &words.changes, None))
             (list("Who waited for whom", &words.waits, None))
             (list("Which statement broke it", &words.broke, None))
             (again(run, data, number))
@@ -115,13 +115,7 @@ fn row_table(diff: &RowDiff) -> Markup {
 
 fn rules(run: &StoredRun<'_>) -> Markup {
     let verdict = run.verdict;
-    let text = |text: &str| {
-        shown(&if run.redacted {
-            unquoted(text)
-        } else {
-            text.to_owned()
-        })
-    };
+    let text = |text: &str| shown(text);
     html! {
         details open[verdict.judgement != Judgement::Violated] {
             summary { "All rules, guards, and what was not tested" }
@@ -130,7 +124,7 @@ fn rules(run: &StoredRun<'_>) -> Markup {
                     thead { tr { th scope="col" { "rule" } th scope="col" { "verdict" } th scope="col" { "why" } } }
                     tbody {
                         @for one in &verdict.invariants {
-                            tr { th scope="row" { (one.name) } td { (one.judgement) } td { (one.findings.first().map_or_else(|| text(&one.why), |finding| shown(&why(run, finding)))) } }
+                            tr { th scope="row" { (one.name) } td { (one.judgement) } td { (one.findings.first().map_or_else(|| text(&one.why), |finding| shown(&finding.why))) } }
                         }
                         @for guard in &verdict.guards {
                             tr { th scope="row" { "guard: " (guard.name) } td { (if guard.met { "met" } else { "not met" }) } td { (text(&guard.why)) } }
@@ -148,9 +142,6 @@ fn rules(run: &StoredRun<'_>) -> Markup {
 }
 
 fn story(run: &StoredRun<'_>) -> Markup {
-    if run.redacted {
-        return html! {};
-    }
     let scenes = play(run.lines);
     let more = scenes.len().saturating_sub(MOST_SCENES);
     let lines: Vec<String> = scenes

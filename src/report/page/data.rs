@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::at::At;
 use super::evidence::{FindingData, findings};
-use super::locks::{HeldData, LockLane, PartedData, ToldData, lock_lanes, parted};
+use super::lock_row::RowBook;
+use super::locks::{ChangeData, HeldData, LockLane, PartedData, ToldData, lock_lanes, parted};
 use super::marks::{MarkData, marks};
 use super::run::StoredRun;
 use super::shown::shown;
@@ -39,6 +40,9 @@ pub(super) struct RunData {
     pub told: Vec<ToldData>,
     /// Where the two part.
     pub parted: Vec<PartedData>,
+    /// What was done to the lock row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeData>,
     pub marks: Vec<MarkData>,
     pub turns: Vec<TurnData>,
     pub findings: Vec<FindingData>,
@@ -68,10 +72,11 @@ impl RunData {
         let timeline = Timeline::of(run.lines);
         let ledger = Ledger::of(&timeline);
         let lanes = Lanes::of(&timeline);
-        let (steps, statements) = steps(&timeline, &ledger, &lanes, run.redacted);
-        let (locks, held, told) = lock_lanes(&timeline, &ledger, &lanes);
+        let (steps, statements) = steps(&timeline, &ledger, &lanes);
+        let row = RowBook::of(&timeline);
+        let locks = lock_lanes(&timeline, &ledger, &lanes, row.as_ref());
         let marks = marks(&timeline, &lanes);
-        let findings = findings(run, &timeline);
+        let findings = findings(run, &timeline, row.as_ref());
         let last = run.lines.last();
         let final_state = run.lines.iter().rev().find_map(|line| match &line.event {
             Event::FinalState(state) => Some(state),
@@ -87,10 +92,11 @@ impl RunData {
             lanes: lanes.lanes(),
             statements,
             steps,
-            parted: parted(&timeline, locks.len(), &held, &told),
-            locks,
-            held,
-            told,
+            parted: parted(&timeline, locks.lanes.len(), &locks.held, &locks.told),
+            locks: locks.lanes,
+            held: locks.held,
+            told: locks.told,
+            changes: locks.changes,
             marks,
             turns: turns(&timeline),
             findings,

@@ -4,11 +4,13 @@
 
 use serde::Serialize;
 
+use super::lock_row::RowBook;
 use super::run::StoredRun;
 use super::shown::{shown, start};
 use super::tables::{RowDiff, moment};
 use crate::history::{ClosedBy, Ending, Event, HeldLock, Line, RowVersion};
-use crate::invariant::{Finding, Judgement};
+use crate::invariant::Judgement;
+use crate::name::StepId;
 use crate::timeline::{StepFacts, Timeline};
 
 /// A finding.
@@ -32,6 +34,9 @@ pub(super) struct FindingData {
 pub(super) struct EvidenceData {
     pub seq: u64,
     pub at_us: u64,
+    /// The line at which it was, where the server's log told it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
     /// The step that it speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
@@ -39,7 +44,11 @@ pub(super) struct EvidenceData {
 }
 
 /// All findings.
-pub(super) fn findings(run: &StoredRun<'_>, timeline: &Timeline<'_>) -> Vec<FindingData> {
+pub(super) fn findings(
+    run: &StoredRun<'_>,
+    timeline: &Timeline<'_>,
+    row: Option<&RowBook<'_>>,
+) -> Vec<FindingData> {
     let of = |judgement: Judgement| {
         let verdicts = run.verdict.invariants.iter();
         let verdicts = verdicts.filter(move |one| one.judgement == judgement);
@@ -49,54 +58,49 @@ pub(super) fn findings(run: &StoredRun<'_>, timeline: &Timeline<'_>) -> Vec<Find
     all.map(|(verdict, finding)| FindingData {
         invariant: verdict.name.to_string(),
         judgement: verdict.judgement.to_string(),
-        why: shown(&why(run, finding)),
+        why: shown(&finding.why),
         pod: finding.pod.as_ref().map(|pod| shown(pod.as_str())),
         evidence: finding
             .seqs
             .iter()
-            .filter_map(|seq| evidence(run, timeline, *seq))
+            .filter_map(|seq| evidence(timeline, row, *seq))
             .collect(),
-        diff: finding
-            .difference
-            .as_ref()
-            .and_then(|differs| RowDiff::of(differs, run.redacted)),
+        diff: finding.difference.as_ref().and_then(RowDiff::of),
         table: finding.table.as_deref().map(shown),
     })
     .collect()
 }
 
-/// The sentence; redacted, without what stands in quotes: that is a statement or a message.
-pub(super) fn why(run: &StoredRun<'_>, finding: &Finding) -> String {
-    if !run.redacted {
-        return finding.why.clone();
-    }
-    unquoted(&finding.why)
-}
-
-/// A sentence without what stands in quotes.
-pub(super) fn unquoted(text: &str) -> String {
-    let parts = text.split('"').enumerate();
-    let kept = parts.map(|(place, part)| if place % 2 == 0 { part } else { "…" });
-    let mut all = kept.collect::<Vec<_>>().join("\"");
-    // A quote that is never closed, as where a statement was cut.
-    if text.matches('"').count() % 2 == 1 {
-        all.push('…');
-    }
-    all
-}
-
-fn evidence(run: &StoredRun<'_>, timeline: &Timeline<'_>, seq: u64) -> Option<EvidenceData> {
-    let at = moment(timeline, seq)?;
+fn evidence(timeline: &Timeline<'_>, row: Option<&RowBook<'_>>, seq: u64) -> Option<EvidenceData> {
+    let moment = moment(timeline, seq)?;
     let place = timeline
         .lines
         .binary_search_by_key(&seq, |line| line.seq)
         .ok()?;
     let line = &timeline.lines[place];
-    let words = sentence(line, timeline, run.redacted);
+    let change = row.and_then(|row| row.told_at(seq));
+    let step = step_of(&line.event);
+    let ended = || {
+        let step = timeline.steps.get(&StepId(step?))?;
+        Some(step.last()?.at.seq)
+    };
+    let at = match &line.event {
+        Event::LockRow(_) => change.map(|change| change.at.0),
+        Event::Write(_) | Event::Committing(_) => ended(),
+        _ => None,
+    };
+    let words = match change {
+        Some(change) => format!(
+            "{} (at line {}; the row's trigger tells it here)",
+            change.what, change.at.0
+        ),
+        None => sentence(line, timeline),
+    };
     Some(EvidenceData {
         seq,
-        at_us: at.at_us,
-        step: step_of(&line.event),
+        at_us: moment.at_us,
+        at,
+        step,
         words: shown(&words),
     })
 }
@@ -112,6 +116,7 @@ fn step_of(event: &Event) -> Option<u64> {
         | Event::Ghost { step, .. }
         | Event::StoppedEarly { step } => Some(*step),
         Event::Write(write) => write.step,
+        Event::LockRow(change) => change.step,
         Event::Committing(committing) => committing.step,
         Event::ServerLog(line) => line.step,
         Event::Fault(fault) => fault.step,
@@ -122,10 +127,9 @@ fn step_of(event: &Event) -> Option<u64> {
 }
 
 /// What a line says.
-fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
+fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
     let step = |id| timeline.steps.get(id);
     let named = |step: Option<&StepFacts<'_>>| match step {
-        Some(step) if redacted => unquoted(&step.words()),
         Some(step) => step.words(),
         None => "a step".to_owned(),
     };
@@ -203,15 +207,12 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             let (before, after) = (is(&change.before), is(&change.after));
             format!("{who} changed the lock row: before {before}, after {after}")
         }
-        Event::ServerLog(log) => {
-            let message = if redacted { "…" } else { &log.message };
-            format!(
-                "the server's log: {} {}: {}",
-                log.severity,
-                log.sqlstate,
-                start(message, 300)
-            )
-        }
+        Event::ServerLog(log) => format!(
+            "the server's log: {} {}: {}",
+            log.severity,
+            log.sqlstate,
+            start(&log.message, 300)
+        ),
         Event::SessionGone {
             connection,
             session,
@@ -231,7 +232,6 @@ fn sentence(line: &Line, timeline: &Timeline<'_>, redacted: bool) -> String {
             (None, None) => format!("pod {pod} exited"),
         },
         Event::PodOutput { pod, line, .. } => {
-            let line = if redacted { "…" } else { line };
             format!("pod {pod} printed: {}", start(line, 300))
         }
         Event::Fault(fault) => format!(
@@ -287,18 +287,4 @@ fn locks_words<'a>(
         words += &format!("; and {} more", own.len() - 6);
     }
     words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redacted_sentence_has_nothing_that_stood_in_quotes() {
-        assert_eq!(
-            unquoted("step 3 on a.0, \"select 'x'\" failed: \"t\" is not there"),
-            "step 3 on a.0, \"…\" failed: \"…\" is not there"
-        );
-        assert_eq!(unquoted("cut: \"select 'x"), "cut: \"……");
-    }
 }

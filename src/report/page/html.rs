@@ -217,6 +217,9 @@ fn picture(data: &PageData) -> Markup {
                 li { span.band.server {} "the server says: held" }
                 li { span.band.told {} "the pod was told: held" }
                 li { span.band.parted {} "the two part" }
+                @if data.runs.iter().any(|run| run.held.iter().any(|one| one.passed.is_some())) {
+                    li { span.band.passed {} "the lock row names the pod, and its time has passed" }
+                }
             }
             details.keys #keys {
                 summary { "Keys" }

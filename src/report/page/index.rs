@@ -3,9 +3,10 @@
 //! Owns the order of that page, and the colours and signs of its cells. Knows nothing of where pages lie: whoever
 //! made them says how each is reached.
 
+use std::collections::BTreeSet;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::evidence::why;
 use super::run::StoredRun;
 use super::shown::shown;
 use crate::history::{Event, Line};
@@ -60,7 +61,7 @@ impl IndexRow {
             name,
             judgement: Some(run.verdict.judgement),
             why: first.map_or_else(String::new, |(one, found)| {
-                format!("{}: {}", one.name, why(run, found))
+                format!("{}: {}", one.name, found.why)
             }),
             server: facts.map_or_else(String::new, |facts| facts.server.version.clone()),
             steps: run.lines.iter().filter(steps).count(),
@@ -107,13 +108,13 @@ pub fn index_page(index: &Index) -> String {
         let rows = index.rows.iter();
         rows.filter(|row| row.judgement == Some(judgement)).count()
     };
-    let script = include_str!("assets/index.js");
+    let script = super::script::index_script();
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(super::script::policy(script));
+                meta http-equiv="Content-Security-Policy" content=(super::script::policy(&script));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content=(concat!("lockproof ", env!("CARGO_PKG_VERSION")));
                 title { (shown(&index.title)) }
@@ -136,7 +137,7 @@ pub fn index_page(index: &Index) -> String {
                     @for grid in &index.grids { (grid_of(grid, &index.kept)) }
                 }
                 footer { p { "Made by lockproof " (env!("CARGO_PKG_VERSION")) ". This file asks for nothing; the pages that it links to lie beside it." } }
-                script { (PreEscaped(script)) }
+                script { (PreEscaped(&script)) }
             }
         }
     };
@@ -197,33 +198,44 @@ fn rows(index: &Index) -> Markup {
     }
 }
 
+/// A run's scenario, whatever version it was run on: its title, and where it is kept below the version's directory.
+fn scenario_of(row: &IndexRow) -> (&str, &str) {
+    let below = row.name.split_once('/').and_then(|(version, rest)| {
+        let major = version.strip_prefix("pg")?;
+        major.parse::<u32>().is_ok().then_some(rest)
+    });
+    (&row.title, below.unwrap_or_default())
+}
+
+/// `15.18` of `15.18 (Debian 15.18-0+deb12u1)`, and its numbers, by which versions are ordered.
+fn version_of(row: &IndexRow) -> (Vec<u32>, &str) {
+    let short = row.server.split(' ').next().unwrap_or_default();
+    let numbers = short.split('.').filter_map(|part| part.parse().ok());
+    (numbers.collect(), short)
+}
+
 /// Verdicts by the server's version, where there are several.
 fn versions(index: &Index) -> Markup {
-    let mut versions: Vec<&String> = index
-        .rows
-        .iter()
-        .map(|row| &row.server)
-        .filter(|version| !version.is_empty())
-        .collect();
-    versions.sort();
-    versions.dedup();
-    let mut titles: Vec<&String> = index.rows.iter().map(|row| &row.title).collect();
-    titles.sort();
-    titles.dedup();
+    let known = index.rows.iter().filter(|row| !row.server.is_empty());
+    let versions: BTreeSet<(Vec<u32>, &str)> = known.map(version_of).collect();
+    let scenarios: BTreeSet<(&str, &str)> = index.rows.iter().map(scenario_of).collect();
+    let found = |scenario: (&str, &str), version: &str| {
+        let mut rows = index.rows.iter();
+        rows.find(|row| scenario_of(row) == scenario && version_of(row).1 == version)
+    };
     html! {
         @if versions.len() > 1 {
             section aria-labelledby="versions" {
                 h2 #versions { "By version" }
                 div.scroll tabindex="0" role="region" aria-label="verdicts by version" {
                     table {
-                        thead { tr { th scope="col" { "run" } @for version in &versions { th scope="col" { (shown(version)) } } } }
+                        thead { tr { th scope="col" { "run" } @for (_, version) in &versions { th scope="col" { "PostgreSQL " (shown(version)) } } } }
                         tbody {
-                            @for title in titles {
+                            @for scenario in scenarios {
                                 tr {
-                                    th scope="row" { (shown(title)) }
-                                    @for version in &versions {
-                                        @let found = index.rows.iter().find(|row| row.title == *title && row.server == **version);
-                                        td { @if let Some(row) = found { (row.judgement.map_or("no verdict".to_owned(), |one| format!("{} {one}", sign(one)))) } }
+                                    th scope="row" { (shown(scenario.0)) @if !scenario.1.is_empty() { br; span.meta { (shown(scenario.1)) } } }
+                                    @for (_, version) in &versions {
+                                        td { (found(scenario, version).map_or_else(|| html! { "not run" }, verdict_of)) }
                                     }
                                 }
                             }
@@ -233,6 +245,17 @@ fn versions(index: &Index) -> Markup {
             }
         }
     }
+}
+
+/// A verdict, as a link to its run's page where there is one.
+fn verdict_of(row: &IndexRow) -> Markup {
+    let words = html! {
+        @match row.judgement {
+            Some(judgement) => span class=(format!("verdict {}", class(judgement))) { (sign(judgement)) " " (judgement) },
+            None => "no verdict",
+        }
+    };
+    html! { @if let Some(link) = &row.link { a href=(link) { (words) } } @else { (words) } }
 }
 
 fn grid_of(grid: &Grid, kept: &[(String, String)]) -> Markup {
@@ -258,8 +281,12 @@ fn grid_of(grid: &Grid, kept: &[(String, String)]) -> Markup {
                 }
             }
             @if let Some(scenario) = &grid.scenario {
-                p { "A click on a cell makes the scenario file of that schedule: put it into a file, say " code { "cell.toml" } ", and run " code { "lockproof run cell.toml" } "." }
-                pre tabindex="0" data-scenario=(shown(scenario)) { (shown(scenario)) }
+                p { "A click on a cell that is no link makes the command that runs its schedule again." }
+                div data-command aria-live="polite" {}
+                details {
+                    summary { "The scenario file without a schedule" }
+                    pre tabindex="0" data-scenario=(shown(scenario)) { (shown(scenario)) }
+                }
             }
         }
     }
@@ -285,5 +312,49 @@ fn cell_of(cell: Option<&Cell>, kept: &[(String, String)]) -> Markup {
                 button type="button" data-schedule=(shown(schedule)) aria-label=(words) { (text) }
             } @else { (text) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, title: &str, server: &str, judgement: Judgement) -> IndexRow {
+        IndexRow {
+            title: title.to_owned(),
+            name: name.to_owned(),
+            judgement: Some(judgement),
+            why: String::new(),
+            server: server.to_owned(),
+            steps: 1,
+            took_ms: 1,
+            link: Some(format!("{name}/report.html")),
+        }
+    }
+
+    #[test]
+    fn scenarios_of_one_title_have_rows_of_their_own_and_versions_stand_in_their_order() {
+        let index = Index {
+            rows: vec![
+                row("pg9/run/a", "same", "9.6", Judgement::Holds),
+                row("pg15/run/a", "same", "15.18 (Debian)", Judgement::Violated),
+                row("pg15/run/b", "same", "15.18 (Debian)", Judgement::Holds),
+            ],
+            ..Index::default()
+        };
+        let page = versions(&index).into_string();
+        let (old, new) = (page.find("PostgreSQL 9.6"), page.find("PostgreSQL 15.18"));
+        assert!(old.is_some() && old < new, "{page}");
+        assert_eq!(page.matches("<th scope=\"row\">").count(), 2, "{page}");
+        assert_eq!(page.matches("not run").count(), 1, "{page}");
+        assert!(
+            page.contains("href=\"pg15/run/a/report.html\"><span class=\"verdict violated\">"),
+            "{page}"
+        );
+        let one = Index {
+            rows: vec![row("run/a", "x", "15.18", Judgement::Holds)],
+            ..Index::default()
+        };
+        assert_eq!(versions(&one).into_string(), "");
     }
 }

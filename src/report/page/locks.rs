@@ -1,10 +1,12 @@
 //! Lock lanes: what the server says a pod held, and what the pod was told that it has.
 //!
-//! Owns which lanes there are: one for each pod and lock. What was held is the ledger's, what was told is `told`'s.
+//! Owns which lanes there are: one for each pod and lock. What was held is the ledger's, what was told is `told`'s; of a
+//! lock that is a row both are `lock_row`'s.
 
 use serde::Serialize;
 
 use super::at::At;
+use super::lock_row::RowBook;
 use super::shown::shown;
 use super::steps::Lanes;
 use super::told::{Told, told};
@@ -19,6 +21,9 @@ pub(super) struct LockLane {
     pub pod: usize,
     /// `advisory lock 7`.
     pub name: String,
+    /// Whether it is a row of a table.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub row: bool,
 }
 
 /// What the server says was held.
@@ -34,8 +39,11 @@ pub(super) struct HeldData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<At>,
     pub mode: String,
+    /// When its time had passed: from then on it keeps nobody out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed: Option<At>,
     /// How it ended, in words.
-    pub end: &'static str,
+    pub end: String,
     /// `exclusive`, or shared by several.
     pub guards: bool,
 }
@@ -69,9 +77,36 @@ fn ended(how: How) -> &'static str {
     }
 }
 
+/// A change of a lock row.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ChangeData {
+    /// The place of the lock lane of whoever made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<usize>,
+    /// The lock lane of the pod that had the lock until then, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
+    pub at: At,
+    /// The line that tells it.
+    pub seq: u64,
+    /// `grant`, `take-over`, `renewal`, `release`, `foreign`, `aged`, `other`.
+    pub kind: &'static str,
+    /// A sentence.
+    pub words: String,
+}
+
+/// All that is known of locks.
+pub(super) struct Locks {
+    pub lanes: Vec<LockLane>,
+    pub held: Vec<HeldData>,
+    pub told: Vec<ToldData>,
+    pub changes: Vec<ChangeData>,
+}
+
 struct LockLanes<'l, 'a> {
     lanes: &'l Lanes<'a>,
-    all: Vec<(&'l PodName, LockKey)>,
+    /// The lock of each; none: the row.
+    all: Vec<(&'l PodName, Option<LockKey>)>,
 }
 
 impl<'l, 'a> LockLanes<'l, 'a> {
@@ -85,17 +120,28 @@ impl<'l, 'a> LockLanes<'l, 'a> {
         let known = self
             .all
             .iter()
-            .position(|(of, one)| *of == pod && same(one));
+            .position(|(of, one)| *of == pod && one.as_ref().is_some_and(same));
         known.unwrap_or_else(|| {
-            self.all.push((pod, key));
+            self.all.push((pod, Some(key)));
             self.all.len() - 1
         })
     }
 
-    fn data(&self) -> Vec<LockLane> {
-        let of = |(pod, key): &(&PodName, LockKey)| LockLane {
+    /// The lane of the lock row.
+    fn row(&mut self, pod: &'l PodName) -> usize {
+        let known = self.all.iter().position(|one| *one == (pod, None));
+        known.unwrap_or_else(|| {
+            self.all.push((pod, None));
+            self.all.len() - 1
+        })
+    }
+
+    fn data(&self, row: Option<&RowBook<'_>>) -> Vec<LockLane> {
+        let row = row.map_or("", |row| &row.name);
+        let of = |(pod, key): &(&PodName, Option<LockKey>)| LockLane {
             pod: self.lanes.pod(pod).unwrap_or_default(),
-            name: shown(&key.in_full()),
+            name: shown(&key.map_or_else(|| row.to_owned(), |key| key.in_full())),
+            row: key.is_none(),
         };
         self.all.iter().map(of).collect()
     }
@@ -111,11 +157,12 @@ fn on_its_server(grant: &Grant<'_>, timeline: &Timeline<'_>) -> LockKey {
 }
 
 /// The lock lanes, what was held on each, and what was told.
-pub(super) fn lock_lanes(
-    timeline: &Timeline<'_>,
-    ledger: &Ledger<'_>,
-    lanes: &Lanes<'_>,
-) -> (Vec<LockLane>, Vec<HeldData>, Vec<ToldData>) {
+pub(super) fn lock_lanes<'l>(
+    timeline: &'l Timeline<'_>,
+    ledger: &'l Ledger<'_>,
+    lanes: &'l Lanes<'_>,
+    row: Option<&'l RowBook<'_>>,
+) -> Locks {
     let told: Vec<Told<'_>> = told(timeline);
     let mut all = LockLanes {
         lanes,
@@ -132,12 +179,14 @@ pub(super) fn lock_lanes(
         from: at(grant.from),
         to: grant.end.map(|(seq, _)| at(seq)),
         mode: grant.mode.to_string(),
+        passed: None,
         end: grant
             .end
-            .map_or("held to the end of the run", |(_, how)| ended(how)),
+            .map_or("held to the end of the run", |(_, how)| ended(how))
+            .to_owned(),
         guards: grant.guards(),
     });
-    let held: Vec<HeldData> = held.collect();
+    let mut held: Vec<HeldData> = held.collect();
     let told = told.iter().map(|one| {
         // A pod does not know on which server its connection is: the lane is that of what was granted to it.
         let server = ledger
@@ -157,8 +206,42 @@ pub(super) fn lock_lanes(
             end: one.end.map_or("nothing told it otherwise", |(_, why)| why),
         }
     });
-    let told: Vec<ToldData> = told.collect();
-    (all.data(), held, told)
+    let mut told: Vec<ToldData> = told.collect();
+    let mut changes = Vec::new();
+    if let Some(row) = row {
+        held.extend(row.held.iter().map(|one| HeldData {
+            lock: all.row(&one.connection.pod),
+            lane: lanes.place(one.connection),
+            from: one.from,
+            to: one.to,
+            mode: row.mode.to_owned(),
+            passed: one.passed,
+            end: shown(&one.end),
+            guards: true,
+        }));
+        told.extend(row.told.iter().map(|one| ToldData {
+            lock: all.row(&one.connection.pod),
+            lane: lanes.place(one.connection),
+            from: one.from,
+            to: one.to,
+            mode: row.mode.to_owned(),
+            end: one.end,
+        }));
+        changes.extend(row.changes.iter().map(|one| ChangeData {
+            lock: one.connection.map(|connection| all.row(&connection.pod)),
+            of: one.of.map(|pod| all.row(pod)),
+            at: one.at,
+            seq: one.seq,
+            kind: one.kind,
+            words: shown(&format!("Line {}: {}.", one.at.0, one.what)),
+        }));
+    }
+    Locks {
+        lanes: all.data(row),
+        held,
+        told,
+        changes,
+    }
 }
 
 /// Where what a pod was told and what the server says part, while somebody was let go.

@@ -20,7 +20,7 @@ pub struct StoredRun<'a> {
     pub scenario: Option<&'a str>,
     /// The command that runs it again.
     pub replay: Option<&'a str>,
-    /// Whether literals of statements, rows and output of the job are left out.
+    /// Whether its lines are without the job's data: then its command and the scenario file are left out, too.
     pub redacted: bool,
 }
 

@@ -14,19 +14,32 @@ use crate::report::visible_json;
 /// The style sheet.
 pub(super) const STYLE: &str = include_str!("assets/page.css");
 
+/// What both pages have: buttons that copy.
+const COPY: &str = include_str!("assets/copy.js");
+
 /// The parts of the script, in their order.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     include_str!("assets/data.js"),
     include_str!("assets/fold.js"),
     include_str!("assets/lanes.js"),
     include_str!("assets/arrows.js"),
+    COPY,
     include_str!("assets/panel.js"),
     include_str!("assets/control.js"),
 ];
 
-/// The script.
+/// The script of a run's page.
 pub(super) fn script() -> String {
-    format!("\"use strict\";\n(() => {{\n{}}})();\n", PARTS.join("\n"))
+    whole(&PARTS)
+}
+
+/// The script of an index.
+pub(super) fn index_script() -> String {
+    whole(&[COPY, include_str!("assets/index.js")])
+}
+
+fn whole(parts: &[&str]) -> String {
+    format!("\"use strict\";\n(() => {{\n{}}})();\n", parts.join("\n"))
 }
 
 /// The page's Content-Security-Policy.

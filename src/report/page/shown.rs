@@ -1,7 +1,6 @@
 //! Text of jobs and servers on the page.
 //!
-//! Owns how much of it there is, and that it is harmless: what a browser or a terminal would obey is a symbol, and
-//! what is redacted is not there.
+//! Owns how much of it there is, and that it is harmless: what a browser or a terminal would obey is a symbol.
 
 use std::collections::HashMap;
 
@@ -31,7 +30,6 @@ pub(super) fn start(text: &str, most: usize) -> String {
 
 /// Statements, each kept once.
 pub(super) struct Statements {
-    redacted: bool,
     cut: usize,
     places: HashMap<String, usize>,
     /// As they are shown.
@@ -40,23 +38,19 @@ pub(super) struct Statements {
 
 impl Statements {
     /// Cut so that all of these fit.
-    pub(super) fn fitting<'r>(
-        redacted: bool,
-        requests: impl Iterator<Item = &'r Request> + Clone,
-    ) -> Self {
+    pub(super) fn fitting<'r>(requests: impl Iterator<Item = &'r Request> + Clone) -> Self {
         let cut = CUTS.into_iter().find(|cut| {
-            let mut whole = Self::cut_at(redacted, *cut);
+            let mut whole = Self::cut_at(*cut);
             for request in requests.clone() {
                 whole.place(request);
             }
             whole.all.iter().map(String::len).sum::<usize>() <= STATEMENTS
         });
-        Self::cut_at(redacted, cut.unwrap_or(CUTS[CUTS.len() - 1]))
+        Self::cut_at(cut.unwrap_or(CUTS[CUTS.len() - 1]))
     }
 
-    fn cut_at(redacted: bool, cut: usize) -> Self {
+    fn cut_at(cut: usize) -> Self {
         Self {
-            redacted,
             cut,
             places: HashMap::new(),
             all: Vec::new(),
@@ -65,7 +59,7 @@ impl Statements {
 
     /// The place of what this asks.
     pub(super) fn place(&mut self, request: &Request) -> usize {
-        self.place_of(statement(request, self.redacted))
+        self.place_of(statement(request))
     }
 
     fn place_of(&mut self, text: String) -> usize {
@@ -84,14 +78,9 @@ impl Statements {
     }
 }
 
-/// What a step asks; redacted: in its normal form, in which literals are replaced.
-fn statement(request: &Request, redacted: bool) -> String {
-    let texts = if redacted {
-        &request.normal
-    } else {
-        &request.sql
-    };
-    match texts.as_slice() {
+/// What a step asks.
+fn statement(request: &Request) -> String {
+    match request.sql.as_slice() {
         [] => "(no statement)".to_owned(),
         texts => texts.join(";\n"),
     }
@@ -154,14 +143,6 @@ mod tests {
     }
 
     #[test]
-    fn a_redacted_statement_has_no_literal() {
-        let request = asking("select 'secret'", "select ?");
-        let mut all = Statements::fitting(true, std::iter::once(&request));
-        all.place(&request);
-        assert_eq!(all.all, ["select ?"]);
-    }
-
-    #[test]
     fn a_label_is_the_verb_and_what_it_is_about() {
         for (normal, wanted) in [
             ("insert into invoices (id, x) values (?)", "insert invoices"),
@@ -181,7 +162,7 @@ mod tests {
                 asking(&text, &text)
             })
             .collect();
-        let mut all = Statements::fitting(false, many.iter());
+        let mut all = Statements::fitting(many.iter());
         for request in many.iter().chain(&many) {
             all.place(request);
         }

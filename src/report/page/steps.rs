@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::at::At;
 use super::shown::{Statements, label, shown};
-use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction};
-use crate::ledger::Ledger;
+use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction, LockRow};
+use crate::ledger::{Ledger, asks_for_row};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::timeline::{EndingFacts, StepFacts, Timeline};
 
@@ -155,7 +155,6 @@ pub(super) fn steps<'a>(
     timeline: &Timeline<'a>,
     ledger: &Ledger<'a>,
     lanes: &Lanes<'a>,
-    redacted: bool,
 ) -> (Vec<StepData>, Vec<String>) {
     let mut ordered: Vec<&StepFacts<'a>> = timeline.steps.values().collect();
     ordered.sort_by_key(|step| {
@@ -163,7 +162,7 @@ pub(super) fn steps<'a>(
         (first, step.id)
     });
     let requests = ordered.iter().map(|step| step.request);
-    let mut statements = Statements::fitting(redacted, requests);
+    let mut statements = Statements::fitting(requests);
     let marked = Marked::of(timeline);
     let waits = Waits::of(timeline, ledger, &ordered);
     let steps = ordered.into_iter().filter_map(|step| {
@@ -182,7 +181,7 @@ pub(super) fn steps<'a>(
             blocked: blocked.map(At::from),
             end: last.map(|end| end.at).or(step.dropped).map(At::from),
             how: how(step),
-            answer: shown(&answer(step, redacted)),
+            answer: shown(&answer(step)),
             by: by.iter().filter_map(|name| lanes.place(name)).collect(),
             waits: shown(&waits),
             tx: last.and_then(|end| end.answer.transaction),
@@ -205,7 +204,7 @@ fn how(step: &StepFacts<'_>) -> &'static str {
 }
 
 /// What came back for a step, in words.
-fn answer(step: &StepFacts<'_>, redacted: bool) -> String {
+fn answer(step: &StepFacts<'_>) -> String {
     let Some(end) = step.last() else {
         return match (step.dropped, step.released) {
             (Some(_), None) => "never reached the server".to_owned(),
@@ -214,7 +213,7 @@ fn answer(step: &StepFacts<'_>, redacted: bool) -> String {
             (None, None) => "was still held when the run ended".to_owned(),
         };
     };
-    let mut words = answered(end, redacted);
+    let mut words = answered(end);
     words += match step.delivery {
         Delivery::Forwarded => "",
         Delivery::AnswerDropped => " (the answer was kept from the pod)",
@@ -224,7 +223,7 @@ fn answer(step: &StepFacts<'_>, redacted: bool) -> String {
     words
 }
 
-fn answered(end: &EndingFacts<'_>, redacted: bool) -> String {
+fn answered(end: &EndingFacts<'_>) -> String {
     let answer = end.answer;
     if let Some(error) = &answer.error {
         let on = match (&error.table, &error.constraint) {
@@ -232,10 +231,10 @@ fn answered(end: &EndingFacts<'_>, redacted: bool) -> String {
             (Some(table), None) => format!(" on {table}"),
             _ => String::new(),
         };
-        let message = if redacted { "" } else { &error.message };
-        return format!("{} {}{on}: {message}", error.severity, error.sqlstate)
-            .trim_end_matches(": ")
-            .to_owned();
+        return format!(
+            "{} {}{on}: {}",
+            error.severity, error.sqlstate, error.message
+        );
     }
     if end.ending == Ending::Gone {
         return "its session ended before the answer".to_owned();
@@ -246,7 +245,7 @@ fn answered(end: &EndingFacts<'_>, redacted: bool) -> String {
         words += &format!(" ({})", results.join(", "));
     }
     let warned = answer.notices.iter().find(|one| one.severity == "WARNING");
-    if let Some(notice) = warned.filter(|_| !redacted) {
+    if let Some(notice) = warned {
         words += &format!("; WARNING {}: {}", notice.sqlstate, notice.message);
     }
     words
@@ -258,18 +257,25 @@ fn lock_results(answer: &Answer) -> impl Iterator<Item = &'static str> {
 }
 
 /// What is special about steps.
-struct Marked {
+struct Marked<'a> {
     ghosts: HashSet<StepId>,
+    /// The lock, where it is a row: a step that writes its table is a lock operation.
+    row: Option<&'a LockRow>,
 }
 
-impl Marked {
-    fn of(timeline: &Timeline<'_>) -> Self {
+impl<'a> Marked<'a> {
+    fn of(timeline: &Timeline<'a>) -> Self {
+        let row = match timeline.lines.first().map(|line| &line.event) {
+            Some(Event::Run(facts)) => facts.rules.lock.row(),
+            _ => None,
+        };
         let ghosts = timeline.lines.iter().filter_map(|line| match &line.event {
             Event::Ghost { step, .. } => Some(*step),
             _ => None,
         });
         Self {
             ghosts: ghosts.collect(),
+            row,
         }
     }
 
@@ -280,7 +286,11 @@ impl Marked {
         let lets_go = step.request.lock_calls.iter();
         let mut lets_go = lets_go.map(|call| call.action);
         let of = [
-            ("lock", !step.request.lock_calls.is_empty()),
+            (
+                "lock",
+                !step.request.lock_calls.is_empty()
+                    || self.row.is_some_and(|row| asks_for_row(step, row)),
+            ),
             (
                 "unlock",
                 lets_go.any(|action| matches!(action, LockAction::Unlock | LockAction::UnlockAll)),

@@ -130,7 +130,7 @@ const VALUE: usize = 120;
 
 impl RowDiff {
     /// Of this difference, if it is one of rows.
-    pub(super) fn of(differs: &Differs, redacted: bool) -> Option<Self> {
+    pub(super) fn of(differs: &Differs) -> Option<Self> {
         let Differs::Rows {
             expected,
             found,
@@ -156,7 +156,6 @@ impl RowDiff {
                 match cell.map(|cell| &cell.value) {
                     None => String::new(),
                     Some(None) => "NULL".to_owned(),
-                    Some(Some(_)) if redacted => "…".to_owned(),
                     Some(Some(value)) => super::shown::start(value, VALUE),
                 }
             };

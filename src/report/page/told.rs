@@ -88,7 +88,7 @@ fn whole(call: &LockCall, said: crate::ledger::Said<'_>) -> Option<bool> {
 }
 
 /// Whether the answer came to the pod.
-fn heard(step: &StepFacts<'_>, at: Moment, timeline: &Timeline<'_>) -> bool {
+pub(super) fn heard(step: &StepFacts<'_>, at: Moment, timeline: &Timeline<'_>) -> bool {
     let closed = timeline.sessions.closed(step.connection);
     let exited = timeline.pods.get(step.pod()).and_then(|pod| pod.exit);
     step.delivery == Delivery::Forwarded

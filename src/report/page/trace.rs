@@ -88,7 +88,7 @@ fn events(run: &RunData) -> Vec<Value> {
         let (pid, name) = (lock.pod + 1, format!("{} (held)", lock.name));
         let tid = tracks.free(HELD + one.lock * TRACKS, pid, &name, from, to);
         let args =
-            json!({"from line": one.from.0, "to line": one.to.map(|to| to.0), "end": one.end});
+            json!({"from line": one.from.0, "to line": one.to.map(|to| to.0), "end": &one.end});
         all.push(slice(pid, tid, "lock", &one.mode, from, to, args));
         locks.push((pid, tid, one.lane, one.from, to));
     }

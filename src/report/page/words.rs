@@ -16,6 +16,8 @@ pub(super) struct Words {
     pub told: Vec<String>,
     /// Where the two part.
     pub parted: Vec<String>,
+    /// What was done to the lock row.
+    pub changes: Vec<String>,
     /// Who waited for whom.
     pub waits: Vec<String>,
     /// The statement that broke it, where one did.
@@ -68,10 +70,15 @@ impl Words {
         });
         let parted = run.parted.iter().map(|one| match one.kind {
             PartedKind::Told => format!(
-                "Pod {} believed that it has {} {}, and the server says it had not.",
+                "Pod {} believed that it has {} {}, and {} says it had not.",
                 pod(one.lock),
                 name(one.lock),
-                span(one.from, one.to)
+                span(one.from, one.to),
+                if run.locks[one.lock].row {
+                    "the row"
+                } else {
+                    "the server"
+                }
             ),
             PartedKind::Held => format!(
                 "Pod {} had {} {}, and had not been told, or no longer knew.",
@@ -98,19 +105,25 @@ impl Words {
             held: most(held.collect()),
             told: most(told.collect()),
             parted: most(parted.collect()),
+            changes: most_of(
+                run.changes.iter().map(|one| one.words.clone()).collect(),
+                "the history has all of them, as lines `lock-row`",
+            ),
             waits: most(waits.collect()),
             broke: broke(run),
         }
     }
 }
 
-fn most(mut all: Vec<String>) -> Vec<String> {
+fn most(all: Vec<String>) -> Vec<String> {
+    most_of(all, "`lockproof export --as edn` has all of them")
+}
+
+fn most_of(mut all: Vec<String>, rest: &str) -> Vec<String> {
     if all.len() > MOST {
         let more = all.len() - MOST;
         all.truncate(MOST);
-        all.push(format!(
-            "And {more} more: `lockproof export --as edn` has all of them."
-        ));
+        all.push(format!("And {more} more: {rest}."));
     }
     all
 }

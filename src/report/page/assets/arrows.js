@@ -24,7 +24,8 @@ function drawArrows(run, svg, view) {
   run.arrows ||= arrowsOf(run);
   run.arrows.forEach((arrow) => {
     const from = rowOfLane(run, arrow.step.lane);
-    const held = run.held.find((one) => one.lane === arrow.lane && one.from[0] < arrow.at[0] && (!one.to || one.to[0] > arrow.at[0]));
+    // Nobody waits for a row of a lock table as one waits for a lock: that wait is for a transaction.
+    const held = run.held.find((one) => one.lane === arrow.lane && !run.locks[one.lock].row && one.from[0] < arrow.at[0] && (!one.to || one.to[0] > arrow.at[0]));
     const to = (held && rowOfLock(run, held.lock)) || rowOfLane(run, arrow.lane);
     if (!from || !to || from === to) return;
     const left = VIEW.axis === "time" ? arrow.at[1] * timeScale() : FOLD.place[arrow.step.col] * columnWidth();
@@ -47,6 +48,29 @@ function drawArrows(run, svg, view) {
       text.textContent = "deadlock";
       svg.append(text);
     }
+  });
+}
+
+// Who took a lock row over from whom: from the lane that loses it to the one that has it.
+function drawTakeOvers(run, svg, view) {
+  run.changes.filter((one) => one.kind === "take-over" && one.of !== undefined).forEach((change) => {
+    const from = rowOfLock(run, change.of);
+    const to = rowOfLock(run, change.lock);
+    const x = xOf(run, change.at, true);
+    if (!from || !to || x < view[0] || x > view[1]) return;
+    const down = to.y > from.y;
+    const start = down ? from.y + 17 : from.y + 2;
+    const end = down ? to.y + 3 : to.y + 17;
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", `M ${x} ${start} L ${x} ${end}`);
+    path.setAttribute("class", `arrow take-over${lit(run, (finding) => finding.seqs.includes(change.at[0]))}`);
+    path.setAttribute("marker-end", "url(#tip)");
+    const text = document.createElementNS(SVG, "text");
+    text.setAttribute("x", x + 5);
+    text.setAttribute("y", down ? to.y - 4 : to.y + 32);
+    text.setAttribute("class", "take-over-word");
+    text.textContent = "takes it over";
+    svg.append(path, text);
   });
 }
 

@@ -14,6 +14,7 @@ RUNS.forEach((run, number) => {
   run.steps.forEach((step) => { if (step.end && step.tx) run.ended[step.lane].push(step); });
   run.ended.forEach((steps) => steps.sort((one, other) => one.end[0] - other.end[0]));
   run.waiting = run.steps.filter((step) => step.blocked);
+  run.changes ||= [];
 });
 
 const is = (step, what) => Boolean(step.is && step.is.includes(what));
@@ -46,7 +47,8 @@ RUNS.forEach((run) => {
 // The findings of all runs, in the order in which n and p walk them.
 const FINDINGS = RUNS.flatMap((run) => run.findings.map((finding) => {
   const steps = new Set();
-  const seqs = finding.evidence.map((one) => one.seq);
+  // Where its lines are in the picture: the server's log tells some of them only behind the last step.
+  const seqs = finding.evidence.map((one) => one.at ?? one.seq);
   finding.evidence.forEach((one) => { if (one.step !== undefined) steps.add(one.step); });
   // Final rows name no step: whoever wrote the table is what there is to look at.
   if (steps.size === 0 && finding.table) {
@@ -77,8 +79,9 @@ function thingAt(run, seq) {
   }
   for (const mark of run.marks) if (mark.at[0] === seq) return { mark };
   for (const finding of run.findings) {
-    const line = finding.evidence.find((one) => one.seq === seq && one.step !== undefined);
+    const line = finding.evidence.find((one) => one.seq === seq);
     if (line && run.byId.has(line.step)) return { step: run.byId.get(line.step) };
+    if (line?.at !== undefined && line.at !== seq) return thingAt(run, line.at);
   }
   const column = columnAt(run, seq);
   COLUMNS[column]?.steps.forEach((step) => { if (step.run === run) nearest = { step }; });

@@ -65,7 +65,7 @@ function layRows() {
         add({ kind: "others", run, pod: place, lanes: new Set(others), head: begin(), label }, 40);
       }
       run.locks.forEach((lock, number) => {
-        if (lock.pod === place) add({ kind: "lock", run, pod: place, lock: number, label: lock.name.replace(/^advisory /, "") }, 34);
+        if (lock.pod === place) add({ kind: "lock", run, pod: place, lock: number, label: lock.name.replace(/^advisory |^the lock row of /, "") }, 34);
       });
       add({ kind: "gap", run }, 8);
     });
@@ -215,20 +215,37 @@ function drawFold(run, shown, number, into) {
 }
 
 function drawBands(run, into, view) {
-  const band = (one, kind, offset, words) => {
+  const band = (one, kind, offset, words, whole = one) => {
     const row = rowOfLock(run, one.lock);
     const x = xOf(run, one.from, true);
     const right = one.to ? Math.max(x + 3, xOf(run, one.to, true)) : planeWidth() - END;
     if (!row || right < view[0] || x > view[1]) return;
-    const made = element(`band ${kind}${litBand(run, one)}`, right - x > 46 ? words : "", `${words}: line ${one.from[0]} to ${one.to ? one.to[0] : "the end"}; ${one.end || ""}`);
+    const made = element(`band ${kind}${litBand(run, whole)}`, right - x > 46 ? words : "", `${words}: line ${one.from[0]} to ${one.to ? one.to[0] : "the end"}; ${one.end || ""}`);
     made.dataset.from = one.from[0];
     into.append(put(made, x, row.y + offset, right - x, 13));
   };
-  run.held.forEach((one) => band(one, one.guards ? "server" : "server shared", 3,
-    `${one.lane === undefined ? "" : `${run.lanes[one.lane].name} `}${one.mode}`));
+  run.held.forEach((one) => {
+    const owner = one.lane === undefined ? "" : `${run.lanes[one.lane].name} `;
+    band(one.passed ? { ...one, to: one.passed } : one, one.guards ? "server" : "server shared", 3, owner + one.mode, one);
+    // The row still names its pod, and keeps nobody out any more.
+    if (one.passed) band({ ...one, from: one.passed }, "passed", 3, "time passed", one);
+  });
   run.told.forEach((one) => band(one, "told", 18, `told: ${one.mode}`));
   run.parted.forEach((one) => band(one, `parted ${one.kind}`, one.kind === "told" ? 18 : 3,
-    one.kind === "told" ? "believes, has not" : "has, was not told"));
+    one.kind === "told" ? "believes, has not" : run.locks[one.lock].row ? "has, does not know" : "has, was not told"));
+}
+
+// What was done to a lock row, on the lane of whoever did it.
+const CHANGES = { grant: "takes", "take-over": "takes over", renewal: "renews", release: "gives back", foreign: "changes another's" };
+function drawChanges(run, into, view) {
+  run.changes.forEach((change) => {
+    const row = change.lock === undefined ? undefined : rowOfLock(run, change.lock);
+    const x = xOf(run, change.at, true);
+    if (!row || !CHANGES[change.kind] || x < view[0] || x > view[1]) return;
+    const made = element(`change ${change.kind}${lit(run, (finding) => finding.seqs.includes(change.at[0]))}`, "", change.words);
+    made.dataset.change = change.seq;
+    into.append(put(made, x - 5, row.y + 5, 9, 9));
+  });
 }
 
 function drawMarks(run, into, view) {
@@ -309,6 +326,7 @@ function draw() {
     drawTurns(run, into, view);
     drawMarks(run, into, view);
     drawBands(run, into, view);
+    drawChanges(run, into, view);
     if (VIEW.axis === "time") run.steps.forEach((step) => drawStep(step, into, view));
   });
   if (VIEW.axis === "logical") {
@@ -329,7 +347,7 @@ function draw() {
   svg.setAttribute("width", "1");
   svg.setAttribute("height", "1");
   svg.append(tips());
-  RUNS.forEach((run) => drawArrows(run, svg, view));
+  RUNS.forEach((run) => { drawArrows(run, svg, view); drawTakeOvers(run, svg, view); });
   drawParting(into);
   drawCursor(into);
   into.append(svg);

@@ -4,40 +4,6 @@
 const DETAIL = document.getElementById("detail");
 const CURSOR = document.getElementById("cursor-state");
 
-function node(kind, text, ...children) {
-  const made = document.createElement(kind);
-  if (text) made.textContent = text;
-  made.append(...children);
-  return made;
-}
-
-function copyButton(text, words) {
-  const button = node("button", words);
-  button.type = "button";
-  button.className = "copy";
-  button.addEventListener("click", () => copy(text, button));
-  return button;
-}
-
-// The clipboard where the browser lets a file have it, else the old way.
-function copy(text, button) {
-  const words = button.textContent;
-  const done = (how) => {
-    button.textContent = how;
-    setTimeout(() => { button.textContent = words; }, 1200);
-  };
-  const old = () => {
-    const area = node("textarea", text);
-    document.body.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    done(copied ? "copied" : "press Ctrl+C");
-  };
-  if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done("copied"), old);
-  else old();
-}
-
 const seconds = (us) => (us >= 1e6 ? `${(us / 1e6).toFixed(2)} s` : us >= 1000 ? `${(us / 1000).toFixed(1)} ms` : `${us} µs`);
 
 function pair(list, term, text) {
@@ -121,10 +87,13 @@ function stateAt(run, seq) {
     else if (!table.emptied) table.after += write.rows;
   });
   return {
-    held: run.held.filter(during).map((one) => `${owner(one)} holds ${run.locks[one.lock].name} (${one.mode}${connection(one)})`),
+    held: run.held.filter(during).map((one) => {
+      const passed = one.passed && one.passed[0] <= seq ? "; its time has passed: it keeps nobody out" : "";
+      return `${owner(one)} holds ${run.locks[one.lock].name} (${one.mode}${connection(one)}${passed})`;
+    }),
     told: run.told.filter(during).map((one) => `${owner(one)} was told that it has ${run.locks[one.lock].name} (${one.mode}${connection(one)})`),
     parted: run.parted.filter(during).map((one) => one.kind === "told"
-      ? `${owner(one)} believes in ${run.locks[one.lock].name}, which the server says it has not`
+      ? `${owner(one)} believes in ${run.locks[one.lock].name}, which ${run.locks[one.lock].row ? "the row" : "the server"} says it has not`
       : `${owner(one)} has ${run.locks[one.lock].name} and was not told`),
     waits: run.steps.filter((step) => step.blocked && step.blocked[0] <= seq && (!step.end || step.end[0] > seq))
       .map((step) => `pod ${run.pods[run.podOf(step)].name} (${run.lanes[step.lane].name}) waits for ${step.waits}`),
@@ -159,7 +128,7 @@ function showCursor(thing) {
     items.slice(0, 40).forEach((text) => made.append(node("li", text)));
     CURSOR.append(node("h4", title), made);
   };
-  list("the server says", state.held, "pg_locks shows no lock of a pod");
+  list("the server says", state.held, run.locks.some((lock) => lock.row) ? "nobody has the lock row" : "pg_locks shows no lock of a pod");
   list("the pods were told", state.told);
   list("where the two part", state.parted);
   list("who waits", state.waits);

@@ -13,7 +13,7 @@ use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
 use super::late::{Standing, standings};
-use super::story::{change_words, section_words};
+use super::story::{change_words, section_lines, section_words};
 use super::work_under_lock::finding;
 use crate::ledger::Leases;
 use crate::name::InvariantName;
@@ -54,7 +54,8 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Option<
             token(newer),
             section_words(facts, leases, section, by)
         );
-        found.violation(finding(facts, write, Some(by), why));
+        let lines = section_lines(leases, section, by);
+        found.violation(finding(facts, write, lines, why));
     }
     for one in by_clock {
         found.unclear.push(one);

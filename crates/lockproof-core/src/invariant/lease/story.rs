@@ -46,3 +46,15 @@ pub(super) fn section_words(
     let aged = aged_words(leases, section).map_or(String::new(), |words| format!("; {words}"));
     format!("{taken}{aged}; {}", change_words(facts, by))
 }
+
+/// The lines that tell the same.
+pub(super) fn section_lines(
+    leases: &Leases<'_>,
+    section: &LeaseSection<'_>,
+    by: &LeaseChange<'_>,
+) -> Vec<u64> {
+    let seq = |place: usize| leases.changes[place].seq;
+    let aged = section.aged.map(seq);
+    let all = [Some(seq(section.taken)), aged, Some(by.seq)];
+    all.into_iter().flatten().collect()
+}

@@ -13,8 +13,8 @@ use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
 use super::late::{Standing, standings};
-use super::story::{change_words, section_words};
-use crate::ledger::{LeaseChange, Leases};
+use super::story::{change_words, section_lines, section_words};
+use crate::ledger::Leases;
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
@@ -67,7 +67,8 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             }
         };
         if told.insert((write.table, write.pod().as_str())) {
-            found.violation(finding(facts, write, by_of(&standing), why));
+            let lines = lines_of(leases, &standing);
+            found.violation(finding(facts, write, lines, why));
         }
     }
     for one in by_clock {
@@ -88,33 +89,29 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
     }
 }
 
-fn by_of<'f, 'a>(standing: &Standing<'f, 'a>) -> Option<&'f LeaseChange<'a>> {
+/// The lines of the row's changes that show how a write stands.
+fn lines_of(leases: &Leases<'_>, standing: &Standing<'_, '_>) -> Vec<u64> {
     match standing {
-        Standing::GivenBack(by)
-        | Standing::Late(_, by)
-        | Standing::InFlight(_, by)
-        | Standing::Unclear(by) => Some(by),
-        Standing::Under(_) | Standing::NoGrant => None,
+        Standing::GivenBack(by) | Standing::Unclear(by) => vec![by.seq],
+        Standing::Late(section, by) | Standing::InFlight(section, by) => {
+            section_lines(leases, section, by)
+        }
+        Standing::Under(_) | Standing::NoGrant => Vec::new(),
     }
 }
 
-/// A finding about a write, with the lines that show it.
+/// A finding about a write, with the lines of the row's changes, and those of the write, that show it.
 pub(super) fn finding(
     facts: &Facts<'_>,
     write: &PodWrite<'_>,
-    by: Option<&LeaseChange<'_>>,
+    changes: Vec<u64>,
     why: String,
 ) -> Finding {
     let step = write.step.and_then(|step| facts.steps.get(&step));
     let end = step.and_then(|step| step.last()).map(|end| end.at.seq);
     Finding {
         why,
-        seqs: by
-            .map(|by| by.seq)
-            .into_iter()
-            .chain(end)
-            .chain([write.seq])
-            .collect(),
+        seqs: changes.into_iter().chain(end).chain([write.seq]).collect(),
         pod: Some(write.pod().clone()),
         table: Some(write.table.to_owned()),
         // Without the witness nobody sees who has the row.
