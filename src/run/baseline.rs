@@ -15,10 +15,13 @@ use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, Line, LockRow, Made, OutputStream, SerialRun, Writer,
+    Baseline, Catalog, Event, FinalState, Line, LockRow, Made, OutputStream, RowsRule, SerialRun,
+    Writer,
 };
 use crate::invariant::known_errors;
-use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, used_keys};
+use crate::ledger::{
+    Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, row_guard, used_keys,
+};
 use crate::name::{LockKey, PodName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -41,6 +44,8 @@ pub struct BaselineRuns {
     pub trace: Vec<TraceEntry>,
     /// The locks with which the clean run guards itself, the database left aside.
     pub locks: Vec<LockKey>,
+    /// The table of which these runs lock rows around all that they write.
+    pub rows: Option<RowsRule>,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
     /// A row that looks like a lock of the job's: only ever suggested.
@@ -115,6 +120,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
     Ok(BaselineRuns {
         baseline,
         locks,
+        rows: row_guard(&timelines, qualified),
         lock_rows: lock_rows(&timelines),
         run_time,
         likely_row: compared

@@ -248,6 +248,7 @@ impl World for RealWorld<'_> {
             pooled.note_owners(&locks);
         }
         run.note_prepared(&locks).await?;
+        run.note_row_locks().await?;
         Ok(Some((server_us, locks)))
     }
 

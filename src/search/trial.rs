@@ -13,7 +13,7 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
-use super::lock_rule::{ignored, is_used, lock_rule};
+use super::lock_rule::{has_rows, ignored, is_used, lock_rule};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
@@ -162,8 +162,9 @@ impl<'a> Trial<'a> {
                 is_used(row, &measured)?;
                 LockRule::Row(Box::new(row.rule.clone()))
             }
-            None => lock_rule(scenario, &measured.locks),
+            None => lock_rule(scenario, &measured.locks, measured.rows.as_ref()),
         };
+        has_rows(&plan.rules.lock, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean));

@@ -18,7 +18,7 @@ use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
 use crate::cli::progress::Meter;
-use crate::history::{Line, LockRow, private};
+use crate::history::{Line, LockRow, RowsRule, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
@@ -221,6 +221,13 @@ impl Work<'_> {
         }
         let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
+            0 if trial.rules().lock.rows().is_some() => {
+                let rows = trial.rules().lock.rows();
+                format!(
+                    "guards itself with {}",
+                    rows.map(RowsRule::in_full).unwrap_or_default()
+                )
+            }
             0 if trial.rules().lock.row().is_some() => {
                 let row = trial.rules().lock.row().map(LockRow::words);
                 format!("guards itself with {}", row.unwrap_or_default())
@@ -241,7 +248,9 @@ impl Work<'_> {
                 written.join(", ")
             ),
         ));
-        let unnamed = measured.locks.is_empty() && self.scenario.subject.lock.is_none();
+        let unnamed = measured.locks.is_empty()
+            && self.scenario.subject.lock.is_none()
+            && trial.rules().lock.rows().is_none();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
             let lock = write_lock(&LockName::Row(Box::new(row)));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::answer::NamedError;
+use super::held_row::RowsRule;
 use super::lock_row::LockRow;
 use crate::name::{GuardName, LockKey, LockMode, PodName};
 use crate::state::{LeftOut, Snapshot};
@@ -157,6 +158,8 @@ pub enum LockRule {
     FromCleanRun(Vec<LockKey>),
     /// The scenario names a row of a table.
     Row(Box<LockRow>),
+    /// Rows of a table, locked by each transaction that works.
+    Rows(RowsRule),
     /// Neither: the lock invariants are not judged.
     None,
 }
@@ -167,7 +170,16 @@ impl LockRule {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Named(_) | Self::FromCleanRun(_) | Self::None => None,
+            Self::Named(_) | Self::FromCleanRun(_) | Self::Rows(_) | Self::None => None,
+        }
+    }
+
+    /// The table of which rows are the lock, where they are.
+    #[must_use]
+    pub fn rows(&self) -> Option<&RowsRule> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::Named(_) | Self::FromCleanRun(_) | Self::Row(_) | Self::None => None,
         }
     }
 }

@@ -27,6 +27,7 @@ mod no_leak;
 mod process_end;
 mod progress;
 mod reports;
+mod rows;
 mod ruling;
 mod same_session;
 mod snapshot_age;

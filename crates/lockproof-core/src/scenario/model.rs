@@ -318,6 +318,8 @@ pub enum LockName {
     },
     /// A row of a table.
     Row(Box<LockRow>),
+    /// Rows of this table, which each transaction that works locks.
+    Rows(TableName),
 }
 
 impl LockName {
@@ -328,7 +330,7 @@ impl LockName {
             Self::Key(key) => LockKey::bigint(database, *key),
             Self::Keys([first, second]) => LockKey::two_ints(database, *first, *second),
             Self::Relation { table, .. } => LockKey::relation(database, *table),
-            Self::Row(_) => return None,
+            Self::Row(_) | Self::Rows(_) => return None,
         })
     }
 
@@ -337,7 +339,7 @@ impl LockName {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Key(_) | Self::Keys(_) | Self::Relation { .. } => None,
+            Self::Key(_) | Self::Keys(_) | Self::Relation { .. } | Self::Rows(_) => None,
         }
     }
 
@@ -345,7 +347,7 @@ impl LockName {
     #[must_use]
     pub fn mode(&self) -> Option<LockMode> {
         match self {
-            Self::Key(_) | Self::Keys(_) | Self::Row(_) => None,
+            Self::Key(_) | Self::Keys(_) | Self::Row(_) | Self::Rows(_) => None,
             Self::Relation { mode, .. } => *mode,
         }
     }
