@@ -338,7 +338,9 @@ impl<'a> Trial<'a> {
                     Stops::AtAny | Stops::Never => None,
                 },
                 // Without the witness the locks at a write are those at its step's two boundaries.
+                // Of rows, a look after each step tells which one locked them.
                 sparse_locks: self.plain_keeps_locks
+                    && self.plan.rules.lock.rows().is_none()
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
                 witness: self.plan.witness

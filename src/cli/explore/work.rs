@@ -79,7 +79,9 @@ impl Work<'_> {
                 server: server.facts().clone(),
                 subject: job.text.clone(),
                 jobs: self.arguments.jobs(self.scenario),
-                locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
+                locks: !trial.measured().locks.is_empty()
+                    || self.scenario.subject.lock.is_some()
+                    || trial.rules().lock.rows().is_some(),
             })
         };
         let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;

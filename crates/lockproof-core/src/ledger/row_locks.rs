@@ -94,6 +94,8 @@ pub struct RowLocks<'a> {
     pub rule: &'a RowsRule,
     /// What looks between steps showed, when that had changed.
     pub looks: Vec<(u64, RowLook<'a>)>,
+    /// All looks, also those that showed nothing new.
+    looked: Vec<u64>,
     /// The steps of each session, in their order.
     steps: BTreeMap<Session, Vec<Asking>>,
     /// Whose a transaction is, as some look showed.
@@ -107,6 +109,7 @@ impl<'a> RowLocks<'a> {
         let mut book = Self {
             rule,
             looks: Vec::new(),
+            looked: Vec::new(),
             steps: steps(timeline, rule.table),
             owners: HashMap::new(),
         };
@@ -127,20 +130,14 @@ impl<'a> RowLocks<'a> {
             }
         }
         // A look that shows nothing new is written down with the locks alone.
-        let mut looked = 0;
         for line in timeline.lines {
             match &line.event {
                 Event::RowLocks { rows, .. } => {
-                    let last = book.looks.last().map(|(_, look)| look);
-                    let since = |session, row: &HeldRow| {
-                        let before = last.and_then(|last| last.has(session, &row.row));
-                        before.unwrap_or_else(|| book.first_after(session, looked, line.seq))
-                    };
-                    let look = book.read(rows, line.seq, since);
+                    let look = book.read(rows, line.seq);
                     book.looks.push((line.seq, look));
-                    looked = line.seq;
+                    book.looked.push(line.seq);
                 }
-                Event::Locks { .. } => looked = line.seq,
+                Event::Locks { .. } => book.looked.push(line.seq),
                 _ => {}
             }
         }
@@ -151,13 +148,7 @@ impl<'a> RowLocks<'a> {
     /// where nobody looked.
     #[must_use]
     pub fn at_write(&self, extent: &'a Extent, released: u64) -> Option<RowLook<'a>> {
-        let rows = extent.rows.as_ref()?;
-        let last = self.before(released);
-        let since = |session, row: &HeldRow| {
-            let before = last.and_then(|last| last.has(session, &row.row));
-            before.unwrap_or(released)
-        };
-        Some(self.read(rows, released, since))
+        Some(self.read(extent.rows.as_ref()?, released))
     }
 
     /// What the last look before this line showed.
@@ -167,13 +158,12 @@ impl<'a> RowLocks<'a> {
         Some(&self.looks[after.checked_sub(1)?].1)
     }
 
-    fn read(
-        &self,
-        rows: &'a [HeldRow],
-        seq: u64,
-        since: impl Fn(Session, &HeldRow) -> u64,
-    ) -> RowLook<'a> {
+    /// What was seen at this line.
+    fn read(&self, rows: &'a [HeldRow], seq: u64) -> RowLook<'a> {
         let mut look = RowLook::default();
+        let last = self.before(seq);
+        let looks = self.looked.partition_point(|at| *at < seq);
+        let looked = looks.checked_sub(1).map_or(0, |place| self.looked[place]);
         for row in rows.iter().filter(|row| row.table == self.rule.table) {
             let Some((session, connection)) = self.owners.get(&row.transaction) else {
                 // Sessions that did not come through lockproof are nobody's.
@@ -182,7 +172,9 @@ impl<'a> RowLocks<'a> {
                 }
                 continue;
             };
-            let since = since(*session, row);
+            // What was not locked at the last look was locked since.
+            let before = last.and_then(|last| last.has(*session, &row.row));
+            let since = before.unwrap_or_else(|| self.first_after(*session, looked, seq));
             let asked = self.asked(*session, since, seq);
             let guards = match (row.mode.keeps_its_like_out(), &asked) {
                 (Some(guards), _) => Some(guards),
