@@ -69,7 +69,7 @@ impl<W: World> Conductor<W> {
         match &self.orders.rules.lock {
             LockRule::Named(named) => named.same_key(key),
             LockRule::FromCleanRun(keys) => keys.iter().any(|known| known.same_key(key)),
-            LockRule::Row(_) | LockRule::Rows(_) | LockRule::None => false,
+            LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => false,
         }
     }
 

@@ -75,6 +75,8 @@ struct Wrote {
     #[serde(default)]
     quiet: bool,
     held_rows: Option<Vec<RowLocked>>,
+    #[serde(default)]
+    usual: String,
 }
 
 #[derive(Deserialize)]
@@ -215,11 +217,8 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
             above: line.above,
             transaction: line.xact,
             fate: None,
-            isolation: match line.isolation.as_str() {
-                "repeatable read" => Some(Isolation::RepeatableRead),
-                "serializable" => Some(Isolation::Serializable),
-                _ => None,
-            },
+            isolation: isolation(&line.isolation),
+            usual: isolation(&line.usual),
             rows: line.held_rows.map(held_rows),
         },
     };
@@ -228,6 +227,15 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
         inside: line.sub,
         silenced: line.quiet,
     })
+}
+
+/// The level of this name, where a transaction has one snapshot in it.
+fn isolation(name: &str) -> Option<Isolation> {
+    match name {
+        "repeatable read" => Some(Isolation::RepeatableRead),
+        "serializable" => Some(Isolation::Serializable),
+        _ => None,
+    }
 }
 
 fn operation(word: &str) -> Operation {

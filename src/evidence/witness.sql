@@ -154,6 +154,7 @@ begin
     'table', table_name, 'op', operation, 'locks', seen.locks,
     'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', seen.sub,
     'isolation', current_setting('transaction_isolation'), 'held_rows', lockproof.rows_locked(),
+    'usual', current_setting('default_transaction_isolation'),
     'quiet', current_setting('log_min_messages') in ('log', 'fatal', 'panic')))::text;
   perform lockproof.say(line);
   return seen.advisory;

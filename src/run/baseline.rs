@@ -20,9 +20,10 @@ use crate::history::{
 };
 use crate::invariant::known_errors;
 use crate::ledger::{
-    Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, row_guard, used_keys,
+    Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows, not_serializable, row_guard,
+    used_keys,
 };
-use crate::name::{LockKey, PodName};
+use crate::name::{LockKey, PodName, TableName};
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
 use crate::timeline::Timeline;
@@ -46,6 +47,8 @@ pub struct BaselineRuns {
     pub locks: Vec<LockKey>,
     /// The table of which these runs lock rows around all that they write.
     pub rows: Option<RowsRule>,
+    /// Whether all that these runs write, and read before they write, is in serializable transactions.
+    pub serializable: bool,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
     /// A row that looks like a lock of the job's: only ever suggested.
@@ -121,6 +124,9 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         baseline,
         locks,
         rows: row_guard(&timelines, qualified),
+        serializable: timelines
+            .iter()
+            .all(|timeline| is_serializable(timeline, &written(&timelines[0]))),
         lock_rows: lock_rows(&timelines),
         run_time,
         likely_row: compared
@@ -133,6 +139,22 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         serial_runs: Arc::new(SerialRuns::starting(compared.runs, all)),
         catalog,
     })
+}
+
+/// Whether the server checks all that a run writes of these tables, and all of them that it reads before; a run that
+/// nobody witnessed says nothing.
+fn is_serializable(timeline: &Timeline<'_>, tables: &[String]) -> bool {
+    let wrote = |line: &Line| matches!(line.event, Event::Write(_));
+    let protects = |name: &str| {
+        let name = TableName::new(name);
+        let mut tables = tables.iter();
+        tables
+            .find(|table| name.may_mean(TableName::new(table)))
+            .cloned()
+    };
+    // A pod that finds all done writes nothing.
+    let first = timeline.pods.len() == 1;
+    (!first || timeline.lines.iter().any(wrote)) && not_serializable(timeline, protects).is_empty()
 }
 
 async fn drop_all(place: Place<'_>, runs: &mut [Finished]) -> Result<(), RunError> {

@@ -304,7 +304,7 @@ fn rules_in(rules: &Rules, database: u32) -> Rules {
                 key.database = database;
             }
         }
-        LockRule::Row(_) | LockRule::Rows(_) | LockRule::None => {}
+        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {}
     }
     rules
 }

@@ -10,13 +10,11 @@ use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, qualified};
 use crate::scenario::{LockName, Scenario};
 
-/// The lock that must guard the protected tables; `clean`: what the clean run takes; `rows`: where it takes none,
-/// the table of which it locks rows around all that it writes.
-pub(super) fn lock_rule(
-    scenario: &Scenario,
-    clean: &[LockKey],
-    rows: Option<&RowsRule>,
-) -> LockRule {
+/// The lock that must guard the protected tables: what the scenario names, or what the clean run takes; where it
+/// takes none, rows of the table of which it locks some around all that it writes; where it locks none either, the
+/// server's check, if all its transactions are serializable.
+pub(super) fn lock_rule(scenario: &Scenario, measured: &BaselineRuns) -> LockRule {
+    let (clean, rows) = (measured.locks.as_slice(), measured.rows.as_ref());
     match &scenario.subject.lock {
         Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
             0,
@@ -31,10 +29,13 @@ pub(super) fn lock_rule(
                 named: true,
             })
         }
+        Some(LockName::Serializable) => LockRule::Serializable,
         Some(name) => name.in_database(0).map_or(LockRule::None, LockRule::Named),
-        None if clean.is_empty() => {
-            rows.map_or(LockRule::None, |rows| LockRule::Rows(rows.clone()))
-        }
+        None if clean.is_empty() => match (rows, measured.serializable) {
+            (Some(rows), _) => LockRule::Rows(rows.clone()),
+            (None, true) => LockRule::Serializable,
+            (None, false) => LockRule::None,
+        },
         None => LockRule::FromCleanRun(clean.to_vec()),
     }
 }

@@ -162,7 +162,7 @@ impl<'a> Trial<'a> {
                 is_used(row, &measured)?;
                 LockRule::Row(Box::new(row.rule.clone()))
             }
-            None => lock_rule(scenario, &measured.locks, measured.rows.as_ref()),
+            None => lock_rule(scenario, &measured),
         };
         has_rows(&plan.rules.lock, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;

@@ -81,7 +81,8 @@ impl Work<'_> {
                 jobs: self.arguments.jobs(self.scenario),
                 locks: !trial.measured().locks.is_empty()
                     || self.scenario.subject.lock.is_some()
-                    || trial.rules().lock.rows().is_some(),
+                    || trial.rules().lock.rows().is_some()
+                    || trial.rules().lock.is_serializable(),
             })
         };
         let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;
@@ -230,6 +231,9 @@ impl Work<'_> {
                     rows.map(RowsRule::in_full).unwrap_or_default()
                 )
             }
+            0 if trial.rules().lock.is_serializable() => {
+                "guards itself with SERIALIZABLE transactions".to_owned()
+            }
             0 if trial.rules().lock.row().is_some() => {
                 let row = trial.rules().lock.row().map(LockRow::words);
                 format!("guards itself with {}", row.unwrap_or_default())
@@ -252,7 +256,8 @@ impl Work<'_> {
         ));
         let unnamed = measured.locks.is_empty()
             && self.scenario.subject.lock.is_none()
-            && trial.rules().lock.rows().is_none();
+            && trial.rules().lock.rows().is_none()
+            && !trial.rules().lock.is_serializable();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
             let lock = write_lock(&LockName::Row(Box::new(row)));

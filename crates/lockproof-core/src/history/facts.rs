@@ -160,6 +160,8 @@ pub enum LockRule {
     Row(Box<LockRow>),
     /// Rows of a table, locked by each transaction that works.
     Rows(RowsRule),
+    /// None is held: transactions are serializable, and the server checks them.
+    Serializable,
     /// Neither: the lock invariants are not judged.
     None,
 }
@@ -170,7 +172,7 @@ impl LockRule {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Named(_) | Self::FromCleanRun(_) | Self::Rows(_) | Self::None => None,
+            _ => None,
         }
     }
 
@@ -179,8 +181,14 @@ impl LockRule {
     pub fn rows(&self) -> Option<&RowsRule> {
         match self {
             Self::Rows(rows) => Some(rows),
-            Self::Named(_) | Self::FromCleanRun(_) | Self::Row(_) | Self::None => None,
+            _ => None,
         }
+    }
+
+    /// Whether the server's check of serializable transactions is in the place of a lock.
+    #[must_use]
+    pub fn is_serializable(&self) -> bool {
+        *self == Self::Serializable
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     if let Some(book) = &facts.row_locks {
         return super::rows::work_under_lock(facts, book);
     }
+    if facts.run.rules.lock.is_serializable() {
+        return super::serializable::work_under_lock(facts);
+    }
     if facts.rule_keys.is_empty() {
         return not_judged(NAME, super::ruling::NO_LOCK);
     }

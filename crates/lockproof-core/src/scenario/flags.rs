@@ -123,7 +123,7 @@ pub const KEY_FLAGS: [KeyFlag; 26] = [
         "lock",
         "LOCK",
         Lock,
-        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE], rows:NAME or { … } as in a file [default: what the clean run takes]",
+        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE], rows:NAME, serializable or { … } as in a file [default: what the clean run takes]",
     ),
     flag(
         "subject.release",
@@ -336,7 +336,7 @@ fn lock(given: &str) -> Result<String, String> {
     let wrong = || {
         format!(
             "{given:?} is no lock: write 4711 or 0x47524f4f for pg_advisory_lock(bigint), 1,2 for the form with two \
-             ints, table:report or table:report:MODE for LOCK TABLE, rows:job for SELECT … FOR UPDATE, or a table as in a file, such as {{ table = \
+             ints, table:report or table:report:MODE for LOCK TABLE, rows:job for SELECT … FOR UPDATE, serializable, or a table as in a file, such as {{ table = \
              \"shedlock\", row = {{ name = \"report\" }}, owner = \"locked_by\", until = \"lock_until\" }}"
         )
     };
@@ -359,6 +359,9 @@ fn lock(given: &str) -> Result<String, String> {
         let mut keys = vec![format!("relation = {}", text(name.trim()))];
         keys.extend(mode.map(|mode| format!("mode = {}", text(&mode.trim().to_lowercase()))));
         return Ok(inline(&keys));
+    }
+    if ["serializable", "isolation=serializable"].contains(&given) {
+        return Ok(inline(&["isolation = \"serializable\"".to_owned()]));
     }
     if let Some(table) = given
         .strip_prefix("rows:")

@@ -320,6 +320,8 @@ pub enum LockName {
     Row(Box<LockRow>),
     /// Rows of this table, which each transaction that works locks.
     Rows(TableName),
+    /// None: transactions are serializable.
+    Serializable,
 }
 
 impl LockName {
@@ -330,7 +332,7 @@ impl LockName {
             Self::Key(key) => LockKey::bigint(database, *key),
             Self::Keys([first, second]) => LockKey::two_ints(database, *first, *second),
             Self::Relation { table, .. } => LockKey::relation(database, *table),
-            Self::Row(_) | Self::Rows(_) => return None,
+            Self::Row(_) | Self::Rows(_) | Self::Serializable => return None,
         })
     }
 
@@ -339,7 +341,7 @@ impl LockName {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Key(_) | Self::Keys(_) | Self::Relation { .. } | Self::Rows(_) => None,
+            _ => None,
         }
     }
 
@@ -347,8 +349,8 @@ impl LockName {
     #[must_use]
     pub fn mode(&self) -> Option<LockMode> {
         match self {
-            Self::Key(_) | Self::Keys(_) | Self::Row(_) | Self::Rows(_) => None,
             Self::Relation { mode, .. } => *mode,
+            _ => None,
         }
     }
 }

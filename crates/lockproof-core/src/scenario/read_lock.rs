@@ -18,7 +18,7 @@ use crate::name::{LockMode, TableName};
 /// How each kind is written.
 const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
                     `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
-                    SELECT … FOR UPDATE, or `{ table = \
+                    SELECT … FOR UPDATE, `{ isolation = \"serializable\" }`, or `{ table = \
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
@@ -31,6 +31,9 @@ pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
     if let Some((key, span)) = of_a_row(&file) {
         let message = format!("`{key}` goes with `table`, for a lock that is a row of it");
         return Err(Wrong::new(span, message).help(WAYS));
+    }
+    if let Some(level) = &file.isolation {
+        return serializable(level, &file, &span);
     }
     match (file.key, file.keys, file.relation, file.mode, file.rows) {
         (Some(key), None, None, None, None) => Ok(LockName::Key(key)),
@@ -48,6 +51,31 @@ pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
             let message = "a lock has one of `key`, `keys`, `relation`, `rows` and `table`, and `mode` goes \
                            with `relation`";
             Err(Wrong::new(span, message).help(WAYS))
+        }
+    }
+}
+
+fn serializable(
+    level: &Spanned<String>,
+    file: &LockFile,
+    span: &Range<usize>,
+) -> Result<LockName, Wrong> {
+    let alone = file.key.is_none()
+        && file.keys.is_none()
+        && file.relation.is_none()
+        && file.mode.is_none()
+        && file.rows.is_none();
+    match level.get_ref().as_str() {
+        "serializable" if alone => Ok(LockName::Serializable),
+        "serializable" => {
+            let message = "where transactions are serializable no lock is named beside that";
+            Err(Wrong::new(span.clone(), message).help(WAYS))
+        }
+        other => {
+            let message = format!("isolation can be \"serializable\", not {other:?}");
+            let help =
+                "at REPEATABLE READ and READ COMMITTED the server does not check what was read";
+            Err(Wrong::new(level.span(), message).help(help))
         }
     }
 }
@@ -95,6 +123,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         relation,
         mode,
         rows,
+        isolation,
         table,
         row,
         owner,
@@ -109,7 +138,13 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         return Err(Wrong::new(0..0, "a lock row needs its `table`"));
     };
     let span = table.span();
-    if key.is_some() || keys.is_some() || relation.is_some() || mode.is_some() || rows.is_some() {
+    if key.is_some()
+        || keys.is_some()
+        || relation.is_some()
+        || mode.is_some()
+        || rows.is_some()
+        || isolation.is_some()
+    {
         let message =
             "a lock is a row of a `table`, or has one of `key`, `keys`, `relation` and `rows`";
         return Err(Wrong::new(span, message).help(WAYS));
