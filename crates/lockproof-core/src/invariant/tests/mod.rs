@@ -29,6 +29,7 @@ mod relation;
 mod rows;
 mod rows_model;
 mod rows_tale;
+mod serializable;
 mod servers;
 mod strangers;
 mod whole;
