@@ -5,6 +5,7 @@
 #   mail.sh CLAUSE early       commits, and then writes the mail
 #   mail.sh CLAUSE back        takes the lock in a savepoint, goes back to that, and works on
 #   mail.sh CLAUSE released    takes the lock in a savepoint, releases that, and works on
+#   mail.sh CLAUSE other       writes the mail for the job after the one that it has locked
 #   mail.sh CLAUSE one-request all of a mail's transaction in one request
 # Or sends one mail for all of them:
 #   mail.sh flag               in a transaction that sets a flag and takes it back
@@ -49,18 +50,19 @@ while true; do
   ask s "begin"
   if [[ $how == back || $how == released ]]; then ask s "savepoint found"; fi
   ask s "select id from job where not sent order by id limit 1 $clause"
-  id=$answer
+  id=$answer of=$answer
   if [[ -z $id ]]; then break; fi
   case $how in
     back) ask s "rollback to savepoint found" ;;
     released) ask s "release savepoint found" ;;
+    other) if [[ $id == 1 ]]; then of=2; else of=1; fi ;;
     early)
       ask s "update job set sent = true where id = $id"
       ask s "commit"
       ask s "begin"
       ;;
   esac
-  ask "$work" "insert into mail (job_id, body) values ($id, 'to $id')"
+  ask "$work" "insert into mail (job_id, body) values ($of, 'to $of')"
   if [[ $how != early ]]; then ask s "update job set sent = true where id = $id"; fi
   ask s "commit"
 done

@@ -5,7 +5,7 @@
 use super::error::TrialError;
 use super::stage::Stage;
 use crate::evidence::FoundRow;
-use crate::history::{Event, Line, LockRule, RowsRule};
+use crate::history::{Catalog, Event, Line, LockRule, RowsRule};
 use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, qualified};
 use crate::scenario::{LockName, Scenario};
@@ -27,6 +27,7 @@ pub(super) fn lock_rule(scenario: &Scenario, measured: &BaselineRuns) -> LockRul
                 table,
                 how: seen.and_then(|rows| rows.how.clone()),
                 named: true,
+                children: children(&measured.catalog, table),
             })
         }
         Some(LockName::Serializable) => LockRule::Serializable,
@@ -38,6 +39,19 @@ pub(super) fn lock_rule(scenario: &Scenario, measured: &BaselineRuns) -> LockRul
         },
         None => LockRule::FromCleanRun(clean.to_vec()),
     }
+}
+
+/// The tables that refer to this one, each by one foreign key: of two nobody knows which one says whose row it is.
+fn children(catalog: &Catalog, table: TableName) -> Vec<TableName> {
+    let keys = catalog
+        .foreign_keys
+        .iter()
+        .filter(|key| key.parent == table.as_str());
+    let children: Vec<TableName> = keys.map(|key| TableName::new(&key.child)).collect();
+    let once = |one: &&TableName| {
+        children.iter().filter(|other| other == one).count() == 1 && **one != table
+    };
+    children.iter().filter(once).copied().collect()
 }
 
 /// What the final rows are compared without: what the scenario says, and the lock row's table. (What is left in

@@ -18,6 +18,10 @@ pub struct RowsRule {
     /// Whether the scenario names it; else the clean and serial runs show it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub named: bool,
+    /// The tables that refer to it by one foreign key: a row of those belongs to the row that it refers to, and that
+    /// must be locked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<TableName>,
 }
 
 impl RowsRule {

@@ -33,6 +33,7 @@ pub fn row_guard(runs: &[Timeline<'_>], qualified: impl Fn(&str) -> String) -> O
                 table,
                 how: Some(one.how),
                 named: false,
+                children: Vec::new(),
             });
         }
     }

@@ -30,7 +30,7 @@ pub(in super::super) fn judge(facts: &Facts<'_>, book: &RowLocks<'_>) -> Invaria
                 found.unclear(why, vec![write.seq]);
                 continue;
             }
-            Standing::Under => {
+            Standing::Under | Standing::OfAnother(_) => {
                 writes += 1;
                 continue;
             }

@@ -5,7 +5,7 @@
 use super::super::facts::{Facts, PodWrite};
 use super::super::ruling::Found;
 use crate::history::RowMode;
-use crate::ledger::{RowHold, RowLocks, RowLook};
+use crate::ledger::{Asked, RowHold, RowLocks, RowLook, asked_by};
 use crate::name::TableName;
 
 /// Why nothing is known of the rows.
@@ -15,6 +15,8 @@ pub(super) const UNSEEN: &str = "the lock is rows of a table, and this run had n
 pub(super) enum Standing<'a> {
     /// Its own transaction had a row locked, so that nobody else could.
     Under,
+    /// Its own transaction had a row locked, and it refers to this one, which that had not locked.
+    OfAnother(RowHold<'a>),
     /// It changed the lock's own rows, and had locked none of them before: its statement locked what it changed.
     ByItself,
     /// Its own transaction had rows locked, but so that others could have them, too.
@@ -59,7 +61,17 @@ fn standing<'a>(facts: &Facts<'a>, book: &RowLocks<'a>, write: &PodWrite<'a>) ->
         };
     }
     if look.of(write.session).any(|hold| hold.guards == Some(true)) {
-        return Standing::Under;
+        let refers = book
+            .rule
+            .children
+            .iter()
+            .any(|child| TableName::new(write.table).may_mean(*child));
+        let asks =
+            step.is_none_or(|step| asked_by(step.request, book.rule.table) != Asked::Nothing);
+        let other = released
+            .filter(|_| refers && !asks)
+            .and_then(|at| referred(&look, write, at));
+        return other.map_or(Standing::Under, Standing::OfAnother);
     }
     if let Some(hold) = look.of(write.session).find(|hold| hold.guards.is_none()) {
         return Standing::Unknown(format!(
@@ -84,6 +96,25 @@ fn standing<'a>(facts: &Facts<'a>, book: &RowLocks<'a>, write: &PodWrite<'a>) ->
         .of(write.session)
         .find(|hold| hold.shared.is_some() && hold.row.mode != RowMode::Made);
     shared.map_or(Standing::Without, |hold| Standing::Shared(hold.clone()))
+}
+
+/// The row of the lock's table that a foreign key has locked for a write, given the release of its step. (A row that
+/// its transaction had locked already is not locked once more.)
+fn referred<'a>(look: &RowLook<'a>, write: &PodWrite<'_>, released: u64) -> Option<RowHold<'a>> {
+    let made = |row: &str| {
+        look.of(write.session)
+            .any(|hold| hold.row.row == row && hold.guards == Some(true))
+    };
+    let mine = |hold: &&RowHold<'_>| {
+        hold.guards == Some(false)
+            && hold.since >= released
+            && hold.row.mode != RowMode::Made
+            && !look
+                .of(write.session)
+                .any(|one| one.row.row == hold.row.row && one.row.mode == RowMode::Made)
+            && !made(&hold.row.row)
+    };
+    look.of(write.session).find(mine).cloned()
 }
 
 /// What of the rows is not known.

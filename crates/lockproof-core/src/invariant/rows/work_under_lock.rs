@@ -3,6 +3,9 @@
 //! done. (What it locked before the write it keeps until its end: a rollback to a savepoint that is older than the
 //! lock takes the write along.)
 //!
+//! Where the table that is written refers to the lock's by a foreign key, the row that it refers to must be locked. The
+//! server tells which that is: the foreign key locks it for the write, unless the transaction has it locked already.
+//!
 //! A write of the lock's own table locks what it changes, and is no work without a lock.
 
 use std::collections::BTreeSet;
@@ -33,6 +36,11 @@ pub(in super::super) fn judge(facts: &Facts<'_>, book: &RowLocks<'_>) -> Invaria
                 covered += 1;
                 continue;
             }
+            Standing::OfAnother(hold) => format!(
+                "{} for {}, to which it refers, and its transaction had locked another of the {rows}",
+                words(),
+                hold.words()
+            ),
             Standing::ByItself => {
                 by_itself += 1;
                 continue;

@@ -119,6 +119,36 @@ fn what_a_foreign_key_locks_is_no_lock_of_the_jobs() {
 }
 
 #[test]
+fn work_for_another_row_than_the_one_that_is_locked_violates_work_under_lock() {
+    let refers = |row: &str, named: bool| {
+        let mut tale = Tale::new();
+        tale.begins("a.0").locks("a.0", "1", FOR_UPDATE);
+        // The foreign key locks what is not locked already.
+        if row != "1" {
+            let shared = tale.row("a.0", row);
+            tale.held.push(shared);
+        }
+        tale.works("a.0").commits("a.0");
+        with_rules(tale.over(), |rules| {
+            if let LockRule::Rows(rule) = &mut rules.lock {
+                rule.children = Vec::from_iter(named.then(|| TableName::new(INVOICES)));
+            }
+        })
+    };
+    assert_violated(&refers("1", true), &[]);
+    let bad = refers("2", true);
+    assert_violated(&bad, &[WorkUnderLock]);
+    let said = said(&bad, WorkUnderLock);
+    assert!(
+        said.why.contains("for row 2 of job, to which it refers"),
+        "{}",
+        said.why
+    );
+    // Another foreign key: nobody knows what it means.
+    assert_violated(&refers("2", false), &[]);
+}
+
+#[test]
 fn work_on_another_connection_than_the_lock_violates_same_session_too() {
     let on = |connection| {
         let mut tale = Tale::new();

@@ -26,6 +26,7 @@ impl Tale {
             table: TableName::new("public.job"),
             how: None,
             named: true,
+            children: Vec::new(),
         });
         story.start("a", 2).start("b", 2);
         Self {

@@ -266,6 +266,19 @@ fn what_a_retry_writes_once_more_on_another_connection_violates_exactly_once() {
     ] {
         assert_eq!(once(&good), Some(Judgement::Holds));
     }
+    // What became of it is not known, and it is the transaction's own.
+    let own = change(
+        again("40001", [Some(DONE), Some(DONE)], "a.0"),
+        0,
+        |event| match event {
+            Event::Write(write) => {
+                write.extent.fate = None;
+                true
+            }
+            _ => false,
+        },
+    );
+    assert_eq!(once(&own), Some(Judgement::Holds));
     // An error after which the server does not ask for the transaction again is no-errors' affair.
     assert_eq!(once(&again("23505", [Some(DONE), Some(DONE)], "a.1")), None);
 }
