@@ -49,6 +49,10 @@ impl<W: World> Conductor<W> {
             let mut live = member.links.values().filter(|link| !link.gone);
             live.find(|link| link.pid == Some(pid))
         };
+        let mut rows = self.world.row_holders().into_iter();
+        if let Some((pid, link)) = rows.find_map(|pid| Some((pid, owner(pid)?))) {
+            return Some((link.name.clone(), pid));
+        }
         let mut held: Vec<(ConnectionName, &HeldLock)> = self
             .locks
             .iter()

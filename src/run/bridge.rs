@@ -252,6 +252,11 @@ impl World for RealWorld<'_> {
         Ok(Some((server_us, locks)))
     }
 
+    fn row_holders(&self) -> Vec<i32> {
+        let rows = self.held_rows.iter().flatten();
+        rows.map(|row| row.pid).filter(|pid| *pid != 0).collect()
+    }
+
     /// Its log tells, where it can be read: a backend may get a processor long after its timer has gone off.
     /// Else the time that the check takes, by the server's own clock where it tells since when it waits.
     async fn has_checked(

@@ -89,7 +89,7 @@ pub(super) fn has_rows(rule: &LockRule, measured: &BaselineRuns) -> Result<(), T
     if left.is_none_or(|run| run.state.tables.contains_key(rows.table.as_str())) {
         return Ok(());
     }
-    Err(TrialError::LockRow(format!(
+    Err(TrialError::Lock(format!(
         "there is no table {} when the clean run has ended, so that none of its rows can be the lock. Look at `rows` \
          (a table that is not in public needs its schema in front)",
         rows.table

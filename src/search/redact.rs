@@ -233,7 +233,7 @@ impl Redactor {
         let own = OWN.iter().any(|class| sqlstate.starts_with(class));
         let unlock = sqlstate == "01000" && text.starts_with("you don't own a lock of type");
         let quotes = text.matches('"').count();
-        match text == INJECTED || (own || unlock) && quotes % 2 == 0 {
+        match text == INJECTED || (own || unlock) && quotes.is_multiple_of(2) {
             true => self.message(text),
             false => self.placeholder(Kind::Text, text),
         }

@@ -395,6 +395,7 @@ mod tests {
     use super::super::{LockName, Program, Scenario, schema};
     use super::*;
     use crate::history::{OnContention, Release};
+    use crate::name::TableName;
 
     /// The keys of one table, from the JSON schema.
     fn keys_of(table: &str, of: &str) -> Vec<String> {
@@ -504,6 +505,16 @@ mod tests {
         assert_eq!(lock("-1"), Ok(LockName::Key(-1)));
         assert_eq!(lock("0xffffffffffffffff"), Ok(LockName::Key(-1)));
         assert_eq!(lock("1,-2"), Ok(LockName::Keys([1, -2])));
+        for text in ["rows:job", "rows=job", "{ rows = \"job\" }"] {
+            assert_eq!(
+                lock(text),
+                Ok(LockName::Rows(TableName::new("job"))),
+                "{text}"
+            );
+        }
+        for text in ["serializable", "isolation=serializable"] {
+            assert_eq!(lock(text), Ok(LockName::Serializable), "{text}");
+        }
         let table = lock("table:report:Share Row Exclusive").unwrap();
         let LockName::Relation { table, mode } = table else {
             panic!("{table:?}");
