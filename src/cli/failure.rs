@@ -135,9 +135,10 @@ impl From<TrialError> for Failure {
         use crate::history::HistoryError;
         use crate::pod::PodError;
         let exit = match &error {
-            TrialError::Schema { .. } | TrialError::Prepare { .. } | TrialError::LockRow(_) => {
-                Exit::Usage
-            }
+            TrialError::Schema { .. }
+            | TrialError::Prepare { .. }
+            | TrialError::LockRow(_)
+            | TrialError::Lock(_) => Exit::Usage,
             TrialError::Run(RunError::CleanRun { .. }) => Exit::Inconclusive,
             // The job has switched off what shows what it does, or has thrown out who looks.
             error if is_shut_out(error) => Exit::Inconclusive,

@@ -17,8 +17,8 @@ use super::keys::KeyArguments;
 use super::progress::watched;
 use super::subject::{OWN_FILE, foreign, job};
 use super::template::TemplateArguments;
-use crate::history::ServerFacts;
-use crate::name::{KeyForm, LockKey};
+use crate::history::{RowsRule, ServerFacts};
+use crate::name::{KeyForm, LockKey, TableName};
 use crate::report::{count, visible, wrap};
 use crate::scenario::{self, DemandedGuard, Expect, LockName, Scenario, write_duration};
 use crate::schedule::Schedule;
@@ -223,6 +223,7 @@ fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
         steps: baseline.steps,
         written: baseline.written.clone(),
         locks: measured.locks.clone(),
+        rows: measured.rows.clone(),
         lock_rows: measured.lock_rows.clone(),
         took: measured.clean_time(),
         limit: trial.time_limit(),
@@ -249,6 +250,11 @@ fn suggest(scenario: &mut Scenario, seen: &Seen) {
     if scenario.schedule == Schedule::Controlled(Vec::new()) {
         scenario.schedule = seen.order.clone();
     }
+    if let ([], Some(rows), None) = (seen.locks.as_slice(), &seen.rows, &scenario.subject.lock) {
+        let name = rows.table.as_str();
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        scenario.subject.lock = Some(LockName::Rows(TableName::new(name)));
+    }
     if let ([only], None) = (seen.locks.as_slice(), &scenario.subject.lock) {
         scenario.subject.lock = Some(named(only));
     }
@@ -262,6 +268,11 @@ fn suggest(scenario: &mut Scenario, seen: &Seen) {
 fn tell(talk: Talk, file: &Path, scenario: &Scenario, seen: &Seen) {
     let locks: Vec<String> = seen.locks.iter().map(LockKey::in_full).collect();
     let locks = match (locks.as_slice(), seen.lock_rows.as_slice()) {
+        ([], _) if seen.rows.is_some() => seen
+            .rows
+            .as_ref()
+            .map(RowsRule::in_full)
+            .unwrap_or_default(),
         ([], []) => {
             "no lock was seen: what goes wrong without one is found all the same".to_owned()
         }

@@ -49,6 +49,10 @@ impl<W: World> Conductor<W> {
             let mut live = member.links.values().filter(|link| !link.gone);
             live.find(|link| link.pid == Some(pid))
         };
+        let mut rows = self.world.row_holders().into_iter();
+        if let Some((pid, link)) = rows.find_map(|pid| Some((pid, owner(pid)?))) {
+            return Some((link.name.clone(), pid));
+        }
         let mut held: Vec<(ConnectionName, &HeldLock)> = self
             .locks
             .iter()
@@ -69,7 +73,7 @@ impl<W: World> Conductor<W> {
         match &self.orders.rules.lock {
             LockRule::Named(named) => named.same_key(key),
             LockRule::FromCleanRun(keys) => keys.iter().any(|known| known.same_key(key)),
-            LockRule::Row(_) | LockRule::None => false,
+            LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => false,
         }
     }
 

@@ -145,6 +145,11 @@ pub(crate) trait World: Sized {
         false
     }
 
+    /// Where rows of a table are the lock: the process ids of the sessions that have some locked.
+    fn row_holders(&self) -> Vec<i32> {
+        Vec::new()
+    }
+
     /// Behind a pooler: whose step took this lock.
     fn owner_of(&self, _lock: &HeldLock) -> Option<ConnectionName> {
         None

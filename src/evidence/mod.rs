@@ -23,4 +23,6 @@ pub use objects::there;
 pub use observer::{Activity, Observer};
 pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
 pub use rows::{final_state, snapshot};
-pub use witness::{WITNESS_SQL, Witnessed, fates, lost_of_witness, read_witness};
+pub use witness::{
+    WITNESS_SQL, Witnessed, fates, lost_of_witness, read_witness, rows_locked, watch_rows,
+};

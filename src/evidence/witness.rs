@@ -15,7 +15,8 @@ use tokio_postgres::Client;
 use super::error::{EvidenceError, bounded};
 use super::log::LogRecord;
 use crate::history::{
-    Changed, Committing, Extent, Fate, HeldLock, Isolation, Operation, RowChange, RowVersion, Write,
+    Changed, Committing, Extent, Fate, HeldLock, HeldRow, Isolation, Operation, RowChange, RowMode,
+    RowVersion, Write,
 };
 use crate::name::{KeyForm, LockKey, LockMode, Session, TableName};
 
@@ -37,6 +38,7 @@ where c.relkind in ('r', 'p') and n.nspname not in ('lockproof', 'pg_catalog', '
 union all select name from unnest(array['lockproof_ddl', 'lockproof_dropped']) name
 where not exists (select 1 from pg_catalog.pg_event_trigger e where e.evtname = name and e.evtenabled = 'A')
 union all select 'lockproof.watched_rows' where to_regclass('lockproof.watched_rows') is null
+union all select 'lockproof.row_locks' where to_regclass('lockproof.row_locks') is null
 union all select 'pg_catalog.lockproof_commits'
 where not exists (select 1 from pg_catalog.pg_trigger t
                   where t.tgrelid = to_regclass('pg_catalog.lockproof_commits') and t.tgenabled = 'A')
@@ -72,6 +74,9 @@ struct Wrote {
     isolation: String,
     #[serde(default)]
     quiet: bool,
+    held_rows: Option<Vec<RowLocked>>,
+    #[serde(default)]
+    usual: String,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +122,9 @@ impl Version {
 /// A row of `pg_locks`: process id, database, classid, objid, objsubid, mode, granted; and the table, of
 /// a lock on one.
 type Row = (i32, u32, u32, u32, u8, String, bool, Option<String>);
+
+/// A row that is locked: process id, transaction, table, row, mode.
+type RowLocked = (i32, u32, String, String, String);
 
 /// What a line of the witness tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,11 +217,9 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
             above: line.above,
             transaction: line.xact,
             fate: None,
-            isolation: match line.isolation.as_str() {
-                "repeatable read" => Some(Isolation::RepeatableRead),
-                "serializable" => Some(Isolation::Serializable),
-                _ => None,
-            },
+            isolation: isolation(&line.isolation),
+            usual: isolation(&line.usual),
+            rows: line.held_rows.map(held_rows),
         },
     };
     Some(Witnessed::Wrote {
@@ -221,6 +227,15 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
         inside: line.sub,
         silenced: line.quiet,
     })
+}
+
+/// The level of this name, where a transaction has one snapshot in it.
+fn isolation(name: &str) -> Option<Isolation> {
+    match name {
+        "repeatable read" => Some(Isolation::RepeatableRead),
+        "serializable" => Some(Isolation::Serializable),
+        _ => None,
+    }
 }
 
 fn operation(word: &str) -> Operation {
@@ -296,6 +311,55 @@ fn lock((pid, database, high, low, form, mode, granted, table): Row) -> HeldLock
         mode: LockMode::of_server_name(&mode).unwrap_or(LockMode::AccessExclusive),
         granted,
     }
+}
+
+fn held_rows(rows: Vec<RowLocked>) -> Vec<HeldRow> {
+    let row = |(pid, transaction, table, row, mode): RowLocked| HeldRow {
+        pid,
+        transaction,
+        table: TableName::new(&table),
+        row,
+        mode: RowMode::of_server_name(&mode).unwrap_or(RowMode::Alone),
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// From now on the witness looks at which rows of this table transactions have locked.
+///
+/// # Errors
+/// When the server does not do it.
+pub async fn watch_rows(client: &Client, table: TableName) -> Result<(), EvidenceError> {
+    let sql = "insert into lockproof.row_locks values ($1) on conflict do nothing";
+    let what = "that it took note of the lock's table";
+    let name = table.as_str();
+    bounded(what, client.execute(sql, &[&name])).await?;
+    Ok(())
+}
+
+/// Which rows transactions have locked right now, and when that was (microseconds since 1970); `None` where the
+/// witness does not look, or a job has dropped it.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn rows_locked(client: &Client) -> Result<Option<(i64, Vec<HeldRow>)>, EvidenceError> {
+    let what = "which rows are locked";
+    let there = "select to_regprocedure('lockproof.rows_locked()') is not null";
+    if !bounded(what, client.query_one(there, &[]))
+        .await?
+        .get::<_, bool>(0)
+    {
+        return Ok(None);
+    }
+    let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint, lockproof.rows_locked()::text";
+    let row = bounded(what, client.query_one(sql, &[])).await?;
+    let Some(text) = row.get::<_, Option<String>>(1) else {
+        return Ok(None);
+    };
+    let rows = serde_json::from_str(&text).map_err(|error| EvidenceError::Unreadable {
+        what: "row locks",
+        why: error.to_string(),
+    })?;
+    Ok(Some((row.get(0), held_rows(rows))))
 }
 
 /// Reads a `pg_locks` array as both the witness and the observer write it.

@@ -59,6 +59,89 @@ begin
 end
 $$;
 
+-- Where rows of a table are the lock: that table.
+create table lockproof.row_locks (relation text primary key);
+
+-- The members of a lock that several share; none, if the id is a plain transaction's.
+create function lockproof.members(shared xid, out member xid, out mode text) returns setof record
+language plpgsql volatile as $$
+begin
+  return query select m.xid, m.mode from pg_get_multixact_members(shared) m;
+exception when others then
+  return;
+end
+$$;
+
+-- Whether a transaction, by the 32 bits that rows show, is neither committed nor rolled back.
+create function lockproof.is_open(transaction xid) returns boolean
+language plpgsql volatile as $$
+declare
+  next bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+  id bigint := transaction::text::bigint;
+begin
+  id := id + (next - id) / 4294967296 * 4294967296;
+  -- Of a transaction that is too old the server knows no more than that it is over.
+  return id > 2 and pg_xact_status(id::text::xid8) is not distinct from 'in progress';
+exception when others then
+  return false;
+end
+$$;
+
+-- The rows of that table that transactions have locked or changed, as [pid, transaction, table, row, mode]. Nothing
+-- is touched and nobody is waited for: a row names who has it in its xmax, and a transaction that is open has a
+-- lock on its own id. A savepoint that was released has none: then nobody tells whose it is, and the pid is 0.
+-- (A reading of the whole table would make a serializable transaction fail: there nobody looks.)
+create function lockproof.rows_locked() returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+  watched record;
+  key text;
+  part jsonb;
+  found jsonb;
+begin
+  if not exists (select 1 from lockproof.row_locks) or current_setting('transaction_isolation') = 'serializable' then
+    return null;
+  end if;
+  found := '[]';
+  for watched in
+    select w.relation as name, c.oid from lockproof.row_locks w join pg_class c on c.oid = to_regclass(w.relation)
+    where c.relkind in ('r', 'p')
+  loop
+    select string_agg(format('r.%I::text', a.attname), ' || '', '' || ' order by k.place) into key
+    from pg_index i
+    cross join unnest(i.indkey::int2[]) with ordinality k (number, place)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+    where i.indrelid = watched.oid and i.indisprimary and k.place <= i.indnkeyatts;
+    execute format($query$
+      with own as materialized (
+        select l.transactionid as x, coalesce(l.pid, 0) as pid from pg_locks l
+        where l.locktype = 'transactionid' and l.granted and l.mode = 'ExclusiveLock'),
+      seen as materialized (
+        select %1$s as name, r.xmax as x, r.xmin as made from %2$s r
+        where r.xmax <> '0' or r.xmin in (select x from own)),
+      shared as materialized (
+        select s.name, m.member as x, m.mode from seen s cross join lateral lockproof.members(s.x) m
+        where s.x <> '0' and s.x not in (select x from own)),
+      held as (
+        select o.pid, o.x, s.name, 'alone' as mode from seen s join own o on o.x = s.x
+        union all
+        select o.pid, o.x, s.name, 'made' from seen s join own o on o.x = s.made and o.pid = pg_backend_pid()
+        union all
+        select coalesce(o.pid, 0), s.x, s.name, s.mode from shared s left join own o on o.x = s.x
+        where o.x is not null or lockproof.is_open(s.x)
+        union all
+        select 0, s.x, s.name, 'alone' from seen s
+        where s.x <> '0' and s.x not in (select x from own) and not exists (select 1 from shared h where h.name = s.name)
+          and lockproof.is_open(s.x))
+      select jsonb_agg(jsonb_build_array(h.pid, h.x::text::bigint, %3$L, h.name, h.mode)
+                       order by h.name, h.pid, h.x::text::bigint, h.mode)
+      from held h$query$, coalesce(key, 'r.ctid::text'), watched.oid::regclass, watched.name) into part;
+    found := found || coalesce(part, '[]');
+  end loop;
+  return found;
+end
+$$;
+
 create function lockproof.note(table_name text, operation text, more jsonb default '{}') returns boolean
 language plpgsql as $$
 declare
@@ -70,7 +153,8 @@ begin
     'at', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
     'table', table_name, 'op', operation, 'locks', seen.locks,
     'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', seen.sub,
-    'isolation', current_setting('transaction_isolation'),
+    'isolation', current_setting('transaction_isolation'), 'held_rows', lockproof.rows_locked(),
+    'usual', current_setting('default_transaction_isolation'),
     'quiet', current_setting('log_min_messages') in ('log', 'fatal', 'panic')))::text;
   perform lockproof.say(line);
   return seen.advisory;

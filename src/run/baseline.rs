@@ -16,12 +16,15 @@ use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::TraceEntry;
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, KnownError, Line, LockRow, Made, OutputStream, SerialRun,
-    Writer,
+    Baseline, Catalog, Event, FinalState, KnownError, Line, LockRow, Made, OutputStream, RowsRule,
+    SerialRun, Writer,
 };
 use crate::invariant::{known_errors_of, names_made};
-use crate::ledger::{Ledger, is_kept, keyed_calls, likely_lock_row, lock_rows_of, used_keys};
-use crate::name::{LockKey, PodName};
+use crate::ledger::{
+    Ledger, is_kept, keeps_rows, keyed_calls, likely_lock_row, lock_rows_of, not_serializable,
+    row_guards, used_keys,
+};
+use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
 use crate::sql;
 use crate::state::{LeftOut, Reason, Snapshot};
@@ -44,6 +47,10 @@ pub struct BaselineRuns {
     pub trace: Vec<TraceEntry>,
     /// The locks with which the clean run guards itself, the database left aside.
     pub locks: Vec<LockKey>,
+    /// The table of which these runs lock rows around all that they write.
+    pub rows: Option<RowsRule>,
+    /// Whether all that these runs write, and read before they write, is in serializable transactions.
+    pub serializable: bool,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
     /// A row that looks like a lock of the job's: only ever suggested.
@@ -135,6 +142,8 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         baseline,
         locks,
         lock_rows: of_all.lock_rows,
+        rows: of_all.rows,
+        serializable: of_all.serializable,
         run_time,
         likely_row: compared
             .runs
@@ -189,6 +198,10 @@ struct OfAll {
     /// Those of the clean run's that each run keeps around its work, and those that some run does not.
     locks: (Vec<LockKey>, Vec<LockKey>),
     lock_rows: Vec<String>,
+    /// The table of which rows are locked at all that is written.
+    rows: Option<RowsRule>,
+    /// Whether the server itself checks all that is written.
+    serializable: bool,
     later_check_lines: Vec<Vec<String>>,
     /// Of the run of all pods.
     writers: Vec<PodName>,
@@ -203,6 +216,9 @@ impl OfAll {
         let mut errors = BTreeSet::new();
         let mut locks = (Vec::new(), Vec::new());
         let mut rows: Option<BTreeSet<String>> = None;
+        let mut guards = Vec::new();
+        let mut tables = Vec::new();
+        let mut serializable = true;
         let mut checks: Vec<Vec<String>> = Vec::new();
         let mut last = Vec::new();
         for (number, run) in runs.iter().enumerate() {
@@ -211,7 +227,11 @@ impl OfAll {
             errors.extend(known_errors_of(&timeline, number, &names));
             if number == 0 {
                 locks.0 = used_keys(&timeline);
+                guards = row_guards(&timeline, qualified);
+                tables = written(&timeline);
             }
+            guards.retain(|rule| keeps_rows(&timeline, rule.table));
+            serializable &= is_serializable(&timeline, &tables);
             let (kept, passing) = locks
                 .0
                 .into_iter()
@@ -230,11 +250,29 @@ impl OfAll {
             errors: errors.into_iter().collect(),
             locks,
             lock_rows: rows.unwrap_or_default().into_iter().collect(),
+            rows: guards.into_iter().next(),
+            serializable,
             // The first are the clean run's.
             later_check_lines: checks.split_off(checks.len().min(1)),
             writers: last,
         })
     }
+}
+
+/// Whether the server checks all that a run writes of these tables, and all of them that it reads before; a run that
+/// nobody witnessed says nothing.
+fn is_serializable(timeline: &Timeline<'_>, tables: &[String]) -> bool {
+    let wrote = |line: &Line| matches!(line.event, Event::Write(_));
+    let protects = |name: &str| {
+        let name = TableName::new(name);
+        let mut tables = tables.iter();
+        tables
+            .find(|table| name.may_mean(TableName::new(table)))
+            .cloned()
+    };
+    // A pod that finds all done writes nothing.
+    let first = timeline.pods.len() == 1;
+    (!first || timeline.lines.iter().any(wrote)) && not_serializable(timeline, protects).is_empty()
 }
 
 async fn drop_all(place: Place<'_>, runs: &mut [MadeRun]) -> Result<(), RunError> {

@@ -248,7 +248,13 @@ impl World for RealWorld<'_> {
             pooled.note_owners(&locks);
         }
         run.note_prepared(&locks).await?;
+        run.note_row_locks().await?;
         Ok(Some((server_us, locks)))
+    }
+
+    fn row_holders(&self) -> Vec<i32> {
+        let rows = self.held_rows.iter().flatten();
+        rows.map(|row| row.pid).filter(|pid| *pid != 0).collect()
     }
 
     /// Its log tells, where it can be read: a backend may get a processor long after its timer has gone off.

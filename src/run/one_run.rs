@@ -17,6 +17,7 @@ use super::trace::{TraceEntry, trace_of};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
+use crate::evidence::watch_rows;
 use crate::history::{Event, FORMAT, Line, LockRule, Pacing, Rules, RunFacts, Writer};
 use crate::pod::{SettleLimits, Settler};
 use crate::schedule::Schedule;
@@ -150,6 +151,9 @@ impl<'a> Run<'a> {
         writer: Writer,
     ) -> Result<Self, RunError> {
         let client = connect(place.server, &database.name).await?;
+        if let Some(rows) = plan.rules.lock.rows().filter(|_| plan.witness) {
+            watch_rows(&client, rows.table).await?;
+        }
         let watcher = Watcher::new(0, client, place.server.log_readable()).await?;
         let (wire_sender, wire) = mpsc::unbounded_channel();
         let (output_sender, output) = mpsc::unbounded_channel();
@@ -176,6 +180,7 @@ impl<'a> Run<'a> {
             trust,
             prepared: BTreeSet::new(),
             silenced: BTreeSet::new(),
+            held_rows: None,
             settler: Settler::new(),
             wire: Reports::new(wire),
             wire_sender,
@@ -306,7 +311,7 @@ fn rules_in(rules: &Rules, database: u32) -> Rules {
                 key.database = database;
             }
         }
-        LockRule::Row(_) | LockRule::None => {}
+        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {}
     }
     rules
 }

@@ -17,7 +17,7 @@ use super::reports::Reports;
 use super::trust::Trust;
 use super::watchers::Watchers;
 use crate::conductor::Conductor;
-use crate::history::LockCall;
+use crate::history::{HeldRow, LockCall};
 use crate::name::{ConnectionName, PodName};
 use crate::pod::{Pod, PodEvent, Settler};
 use crate::server::{Database, Dwelling, Registration, Standby};
@@ -45,6 +45,8 @@ pub(super) struct RealWorld<'a> {
     pub trust: Trust,
     /// Prepared transactions that have been written down, as locks show them.
     pub prepared: BTreeSet<i32>,
+    /// The row locks that were written down last, where rows are the lock.
+    pub held_rows: Option<Vec<HeldRow>>,
     /// Whose sessions had silenced the server's log when they wrote.
     pub silenced: BTreeSet<ConnectionName>,
     pub settler: Settler,

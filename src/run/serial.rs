@@ -43,6 +43,12 @@ impl SerialRuns {
         }
     }
 
+    /// The one of the first pod alone.
+    #[must_use]
+    pub fn of_one(&self) -> Option<&SerialRun> {
+        self.first.first()
+    }
+
     /// All serial runs so far, with the second one of all pods, which is made if it has not been made.
     ///
     /// # Errors

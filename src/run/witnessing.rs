@@ -9,7 +9,7 @@ use super::error::RunError;
 use super::real::Run;
 use super::watchers::of_server;
 use crate::conductor::{Link, World};
-use crate::evidence::{ServerLog, Witnessed, fates, lost_of_witness, read_witness};
+use crate::evidence::{ServerLog, Witnessed, fates, lost_of_witness, read_witness, rows_locked};
 use crate::history::{Committing, Event, Fate, HeldLock, RowChange, Write};
 use crate::name::{ConnectionName, Session, StepId};
 
@@ -55,6 +55,25 @@ impl Run<'_> {
                 .into_iter()
                 .collect();
             self.note(Event::Witness { lost, silenced });
+        }
+        Ok(())
+    }
+
+    /// Where rows of a table are the lock: writes down which are locked, if that has changed. A server that was
+    /// promoted has the list of tables from the one before it.
+    pub(super) async fn note_row_locks(&mut self) -> Result<(), RunError> {
+        if !self.world.plan.witness || self.world.plan.rules.lock.rows().is_none() {
+            return Ok(());
+        }
+        let Ok(client) = self.world.watchers.client() else {
+            return Ok(());
+        };
+        let Some((server_us, rows)) = rows_locked(client).await? else {
+            return Ok(());
+        };
+        if self.world.held_rows.as_ref() != Some(&rows) {
+            self.world.held_rows = Some(rows.clone());
+            self.note(Event::RowLocks { server_us, rows });
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ pub enum TrialError {
     /// The lock row that the scenario names is not what the database has.
     #[error("the lock row cannot be watched: {0}")]
     LockRow(String),
+    /// The lock that the scenario names is not what the database has.
+    #[error("the lock cannot be judged: {0}")]
+    Lock(String),
     /// The prepare command failed.
     #[error("the prepare command `{command}` failed: {why}")]
     Prepare {

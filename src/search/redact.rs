@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use regex::Regex;
 
-use crate::history::{Baseline, Event, INJECTED, Line, Request, ServerError};
+use crate::history::{Baseline, Event, HeldRow, INJECTED, Line, Request, ServerError};
 use crate::run::RunError;
 use crate::sql::{Literal, with_literals};
 use crate::state::{Column, Snapshot};
@@ -155,6 +155,12 @@ impl Redactor {
                     }
                 }
             }
+            Event::RowLocks { rows, .. } => self.rows(rows),
+            Event::Write(write) => {
+                if let Some(rows) = &mut write.extent.rows {
+                    self.rows(rows);
+                }
+            }
             // Names, numbers of lockproof's and the server's, and what the scenario itself says.
             Event::PodStarted { .. }
             | Event::NodeShared { .. }
@@ -179,7 +185,6 @@ impl Redactor {
             | Event::Fault(_)
             | Event::Controller(_)
             | Event::Locks { .. }
-            | Event::Write(_)
             | Event::Committing(_)
             | Event::Witness { .. }
             | Event::Prepared { .. }
@@ -189,6 +194,12 @@ impl Redactor {
             | Event::Settling(_)
             | Event::StoppedEarly { .. }
             | Event::RunEnded { .. } => {}
+        }
+    }
+
+    fn rows(&mut self, rows: &mut [HeldRow]) {
+        for row in rows {
+            row.row = self.placeholder(Kind::Value, &row.row);
         }
     }
 

@@ -13,7 +13,7 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
-use super::lock_rule::{ignored, is_used, lock_rule};
+use super::lock_rule::{has_rows, ignored, is_used, lock_rule};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
@@ -162,8 +162,9 @@ impl<'a> Trial<'a> {
                 is_used(row, &measured)?;
                 LockRule::Row(Box::new(row.rule.clone()))
             }
-            None => lock_rule(scenario, &measured.locks),
+            None => lock_rule(scenario, &measured),
         };
+        has_rows(&plan.rules.lock, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean.lines()?));
@@ -333,7 +334,9 @@ impl<'a> Trial<'a> {
                     Stops::AtAny | Stops::Never => None,
                 },
                 // Without the witness the locks at a write are those at its step's two boundaries.
+                // Of rows, a look after each step tells which one locked them.
                 sparse_locks: self.plain_keeps_locks
+                    && self.plan.rules.lock.rows().is_none()
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
                 witness: self.plan.witness

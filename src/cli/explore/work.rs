@@ -17,7 +17,7 @@ use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
 use crate::cli::progress::Meter;
-use crate::history::{Line, LockRow, private};
+use crate::history::{Line, LockRow, RowsRule, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
@@ -82,7 +82,10 @@ impl Work<'_> {
                 jobs: self.arguments.jobs(self.scenario),
                 sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
                 expect: self.expect.clone(),
-                locks: !trial.measured().locks.is_empty() || self.scenario.subject.lock.is_some(),
+                locks: !trial.measured().locks.is_empty()
+                    || self.scenario.subject.lock.is_some()
+                    || trial.rules().lock.rows().is_some()
+                    || trial.rules().lock.is_serializable(),
             })
         };
         let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;
@@ -254,6 +257,16 @@ impl Work<'_> {
         }
         let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
+            0 if trial.rules().lock.rows().is_some() => {
+                let rows = trial.rules().lock.rows();
+                format!(
+                    "guards itself with {}",
+                    rows.map(RowsRule::in_full).unwrap_or_default()
+                )
+            }
+            0 if trial.rules().lock.is_serializable() => {
+                "guards itself with SERIALIZABLE transactions".to_owned()
+            }
             0 if trial.rules().lock.row().is_some() => {
                 let row = trial.rules().lock.row().map(LockRow::words);
                 format!("guards itself with {}", row.unwrap_or_default())
@@ -274,7 +287,10 @@ impl Work<'_> {
                 written.join(", ")
             ),
         ));
-        let unnamed = measured.locks.is_empty() && self.scenario.subject.lock.is_none();
+        let unnamed = measured.locks.is_empty()
+            && self.scenario.subject.lock.is_none()
+            && trial.rules().lock.rows().is_none()
+            && !trial.rules().lock.is_serializable();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
             let lock = write_lock(&LockName::Row(Box::new(row)));

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::history::RowsRule;
 use crate::name::LockKey;
 use crate::report::visible;
 use crate::scenario::{Scenario, write_duration};
@@ -17,6 +18,8 @@ pub(super) struct Seen {
     pub written: Vec<String>,
     pub locks: Vec<LockKey>,
     pub lock_rows: Vec<String>,
+    /// The table of which rows are locked around all that is written.
+    pub rows: Option<RowsRule>,
     pub took: Duration,
     pub limit: Duration,
     pub unstable: Vec<String>,
@@ -115,6 +118,13 @@ fn keys(seen: &Seen) -> Vec<Key> {
     let example = |text: &str| Some(text.to_owned());
     let locks: Vec<String> = seen.locks.iter().map(LockKey::in_full).collect();
     let lock = match (locks.as_slice(), seen.lock_rows.as_slice()) {
+        ([], _) if seen.rows.is_some() => format!(
+            "The lock that must guard the tables. Seen: {}. Left out, that counts.",
+            seen.rows
+                .as_ref()
+                .map(RowsRule::in_full)
+                .unwrap_or_default()
+        ),
         ([], []) => {
             "The lock that must guard the tables. None was seen in the clean run.".to_owned()
         }
@@ -223,6 +233,7 @@ mod tests {
             written: vec!["public.t".to_owned()],
             locks: vec![LockKey::bigint(0, 4711)],
             lock_rows: Vec::new(),
+            rows: None,
             took: Duration::from_millis(1234),
             limit: Duration::from_secs(30),
             unstable: Vec::new(),

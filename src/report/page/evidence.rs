@@ -192,6 +192,16 @@ fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
                 (committing.server_us, line.seq)
             )
         ),
+        Event::RowLocks { rows, .. } => {
+            let held: Vec<String> = rows
+                .iter()
+                .map(|row| format!("row {} of {} by session {}", row.row, row.table, row.pid))
+                .collect();
+            match held.is_empty() {
+                true => "no row of the lock's table was locked".to_owned(),
+                false => format!("locked: {}", held.join(", ")),
+            }
+        }
         Event::LockRow(change) => {
             let who = match (&change.connection, change.by_lockproof) {
                 (_, true) => "lockproof, for whom time passes,".to_owned(),

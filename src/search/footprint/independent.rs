@@ -46,7 +46,9 @@ fn lock_and_work(locker: &Footprint, worker: &Footprint, rules: &Rules) -> bool 
 /// write. A pod that holds it at a write has taken it; its section is told by lock operations.
 fn work_and_work(a: &Footprint, b: &Footprint, rules: &Rules) -> bool {
     let keys: &[LockKey] = match &rules.lock {
-        LockRule::Row(_) | LockRule::None => return false,
+        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {
+            return false;
+        }
         LockRule::Named(key) => std::slice::from_ref(key),
         LockRule::FromCleanRun(keys) => keys,
     };

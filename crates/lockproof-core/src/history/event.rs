@@ -11,6 +11,7 @@ use super::cronjob::Decision;
 use super::facts::{FinalState, RunFacts, SerialRun};
 use super::fault::FaultEvent;
 use super::held::HeldLock;
+use super::held_row::HeldRow;
 use super::lock_row::RowChange;
 use super::step::{Answer, Delivery, Ending, Request, ServerError, is_zero};
 use super::write::{Committing, Write};
@@ -257,6 +258,13 @@ pub enum Event {
     Committing(Committing),
     /// A change of the row that the scenario names as the lock. Read from the log, as writes are.
     LockRow(RowChange),
+    /// Where rows of a table are the lock: those that transactions have locked, when that has changed.
+    RowLocks {
+        /// When, in microseconds since 1970 on the server's clock.
+        server_us: i64,
+        /// Which.
+        rows: Vec<HeldRow>,
+    },
     /// Whether the witness was whole when the run had ended. What a subject takes of it, it blinds.
     Witness {
         /// The tables (`schema.table`), event triggers and tables of its own that it had lost.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::answer::NamedError;
+use super::held_row::RowsRule;
 use super::lock_row::LockRow;
 use crate::name::{GuardName, LockKey, LockMode, PodName};
 use crate::state::{LeftOut, Snapshot};
@@ -157,6 +158,10 @@ pub enum LockRule {
     FromCleanRun(Vec<LockKey>),
     /// The scenario names a row of a table.
     Row(Box<LockRow>),
+    /// Rows of a table, locked by each transaction that works.
+    Rows(RowsRule),
+    /// None is held: transactions are serializable, and the server checks them.
+    Serializable,
     /// Neither: the lock invariants are not judged.
     None,
 }
@@ -167,8 +172,23 @@ impl LockRule {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Named(_) | Self::FromCleanRun(_) | Self::None => None,
+            _ => None,
         }
+    }
+
+    /// The table of which rows are the lock, where they are.
+    #[must_use]
+    pub fn rows(&self) -> Option<&RowsRule> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Whether the server's check of serializable transactions is in the place of a lock.
+    #[must_use]
+    pub fn is_serializable(&self) -> bool {
+        *self == Self::Serializable
     }
 }
 

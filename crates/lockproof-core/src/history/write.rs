@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::held::HeldLock;
+use super::held_row::HeldRow;
 use crate::name::{ConnectionName, Session, StepId};
 
 /// A write that the witness saw.
@@ -50,6 +51,13 @@ pub struct Extent {
     /// Whose snapshot it had; `None`: one of its own, as in READ COMMITTED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// The level that its session's transactions have where they ask for none; `None`: READ COMMITTED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<Isolation>,
+    /// Where rows of a table are the lock: those that transactions had locked when the statement ended; `None`
+    /// where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<HeldRow>>,
 }
 
 impl Extent {

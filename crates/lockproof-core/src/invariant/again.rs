@@ -66,6 +66,16 @@ fn was_sent_again(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
     })
 }
 
+/// Where the transaction began that an error at this step undid, and its first statement that does any work.
+pub(super) fn attempted<'f, 'a>(
+    facts: &'f Facts<'a>,
+    step: &StepFacts<'_>,
+) -> Option<(&'f StepFacts<'a>, &'f StepFacts<'a>)> {
+    let undone = undone(facts, step);
+    let first = undone.iter().copied().find(|one| works(one))?;
+    Some((undone.first().copied()?, first))
+}
+
 /// Whether nothing but this step was undone by its error.
 pub(super) fn was_undone_alone(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
     let undone = undone(facts, step);

@@ -16,6 +16,15 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
         let nobody = || "no pod asked for the lock row while another had it".to_owned();
         return super::lease::asked_while_had(facts, leases).ok_or_else(nobody);
     }
+    if let Some(book) = &facts.row_locks {
+        let nobody = || {
+            format!(
+                "no pod asked for {} while another had some locked",
+                book.rule.words()
+            )
+        };
+        return super::rows::asked_while_locked(facts, book).ok_or_else(nobody);
+    }
     for snapshot in facts.snapshots {
         for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
             let holders = facts.holders();

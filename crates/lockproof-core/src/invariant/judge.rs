@@ -10,8 +10,8 @@ use super::reports::reports;
 use super::verdict::{Judgement, MalformedHistory, Verdict};
 use super::workers::{Workers, idle};
 use super::{
-    clean_state, honest_exit, lease, mutual_exclusion, no_errors, no_leak, progress, same_session,
-    work_under_lock,
+    clean_state, exactly_once, honest_exit, lease, mutual_exclusion, no_errors, no_leak, progress,
+    same_session, work_under_lock,
 };
 use crate::history::{Event, FORMAT, Line, RunFacts};
 use crate::ledger::Ledger;
@@ -56,6 +56,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
             .as_ref()
             .and_then(|leases| lease::fencing(&facts, leases)),
     );
+    invariants.extend(exactly_once::judge(&facts));
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
     let judgement = if any(Judgement::Violated) {

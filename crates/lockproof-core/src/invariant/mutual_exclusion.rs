@@ -28,6 +28,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     if let Some(leases) = &facts.leases {
         return super::lease::mutual_exclusion(facts, leases);
     }
+    if let Some(book) = &facts.row_locks {
+        return super::rows::mutual_exclusion(facts, book);
+    }
+    if facts.run.rules.lock.is_serializable() {
+        return super::serializable::nobody_holds(NAME);
+    }
     let key = match facts.rule_keys.as_slice() {
         [] => return not_judged(NAME, super::ruling::NO_LOCK),
         [key] => *key,

@@ -19,6 +19,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     if let Some(leases) = &facts.leases {
         return super::lease::same_owner(facts, leases);
     }
+    if let Some(book) = &facts.row_locks {
+        return super::rows::same_session(facts, book);
+    }
+    if facts.run.rules.lock.is_serializable() {
+        return super::serializable::nobody_holds(NAME);
+    }
     if facts.rule_keys.is_empty() {
         return not_judged(NAME, super::ruling::NO_LOCK);
     }

@@ -59,7 +59,9 @@ pub fn keyed_calls(timeline: &Timeline<'_>, ledger: &Ledger<'_>) -> Vec<KeyedCal
 pub fn rule_keys_of(timeline: &Timeline<'_>, ledger: &Ledger<'_>, run: &RunFacts) -> Vec<LockKey> {
     let keys = match &run.rules.lock {
         LockRule::Named(key) => return vec![*key],
-        LockRule::Row(_) | LockRule::None => return Vec::new(),
+        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {
+            return Vec::new();
+        }
         LockRule::FromCleanRun(keys) => keys,
     };
     let known = run.baseline.iter().flat_map(|base| &base.lock_calls);

@@ -6,13 +6,15 @@
 //! invariants, footprints, play and refutations. The room `operation` makes operations of them: what
 //! *may* have been, each as wide as it can have been. `kind` has the rules of a kind of lock: what
 //! conflicts, what ends a hold. A new way in which a lock is taken or ends is made in `event` and
-//! `kind`, and both readers have it. A lock that is a row of a table has a book of its own, `lease`. Pure. Knows nothing of which lock ought to be held.
+//! `kind`, and both readers have it. A lock that is a row of a table has a book of its own, `lease`, and so have
+//! rows that transactions lock, `row_locks`. Pure. Knows nothing of which lock ought to be held.
 
 mod book;
 mod calls;
 mod event;
 mod grant;
 mod holders;
+mod isolation;
 mod kind;
 mod lease;
 mod lease_reading;
@@ -20,6 +22,8 @@ mod lease_words;
 mod likely_row;
 mod lock_rows;
 mod reading;
+mod row_guards;
+mod row_locks;
 #[cfg(test)]
 mod tests;
 mod unlocks;
@@ -31,10 +35,13 @@ pub use calls::{keyed_calls, rule_keys_of};
 pub use event::{LedgerEvent, Said, ledger_events};
 pub use grant::{Grant, How};
 pub use holders::{Holder, Holders, served};
+pub use isolation::{Loose, LooseHow, not_serializable};
 pub use kind::{LetGo, LockKind};
 pub use lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, SectionEnd};
 pub use lease_words::{asks_for_row, told_lost};
 pub use likely_row::likely_lock_row;
 pub use lock_rows::lock_rows_of;
+pub use row_guards::{keeps_rows, row_guards};
+pub use row_locks::{Asked, RowHold, RowLocks, RowLook, asked_by};
 pub use unlocks::{FailedUnlock, failed_unlocks};
 pub use used::{is_kept, used_keys};

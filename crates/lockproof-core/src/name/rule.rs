@@ -27,6 +27,9 @@ named! {
         /// No write of a pod takes effect after a pod with a higher token has got the lock. Only where the lock
         /// is a row with a token, or a scenario wants it.
         Fencing = "fencing",
+        /// A transaction that was begun again because the server asked for that has left its effects once. Only
+        /// where one was.
+        ExactlyOnce = "exactly-once",
     }
 }
 

@@ -81,6 +81,8 @@ fn subject() -> impl Strategy<Value = Subject> {
     let lock = prop_oneof![
         any::<i64>().prop_map(LockName::Key),
         any::<[i32; 2]>().prop_map(LockName::Keys),
+        Just(LockName::Serializable),
+        words().prop_map(|table| LockName::Rows(TableName::new(table.trim()))),
         (
             words(),
             of(proptest::sample::select(vec![

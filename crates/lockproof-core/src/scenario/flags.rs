@@ -123,7 +123,7 @@ pub const KEY_FLAGS: [KeyFlag; 26] = [
         "lock",
         "LOCK",
         Lock,
-        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE] or { … } as in a file [default: what the clean run takes]",
+        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE], rows:NAME, serializable or { … } as in a file [default: what the clean run takes]",
     ),
     flag(
         "subject.release",
@@ -336,7 +336,7 @@ fn lock(given: &str) -> Result<String, String> {
     let wrong = || {
         format!(
             "{given:?} is no lock: write 4711 or 0x47524f4f for pg_advisory_lock(bigint), 1,2 for the form with two \
-             ints, table:report or table:report:MODE for LOCK TABLE, or a table as in a file, such as {{ table = \
+             ints, table:report or table:report:MODE for LOCK TABLE, rows:job for SELECT … FOR UPDATE, serializable, or a table as in a file, such as {{ table = \
              \"shedlock\", row = {{ name = \"report\" }}, owner = \"locked_by\", until = \"lock_until\" }}"
         )
     };
@@ -359,6 +359,15 @@ fn lock(given: &str) -> Result<String, String> {
         let mut keys = vec![format!("relation = {}", text(name.trim()))];
         keys.extend(mode.map(|mode| format!("mode = {}", text(&mode.trim().to_lowercase()))));
         return Ok(inline(&keys));
+    }
+    if ["serializable", "isolation=serializable"].contains(&given) {
+        return Ok(inline(&["isolation = \"serializable\"".to_owned()]));
+    }
+    if let Some(table) = given
+        .strip_prefix("rows:")
+        .or_else(|| given.strip_prefix("rows="))
+    {
+        return Ok(inline(&[format!("rows = {}", text(table.trim()))]));
     }
     if let Some((first, second)) = given.split_once(',') {
         let (first, second) = (number(first), number(second));
@@ -386,6 +395,7 @@ mod tests {
     use super::super::{LockName, Program, Scenario, schema};
     use super::*;
     use crate::history::{OnContention, Release};
+    use crate::name::TableName;
 
     /// The keys of one table, from the JSON schema.
     fn keys_of(table: &str, of: &str) -> Vec<String> {
@@ -495,6 +505,16 @@ mod tests {
         assert_eq!(lock("-1"), Ok(LockName::Key(-1)));
         assert_eq!(lock("0xffffffffffffffff"), Ok(LockName::Key(-1)));
         assert_eq!(lock("1,-2"), Ok(LockName::Keys([1, -2])));
+        for text in ["rows:job", "rows=job", "{ rows = \"job\" }"] {
+            assert_eq!(
+                lock(text),
+                Ok(LockName::Rows(TableName::new("job"))),
+                "{text}"
+            );
+        }
+        for text in ["serializable", "isolation=serializable"] {
+            assert_eq!(lock(text), Ok(LockName::Serializable), "{text}");
+        }
         let table = lock("table:report:Share Row Exclusive").unwrap();
         let LockName::Relation { table, mode } = table else {
             panic!("{table:?}");

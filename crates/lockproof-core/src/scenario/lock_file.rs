@@ -13,7 +13,8 @@ use crate::name::LockMode;
 
 /// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
 /// table that the job locks by LOCK TABLE, or `{ table = "shedlock", row = { name = "report" }, owner =
-/// "locked_by", until = "lock_until" }` of a row that says who has the lock, and until when.
+/// "locked_by", until = "lock_until" }` of a row that says who has the lock, and until when; or `{ rows = "job" }`
+/// where each transaction that works locks rows of a table, `{ isolation = "serializable" }` where none is held.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -29,6 +30,11 @@ pub(super) struct LockFile {
     /// Of LOCK TABLE: the weakest mode in which it guards, such as "share row exclusive".
     #[schemars(with = "Option<String>", extend("enum" = GUARDING_MODES))]
     pub(super) mode: Option<String>,
+    /// Of locking reads (SELECT … FOR UPDATE, FOR NO KEY UPDATE): the table of which rows are locked.
+    pub(super) rows: Option<String>,
+    /// Of no lock at all: `serializable`, where transactions are, and are tried again.
+    #[schemars(with = "Option<String>", extend("const" = "serializable"))]
+    pub(super) isolation: Option<Spanned<String>>,
     /// Of a lock row: its table, with the schema in front where it is not public.
     #[schemars(with = "Option<String>")]
     pub(super) table: Option<Spanned<String>>,

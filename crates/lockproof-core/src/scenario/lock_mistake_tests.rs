@@ -73,3 +73,30 @@ fn time_passes_for_the_lock_row_in_a_line_of_its_own() {
         "no `pod` is named",
     );
 }
+
+#[test]
+fn rows_and_an_isolation_level_are_named_alone() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    for lock in [
+        "«{ rows = \"job\", key = 7 }»",
+        "«{ rows = \" \" }»",
+        "«{ rows = \"job\", mode = \"exclusive\" }»",
+    ] {
+        mistake(
+            &with(lock),
+            "a lock has one of `key`, `keys`, `relation`, `rows`",
+        );
+    }
+    mistake(
+        &with("{ table = «\"l\"», owner = \"o\", rows = \"job\" }"),
+        "a lock is a row of a `table`",
+    );
+    mistake(
+        &with("«{ isolation = \"serializable\", key = 7 }»"),
+        "no lock is named beside that",
+    );
+    mistake(
+        &with("{ isolation = «\"repeatable read\"» }"),
+        "isolation can be \"serializable\"",
+    );
+}

@@ -318,6 +318,10 @@ pub enum LockName {
     },
     /// A row of a table.
     Row(Box<LockRow>),
+    /// Rows of this table, which each transaction that works locks.
+    Rows(TableName),
+    /// None: transactions are serializable.
+    Serializable,
 }
 
 impl LockName {
@@ -328,7 +332,7 @@ impl LockName {
             Self::Key(key) => LockKey::bigint(database, *key),
             Self::Keys([first, second]) => LockKey::two_ints(database, *first, *second),
             Self::Relation { table, .. } => LockKey::relation(database, *table),
-            Self::Row(_) => return None,
+            Self::Row(_) | Self::Rows(_) | Self::Serializable => return None,
         })
     }
 
@@ -337,7 +341,7 @@ impl LockName {
     pub fn row(&self) -> Option<&LockRow> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Key(_) | Self::Keys(_) | Self::Relation { .. } => None,
+            _ => None,
         }
     }
 
@@ -345,8 +349,8 @@ impl LockName {
     #[must_use]
     pub fn mode(&self) -> Option<LockMode> {
         match self {
-            Self::Key(_) | Self::Keys(_) | Self::Row(_) => None,
             Self::Relation { mode, .. } => *mode,
+            _ => None,
         }
     }
 }

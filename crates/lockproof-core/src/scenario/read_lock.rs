@@ -17,7 +17,8 @@ use crate::name::{LockMode, TableName};
 
 /// How each kind is written.
 const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
-                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, or `{ table = \
+                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
+                    SELECT … FOR UPDATE, `{ isolation = \"serializable\" }`, or `{ table = \
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
@@ -31,17 +32,50 @@ pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
         let message = format!("`{key}` goes with `table`, for a lock that is a row of it");
         return Err(Wrong::new(span, message).help(WAYS));
     }
-    match (file.key, file.keys, file.relation, file.mode) {
-        (Some(key), None, None, None) => Ok(LockName::Key(key)),
-        (None, Some(keys), None, None) => Ok(LockName::Keys(keys)),
-        (None, None, Some(table), mode) if !table.trim().is_empty() => Ok(LockName::Relation {
-            table: TableName::new(table.trim()),
-            mode: mode.map(|mode| guarding(&mode, &span)).transpose()?,
-        }),
+    if let Some(level) = &file.isolation {
+        return serializable(level, &file, &span);
+    }
+    match (file.key, file.keys, file.relation, file.mode, file.rows) {
+        (Some(key), None, None, None, None) => Ok(LockName::Key(key)),
+        (None, Some(keys), None, None, None) => Ok(LockName::Keys(keys)),
+        (None, None, None, None, Some(table)) if !table.trim().is_empty() => {
+            Ok(LockName::Rows(TableName::new(table.trim())))
+        }
+        (None, None, Some(table), mode, None) if !table.trim().is_empty() => {
+            Ok(LockName::Relation {
+                table: TableName::new(table.trim()),
+                mode: mode.map(|mode| guarding(&mode, &span)).transpose()?,
+            })
+        }
         _ => {
-            let message = "a lock has one of `key`, `keys`, `relation` and `table`, and `mode` goes with \
-                           `relation`";
+            let message = "a lock has one of `key`, `keys`, `relation`, `rows` and `table`, and `mode` goes \
+                           with `relation`";
             Err(Wrong::new(span, message).help(WAYS))
+        }
+    }
+}
+
+fn serializable(
+    level: &Spanned<String>,
+    file: &LockFile,
+    span: &Range<usize>,
+) -> Result<LockName, Wrong> {
+    let alone = file.key.is_none()
+        && file.keys.is_none()
+        && file.relation.is_none()
+        && file.mode.is_none()
+        && file.rows.is_none();
+    match level.get_ref().as_str() {
+        "serializable" if alone => Ok(LockName::Serializable),
+        "serializable" => {
+            let message = "where transactions are serializable no lock is named beside that";
+            Err(Wrong::new(span.clone(), message).help(WAYS))
+        }
+        other => {
+            let message = format!("isolation can be \"serializable\", not {other:?}");
+            let help =
+                "at REPEATABLE READ and READ COMMITTED the server does not check what was read";
+            Err(Wrong::new(level.span(), message).help(help))
         }
     }
 }
@@ -88,6 +122,8 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         keys,
         relation,
         mode,
+        rows,
+        isolation,
         table,
         row,
         owner,
@@ -102,8 +138,15 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         return Err(Wrong::new(0..0, "a lock row needs its `table`"));
     };
     let span = table.span();
-    if key.is_some() || keys.is_some() || relation.is_some() || mode.is_some() {
-        let message = "a lock is a row of a `table`, or has one of `key`, `keys` and `relation`";
+    if key.is_some()
+        || keys.is_some()
+        || relation.is_some()
+        || mode.is_some()
+        || rows.is_some()
+        || isolation.is_some()
+    {
+        let message =
+            "a lock is a row of a `table`, or has one of `key`, `keys`, `relation` and `rows`";
         return Err(Wrong::new(span, message).help(WAYS));
     }
     if owner.is_none() && until.is_none() && since.is_none() && held.is_none() {

@@ -20,6 +20,8 @@ pub fn lock(name: &LockName) -> String {
         }
         LockName::Keys([first, second]) => format!("{{ keys = [{first}, {second}] }}"),
         LockName::Row(row) => lock_row(row),
+        LockName::Serializable => "{ isolation = \"serializable\" }".to_owned(),
+        LockName::Rows(table) => format!("{{ rows = {} }}", text(table.as_str())),
     }
 }
 

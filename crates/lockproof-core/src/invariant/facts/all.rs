@@ -21,7 +21,7 @@ use crate::history::{
     RunFacts,
 };
 use crate::ledger::{
-    FailedUnlock, Grant, Holders, Leases, Ledger, LockKind, failed_unlocks, rule_keys_of,
+    FailedUnlock, Grant, Holders, Leases, Ledger, LockKind, RowLocks, failed_unlocks, rule_keys_of,
 };
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::sql;
@@ -45,6 +45,8 @@ pub(crate) struct Facts<'a> {
     pub grants: &'a [Grant<'a>],
     /// The book of the lock row, where the lock is one.
     pub leases: Option<Leases<'a>>,
+    /// The book of row locks, where rows of a table are the lock.
+    pub row_locks: Option<RowLocks<'a>>,
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
     pub errors: Vec<PodError<'a>>,
@@ -147,6 +149,11 @@ impl<'a> Facts<'a> {
             by_connection,
             grants: &ledger.grants,
             leases: run.rules.lock.row().map(|row| Leases::of(timeline, row)),
+            row_locks: run
+                .rules
+                .lock
+                .rows()
+                .map(|rows| RowLocks::of(timeline, rows)),
             errors,
             explained,
             commits,

@@ -1,0 +1,159 @@
+//! exactly-once: a transaction that a pod begins again because the server asked for that (40001, 40P01) has left its
+//! effects once. What it wrote in the failed transaction is undone; what it wrote on its other sessions meanwhile is
+//! not, and must not be written again.
+//!
+//! Only where such a transaction came again. Two attempts are one transaction if their first statements have the same
+//! text; two writes are one effect if their statements have the same normal form and change rows of the same
+//! protected table, both for good. An effect that changes no row the second time (ON CONFLICT DO NOTHING) is left once.
+
+use std::collections::BTreeSet;
+
+use super::again::attempted;
+use super::facts::{Facts, PodWrite, count, write_words};
+use super::ruling::{Found, inconclusive};
+use super::verdict::{Finding, InvariantVerdict};
+use crate::name::{InvariantName, StepId};
+use crate::timeline::StepFacts;
+
+const NAME: InvariantName = InvariantName::ExactlyOnce;
+/// serialization_failure and deadlock_detected: the server asks for the whole transaction again.
+const AGAIN: [&str; 2] = ["40001", "40P01"];
+
+/// An attempt at a transaction: its connection's steps from its first to its end.
+struct Attempt<'f, 'a> {
+    first: &'f StepFacts<'a>,
+    from: u64,
+    to: u64,
+}
+
+/// `None`: no transaction came again.
+pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
+    let mut found = Found::default();
+    let mut told: BTreeSet<(StepId, StepId)> = BTreeSet::new();
+    let mut transactions = 0;
+    for error in facts
+        .errors
+        .iter()
+        .filter(|error| AGAIN.contains(&error.sqlstate))
+    {
+        let Some(step) = error.step.and_then(|step| facts.steps.get(&step)) else {
+            continue;
+        };
+        let Some(failed) = failed(facts, step) else {
+            continue;
+        };
+        let Some(again) = next(facts, &failed) else {
+            continue;
+        };
+        transactions += 1;
+        for (once, twice) in both(facts, &failed, &again) {
+            let (Some(one), Some(other)) = (once.step, twice.step) else {
+                continue;
+            };
+            if !told.insert((one, other)) {
+                continue;
+            }
+            let end = |write: &PodWrite<'_>| {
+                let step = write.step.and_then(|step| facts.steps.get(&step));
+                step.and_then(|step| step.last())
+                    .map_or(write.seq, |end| end.at.seq)
+            };
+            found.violation(Finding {
+                why: format!(
+                    "{} on {} while the transaction on {} was under way that failed with {}, and the same again when \
+                     that transaction was begun anew ({}): the failure undid nothing on another connection. Write it in \
+                     the transaction, or so that a second time changes nothing",
+                    write_words(once, facts.steps),
+                    once.connection,
+                    failed.first.connection,
+                    error.sqlstate,
+                    write_words(twice, facts.steps),
+                ),
+                seqs: vec![end(once), failed.to, end(twice)],
+                pod: Some(once.pod().clone()),
+                table: Some(once.table.to_owned()),
+                witness_only: true,
+                ..Finding::default()
+            });
+        }
+    }
+    if transactions == 0 {
+        return None;
+    }
+    if !facts.run.witness {
+        let why = "a transaction came again, and this run had no witness that sees what it left on other sessions";
+        return Some(inconclusive(NAME, why));
+    }
+    found.blinded(facts);
+    let holds = format!(
+        "{} that the server asked for again left nothing twice",
+        count(transactions, "transaction")
+    );
+    Some(found.ruling(NAME, facts, holds))
+}
+
+/// The attempt that this step's error ended.
+fn failed<'f, 'a>(facts: &'f Facts<'a>, step: &StepFacts<'_>) -> Option<Attempt<'f, 'a>> {
+    let (begin, first) = attempted(facts, step)?;
+    Some(Attempt {
+        first,
+        from: begin.released?.seq,
+        to: step.last()?.at.seq,
+    })
+}
+
+/// The next attempt at the same transaction: up to the end of its connection's transaction.
+fn next<'f, 'a>(facts: &'f Facts<'a>, failed: &Attempt<'f, 'a>) -> Option<Attempt<'f, 'a>> {
+    let first = facts.steps.values().find(|step| {
+        step.pod() == failed.first.pod()
+            && step.ran()
+            && step.released.is_some_and(|at| at.seq > failed.to)
+            && step.request.sql == failed.first.request.sql
+    })?;
+    let from = first.released?.seq;
+    let own = facts.steps_of(first.connection);
+    let mut later = own.filter(|step| step.released.is_some_and(|at| at.seq >= from));
+    let end = later.find_map(|step| {
+        let end = step.last()?;
+        (end.answer.transaction == Some('I') || end.answer.error.is_some()).then_some(end.at.seq)
+    });
+    Some(Attempt {
+        first,
+        from,
+        to: end.unwrap_or(u64::MAX),
+    })
+}
+
+/// What was written on other connections in the one attempt and once more in the other.
+fn both<'f, 'a>(
+    facts: &'f Facts<'a>,
+    failed: &Attempt<'_, 'a>,
+    again: &Attempt<'_, 'a>,
+) -> Vec<(&'f PodWrite<'a>, &'f PodWrite<'a>)> {
+    let beside = |attempt: &Attempt<'_, 'a>| -> Vec<(&'f PodWrite<'a>, &'f StepFacts<'a>)> {
+        let writes = facts.writes.iter().filter_map(|write| {
+            let step = facts.steps.get(&write.step?)?;
+            let at = step.released?.seq;
+            let beside = write.pod() == attempt.first.pod()
+                && write.connection != attempt.first.connection
+                && (attempt.from..attempt.to).contains(&at);
+            beside.then_some((write, step))
+        });
+        writes.collect()
+    };
+    let second = beside(again);
+    let mut used: BTreeSet<u64> = BTreeSet::new();
+    let mut pairs = Vec::new();
+    for (once, step) in beside(failed) {
+        let same = second.iter().find(|(twice, other)| {
+            twice.table == once.table
+                && other.request.normal == step.request.normal
+                && !used.contains(&twice.seq)
+        });
+        if let Some((twice, _)) = same {
+            used.insert(twice.seq);
+            pairs.push((once, *twice));
+        }
+    }
+    pairs
+}

@@ -1,0 +1,127 @@
+//! Whether pods guard themselves with rows of a table, and of which.
+//!
+//! Owns that guess, from the texts of clean and serial runs: a locking read that gave rows, and all that was written
+//! while its transaction was open. A look at the server comes later, when the rule is known. Knows nothing of which
+//! tables are protected.
+
+use std::collections::BTreeMap;
+
+use crate::history::{Ending, Event, RowsRule};
+use crate::name::{PodName, Session, StepId, TableName};
+use crate::sql::row_locks;
+use crate::timeline::{StepFacts, Timeline};
+
+/// Rows that a pod had locked: from the answer to the end of its transaction.
+struct Held<'a> {
+    table: TableName,
+    how: String,
+    pod: &'a PodName,
+    from: u64,
+    to: u64,
+}
+
+/// The tables of which a pod locks rows in this run, in the order in which it does. Tables are named as the catalog
+/// does, by `qualified`.
+#[must_use]
+pub fn row_guards(timeline: &Timeline<'_>, qualified: impl Fn(&str) -> String) -> Vec<RowsRule> {
+    let mut candidates: Vec<RowsRule> = Vec::new();
+    for one in held(timeline) {
+        let table = TableName::new(&qualified(one.table.as_str()));
+        if !candidates.iter().any(|known| known.table == table) {
+            candidates.push(RowsRule {
+                table,
+                how: Some(one.how),
+                named: false,
+                children: Vec::new(),
+            });
+        }
+    }
+    candidates
+}
+
+/// Whether all that this run wrote was written while its pod had a row of this table locked, in one of its sessions. A
+/// run that wrote nothing says nothing.
+#[must_use]
+pub fn keeps_rows(timeline: &Timeline<'_>, table: TableName) -> bool {
+    let held: Vec<Held<'_>> = held(timeline)
+        .into_iter()
+        .filter(|one| one.table.may_mean(table))
+        .collect();
+    let mut wrote: BTreeMap<StepId, &StepFacts<'_>> = BTreeMap::new();
+    for line in timeline.lines {
+        if let Event::Write(write) = &line.event
+            && write.connection.is_some()
+            && write
+                .extent
+                .changed
+                .as_ref()
+                .is_none_or(|changed| !changed.is_empty())
+        {
+            let Some(step) = write.step.and_then(|step| timeline.steps.get(&step)) else {
+                return false;
+            };
+            wrote.insert(step.id, step);
+        }
+    }
+    wrote.values().all(|step| {
+        let from = step.released.map_or(0, |at| at.seq);
+        held.iter()
+            .any(|one| one.pod == step.pod() && one.from <= from && from <= one.to)
+    })
+}
+
+/// What the locking reads of a run had locked, in the order in which they began.
+fn held<'a>(timeline: &Timeline<'a>) -> Vec<Held<'a>> {
+    let mut steps: BTreeMap<Session, Vec<&StepFacts<'a>>> = BTreeMap::new();
+    for step in timeline.steps.values().filter(|step| step.ran()) {
+        if let Some(session) = step.session {
+            steps.entry(session).or_default().push(step);
+        }
+    }
+    let mut found = Vec::new();
+    for own in steps.values_mut() {
+        own.sort_by_key(|step| step.released);
+        // Those of the transaction that is open.
+        let mut open: Vec<Held<'a>> = Vec::new();
+        for step in own {
+            let (Some(from), Some(end)) = (step.released, step.last()) else {
+                continue;
+            };
+            let done = end.ending == Ending::Done && end.answer.error.is_none();
+            let gave = end.answer.tags.iter().any(|tag| {
+                let count = tag.rsplit(' ').next().and_then(|last| last.parse().ok());
+                count.unwrap_or(0_u64) > 0
+            });
+            if done && gave {
+                let clauses = step.request.normal.iter().flat_map(|sql| row_locks(sql));
+                for clause in clauses.filter(|clause| clause.keeps_its_like_out) {
+                    open.extend(clause.tables.iter().map(|table| Held {
+                        table: TableName::new(table),
+                        how: clause.how.clone(),
+                        pod: step.pod(),
+                        from: from.seq,
+                        to: u64::MAX,
+                    }));
+                }
+            }
+            let ended = end.ending == Ending::Gone || end.answer.transaction == Some('I');
+            // What a rollback to a savepoint gives back its text does not tell: then nothing is known.
+            let back = step.request.normal.iter().any(|sql| {
+                let words: Vec<&str> = sql.split_whitespace().collect();
+                words
+                    .first()
+                    .is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
+                    && words.len() > 1
+            });
+            if ended || back {
+                for mut one in open.drain(..) {
+                    one.to = end.at.seq;
+                    found.push(one);
+                }
+            }
+        }
+        found.append(&mut open);
+    }
+    found.sort_by_key(|one| one.from);
+    found
+}
