@@ -128,7 +128,7 @@ async fn a_job_that_insists_on_channel_binding_is_told_what_works() {
     run(&sandbox, &binding("require"), &[]).fails(
         3,
         &[
-            "insists on channel binding: that ends at the proxy",
+            "insists on channel binding (`channel_binding=require`): that ends at the proxy",
             "`channel_binding=prefer`, libpq's default, works",
         ],
     );

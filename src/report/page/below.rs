@@ -33,14 +33,16 @@ pub(super) fn told(run: &StoredRun<'_>, data: &RunData, number: usize, several: 
             }
         }
     };
+    // Where nobody was told anything, there is nothing that could part.
+    let parted = (!words.told.is_empty()).then_some("Nowhere: what each pod was told was so.");
     html! {
         section aria-label=(format!("in words: {}", data.name)) {
             h2 { "In words" @if several { ": " (data.name) } }
             (list("Which pod held what, as the server says", &words.held, Some("No pod's session held a lock that lockproof follows.")))
-            (list("What each pod was told", &words.told, None))
-            (list("Where the two part", &words.parted, None))
+            (list("What each pod was told", &words.told, Some("No pod was told that it has a lock that lockproof follows.")))
+            (list("Where the two part", &words.parted, parted))
             (list("What was done to the lock row", &words.changes, None))
-            (list("Who waited for whom", &words.waits, None))
+            (list("Who waited for whom", &words.waits, Some("Nobody waited for a lock of another.")))
             (list("Which statement broke it", &words.broke, None))
             (again(run, data, number))
             (rows(data))

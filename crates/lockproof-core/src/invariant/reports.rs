@@ -139,8 +139,8 @@ fn belief(facts: &Facts<'_>) -> Vec<String> {
             .count();
         let until = step.last().map_or(0, |end| end.at.seq);
         reports.push(format!(
-            "pod {pod} believed in a lock it no longer had: {} was lost with its session at line \
-             {}, and the pod went on until line {until}: {}, {sent_before} of them sent before it \
+            "pod {pod} went on without a lock that it had lost: {} was lost with its session at line \
+             {}, and the pod wrote on until line {until}: {}, {sent_before} of them sent before it \
              could know (the last: {})",
             one.grant.words(),
             one.lost,

@@ -191,7 +191,7 @@ fn a_job_that_goes_on_without_its_lock_is_caught() {
     let reports = verdict(&lines).reports;
     assert!(
         reports.iter().any(
-            |one| one.contains("pod a believed in a lock it no longer had")
+            |one| one.contains("pod a went on without a lock that it had lost")
                 && one.contains("1 write, 0 of them sent before")
         ),
         "{reports:?}"
