@@ -189,11 +189,11 @@ fn options_take_the_place_of_the_keys_of_a_file() {
             "`unlock`, `process`, `any`",
         ],
     );
-    let wrong = yard.run(&["explore", "--violates", "no-errors", "--", "true"]);
+    let wrong = yard.run(&["explore", "--guards", "overlap", "--", "true"]);
     wrong.fails(
         2,
         &[
-            "--violates: expect.violates is about one schedule",
+            "--guards: expect.guards is about one schedule",
             "lockproof run",
         ],
     );
