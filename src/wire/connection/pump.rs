@@ -111,9 +111,12 @@ impl Task {
     }
 }
 
-/// Whether an Authentication message begins SASL, in which a client may bind the channel if the server offers it.
+/// Whether an Authentication message is the first that wants an answer. A client that insists on channel binding leaves at
+/// each of them: at a password in clear or hashed, and at SASL without it.
 fn asks_to_log_in(body: &Bytes) -> bool {
+    const CLEAR: i32 = 3;
+    const MD5: i32 = 5;
     const SASL: i32 = 10;
     let code = body.get(..4).map(|mut code| code.get_i32());
-    code == Some(SASL)
+    code.is_some_and(|code| [CLEAR, MD5, SASL].contains(&code))
 }
