@@ -10,7 +10,8 @@ use super::again::{came_again, nothing_after, was_undone_alone};
 use super::facts::{Facts, FaultFacts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
 use crate::history::{
-    Ending, Event, Line, Object, OnContention, Request, Rules, ServerError, wrote_nothing,
+    Ending, Event, Line, LockAction, LockCall, Object, OnContention, Request, Rules, ServerError,
+    wrote_nothing,
 };
 use crate::ledger::Ledger;
 use crate::name::PodName;
@@ -150,13 +151,9 @@ fn left_the_lock(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
     let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {
         return false;
     };
+    let asks = |call: &LockCall| call.action == LockAction::Lock;
     [NOT_AVAILABLE, CANCELED].contains(&error.sqlstate)
-        && tells_of_lock(
-            &facts.run.rules,
-            step.request,
-            NOT_AVAILABLE,
-            error.table.as_deref(),
-        )
+        && step.request.lock_calls.iter().any(asks)
         && !facts.wrote_after(error.pod(), wire)
 }
 
