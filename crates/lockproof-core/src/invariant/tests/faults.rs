@@ -84,6 +84,50 @@ fn an_injected_error_or_a_cancel_explains_the_one_error_that_it_raised() {
     }
 }
 
+/// A pod's wait for the lock, or another statement of it, is answered with this injected error; it ends well, with a
+/// write before that or without.
+fn refused(what: &str, sqlstate: &str, writes: bool) -> Vec<Line> {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 1);
+    let request = match what {
+        "lock" => Request {
+            lock_calls: vec![call(LockAction::Lock)],
+            ..Request::default()
+        },
+        _ => Request::default(),
+    };
+    let step = story.held("a.0", request);
+    story.release("a.0", step);
+    story.event(Event::Fault(FaultEvent {
+        step: Some(step),
+        sqlstates: vec![sqlstate.to_owned()],
+        ..fault("error", "a.0")
+    }));
+    let answer = Answer {
+        error: Some(error(sqlstate, INJECTED)),
+        transaction: Some('I'),
+        ..Answer::default()
+    };
+    story.ended(step, Ending::Done, answer);
+    if writes {
+        story.write("a.0", INVOICES);
+    }
+    story.leaves("a.0").succeeds("a").end()
+}
+
+#[test]
+fn a_wait_for_the_lock_that_ends_by_its_limit_is_an_answer_to_who_leaves_and_to_no_other() {
+    for sqlstate in ["55P03", "57014"] {
+        assert_violated(&refused("lock", sqlstate, false), &[]);
+        assert_violated(
+            &refused("lock", sqlstate, true),
+            &[WorkUnderLock, HonestExit],
+        );
+        assert_violated(&refused("another", sqlstate, false), &[HonestExit]);
+    }
+    assert_violated(&refused("lock", "53100", false), &[HonestExit]);
+}
+
 #[test]
 fn an_injected_error_explains_no_error_of_the_servers_own() {
     // In doubt: the history has the server's good answer, and the error was spent on the wire.
