@@ -57,8 +57,8 @@ impl Answers {
             let injected = facts.explained[index] && !TRY_AGAIN.contains(&error.sqlstate);
             let known = injected || facts.met_in_clean_run(error);
             let one = match cause(facts, index) {
-                _ if injected && left_the_lock(facts, error) => {
-                    Standing::Answer(AnswerReason::Left)
+                _ if injected => {
+                    lock_refused(facts, error).map_or(Standing::Judged, Standing::Answer)
                 }
                 _ if known => Standing::Judged,
                 Some(cause) => standing[cause],
@@ -144,17 +144,21 @@ pub(super) fn cause(facts: &Facts<'_>, index: usize) -> Option<usize> {
     (!by.idle_between(error.connection, there, here)).then_some(place)
 }
 
-/// Whether a fault ended a pod's wait for a lock as `lock_timeout` or `statement_timeout` does, and the pod wrote nothing
-/// protected after it: whoever sets such a limit is told so that the lock is taken.
-fn left_the_lock(facts: &Facts<'_>, error: &PodError<'_>) -> bool {
+/// What a pod made of it that a fault ended its wait for a lock as `lock_timeout` or `statement_timeout` does: whoever
+/// sets such a limit is told so that the lock is taken, and asks again, or writes nothing protected any more.
+fn lock_refused(facts: &Facts<'_>, error: &PodError<'_>) -> Option<AnswerReason> {
     let step = error.step.and_then(|step| facts.steps.get(&step));
-    let (Some(step), Some(wire)) = (step.filter(|_| error.heard), error.wire) else {
-        return false;
-    };
+    let (step, wire) = (step.filter(|_| error.heard)?, error.wire?);
     let asks = |call: &LockCall| call.action == LockAction::Lock;
-    [NOT_AVAILABLE, CANCELED].contains(&error.sqlstate)
-        && step.request.lock_calls.iter().any(asks)
-        && !facts.wrote_after(error.pod(), wire)
+    if ![NOT_AVAILABLE, CANCELED].contains(&error.sqlstate)
+        || !step.request.lock_calls.iter().any(asks)
+    {
+        return None;
+    }
+    if came_again(facts, step, true) {
+        return Some(AnswerReason::CameAgain);
+    }
+    (!facts.wrote_after(error.pod(), wire)).then_some(AnswerReason::Left)
 }
 
 fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {

@@ -84,48 +84,56 @@ fn an_injected_error_or_a_cancel_explains_the_one_error_that_it_raised() {
     }
 }
 
-/// A pod's wait for the lock, or another statement of it, is answered with this injected error; it ends well, with a
-/// write before that or without.
-fn refused(what: &str, sqlstate: &str, writes: bool) -> Vec<Line> {
+/// A pod's wait for the lock, or another statement of it, is answered with this injected error; then it does something,
+/// and ends well.
+fn refused(what: &str, sqlstate: &str, after: &str) -> Vec<Line> {
     let mut story = Story::of(&["a"]);
     story.start("a", 1);
-    let request = match what {
-        "lock" => Request {
-            lock_calls: vec![call(LockAction::Lock)],
-            ..Request::default()
+    let request = |what: &str| Request {
+        normal: vec![what.to_owned()],
+        lock_calls: match what {
+            "lock" => vec![call(LockAction::Lock)],
+            _ => Vec::new(),
         },
-        _ => Request::default(),
+        ..Request::default()
     };
-    let step = story.held("a.0", request);
+    let step = story.held("a.0", request(what));
     story.release("a.0", step);
     story.event(Event::Fault(FaultEvent {
         step: Some(step),
         sqlstates: vec![sqlstate.to_owned()],
         ..fault("error", "a.0")
     }));
-    let answer = Answer {
-        error: Some(error(sqlstate, INJECTED)),
+    let answered = |error| Answer {
+        error,
         transaction: Some('I'),
         ..Answer::default()
     };
-    story.ended(step, Ending::Done, answer);
-    if writes {
+    let no = error(sqlstate, INJECTED);
+    story.ended(step, Ending::Done, answered(Some(no)));
+    if after == "asks again" {
+        let again = story.held("a.0", request(what));
+        story.release("a.0", again);
+        story.holds("a.0", &call(LockAction::Lock), true);
+        story.ended(again, Ending::Done, answered(None)).snapshot();
+        story.write("a.0", INVOICES).unlock("a.0");
+    } else if after == "works on" {
         story.write("a.0", INVOICES);
     }
     story.leaves("a.0").succeeds("a").end()
 }
 
 #[test]
-fn a_wait_for_the_lock_that_ends_by_its_limit_is_an_answer_to_who_leaves_and_to_no_other() {
+fn a_wait_for_the_lock_that_ends_by_its_limit_answers_who_leaves_or_asks_again_and_nobody_else() {
     for sqlstate in ["55P03", "57014"] {
-        assert_violated(&refused("lock", sqlstate, false), &[]);
-        assert_violated(
-            &refused("lock", sqlstate, true),
-            &[WorkUnderLock, HonestExit],
-        );
-        assert_violated(&refused("another", sqlstate, false), &[HonestExit]);
+        assert_violated(&refused("lock", sqlstate, "leaves"), &[]);
+        assert_violated(&refused("lock", sqlstate, "asks again"), &[]);
+        let on = refused("lock", sqlstate, "works on");
+        assert_violated(&on, &[WorkUnderLock, HonestExit]);
+        let other = refused("another", sqlstate, "leaves");
+        assert_violated(&other, &[HonestExit]);
     }
-    assert_violated(&refused("lock", "53100", false), &[HonestExit]);
+    assert_violated(&refused("lock", "53100", "leaves"), &[HonestExit]);
 }
 
 #[test]
