@@ -3,6 +3,10 @@
 //!
 //! Owns these kinds, and which fault is put where.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
@@ -137,19 +141,23 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     }
 }
 
-/// The limits that a session can set to its waits for locks, and the SQLSTATE with which a wait ends by them.
-const LIMITS: [(&str, &str); 2] = [("lock_timeout", "55P03"), ("statement_timeout", "57014")];
+/// What sets a limit to a session's waits for locks, and the SQLSTATE with which a wait ends by it.
+static LIMITS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let limit = |name: &str, sqlstate| {
+        let sets = Regex::new(&format!(r"(?i)\b{name}\b['\s]*(?:=|to|,)\s*'?0*[1-9]"));
+        Some((sets.ok()?, sqlstate))
+    };
+    let all = [
+        limit("lock_timeout", "55P03"),
+        limit("statement_timeout", "57014"),
+    ];
+    all.into_iter().flatten().collect()
+});
 
 /// With what a wait for a lock ends by the limit that this statement sets; 0 is none.
 fn limit_of_waits(step: &Step) -> Option<&'static str> {
-    let sets = |name: &str| {
-        let pattern = format!(r"(?i)\b{name}\b['\s]*(?:=|to|,)\s*'?0*[1-9]");
-        let found =
-            regex::Regex::new(&pattern).map(|sets| step.sql.iter().any(|sql| sets.is_match(sql)));
-        found.unwrap_or(false)
-    };
-    let limit = LIMITS.iter().find(|(name, _)| sets(name));
-    limit.map(|(_, sqlstate)| *sqlstate)
+    let sets = |(sets, _): &&(Regex, &str)| step.sql.iter().any(|sql| sets.is_match(sql));
+    LIMITS.iter().find(sets).map(|(_, sqlstate)| *sqlstate)
 }
 
 #[cfg(test)]

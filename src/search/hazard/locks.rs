@@ -185,10 +185,13 @@ pub(super) fn interleaved(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut
     // A transaction that has done all it does and has not committed: others wait for its rows, or see none of them.
     let mut forms = BTreeSet::new();
     for done in work.iter().copied() {
-        let commits = x.visible(done);
+        let step = &x.steps[done];
+        if step.effective == step.id {
+            continue;
+        }
         let mut later = work.iter().filter(|place| **place > done);
         let is_last = !later.any(|place| x.one_transaction(done, *place));
-        if commits != done && is_last && forms.insert(x.steps[done].form()) && forms.len() <= MOST {
+        if is_last && forms.insert(step.form()) && forms.len() <= MOST {
             places.push((after(a, x, done, 0), done, UNCOMMITTED));
         }
     }

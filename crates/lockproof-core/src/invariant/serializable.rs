@@ -38,32 +38,35 @@ pub(super) fn work_under_lock(facts: &Facts<'_>) -> InvariantVerdict {
     for one in &loose {
         let what = step_words(one.step, facts.steps, one.connection, None);
         let pod = &one.connection.pod;
+        let Some(table) = &one.table else {
+            let why = format!(
+                "it cannot be told what pod {pod} read in {what}, in a transaction that is not serializable"
+            );
+            found.unclear(why, vec![one.seq]);
+            continue;
+        };
         let why = match one.how {
             LooseHow::Wrote => format!(
-                "pod {pod} wrote {} in {what} in a transaction that is not serializable: the server checks no such one",
-                one.table
+                "pod {pod} wrote {table} in {what} in a transaction that is not serializable: the server checks no such one"
             ),
             LooseHow::Read => format!(
-                "pod {pod} read {} in {what} in a transaction that is not serializable, and wrote a protected table \
+                "pod {pod} read {table} in {what} in a transaction that is not serializable, and wrote a protected table \
                  after that: the server does not check whether what was read still holds. Read it again in the \
-                 transaction that writes",
-                one.table
+                 transaction that writes"
             ),
             LooseHow::Unknown => {
-                let why = format!(
-                    "it cannot be told at which level pod {pod} read {} in {what}",
-                    one.table
-                );
+                let why =
+                    format!("it cannot be told at which level pod {pod} read {table} in {what}");
                 found.unclear(why, vec![one.seq]);
                 continue;
             }
         };
-        if told.insert((&one.table, pod, one.how == LooseHow::Read)) {
+        if told.insert((table, pod, one.how == LooseHow::Read)) {
             found.violation(Finding {
                 why,
                 seqs: vec![one.seq],
                 pod: Some(pod.clone()),
-                table: Some(one.table.clone()),
+                table: Some(table.clone()),
                 // Without the witness nobody sees at which level a write was made.
                 witness_only: true,
                 ..Finding::default()

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::history::{Ending, Event, Fate, Isolation};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::sql::{TablesRead, tables_read};
-use crate::timeline::{StepFacts, Timeline};
+use crate::timeline::{StepFacts, Timeline, by_session};
 
 /// Something that the check of SERIALIZABLE did not see.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct Loose<'a> {
     pub connection: &'a ConnectionName,
     /// In which step.
     pub step: Option<StepId>,
-    /// The table, as it was asked for.
-    pub table: String,
+    /// The table, as it was asked for; `None`: the text does not tell what it read.
+    pub table: Option<String>,
     /// What it is.
     pub how: LooseHow,
 }
@@ -33,7 +33,7 @@ pub enum LooseHow {
     Wrote,
     /// A read at another level, and a write of the same pod came after it.
     Read,
-    /// A read of which the level is not known.
+    /// A read of which the level is not known, or what it read.
     Unknown,
 }
 
@@ -62,7 +62,7 @@ pub fn not_serializable<'a>(
             seq: write.seq,
             connection: write.connection,
             step: write.step.map(|step| step.id),
-            table: table.clone(),
+            table: Some(table.clone()),
             how: LooseHow::Wrote,
         }));
     }
@@ -76,10 +76,10 @@ pub fn not_serializable<'a>(
         let known = last.entry(&write.connection.pod).or_default();
         *known = at.max(*known);
     }
-    for own in by_session(timeline).values() {
+    for own in by_session(&timeline.steps).values() {
         let mut begin = 0;
         for (place, step) in own.iter().enumerate() {
-            if place > 0 && ended(own[place - 1]) {
+            if place > 0 && own[place - 1].leaves_none_open() {
                 begin = place;
             }
             let Some(end) = step.last().filter(|end| end.ending == Ending::Done) else {
@@ -91,21 +91,24 @@ pub fn not_serializable<'a>(
             if !before || end.answer.error.is_some() || step.request.look_up {
                 continue;
             }
-            let TablesRead::Known(looks) = tables_read(&step.request.sql, &step.request.normal)
-            else {
-                continue;
-            };
-            let Some(table) = looks.tables.iter().find_map(|table| protects(table)) else {
-                continue;
+            let table = match tables_read(&step.request.sql, &step.request.normal) {
+                TablesRead::Known(looks) => {
+                    let table = looks.tables.iter().find_map(|table| protects(table));
+                    let Some(table) = table else { continue };
+                    Some(table)
+                }
+                // A function may have read what its call does not name.
+                TablesRead::Unknown(_) if step.request.opaque => None,
+                TablesRead::Unknown(_) => continue,
             };
             let until = own[place..]
                 .iter()
-                .position(|one| ended(one))
+                .position(|one| one.leaves_none_open())
                 .map_or(own.len(), |at| place + at + 1);
-            let how = match level(&own[begin..until], place - begin, &writes) {
-                Some(true) => continue,
-                Some(false) => LooseHow::Read,
-                None => LooseHow::Unknown,
+            let how = match (level(&own[begin..until], place - begin, &writes), &table) {
+                (Some(true), _) => continue,
+                (Some(false), Some(_)) => LooseHow::Read,
+                (None, _) | (_, None) => LooseHow::Unknown,
             };
             found.push(Loose {
                 seq: end.at.seq,
@@ -146,24 +149,6 @@ fn level(steps: &[&StepFacts<'_>], at: usize, writes: &[Seen<'_>]) -> Option<boo
         .map(|write| is(write.usual));
     let first = usual.next()?;
     usual.all(|one| one == first).then_some(first)
-}
-
-fn ended(step: &StepFacts<'_>) -> bool {
-    step.last()
-        .is_some_and(|end| end.ending == Ending::Gone || end.answer.transaction == Some('I'))
-}
-
-fn by_session<'a>(timeline: &'a Timeline<'a>) -> BTreeMap<Session, Vec<&'a StepFacts<'a>>> {
-    let mut all: BTreeMap<Session, Vec<&StepFacts<'_>>> = BTreeMap::new();
-    for step in timeline.steps.values().filter(|step| step.ran()) {
-        if let Some(session) = step.session {
-            all.entry(session).or_default().push(step);
-        }
-    }
-    for own in all.values_mut() {
-        own.sort_by_key(|step| step.released);
-    }
-    all
 }
 
 fn written<'a>(

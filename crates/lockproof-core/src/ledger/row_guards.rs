@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Ending, Event, RowsRule};
-use crate::name::{PodName, Session, StepId, TableName};
+use crate::name::{PodName, StepId, TableName};
 use crate::sql::row_locks;
-use crate::timeline::{StepFacts, Timeline};
+use crate::timeline::{StepFacts, Timeline, by_session};
 
 /// Rows that a pod had locked: from the answer to the end of its transaction.
 struct Held<'a> {
@@ -72,15 +72,8 @@ pub fn keeps_rows(timeline: &Timeline<'_>, table: TableName) -> bool {
 
 /// What the locking reads of a run had locked, in the order in which they began.
 fn held<'a>(timeline: &Timeline<'a>) -> Vec<Held<'a>> {
-    let mut steps: BTreeMap<Session, Vec<&StepFacts<'a>>> = BTreeMap::new();
-    for step in timeline.steps.values().filter(|step| step.ran()) {
-        if let Some(session) = step.session {
-            steps.entry(session).or_default().push(step);
-        }
-    }
     let mut found = Vec::new();
-    for own in steps.values_mut() {
-        own.sort_by_key(|step| step.released);
+    for own in by_session(&timeline.steps).into_values() {
         // Those of the transaction that is open.
         let mut open: Vec<Held<'a>> = Vec::new();
         for step in own {
@@ -104,7 +97,6 @@ fn held<'a>(timeline: &Timeline<'a>) -> Vec<Held<'a>> {
                     }));
                 }
             }
-            let ended = end.ending == Ending::Gone || end.answer.transaction == Some('I');
             // What a rollback to a savepoint gives back its text does not tell: then nothing is known.
             let back = step.request.normal.iter().any(|sql| {
                 let words: Vec<&str> = sql.split_whitespace().collect();
@@ -113,7 +105,7 @@ fn held<'a>(timeline: &Timeline<'a>) -> Vec<Held<'a>> {
                     .is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
                     && words.len() > 1
             });
-            if ended || back {
+            if step.leaves_none_open() || back {
                 for mut one in open.drain(..) {
                     one.to = end.at.seq;
                     found.push(one);

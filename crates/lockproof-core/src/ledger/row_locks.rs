@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::{Ending, Event, Extent, HeldRow, Request, RowMode, RowsRule};
+use crate::history::{Event, Extent, HeldRow, Request, RowMode, RowsRule};
 use crate::name::{ConnectionName, PodName, Session, TableName};
 use crate::sql::row_locks;
-use crate::timeline::{StepFacts, Timeline};
+use crate::timeline::{StepFacts, Timeline, by_session};
 
 /// What a transaction's statements ask of the rows of the lock's table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,14 +222,7 @@ impl<'a> RowLocks<'a> {
 
 /// The steps of each session, in their order.
 fn steps(timeline: &Timeline<'_>, table: TableName) -> BTreeMap<Session, Vec<Asking>> {
-    let mut all: BTreeMap<Session, Vec<&StepFacts<'_>>> = BTreeMap::new();
-    for step in timeline.steps.values().filter(|step| step.ran()) {
-        if let Some(session) = step.session {
-            all.entry(session).or_default().push(step);
-        }
-    }
-    let of_session = |mut own: Vec<&StepFacts<'_>>| {
-        own.sort_by_key(|step| step.released);
+    let of_session = |own: Vec<&StepFacts<'_>>| {
         let mut begins = true;
         let mut found = Vec::new();
         for step in own {
@@ -240,13 +233,11 @@ fn steps(timeline: &Timeline<'_>, table: TableName) -> BTreeMap<Session, Vec<Ask
                 asked: asked_by(step.request, table),
                 begins,
             });
-            begins = end.is_some_and(|end| {
-                end.ending == Ending::Gone || end.answer.transaction == Some('I')
-            });
+            begins = step.leaves_none_open();
         }
         found
     };
-    let all = all.into_iter();
+    let all = by_session(&timeline.steps).into_iter();
     all.map(|(session, own)| (session, of_session(own)))
         .collect()
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::sessions::Sessions;
 use super::snapshots::Snapshot;
-use super::steps::StepFacts;
+use super::steps::{StepFacts, by_session};
 use crate::history::{Ending, HeldLock, LockAction};
 use crate::name::{LockMode, Session, StepId, TableName};
 
@@ -32,17 +32,10 @@ impl ExplicitLocks {
     /// Those of these steps.
     pub(super) fn of(steps: &BTreeMap<StepId, StepFacts<'_>>, sessions: &Sessions<'_>) -> Self {
         let mut all = Self::default();
-        let mut own: BTreeMap<Session, Vec<&StepFacts<'_>>> = BTreeMap::new();
-        for step in steps.values().filter(|step| step.ran()) {
-            if let Some(session) = step.session {
-                own.entry(session).or_default().push(step);
-            }
-        }
-        for (session, mut steps) in own {
+        for (session, steps) in by_session(steps) {
             if !steps.iter().any(|step| tables(step).next().is_some()) {
                 continue;
             }
-            steps.sort_by_key(|step| step.released);
             let gone = sessions.of(session).and_then(|facts| facts.gone);
             // From the last step to the first, so that the next end of a transaction is known.
             let mut until = gone.unwrap_or(u64::MAX);

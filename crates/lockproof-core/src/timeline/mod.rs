@@ -25,5 +25,5 @@ pub use reader::Timeline;
 pub use sessions::Sessions;
 pub use snapshots::Snapshot;
 pub use spans::Spans;
-pub use steps::{EndingFacts, Moment, StepFacts, sql_start};
+pub use steps::{EndingFacts, Moment, StepFacts, by_session, sql_start};
 pub use waiting::Waiting;

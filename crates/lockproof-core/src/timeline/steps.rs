@@ -79,6 +79,23 @@ pub struct StepFacts<'a> {
     pub dropped: Option<Moment>,
 }
 
+/// The steps that the server got, by the session that served them, in the order in which it got them.
+#[must_use]
+pub fn by_session<'f, 'a>(
+    steps: &'f BTreeMap<StepId, StepFacts<'a>>,
+) -> BTreeMap<Session, Vec<&'f StepFacts<'a>>> {
+    let mut all: BTreeMap<Session, Vec<&StepFacts<'a>>> = BTreeMap::new();
+    for step in steps.values().filter(|step| step.ran()) {
+        if let Some(session) = step.session {
+            all.entry(session).or_default().push(step);
+        }
+    }
+    for own in all.values_mut() {
+        own.sort_by_key(|step| step.released);
+    }
+    all
+}
+
 impl<'a> StepFacts<'a> {
     /// Whose step it is.
     pub fn pod(&self) -> &'a PodName {
@@ -95,6 +112,12 @@ impl<'a> StepFacts<'a> {
         self.endings
             .iter()
             .find(|one| matches!(one.ending, Ending::Done | Ending::Gone))
+    }
+
+    /// Whether no transaction of its session is open behind it: it left none, or its session has gone.
+    pub fn leaves_none_open(&self) -> bool {
+        self.last()
+            .is_some_and(|end| end.ending == Ending::Gone || end.answer.transaction == Some('I'))
     }
 
     /// Whether this ending is its last word.

@@ -34,6 +34,7 @@ impl Tale {
             sql: vec![sql.to_owned()],
             normal: vec![sql.to_owned()],
             writes,
+            opaque: sql == CALL,
             ..Request::default()
         };
         let step = self.story.held(connection, request);
@@ -151,6 +152,30 @@ fn a_write_at_another_level_violates_work_under_lock() {
         .writes("a.0", Fate::RolledBack)
         .says("a.0", "rollback");
     assert_violated(&tale.over(), &[]);
+}
+
+/// A function of the job's, which may read a protected table.
+const CALL: &str = "select looked()";
+
+#[test]
+fn what_a_function_read_before_a_serializable_write_is_not_known_but_in_a_serializable_transaction()
+{
+    let calls = |inside: bool| {
+        let mut tale = Tale::new();
+        if !inside {
+            tale.says("a.0", CALL);
+        }
+        tale.says("a.0", BEGIN);
+        if inside {
+            tale.says("a.0", CALL);
+        }
+        tale.writes("a.0", DONE).says("a.0", "commit");
+        said(&tale.over(), WorkUnderLock)
+    };
+    let outside = calls(false);
+    assert_eq!(outside.judgement, Judgement::Inconclusive);
+    assert!(outside.why.contains("what pod a read"), "{}", outside.why);
+    assert_eq!(calls(true).judgement, Judgement::Holds);
 }
 
 #[test]
