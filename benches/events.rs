@@ -17,8 +17,8 @@ mod turns;
 use std::error::Error;
 use std::time::Duration;
 
-use lockproof::invariant::{Judgement, judge};
-use lockproof::operation::exclusion;
+use lockproof_core::invariant::{Judgement, judge};
+use lockproof_core::operation::exclusion;
 use nix::time::{ClockId, clock_gettime};
 use turns::Turns;
 

@@ -5,13 +5,13 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use lockproof::cli::subject::job as subject_job;
-use lockproof::scenario::{Program, Scenario, SeederSettings};
-use lockproof::search::strategy::{Pct, Shard, Strategy};
-use lockproof::search::{
+use lockproof::internals::cli::job as subject_job;
+use lockproof::internals::search::strategy::{Pct, Shard, Strategy};
+use lockproof::internals::search::{
     Job, SearchOptions, Stage, Trial, default_jobs, explore, never_independent,
 };
-use lockproof::server::{Server, ServerChoice, ServerOptions};
+use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
+use lockproof_core::scenario::{Program, Scenario, SeederSettings};
 use tokio::sync::watch;
 
 /// Schedules of each search.

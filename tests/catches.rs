@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lockproof::report::{Caught, catches};
-use lockproof::scenario::{Scenario, find, load};
+use lockproof::internals::report::{Caught, catches};
+use lockproof_core::scenario::{Scenario, find, load};
 
 /// The scenarios of the corpus, with the paths that the table has.
 fn corpus() -> Vec<(PathBuf, Scenario)> {

@@ -15,14 +15,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use harness::{Need, need};
-use lockproof::history::{
+use lockproof::internals::pod::Program;
+use lockproof::internals::run::{Plan, Waits, run_once};
+use lockproof::internals::search::{Job, Stage};
+use lockproof::internals::server::Server;
+use lockproof_core::history::{
     Event, Line, LockRule, OnContention, OutputStream, Release, Rules, Writer,
 };
-use lockproof::pod::Program;
-use lockproof::run::{Plan, Waits, run_once};
-use lockproof::schedule::{FreeSchedule, Schedule};
-use lockproof::search::{Job, Stage};
-use lockproof::server::Server;
+use lockproof_core::schedule::{FreeSchedule, Schedule};
 use support::{NODE_PATH, PYTHON};
 
 /// What a program printed and how it ended.

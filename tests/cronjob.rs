@@ -11,11 +11,11 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lockproof::history::{Decided, Decision, Event, FaultBy, Line, Operation, Writer};
-use lockproof::invariant::{Judgement, judge};
-use lockproof::report;
-use lockproof::scenario::{self, ExpectedVerdict, Scenario};
-use lockproof::search::Outcome;
+use lockproof::internals::report;
+use lockproof::internals::search::Outcome;
+use lockproof_core::history::{Decided, Decision, Event, FaultBy, Line, Operation, Writer};
+use lockproof_core::invariant::{Judgement, judge};
+use lockproof_core::scenario::{self, ExpectedVerdict, Scenario};
 use support::{Theatre, exit_of, faults, play, rows};
 
 const TABLE: &str = "create table t (id int)";

@@ -16,7 +16,7 @@ mod sandbox;
 )]
 mod yard;
 
-use lockproof::scenario::{self, LockName};
+use lockproof_core::scenario::{self, LockName};
 use yard::{REFILL, Yard, locked, psql};
 
 fn yard() -> Yard {
@@ -427,7 +427,7 @@ fn a_dump_that_this_server_cannot_take_is_told_with_its_line_and_both_versions()
 
 /// A server with a database to be read, which nobody else uses; runs this with its URL.
 fn with_source(work: impl FnOnce(&str, &mut dyn FnMut(&str) -> String)) {
-    use lockproof::server::{Server, ServerChoice, ServerOptions};
+    use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -7,11 +7,11 @@
 mod harness;
 mod support;
 
-use lockproof::evidence;
-use lockproof::history::*;
-use lockproof::name::{ConnectionName, StepId};
-use lockproof::search::footprint::{Footprint, Footprints, independent};
-use lockproof::sql::meaning;
+use lockproof::internals::evidence;
+use lockproof::internals::search::footprint::{Footprint, Footprints, independent};
+use lockproof_core::history::*;
+use lockproof_core::name::{ConnectionName, StepId};
+use lockproof_core::sql::meaning;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 const SCHEMA: &str = "

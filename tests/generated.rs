@@ -10,13 +10,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockproof::history::{Event, Line, Writer};
-use lockproof::invariant::Judgement;
-use lockproof::name::StepId;
-use lockproof::schedule::Schedule;
-use lockproof::search::shrink::recorded;
-use lockproof::search::strategy::{Random, Strategy};
-use lockproof::search::{Outcome, Trial};
+use lockproof::internals::search::shrink::recorded;
+use lockproof::internals::search::strategy::{Random, Strategy};
+use lockproof::internals::search::{Outcome, Trial};
+use lockproof_core::history::{Event, Line, Writer};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::StepId;
+use lockproof_core::schedule::Schedule;
 use support::Theatre;
 
 /// Schedules of each subject.
@@ -68,7 +68,8 @@ fn in_order(lines: &[Line]) {
             Event::StepEnded { step, ending, .. }
                 if !matches!(
                     ending,
-                    lockproof::history::Ending::Blocked | lockproof::history::Ending::NeedsPod
+                    lockproof_core::history::Ending::Blocked
+                        | lockproof_core::history::Ending::NeedsPod
                 ) =>
             {
                 assert!(ended.insert(*step), "step {step:?} ended twice");

@@ -7,8 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use lockproof::scenario::{KEY_FLAGS, write_duration};
-use lockproof::schedule::{
+use lockproof_core::scenario::{KEY_FLAGS, write_duration};
+use lockproof_core::schedule::{
     FaultEntry, FaultKind, FaultTarget, LeftOut, Parameter, ParameterValue, Points, Shape, Undo,
 };
 use serde_json::Value;
@@ -181,7 +181,7 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
 
 /// Every key of a scenario file, from its JSON schema, with the option that takes its place.
 fn keys() -> String {
-    let schema = lockproof::scenario::schema();
+    let schema = lockproof_core::scenario::schema();
     let mut table = "| key | option | meaning |\n|---|---|---|\n".to_owned();
     rows_of_keys(&schema, &schema, "", &mut table);
     table
@@ -212,7 +212,7 @@ fn usage(command: &clap::Command) -> String {
 /// The commands that are shown.
 fn commands() -> String {
     let mut table = "| command | what it does |\n|---|---|\n".to_owned();
-    let all = lockproof::cli::command();
+    let all = lockproof::internals::cli::command();
     for command in all.get_subcommands().filter(|one| !one.is_hide_set()) {
         let about = help(command.get_about());
         let parts: Vec<&clap::Command> = command.get_subcommands().collect();
@@ -230,7 +230,7 @@ fn commands() -> String {
 /// The options of `explore`, but for those of the server and the output, which every command has.
 fn options() -> String {
     let mut table = "| option | what it does |\n|---|---|\n".to_owned();
-    let all = lockproof::cli::command();
+    let all = lockproof::internals::cli::command();
     let explore = all.find_subcommand("explore").expect("explore");
     let everywhere = [
         "server",

@@ -10,13 +10,13 @@ mod support;
 use std::time::Instant;
 
 use harness::{Need, need};
-use lockproof::evidence;
-use lockproof::history::{Catalog, Event, Line, Rules, Writer};
-use lockproof::invariant::Judgement;
-use lockproof::name::PodName;
-use lockproof::schedule::Schedule;
-use lockproof::search::Trial;
-use lockproof::search::hazard::{Hazard, HazardKind, mine, refuted};
+use lockproof::internals::evidence;
+use lockproof::internals::search::Trial;
+use lockproof::internals::search::hazard::{Hazard, HazardKind, mine, refuted};
+use lockproof_core::history::{Catalog, Event, Line, Rules, Writer};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::PodName;
+use lockproof_core::schedule::Schedule;
 use support::{NODE_PATH, PYTHON, Theatre};
 
 /// What came of trying the hazards of a lock one by one, until the first violation.

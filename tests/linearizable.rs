@@ -11,8 +11,8 @@ mod search;
 use std::cell::Cell;
 
 use generate::{Numbers, anything, changed, correct};
-use lockproof::name::LockMode;
-use lockproof::operation::{Action, Call, LockEvent, Outcome, exclusion};
+use lockproof_core::name::LockMode;
+use lockproof_core::operation::{Action, Call, LockEvent, Outcome, exclusion};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use search::{Function, Operation, Type, linearizable};

@@ -9,8 +9,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lockproof::evidence::{Aged, WITNESS_SQL, age_row, find_row};
-use lockproof::history::{Expiry, LockRow};
+use lockproof::internals::evidence::{Aged, WITNESS_SQL, age_row, find_row};
+use lockproof_core::history::{Expiry, LockRow};
 use tokio_postgres::Client;
 
 fn lease() -> LockRow {

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::{Need, need};
-use lockproof::history::OutputStream;
-use lockproof::name::PodName;
-use lockproof::pod::{MARKER, Pod, PodError, PodEvent, Program, Termination, kill_by_marker};
+use lockproof::internals::pod::{
+    MARKER, Pod, PodError, PodEvent, Program, Termination, kill_by_marker,
+};
+use lockproof_core::history::OutputStream;
+use lockproof_core::name::PodName;
 use subjects::*;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 

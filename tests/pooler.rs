@@ -46,11 +46,11 @@ const JOB: [&str; 5] = [
 const ITEM: &str = "create table item (id int primary key)";
 
 /// The process ids that a pod printed.
-fn pids(outcome: &lockproof::search::Outcome, pod: &str) -> Vec<i32> {
+fn pids(outcome: &lockproof::internals::search::Outcome, pod: &str) -> Vec<i32> {
     support::printed(
         &outcome.lines,
         pod,
-        lockproof::history::OutputStream::Stdout,
+        lockproof_core::history::OutputStream::Stdout,
     )
     .iter()
     .filter_map(|line| line.strip_prefix("pid ")?.parse().ok())

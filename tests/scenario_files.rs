@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lockproof::history::{OnContention, Release};
-use lockproof::name::InvariantName;
-use lockproof::name::PodName;
-use lockproof::scenario::{
+use lockproof_core::history::{OnContention, Release};
+use lockproof_core::name::InvariantName;
+use lockproof_core::name::PodName;
+use lockproof_core::scenario::{
     DemandedGuard, ExpectedVerdict, LockName, Prepare, Program, Scenario, ScenarioError, find,
     load, parse,
 };
-use lockproof::schedule::{FaultKind, Move, Point, Schedule, SessionChoice, Stop};
+use lockproof_core::schedule::{FaultKind, Move, Point, Schedule, SessionChoice, Stop};
 
 const OVERLAP: &str = r#"
 title = "Two resets overlap with no lock"
@@ -68,7 +68,7 @@ fn the_example_of_the_design_is_read() {
     assert_eq!(scenario.pods.count, 2);
     let played: Vec<String> = moves(&scenario)
         .iter()
-        .map(lockproof::report::move_words)
+        .map(lockproof::internals::report::move_words)
         .collect();
     assert_eq!(
         played,

@@ -19,9 +19,9 @@ use std::sync::{Mutex, PoisonError};
 
 use harness::{Need, need, need_all_of};
 use libtest_mimic::Failed;
-use lockproof::cli::run::{Known, ScenarioResult, run_one};
-use lockproof::scenario;
-use lockproof::server::{Server, ServerChoice, ServerOptions};
+use lockproof::internals::cli::run::{Known, ScenarioResult, run_one};
+use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
+use lockproof_core::scenario;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()

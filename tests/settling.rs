@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Need, need};
-use lockproof::pod::{Pod, Program, Quiet, SettleLimits, Settled, Settler};
+use lockproof::internals::pod::{Pod, Program, Quiet, SettleLimits, Settled, Settler};
 use subjects::*;
 
 fn subject(interpreter: &str, file: &str, arguments: &[&str]) -> Program {

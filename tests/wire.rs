@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use lockproof::name::PodName;
-use lockproof::server::{Database, Server};
-use lockproof::wire::{Admission, ConnectionEvent, Doors, Proxy, Upstream, WireEvent};
+use lockproof::internals::server::{Database, Server};
+use lockproof::internals::wire::{Admission, ConnectionEvent, Doors, Proxy, Upstream, WireEvent};
+use lockproof_core::name::PodName;
 use raw::{LIMIT, Raw};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 

@@ -1,13 +1,13 @@
 //! Histories of any length, as the conductor would write them.
 
-use lockproof::history::{
+use lockproof_core::history::{
     Answer, Baseline, ClosedBy, Delivery, Ending, Event, FORMAT, FaultBy, FaultEvent, FinalState,
     HeldLock, KnownError, Line, LockAction, LockCall, LockRule, LogLine, OnContention, Operation,
     Pacing, Release, Request, Rules, RunFacts, ServerError, ServerFacts, Write, Writer,
 };
-use lockproof::invariant::Judgement;
-use lockproof::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
-use lockproof::schedule::{Fault, FaultKind, Point, SessionChoice};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
+use lockproof_core::schedule::{Fault, FaultKind, Point, SessionChoice};
 
 const DATABASE: u32 = 16_384;
 const CANCELLED: &str = "57014";
@@ -281,7 +281,7 @@ impl Story {
                 table: TABLE.to_owned(),
                 operation: Operation::Insert,
                 locks: self.held.clone(),
-                extent: lockproof::history::Extent::default(),
+                extent: lockproof_core::history::Extent::default(),
             }));
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use lockproof::name::LockMode;
-use lockproof::operation::{Action, Call, LockEvent, Outcome};
+use lockproof_core::name::LockMode;
+use lockproof_core::operation::{Action, Call, LockEvent, Outcome};
 
 use super::search::{Function, Operation, Type};
 

@@ -39,4 +39,3 @@ mod talk;
 mod template;
 
 pub use args::{command, main, main_of};
-pub use exit::Exit;

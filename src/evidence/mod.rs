@@ -21,7 +21,7 @@ pub use lock_row::{Aged, FoundRow, age_row, find_row};
 pub use log::{LogReader, LogRecord, ServerLog};
 pub use objects::there;
 pub use observer::{Activity, Observer};
-pub use pooler::{PoolerClient, PoolerConsole, PoolerPicture, PoolerServer};
+pub use pooler::PoolerConsole;
 pub use rows::{final_state, snapshot};
 pub use witness::{
     WITNESS_SQL, Witnessed, fates, lost_of_witness, read_witness, rows_locked, watch_rows,

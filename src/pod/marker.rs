@@ -14,14 +14,6 @@ use super::proc;
 /// The name of the variable.
 pub const MARKER: &str = "LOCKPROOF_POD_ID";
 
-/// When the process with this id was started, in clock ticks since boot (field 22 of
-/// /proc/PID/stat); `None` if there is none, or no /proc. With the id it names a process for good:
-/// compare it with [`super::Pod::identity`] before signalling what may be a stranger by now.
-#[must_use]
-pub fn start_time(pid: u32) -> Option<u64> {
-    Some(proc::stat(i32::try_from(pid).ok()?)?.start)
-}
-
 /// Kills (SIGKILL) every process on the machine whose environment carries `LOCKPROOF_POD_ID=<id>`,
 /// again and again until none is found that was not signalled yet, because a process may fork
 /// while it is being looked for. Gives the processes it signalled; an empty id finds none.

@@ -21,16 +21,15 @@ mod terminal;
 mod visible;
 
 pub use answers::answer_sentence;
-pub use case::{Case, CaseResult, Cases};
+pub use case::{Case, Cases};
 pub use catches::{Caught, catches};
 pub use every::{EveryJson, SearchedJson, SoundJson};
 pub use explore::{
     ExploreJson, FoundJson, ReplayCountJson, ShrunkJson, SpaceJson, count, strategy_words,
 };
-pub use grid::{Cell, Grid, GridRow};
+pub use grid::{Cell, Grid};
 pub use json::{
-    GuardJson, InvariantJson, ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource,
-    VerdictJson, scenario_json,
+    ReplaysJson, ReproduceJson, RunJson, ScenarioJson, ScenarioSource, VerdictJson, scenario_json,
 };
 pub use limits::limit_sentence;
 pub use moves::{
@@ -38,8 +37,6 @@ pub use moves::{
     why_words,
 };
 pub use play::play;
-pub use rows::row_lines;
-pub use scene::Scene;
 pub use story::story;
 pub use survey::{GroupJson, NotFiredJson, SurveyJson, SweptJson, ranges};
 pub use terminal::{three_lines, verdict_block, wrap, wrap_lines};

@@ -42,12 +42,11 @@ pub(crate) use baseline::qualified;
 pub use baseline::{BaselineRuns, measure};
 pub(crate) use environment::{Way, environment};
 pub use error::RunError;
-pub use kept::KeptHistory;
-pub use one_run::{Finished, run_once};
+pub use one_run::run_once;
 pub(crate) use passage::Passage;
 pub use plan::{Place, Plan};
 pub use serial::SerialRuns;
-pub use trace::{TraceEntry, trace_hash, trace_of};
+pub use trace::{TraceEntry, trace_of};
 pub(crate) use trust::Trust;
 
 pub use crate::conductor::{LetGo, Silence, Waits, is_plain};

@@ -46,7 +46,6 @@ mod workers;
 pub use after_crash::Breaks;
 pub use course::NotApplicable;
 pub use error::TrialError;
-pub use executed::{Executed, ExecutedStep, ExecutedTurn};
 pub use expectation::{unexpected, unexpected_find};
 pub use explore::{
     Commute, Exploration, Found, Independence, Progress, Rate, SearchOptions, explore,
@@ -55,14 +54,14 @@ pub use explore::{
 pub use failure::{Failure, FindingKey};
 pub use first_order::first_order;
 pub use giving_up::{LET_GO, weigh_giving_up};
-pub use left_open::{Idle, LeftOpen};
+pub use left_open::LeftOpen;
 pub use minimise::{MinimiseOptions, Minimised, Shrunk, minimise};
 pub use output::{output_file, outputs};
 pub use redacted::without_data;
 pub use replay::{Replays, replay};
-pub use stage::{Job, Stage, StageSeat};
-pub use stress::{Stagger, random_stagger, single_runs};
+pub use stage::{Job, Stage};
+pub use stress::{random_stagger, single_runs};
 pub use trial::{CONFIRMATION, HISTORY, Outcome, Trial, save};
-pub use unclear::{Reason, Unclear};
+pub use unclear::Unclear;
 pub use weighing::{Confirmation, weigh};
 pub use workers::default_jobs;

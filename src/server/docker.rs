@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use testcontainers::bollard::query_parameters::{
 };
 
 use super::engine::bounded;
-use super::machine::{self, ProcessName};
+use super::machine::ProcessName;
 
 /// How long the engine may take for a line of a container's log.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
@@ -32,6 +33,13 @@ const LABEL_OWNER: &str = "lockproof.owner";
 const LABEL_OWNER_STARTED: &str = "lockproof.owner-started";
 const LABEL_BOOT: &str = "lockproof.boot";
 const LABEL_NAMESPACE: &str = "lockproof.pid-namespace";
+
+/// Which engine answers.
+pub(super) async fn version(engine: &Docker) -> Result<String, String> {
+    bounded(engine, "say its version", engine.version())
+        .await
+        .map(|version| format!("version {}", version.version.unwrap_or_default()))
+}
 
 /// Whether an image is there.
 pub(super) async fn has_image(engine: &Docker, image: &str) -> Result<bool, String> {
@@ -79,12 +87,26 @@ pub(super) fn labels(instance: &Path) -> Vec<(String, String)> {
         (LABEL_INSTANCE, instance.display().to_string()),
         (LABEL_OWNER, owner.pid.to_string()),
         (LABEL_OWNER_STARTED, owner.started),
-        (LABEL_BOOT, machine::boot_id()),
-        (LABEL_NAMESPACE, machine::pid_namespace()),
+        (LABEL_BOOT, boot_id()),
+        (LABEL_NAMESPACE, pid_namespace()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// An id of this boot of the machine; empty where it has none.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// The process namespace: in another one the same number is another process.
+fn pid_namespace() -> String {
+    fs::read_link("/proc/self/ns/pid")
+        .map(|link| link.display().to_string())
+        .unwrap_or_default()
 }
 
 /// A container that some lockproof started.
@@ -109,8 +131,8 @@ impl Found {
     /// Whether its keeper was started in this boot of this machine, in this process namespace;
     /// only then can we tell whether that still lives.
     pub(super) fn is_from_here(&self) -> bool {
-        self.label(LABEL_BOOT) == machine::boot_id()
-            && self.label(LABEL_NAMESPACE) == machine::pid_namespace()
+        self.label(LABEL_BOOT) == boot_id()
+            && self.label(LABEL_NAMESPACE) == pid_namespace()
     }
 
     /// Whether the process that started it still lives.

@@ -25,12 +25,14 @@ const LATE_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When it cannot be written.
+#[cfg(feature = "containers")]
 pub(super) fn asked_for(instance: &Path) -> Result<(), String> {
     let path = instance.join(ASKED_FOR);
     fs::write(&path, docker_host()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The engine has said that there is none.
+#[cfg(feature = "containers")]
 pub(super) fn none(instance: &Path) {
     let _ = fs::remove_file(instance.join(ASKED_FOR));
 }

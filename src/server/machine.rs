@@ -53,20 +53,6 @@ impl ProcessName {
     }
 }
 
-/// An id of this boot of the machine; empty where it has none.
-pub(super) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
-}
-
-/// The process namespace: in another one the same number is another process.
-pub(super) fn pid_namespace() -> String {
-    fs::read_link("/proc/self/ns/pid")
-        .map(|link| link.display().to_string())
-        .unwrap_or_default()
-}
-
 /// Whether a process is of this process's own namespace. One in a container is seen from outside, too, but what
 /// it says of itself (numbers, paths) holds in there.
 fn is_here(pid: i32, own: &Path) -> bool {

@@ -25,14 +25,18 @@ mod binaries;
 mod choice;
 mod clean;
 mod client;
+#[cfg(feature = "containers")]
 mod container;
+#[cfg(feature = "containers")]
 mod container_outage;
 mod copying;
 mod database;
+#[cfg(feature = "containers")]
 mod docker;
 mod dwelling;
 mod embedded;
 mod emptied;
+#[cfg(feature = "containers")]
 mod engine;
 mod error;
 mod external;
@@ -59,20 +63,27 @@ mod renewal;
 mod seats;
 mod settings;
 mod standby;
+#[cfg(feature = "containers")]
+mod standby_container;
 mod standby_start;
 mod state;
 mod stored;
 mod survey;
 mod withheld;
+#[cfg(not(feature = "containers"))]
+mod without_containers;
 
-pub use address::{Address, Secret};
+#[cfg(not(feature = "containers"))]
+use without_containers::{container, container_outage, docker, engine, standby_container};
+
+pub use address::Address;
 pub use again::{AGAIN_AS, TestProgram, this_is_a_test};
 pub use choice::{ServerChoice, ServerOptions};
-pub use clean::{CleanReport, clean};
+pub use clean::clean;
 pub use database::Database;
 pub use dwelling::{Dwelling, Lodging};
 pub(crate) use error::shuts_out;
-pub use error::{Attempt, GuardianError, ServerError};
+pub use error::{GuardianError, ServerError};
 pub use guard::guard_this_pipe;
 pub use guardian::{Guardian, Registration, Ward};
 pub use handle::Server;

@@ -54,6 +54,8 @@ impl Shutdown {
 /// What only whoever has a server alone may touch.
 pub(super) struct Own {
     pub(super) place: Place,
+    /// A standby in a container is noted here.
+    #[cfg_attr(not(feature = "containers"), expect(dead_code))]
     pub(super) instance: PathBuf,
     /// When the postmaster that runs, or ran last, was started: only to be compared.
     pub(super) started: Mutex<String>,

@@ -14,6 +14,7 @@ use super::client::{self, ask};
 use super::error::ServerError;
 use super::handle::{Server, lock, maintenance_config};
 use super::own::Place;
+use super::standby_container;
 use super::standby_start::{self, Made};
 
 /// How long a standby may take to replay what the primary has written.
@@ -57,7 +58,7 @@ impl Server {
             }
             Place::Container(id) => {
                 self.admit_replication().await?;
-                standby_start::container(own, id, &self.inner.address, number, &slot).await
+                standby_container::start(own, id, &self.inner.address, number, &slot).await
             }
         };
         let Made { address, place } = match made {

@@ -8,7 +8,7 @@ use super::archive;
 use super::binaries;
 use super::choice::ServerOptions;
 use super::docker;
-use super::engine::{self, bounded};
+use super::engine;
 use super::own_binary::lockproof_binary;
 use super::pooler::Pooler;
 use super::state;
@@ -53,9 +53,7 @@ pub async fn survey(options: &ServerOptions) -> Survey {
             return survey;
         }
     };
-    survey.docker = bounded(&engine, "say its version", engine.version())
-        .await
-        .map(|version| format!("version {}", version.version.unwrap_or_default()));
+    survey.docker = docker::version(&engine).await;
     survey.images = docker::images(&engine)
         .await
         .unwrap_or_default()

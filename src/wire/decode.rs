@@ -227,8 +227,8 @@ pub fn error_response(severity: &str, sqlstate: &str, message: &str) -> Bytes {
     tagged(b'E', &body)
 }
 
-/// A ReadyForQuery of the gate's own.
-#[must_use]
+/// A ReadyForQuery, as the server sends it.
+#[cfg(test)]
 pub fn ready_for_query(status: u8) -> Bytes {
     tagged(b'Z', &[status])
 }

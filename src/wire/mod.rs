@@ -24,14 +24,12 @@ mod shape;
 mod startups;
 mod tls;
 
-pub use admission::{Admission, Elsewhere};
-pub use decode::{Parameter, RawError, error_response, ready_for_query, simple_query};
+pub use admission::Admission;
+pub use decode::{RawError, error_response, simple_query};
 pub use gate::{
-    Answer, CloseCause, ConnectionEvent, ConnectionId, Handover, ResultRow, ServerSide,
-    StatementText, StepKind, StepText, WireEvent,
+    Answer, CloseCause, ConnectionEvent, Handover, ServerSide, StepKind, StepText, WireEvent,
 };
-pub use need::Need;
-pub use pooled::{POOLER, Tap};
+pub use pooled::Tap;
 pub use proxy::{Doors, Proxy, WireError};
 pub use route::Upstream;
 pub use shape::Shape;

@@ -1,6 +1,6 @@
 //! How pods end: with children, by SIGTERM, as ghosts.
 
-use lockproof::history::{Event, OutputStream};
+use lockproof_core::history::{Event, OutputStream};
 
 use crate::harness::{Need, need};
 use crate::support::{self, exit_of, place, play, the_fault_fired, trace};

@@ -1,8 +1,8 @@
 //! Faults at their points, with what pod and server have of it.
 
-use lockproof::history::{Event, OutputStream};
-use lockproof::invariant::Judgement;
-use lockproof::name::GuardName;
+use lockproof_core::history::{Event, OutputStream};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::GuardName;
 
 use crate::harness::{Need, need};
 use crate::support::{
@@ -14,7 +14,7 @@ const TABLE: &str = "create table t (id serial primary key, x text)";
 const POINTS: [&str; 3] = ["before", "in-doubt", "after"];
 
 /// The tool's writer under one fault before, in doubt at, and after its second write.
-async fn writer_under(fault: &str) -> Vec<lockproof::search::Outcome> {
+async fn writer_under(fault: &str) -> Vec<lockproof::internals::search::Outcome> {
     let scenario = |point: &str| {
         format!(
             "[subject]
@@ -35,7 +35,7 @@ async fn writer_under(fault: &str) -> Vec<lockproof::search::Outcome> {
 }
 
 /// What pod a knows to be done, and how many rows it has in the table (pod b has its three).
-fn known_and_done(outcome: &lockproof::search::Outcome) -> (Vec<String>, u64) {
+fn known_and_done(outcome: &lockproof::internals::search::Outcome) -> (Vec<String>, u64) {
     (
         printed(&outcome.lines, "a", OutputStream::Stdout),
         rows(outcome, "t") - 3,
@@ -268,7 +268,7 @@ async fn an_error_inside_a_transaction_aborts_it_as_a_real_one_would() {
 
 const WAITER: &str = "command = [\"psql\", \"-X\", \"-q\", \"-v\", \"ON_ERROR_STOP=1\", \"-c\", \"select pg_advisory_lock(1)\", \"-c\", \"insert into t (x) values ('locked')\", \"-c\", \"select pg_advisory_unlock(1)\"]";
 
-async fn waiter_under(fault: &str) -> lockproof::search::Outcome {
+async fn waiter_under(fault: &str) -> lockproof::internals::search::Outcome {
     let scenario = format!(
         "[subject]\n{WAITER}\n[schedule]\nturns = [
            {{ run = \"a\", until = {{ before = \"insert\" }} }},
@@ -331,7 +331,7 @@ async fn a_reset_waiter_leaves_a_ghost_in_the_queue() {
     assert_eq!(support::limit(&outcome.lines), None);
     assert!(outcome.lines.iter().any(|line| matches!(
         &line.event,
-        lockproof::history::Event::Ghost { connection, .. } if connection.to_string() == "b.0"
+        lockproof_core::history::Event::Ghost { connection, .. } if connection.to_string() == "b.0"
     )));
     assert_ne!(exit_of(&outcome.lines, "b"), 0);
 }

@@ -1,8 +1,8 @@
 //! Stops and limits: what is reached, what is not, and what is said of it.
 
-use lockproof::history::{Event, TurnEnd};
-use lockproof::invariant::Judgement;
-use lockproof::name::InvariantName;
+use lockproof_core::history::{Event, TurnEnd};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::InvariantName;
 
 use crate::harness::{Need, need};
 use crate::support::{self, place, play, refused, trace, turn_ends};
@@ -10,7 +10,7 @@ use crate::support::{self, place, play, refused, trace, turn_ends};
 const TABLE: &str = "create table t (id serial, x text)";
 const INSERTS: &str = "command = [\"psql\", \"-X\", \"-q\", \"-c\", \"insert into t (x) values ('one')\", \"-c\", \"insert into t (x) values ('two')\", \"-c\", \"delete from t where x = 'none'\", \"-c\", \"insert into t (x) values ('three')\"]";
 
-async fn until(stop: &str) -> lockproof::search::Outcome {
+async fn until(stop: &str) -> lockproof::internals::search::Outcome {
     let scenario = format!(
         "[subject]\n{INSERTS}\n[schedule]\nturns = [{{ run = \"a\", until = {stop} }}, {{ run = \"b\" }}, {{ run = \"a\" }}]"
     );
@@ -18,7 +18,7 @@ async fn until(stop: &str) -> lockproof::search::Outcome {
 }
 
 /// How many steps of a came before b's first.
-fn steps_of_a(outcome: &lockproof::search::Outcome) -> usize {
+fn steps_of_a(outcome: &lockproof::internals::search::Outcome) -> usize {
     place(&trace(outcome), "b.0")
 }
 

@@ -1,6 +1,6 @@
 //! Steps that wait: chains, queues, deadlocks, polls.
 
-use lockproof::history::TurnEnd;
+use lockproof_core::history::TurnEnd;
 
 use crate::harness::{Need, need};
 use crate::support::{self, in_order, place, play, play_times, same_trace, trace, turn_ends};

@@ -1,8 +1,8 @@
 //! Faults where one makes another impossible, or changes what it means: a paused server, a link that
 //! is cut, an old primary beside a new one.
 
-use lockproof::history::{Event, FaultEvent, Operation};
-use lockproof::invariant::Judgement;
+use lockproof_core::history::{Event, FaultEvent, Operation};
+use lockproof_core::invariant::Judgement;
 
 use crate::harness::{Need, need};
 use crate::support::{self, exit_of, faults, play, play_all};
@@ -23,7 +23,7 @@ fn text(line: &str, server: &str, turns: &[&str]) -> String {
     )
 }
 
-fn named<'o>(outcome: &'o lockproof::search::Outcome, name: &str) -> &'o FaultEvent {
+fn named<'o>(outcome: &'o lockproof::internals::search::Outcome, name: &str) -> &'o FaultEvent {
     let mut faults = faults(&outcome.lines).into_iter();
     faults
         .find(|fault| fault.fault.kind.name() == name)

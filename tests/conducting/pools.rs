@@ -1,6 +1,6 @@
 //! Pods with more than one connection: needs-pod, requests at once, parallel start-up, look-ups.
 
-use lockproof::history::{Ending, Event};
+use lockproof_core::history::{Ending, Event};
 
 use crate::harness::{Need, need};
 use crate::support::{self, in_order, play, play_times, same_trace, trace};

@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use lockproof::invariant::Judgement;
-use lockproof::search::Outcome;
-use lockproof::server::Dwelling;
+use lockproof::internals::search::Outcome;
+use lockproof::internals::server::Dwelling;
+use lockproof_core::invariant::Judgement;
 
 use super::sandbox::{Done, Sandbox};
 use super::support;

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use lockproof::name::{ConnectionName, PodName};
-use lockproof::wire::{
+use lockproof::internals::wire::{
     Admission, Authority, CloseCause, ConnectionEvent, Doors, Proxy, Upstream, WireEvent,
 };
+use lockproof_core::name::{ConnectionName, PodName};
 use postgres_protocol::message::{backend, frontend};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! The built-in job: the original bug with no hint, each unsound lock by its name.
 
-use lockproof::search::strategy::Pct;
-use lockproof::search::{SearchOptions, explore, never_independent};
+use lockproof::internals::search::strategy::Pct;
+use lockproof::internals::search::{SearchOptions, explore, never_independent};
 use serde_json::Value;
 
 use crate::support::Theatre;
@@ -150,7 +150,7 @@ fn random_priorities_find_a_violation_within_twenty_draws() {
         let options = |seed: u64| SearchOptions {
             jobs: 2,
             all: false,
-            shard: lockproof::search::strategy::Shard::WHOLE,
+            shard: lockproof::internals::search::strategy::Shard::WHOLE,
             dir: dir.path().join(seed.to_string()),
             cancel: cancel.clone(),
         };

@@ -135,7 +135,7 @@ impl Need {
             Self::Asyncpg => succeeds(PYTHON, &["-c", "import asyncpg"]),
             Self::Node => succeeds("node", &["--version"]),
             Self::NodePostgres => succeeds("node", &["-e", "require('pg')"]),
-            Self::PgBouncer => lockproof::server::Pooler::program()
+            Self::PgBouncer => lockproof::internals::server::Pooler::program()
                 .is_ok_and(|program| succeeds(&program.display().to_string(), &["--version"])),
             Self::Kubectl => succeeds("kubectl", &["version", "--client"]),
             Self::Containers => image().is_some(),

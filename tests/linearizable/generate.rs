@@ -2,8 +2,8 @@
 //!
 //! Every list of numbers is a history, so that a failing one can be made small.
 
-use lockproof::name::LockMode;
-use lockproof::operation::{Action, Call, LockEvent, Outcome};
+use lockproof_core::name::LockMode;
+use lockproof_core::operation::{Action, Call, LockEvent, Outcome};
 
 /// A list of numbers, used up one by one; after its end all are 0.
 pub struct Numbers<'n> {

@@ -7,10 +7,10 @@
 
 use std::path::Path;
 
-use lockproof::history::{self, Line};
-use lockproof::invariant::{Verdict, judge};
-use lockproof::report::play;
-use lockproof::search::weigh;
+use lockproof::internals::report::play;
+use lockproof::internals::search::weigh;
+use lockproof_core::history::{self, Line};
+use lockproof_core::invariant::{Verdict, judge};
 use serde_json::Value;
 
 /// Where our own sentences stand: the event, and the field.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::harness::{Need, need};
 use crate::support::{self, play, play_times, printed};
-use lockproof::history::{Event, Line, OutputStream};
-use lockproof::invariant::Limit;
-use lockproof::name::{ConnectionName, StepId};
-use lockproof::search::Outcome;
+use lockproof::internals::search::Outcome;
+use lockproof_core::history::{Event, Line, OutputStream};
+use lockproof_core::invariant::Limit;
+use lockproof_core::name::{ConnectionName, StepId};
 
 const SCHEMA: &str = "create table visit (i int)";
 

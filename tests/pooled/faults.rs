@@ -1,8 +1,8 @@
 //! Faults behind a pooler: what of a session hits its backend, what of a connection the client's side.
 
-use lockproof::history::{Event, OutputStream};
-use lockproof::invariant::Judgement;
-use lockproof::name::InvariantName;
+use lockproof_core::history::{Event, OutputStream};
+use lockproof_core::invariant::Judgement;
+use lockproof_core::name::InvariantName;
 
 use crate::harness::{Need, need};
 use crate::support::{self, exit_of, play, printed, the_fault_fired};
@@ -21,7 +21,7 @@ async fn the_session_that_holds_the_lock_is_ended_though_the_pooler_keeps_it() {
     assert_eq!(pids(&outcome, "a"), [hit.pid]);
     // Between two transactions nobody tells the pod.
     assert_eq!(exit_of(&outcome.lines, "a"), 0);
-    let gone = |line: &lockproof::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == hit);
+    let gone = |line: &lockproof_core::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == hit);
     assert!(outcome.lines.iter().any(gone));
     let violated: Vec<_> = outcome.verdict.violated().collect();
     assert_eq!(
@@ -60,7 +60,7 @@ async fn a_killed_waiter_goes_on_as_a_ghost_on_a_backend_that_the_pooler_has_giv
     });
     let ghost = ghost.expect("no ghost with its backend");
     assert!(!pids(&outcome, "a").contains(&ghost.pid));
-    let gone = |line: &lockproof::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == ghost);
+    let gone = |line: &lockproof_core::history::Line| matches!(&line.event, Event::SessionGone { session, .. } if *session == ghost);
     assert!(outcome.lines.iter().any(gone), "the ghost never ended");
     assert_eq!(
         outcome.verdict.judgement,
@@ -92,7 +92,7 @@ async fn a_killed_client_that_waits_inside_the_pooler_leaves_nothing_on_the_serv
 async fn a_killed_holder_s_lock_stays_with_the_pooler_s_session_under_transaction_pooling_alone() {
     need(Need::PgBouncer);
     let schedule = format!("{AT_WORK}\n{{ fault = {{ kill = {{ pod = \"a\" }} }} }},");
-    let left = |outcome: &lockproof::search::Outcome| {
+    let left = |outcome: &lockproof::internals::search::Outcome| {
         let mut lines = outcome.lines.iter();
         lines.find_map(|line| match &line.event {
             Event::Remains { locks, .. } => Some(locks.len()),

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use lockproof::server::Pooler;
+use lockproof::internals::server::Pooler;
 
 use crate::harness::{Need, need};
 use crate::sandbox::{Sandbox, becomes, finish};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lockproof::history::{Ending, Event};
-use lockproof::invariant::Judgement;
-use lockproof::report::play as told;
-use lockproof::search::Outcome;
+use lockproof::internals::report::play as told;
+use lockproof::internals::search::Outcome;
+use lockproof_core::history::{Ending, Event};
+use lockproof_core::invariant::Judgement;
 
 use crate::harness::{Need, need};
 use crate::support::{self, limit, play, play_times, same_trace};

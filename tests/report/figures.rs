@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use lockproof::history::{Answer, Delivery, Ending, Event, Pacing, Request, Writer, read};
-use lockproof::name::{ConnectionName, PodName, Session, StepId};
+use lockproof_core::history::{Answer, Delivery, Ending, Event, Pacing, Request, Writer, read};
+use lockproof_core::name::{ConnectionName, PodName, Session, StepId};
 
 use crate::browser::Browser;
 use crate::harness::{Need, need};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lockproof::history::{Event, Line};
-use lockproof::sql::{Literal, with_literals};
+use lockproof_core::history::{Event, Line};
+use lockproof_core::sql::{Literal, with_literals};
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -189,7 +189,7 @@ fn a_redacted_page_has_none_of_a_jobs_literals() {
     let mut seen = 0;
     // Words of the page itself are in that of any job: one that has none of these strings.
     let any = |scenario: &str| {
-        let lines = lockproof::history::read(&runs()[scenario].join("history.jsonl")).unwrap();
+        let lines = lockproof_core::history::read(&runs()[scenario].join("history.jsonl")).unwrap();
         (literals(&lines), redacted(&runs()[scenario]))
     };
     let others = [
@@ -199,7 +199,7 @@ fn a_redacted_page_has_none_of_a_jobs_literals() {
     .map(any);
     for scenario in SCENARIOS {
         let run = &runs()[scenario];
-        let lines = lockproof::history::read(&run.join("history.jsonl")).unwrap();
+        let lines = lockproof_core::history::read(&run.join("history.jsonl")).unwrap();
         let mut all = literals(&lines);
         all.retain(|one| {
             let own = |(used, page): &(BTreeSet<String>, String)| {

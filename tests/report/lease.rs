@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lockproof::history::{Ending, Event, Line, read};
-use lockproof::name::StepId;
-use lockproof::schedule::FaultKind;
+use lockproof_core::history::{Ending, Event, Line, read};
+use lockproof_core::name::StepId;
+use lockproof_core::schedule::FaultKind;
 
 use crate::browser::Browser;
 use crate::harness::{Need, need};

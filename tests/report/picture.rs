@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lockproof::history::{Ending, Event, Line, read};
+use lockproof_core::history::{Ending, Event, Line, read};
 use serde_json::json;
 
 use crate::browser::Browser;

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use lockproof::history::{Ending, Event, Line, LockAction, read};
-use lockproof::name::StepId;
+use lockproof_core::history::{Ending, Event, Line, LockAction, read};
+use lockproof_core::name::StepId;
 use regex::Regex;
 
 use crate::browser::Browser;

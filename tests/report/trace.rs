@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockproof::history::{Ending, Event, read};
+use lockproof_core::history::{Ending, Event, read};
 use serde_json::Value;
 
 use crate::{SCENARIOS, lockproof, runs};

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use lockproof::history;
-use lockproof::invariant::{Limit, judge};
-use lockproof::scenario;
+use lockproof_core::history;
+use lockproof_core::invariant::{Limit, judge};
+use lockproof_core::scenario;
 
 /// For each subject, by its schema (`seeder` for the built-in one), what may be left out.
 const LIST: &str = include_str!("../../scenarios/left-out.txt");

@@ -66,7 +66,7 @@ fn an_image_that_cannot_be_had_is_named_with_what_would_help() {
         .error
         .unwrap();
     if runtime()
-        .block_on(lockproof::server::survey(&options("container")))
+        .block_on(lockproof::internals::server::survey(&options("container")))
         .docker
         .is_ok()
     {

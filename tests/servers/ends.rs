@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lockproof::server::{Guardian, Server, Ward};
+use lockproof::internals::server::{Guardian, Server, Ward};
 
 use crate::harness::{Need, need};
 use crate::holder::*;

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use lockproof::server::{Guardian, Server, Shutdown, Standby};
+use lockproof::internals::server::{Guardian, Server, Shutdown, Standby};
 use serde::{Deserialize, Serialize};
 
 use crate::looks::{options, runtime};
@@ -117,7 +117,7 @@ pub(crate) fn hold(choice: &str) {
     });
 }
 
-fn url(address: &lockproof::server::Address) -> String {
+fn url(address: &lockproof::internals::server::Address) -> String {
     address.url(&address.maintenance, &address.host, address.port)
 }
 

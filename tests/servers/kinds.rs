@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockproof::server::Server;
+use lockproof::internals::server::Server;
 
 use crate::harness::{Need, need};
 use crate::looks::*;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lockproof::server::ServerOptions;
+use lockproof::internals::server::ServerOptions;
 use tokio::runtime::Runtime;
 
 pub(crate) fn runtime() -> Runtime {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockproof::server::{Server, Shutdown};
+use lockproof::internals::server::{Server, Shutdown};
 use tokio_postgres::Client;
 
 use crate::looks::*;
@@ -22,7 +22,7 @@ async fn text(client: &Client, sql: &str) -> String {
 /// The error of something that must not succeed.
 #[track_caller]
 pub(crate) fn refused<T: std::fmt::Debug>(
-    outcome: Result<T, lockproof::server::ServerError>,
+    outcome: Result<T, lockproof::internals::server::ServerError>,
 ) -> String {
     outcome.unwrap_err().to_string()
 }
@@ -94,7 +94,7 @@ fn what_was_committed_and_the_address_survive_each_way_of_stopping(kind: &str) {
 }
 
 /// Whether anybody lets a connection in at the server's port.
-fn accepts(address: &lockproof::server::Address) -> bool {
+fn accepts(address: &lockproof::internals::server::Address) -> bool {
     answers(&address.url("postgres", &address.host, address.port))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lockproof::server::{Database, Seats, Server};
+use lockproof::internals::server::{Database, Seats, Server};
 
 use crate::looks::*;
 

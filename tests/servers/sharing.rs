@@ -1,6 +1,6 @@
 //! One server for several processes, by its lease.
 
-use lockproof::server::Server;
+use lockproof::internals::server::Server;
 
 use crate::holder::*;
 use crate::looks::*;

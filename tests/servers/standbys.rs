@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use lockproof::server::{Address, Shutdown, Standby};
+use lockproof::internals::server::{Address, Shutdown, Standby};
 use tokio_postgres::Client;
 
 use crate::harness::{Need, need};

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use lockproof::name::PodName;
-use lockproof::pod::{Pod, PodEvent, Program};
+use lockproof::internals::pod::{Pod, PodEvent, Program};
+use lockproof_core::name::PodName;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How long a test waits for anything.

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use lockproof::server::{Server, ServerChoice, ServerOptions};
+use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
 use tokio::runtime::Runtime;
 
 /// Keeps the server of `LOCKPROOF_SERVER`, else the one that a command takes by itself.

@@ -4,14 +4,14 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used)]
 
-use lockproof::schedule::FaultKind;
+use lockproof_core::schedule::FaultKind;
 use std::path::{Path, PathBuf};
 
-use lockproof::history::{Event, FaultEvent, Line, OutputStream, TurnEnd, Writer};
-use lockproof::run::trace_of;
-use lockproof::scenario::{self, Scenario};
-use lockproof::search::{Job, Outcome, Stage, Trial, TrialError};
-use lockproof::server::{Server, ServerChoice, ServerOptions};
+use lockproof::internals::run::trace_of;
+use lockproof::internals::search::{Job, Outcome, Stage, Trial, TrialError};
+use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
+use lockproof_core::history::{Event, FaultEvent, Line, OutputStream, TurnEnd, Writer};
+use lockproof_core::scenario::{self, Scenario};
 
 /// A file below tests/.
 pub fn file(path: &str) -> String {
@@ -63,7 +63,7 @@ impl Theatre {
     /// With a schema for the template and a scenario's text without its title.
     pub async fn open(schema: &str, text: &str) -> Self {
         let scenario = scenario(&format!("title = \"a test\"\n{text}"));
-        let mut job = lockproof::cli::subject::job(&scenario.subject)
+        let mut job = lockproof::internals::cli::job(&scenario.subject)
             .map_err(|failure| failure.message)
             .unwrap();
         if !schema.is_empty() {

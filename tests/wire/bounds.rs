@@ -1,7 +1,7 @@
 //! What is read and kept at most of a client, and of a server, that has no end.
 
 use bytes::BytesMut;
-use lockproof::wire::{CloseCause, ConnectionEvent};
+use lockproof::internals::wire::{CloseCause, ConnectionEvent};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,14 @@ fn bind(length: usize) -> BytesMut {
 }
 
 /// A client at a proxy whose server is played by the test, and that server's end of it.
-async fn scripted(sent: &[u8]) -> (Place, lockproof::wire::Proxy, TcpStream, TcpStream) {
+async fn scripted(
+    sent: &[u8],
+) -> (
+    Place,
+    lockproof::internals::wire::Proxy,
+    TcpStream,
+    TcpStream,
+) {
     let mut place = Place::new(true).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
-use lockproof::name::PodName;
-use lockproof::wire::{CloseCause, ConnectionEvent, Handover};
+use lockproof::internals::wire::{CloseCause, ConnectionEvent, Handover};
+use lockproof_core::name::PodName;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -168,7 +168,7 @@ async fn what_a_client_left_unfinished_behind_a_step_does_not_keep_the_session()
         .await;
     drop(client);
     closed_by(&mut place).await;
-    let id = lockproof::name::ConnectionName {
+    let id = lockproof_core::name::ConnectionName {
         pod: PodName::of_index(0),
         index: 0,
     };
@@ -192,7 +192,7 @@ async fn a_client_that_leaves_inside_its_pipeline_ends_its_session() {
     frontend::flush(&mut bytes);
     bytes.extend_from_slice(&unfinished("select 3"));
     client.send(&bytes).await;
-    let id = lockproof::name::ConnectionName {
+    let id = lockproof_core::name::ConnectionName {
         pod: PodName::of_index(0),
         index: 0,
     };
@@ -300,7 +300,7 @@ async fn a_request_sent_before_the_session_is_ready_is_held_like_any_other() {
         })
         .await;
     assert_eq!(sql, "truncate t");
-    let id = lockproof::name::ConnectionName {
+    let id = lockproof_core::name::ConnectionName {
         pod: PodName::of_index(0),
         index: 0,
     };

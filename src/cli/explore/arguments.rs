@@ -39,12 +39,13 @@ pub enum StrategyName {
 impl StrategyName {
     /// All, in the order in which `--strategy every` takes them: those that may have fewer schedules than
     /// their share come first, and what they leave goes to the others.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: &[Self] = &[
         Self::Hazards,
         Self::Preemptions,
         Self::Sweep,
         Self::Overlap,
         Self::Pct,
+        #[cfg(feature = "random")]
         Self::Random,
         Self::Kills,
         Self::Stress,
@@ -84,6 +85,7 @@ impl ValueEnum for Chosen {
             Self::One(Pct),
             Self::One(Sweep),
             Self::One(Overlap),
+            #[cfg(feature = "random")]
             Self::One(Random),
             Self::One(Kills),
             Self::One(Stress),

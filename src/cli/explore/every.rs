@@ -80,7 +80,7 @@ impl Search<'_> {
     ) -> Result<Vec<SearchedJson>, Failure> {
         let mut left = schedules;
         let mut searches = Vec::new();
-        for (place, strategy) in StrategyName::ALL.into_iter().enumerate() {
+        for (place, strategy) in StrategyName::ALL.iter().copied().enumerate() {
             let share = left.div_ceil((StrategyName::ALL.len() - place) as u64);
             let searched = self.with(subject, trial, strategy, share, cancel.clone())?;
             left -= searched.schedules.min(left);

@@ -24,8 +24,8 @@ use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
 use crate::scenario::{Expect, LockName, Scenario, write_lock};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
-    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Random, Sample, Settings, Shard,
-    Stagger, Strategy, Sweep, Swept, Tally, claim,
+    Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Sample, Settings, Shard, Stagger,
+    Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
     Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
@@ -34,6 +34,7 @@ use crate::search::{
 use crate::server::Server;
 
 /// The most turns of a random schedule.
+#[cfg(feature = "random")]
 const RANDOM_TURNS: usize = 8;
 
 /// A search in progress.
@@ -397,8 +398,9 @@ impl Work<'_> {
                     arguments.seed,
                 ))
             }
+            #[cfg(feature = "random")]
             StrategyName::Random => Box::new(
-                Random::new(
+                crate::search::strategy::Random::new(
                     pods,
                     RANDOM_TURNS,
                     steps,
@@ -408,6 +410,11 @@ impl Work<'_> {
                 )
                 .permitting(permitted.clone()),
             ),
+            #[cfg(not(feature = "random"))]
+            StrategyName::Random => {
+                let message = "this lockproof was built without its feature `random`";
+                return Err(Failure::new(Exit::Usage, message));
+            }
         };
         Ok(match self.most {
             Some(most) => Box::new(Limited::new(strategy, most)),

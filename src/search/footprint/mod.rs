@@ -56,4 +56,4 @@ mod tests;
 pub use independent::independent;
 pub(super) use independent::{is_protected, writes_protected};
 pub use steps::{Footprints, Step};
-pub use touched::{Footprint, Held, LockUse, LockUseKind};
+pub use touched::{Footprint, LockUse, LockUseKind};

@@ -1,5 +1,6 @@
 //! Footprints of hand-written histories.
 
+use super::touched::Held;
 use super::*;
 use crate::history::{
     Answer, Catalog, Ending, LockRule, OnContention, Operation, Release, Rules, TableFacts,

@@ -56,7 +56,7 @@ mod refuted_tests;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Expected, Hazard, HazardKind, HazardStep, Role};
+pub use finding::{Hazard, HazardKind};
 pub use mine::mine;
 pub use pairs::pairs;
 pub use refuted::{DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, when_taken};

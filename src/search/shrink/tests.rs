@@ -7,7 +7,10 @@ use super::{Failed, Shrink, changes, recorded};
 use crate::conductor::simulated::{Op, Ran, op, run};
 use crate::schedule::{Move, Schedule, Stop};
 use crate::search::executed::Executed;
-use crate::search::strategy::{Pct, decode, genes};
+use crate::search::strategy::{
+    Pct,
+    random::{decode, genes},
+};
 
 fn controlled(programs: &[Vec<Op>], moves: &[Move]) -> Ran {
     run(programs, &Schedule::Controlled(moves.to_vec()), false)

@@ -13,7 +13,8 @@ mod limited;
 mod overlap;
 mod pct;
 mod preemptions;
-mod random;
+#[cfg(feature = "random")]
+pub(super) mod random;
 mod reduction;
 mod sampled;
 mod settings;
@@ -40,10 +41,11 @@ pub use limited::Limited;
 pub use overlap::Overlap;
 pub use pct::Pct;
 pub use preemptions::Preemptions;
-pub use random::{Gene, Random, decode, genes};
+#[cfg(feature = "random")]
+pub use random::Random;
 pub use sampled::{Sample, SampledOut};
 pub use settings::Settings;
-pub use shard::{Shard, ShardError};
+pub use shard::Shard;
 pub use stagger::Stagger;
 pub use sweep::{Onward, Place, Sweep, Swept};
 pub use why::Why;

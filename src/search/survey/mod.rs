@@ -9,4 +9,4 @@ mod run;
 
 pub use course::{StepKind, before_last_write, step_kinds};
 pub use groups::{Case, Group, group};
-pub use run::{Again, FaultSeen, Pass, Survey, SurveyOptions, Surveyed, example, survey};
+pub use run::{Pass, Survey, SurveyOptions, Surveyed, example, survey};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use lockproof::sql::{Kind, Meaning, TablesRead, meaning, statements, tables_read};
+use lockproof_core::sql::{Kind, Meaning, TablesRead, meaning, statements, tables_read};
 use pg_query::ParseResult;
 
 /// Where both differ.

@@ -1,4 +1,4 @@
-//! Compares what `lockproof::sql` says of statements with PostgreSQL's own parser.
+//! Compares what `lockproof_core::sql` says of statements with PostgreSQL's own parser.
 //!
 //! `sql-oracle DIR DECISIONS` reads every `*.sql` under DIR (the regression tests of PostgreSQL;
 //! `.ci/oracle` fetches them) and prints the differences that no line of DECISIONS explains, and the
