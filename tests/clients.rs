@@ -110,6 +110,7 @@ fn plan(job: &Job, schedule: Schedule) -> Plan {
             lock_mode: None,
             ignore: Vec::new(),
             lock_rows: Vec::new(),
+            unguarded: Vec::new(),
             protect: Vec::new(),
             lock: LockRule::None,
             release: Release::Any,

@@ -177,6 +177,7 @@ async fn independent_statements_commute_on_a_real_server() {
         lock_mode: None,
         ignore: Vec::new(),
         lock_rows: Vec::new(),
+        unguarded: Vec::new(),
         protect: Vec::new(),
         lock: LockRule::None,
         release: Release::Unlock,

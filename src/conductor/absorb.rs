@@ -107,6 +107,10 @@ impl<W: World> Conductor<W> {
                 replication,
                 refused,
             }),
+            Report::Settings(settings) => self.note(Event::ConnectionSettings {
+                connection,
+                settings,
+            }),
             Report::Started { pid, server } => self.started(connection, pid, server).await?,
             Report::Own(own) => W::take_in(self, connection, own, at).await?,
             Report::TlsFailed(why) => {

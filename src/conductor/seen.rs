@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::history::{Answer, ClosedBy, OutputStream, Request, ServerError};
+use crate::history::{Answer, ClosedBy, OutputStream, Request, ServerError, Setting};
 use crate::name::{ConnectionName, PodName, Session};
 
 /// What sessions do, by process id.
@@ -133,6 +133,8 @@ pub(crate) enum Report<Own> {
         replication: bool,
         refused: bool,
     },
+    /// Settings in its start-up message, of those that a search must know.
+    Settings(Vec<Setting>),
     /// The server of this number is ready for its first request; the session's process id, where it is the
     /// server's own.
     Started { pid: Option<i32>, server: usize },

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
-use crate::history::{Catalog, ForeignKey, ReferentialAction, TableFacts, UniqueKey};
+use crate::history::{Catalog, ForeignKey, ReferentialAction, Setting, TableFacts, UniqueKey};
 
 /// The subject's relations: not the server's, not the witness's.
 const OURS: &str = "n.nspname not in ('lockproof', 'pg_catalog', 'information_schema')
@@ -115,15 +115,14 @@ fn action(letter: &str) -> ReferentialAction {
 /// When the server does not answer.
 pub async fn catalog(client: &Client) -> Result<Catalog, EvidenceError> {
     let what = "what its catalog has";
+    let mut catalog = Catalog::default();
     // What a session of the job begins with; this one has set its own.
-    let isolation = "select reset_val not like 'read %' from pg_settings
-                     where name = 'default_transaction_isolation'";
-    let mut catalog = Catalog {
-        long_snapshots: bounded(what, client.query_one(isolation, &[]))
-            .await?
-            .get(0),
-        ..Catalog::default()
-    };
+    let settings = "select name, reset_val from pg_settings where name = any ($1) order by name";
+    let known = Setting::KNOWN.as_slice();
+    for row in bounded(what, client.query(settings, &[&known])).await? {
+        let (name, value) = (row.get(0), row.get(1));
+        catalog.settings.push(Setting { name, value });
+    }
     for row in bounded(what, client.query(&tables_query(), &[])).await? {
         let facts = TableFacts {
             runs_code: row.get(1),

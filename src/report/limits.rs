@@ -71,6 +71,13 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "the clean run took a lock {lock}, but not around all that it wrote: it was not judged \
              (`lock = {{ relation = \"…\" }}` asks for it)"
         ),
+        Limit::OutsideTheLock { tables } => format!(
+            "{} {} written outside of the lock in each clean and serial run: whether the lock guards {} was not judged \
+             (`protect = [\"…\"]` says so)",
+            joined(tables),
+            if tables.len() == 1 { "is" } else { "are" },
+            if tables.len() == 1 { "it" } else { "them" },
+        ),
         Limit::ColumnsNotCompared { columns, reason } => format!(
             "{} {} not compared: {}",
             columns.join(", "),

@@ -21,8 +21,8 @@ use crate::history::{
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
-    Ledger, is_kept, keeps_rows, keyed_calls, likely_lock_row, lock_rows_of, not_serializable,
-    row_guards, used_keys,
+    Ledger, OutsideLocks, is_kept, keeps_rows, keyed_calls, likely_lock_row, lock_rows_of,
+    not_serializable, row_guards, used_keys,
 };
 use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
@@ -53,6 +53,8 @@ pub struct BaselineRuns {
     pub serializable: bool,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+    /// The tables of which these runs write rows outside of their locks only.
+    pub outside: Vec<String>,
     /// A row that looks like a lock of the job's: only ever suggested.
     pub likely_row: Option<LockRow>,
     /// How long the serial run of all pods took, with the making of its database.
@@ -142,6 +144,7 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         baseline,
         locks,
         lock_rows: of_all.lock_rows,
+        outside: of_all.outside.tables(),
         rows: of_all.rows,
         serializable: of_all.serializable,
         run_time,
@@ -198,6 +201,8 @@ struct OfAll {
     /// Those of the clean run's that each run keeps around its work, and those that some run does not.
     locks: (Vec<LockKey>, Vec<LockKey>),
     lock_rows: Vec<String>,
+    /// What is written under the clean run's locks, and what outside of them.
+    outside: OutsideLocks,
     /// The table of which rows are locked at all that is written.
     rows: Option<RowsRule>,
     /// Whether the server itself checks all that is written.
@@ -216,6 +221,7 @@ impl OfAll {
         let mut errors = BTreeSet::new();
         let mut locks = (Vec::new(), Vec::new());
         let mut rows: Option<BTreeSet<String>> = None;
+        let mut outside = OutsideLocks::default();
         let mut guards = Vec::new();
         let mut tables = Vec::new();
         let mut serializable = true;
@@ -230,6 +236,7 @@ impl OfAll {
                 guards = row_guards(&timeline, qualified);
                 tables = written(&timeline);
             }
+            outside.take(&timeline, &locks.0);
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
             let (kept, passing) = locks
@@ -250,6 +257,7 @@ impl OfAll {
             errors: errors.into_iter().collect(),
             locks,
             lock_rows: rows.unwrap_or_default().into_iter().collect(),
+            outside,
             rows: guards.into_iter().next(),
             serializable,
             // The first are the clean run's.

@@ -39,6 +39,7 @@ impl RealWorld<'_> {
                     refused,
                 }
             }
+            ConnectionEvent::Settings(settings) => Report::Settings(settings),
             ConnectionEvent::Started { pid, server } => {
                 let mut own = pid;
                 if let (Some(pooled), Some(pid)) = (&mut self.pooled, pid) {

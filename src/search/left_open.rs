@@ -97,7 +97,8 @@ fn names(limit: &mut Limit) -> Option<&mut Vec<String>> {
         | Limit::ReferencesNotFollowed { columns } => Some(columns),
         Limit::OnlyCounted { tables }
         | Limit::ByColumn { tables }
-        | Limit::TablesNotCompared { tables, .. } => Some(tables),
+        | Limit::TablesNotCompared { tables, .. }
+        | Limit::OutsideTheLock { tables } => Some(tables),
         _ => None,
     }
 }

@@ -168,6 +168,7 @@ impl Redactor {
             | Event::PodEnded { .. }
             | Event::ConnectionOpened { .. }
             | Event::ConnectionElsewhere { .. }
+            | Event::ConnectionSettings { .. }
             | Event::SessionStarted { .. }
             | Event::ConnectionClosed { .. }
             | Event::SessionGone { .. }

@@ -112,6 +112,7 @@ impl Tale {
                     lock_mode: None,
                     ignore: Vec::new(),
                     lock_rows: Vec::new(),
+                    unguarded: Vec::new(),
                     release: Release::Unlock,
                     on_contention: OnContention::Wait,
                     answers: Vec::new(),

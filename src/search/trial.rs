@@ -116,6 +116,7 @@ impl<'a> Trial<'a> {
                 lock_mode: subject.lock.as_ref().and_then(LockName::mode),
                 ignore: ignored(stage, &subject.ignore),
                 lock_rows: Vec::new(),
+                unguarded: Vec::new(),
                 release: subject.release,
                 on_contention: subject.on_contention,
                 answers: subject.answers.clone(),
@@ -164,6 +165,12 @@ impl<'a> Trial<'a> {
             }
             None => lock_rule(scenario, &measured),
         };
+        let found = matches!(plan.rules.lock, LockRule::FromCleanRun(_));
+        if found && subject.protect.is_none() {
+            let protected = plan.rules.protect.iter();
+            let outside = protected.filter(|table| measured.outside.contains(table));
+            plan.rules.unguarded = outside.cloned().collect();
+        }
         has_rows(&plan.rules.lock, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());

@@ -23,16 +23,19 @@ pub struct Elsewhere {
 /// The longest name of a database that a server does not cut, in bytes.
 const NAME_LIMIT: usize = 63;
 
+/// The parameters of a start-up message, each with its value.
+pub(super) fn pairs(start: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut words = start.get(8..).unwrap_or_default().split(|byte| *byte == 0);
+    std::iter::from_fn(move || Some((words.next()?, words.next()?)))
+}
+
 impl Admission {
     /// Where a start-up message leads, if not to the run's database.
     #[must_use]
     pub fn elsewhere(&self, start: &[u8]) -> Option<Elsewhere> {
-        let words = start.get(8..).unwrap_or_default().split(|byte| *byte == 0);
-        let words: Vec<&[u8]> = words.collect();
         let value = |name: &str| {
-            let mut pairs = words.chunks_exact(2);
-            let found = pairs.find(|pair| pair[0] == name.as_bytes());
-            found.map(|pair| &pair[1][..pair[1].len().min(NAME_LIMIT)])
+            let found = pairs(start).find(|(named, _)| *named == name.as_bytes());
+            found.map(|(_, value)| &value[..value.len().min(NAME_LIMIT)])
         };
         let database = value("database").filter(|name| !name.is_empty());
         let database = database.or_else(|| value("user")).unwrap_or_default();

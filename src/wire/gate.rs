@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::admission::Elsewhere;
 use super::decode::{Parameter, RawError};
-use crate::history::Digest;
+use crate::history::{Digest, Setting};
 use crate::name::ConnectionName;
 
 /// A connection's name serves as its id.
@@ -45,6 +45,8 @@ pub enum ConnectionEvent {
         /// Whether it was told that it may not, and is closed.
         refused: bool,
     },
+    /// Settings in its start-up message, of those that a search must know.
+    Settings(Vec<Setting>),
     /// Its way to the server is open, and nothing has been said on it yet.
     Connected {
         /// The port of our end, by which a pooler names its client.

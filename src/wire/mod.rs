@@ -20,6 +20,7 @@ mod need;
 mod pooled;
 mod proxy;
 mod route;
+mod settings;
 mod shape;
 mod startups;
 mod tls;

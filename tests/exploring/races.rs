@@ -186,6 +186,48 @@ const IMPATIENT: Race = Race {
     violates: "no-errors",
 };
 
+/// The same, where no statement sets the limit: the session begins with it.
+const IMPATIENT_FROM_ITS_START: Race = Race {
+    name: "a wait for the lock that ends by a time limit of the session's start",
+    racy: "close s
+           PGOPTIONS='-c lock_timeout=200' open s
+           ask s 'select pg_advisory_lock(7)' || true
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s 'select pg_advisory_unlock(7)'",
+    sound: "close s
+           PGOPTIONS='-c lock_timeout=200' open s
+           ask s 'select pg_advisory_lock(7)' || exit 0
+           ask s begin
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s commit
+           ask s 'select pg_advisory_unlock(7)'",
+    ..IMPATIENT
+};
+
+/// The same, where the database gives the limit to all its sessions.
+const IMPATIENT_BY_ITS_DATABASE: Race = Race {
+    name: "a wait for the lock that ends by a time limit of the database's",
+    schema: "create table t (id int primary key);
+             do $$ begin execute format('alter database %I set lock_timeout = 200', current_database()); end $$;",
+    racy: "ask s 'select pg_advisory_lock(7)' || true
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s 'select pg_advisory_unlock(7)'",
+    sound: "ask s 'select pg_advisory_lock(7)' || exit 0
+           ask s begin
+           ask s 'delete from t'
+           ask s 'insert into t values (1)'
+           ask s 'insert into t values (2)'
+           ask s commit
+           ask s 'select pg_advisory_unlock(7)'",
+    ..IMPATIENT
+};
+
 fn script(job: &str) -> String {
     let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/lib/sessions.bash");
     format!("set -e\nsource {lib}\nopen s\n{job}\nclose s\n")
@@ -247,6 +289,12 @@ fn a_table_that_is_swapped() {
 
 fn a_wait_that_ends_by_its_time_limit() {
     found_within_ten_and_not_where_it_is_sound(&IMPATIENT);
+}
+
+fn a_wait_that_ends_by_a_time_limit_that_no_statement_sets() {
+    for race in [&IMPATIENT_FROM_ITS_START, &IMPATIENT_BY_ITS_DATABASE] {
+        found_within_ten_and_not_where_it_is_sound(race);
+    }
 }
 
 fn a_lost_update() {
@@ -359,6 +407,7 @@ crate::harness::tests![
     rows_that_wait_for_their_commit,
     a_table_that_is_swapped,
     a_wait_that_ends_by_its_time_limit,
+    a_wait_that_ends_by_a_time_limit_that_no_statement_sets,
     a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait,
     what_only_a_crash_leaves_behind_is_told_apart_from_the_lock,
     the_reduced_search_finds_what_the_unreduced_one_finds,

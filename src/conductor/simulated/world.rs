@@ -69,6 +69,7 @@ pub fn orders() -> Orders {
         rules: Rules {
             protect: Vec::new(),
             lock_rows: Vec::new(),
+            unguarded: Vec::new(),
             lock: LockRule::None,
             lock_mode: None,
             ignore: Vec::new(),

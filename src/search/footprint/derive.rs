@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::request::{Known, complete, footprint};
 use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
-use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Write};
+use super::waits::WaitLimits;
+use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Setting, Write};
 use crate::ledger::served;
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::sql::{Kind, meaning};
@@ -72,6 +73,10 @@ struct Book<'t, 'a> {
     open: BTreeMap<&'a ConnectionName, (Footprint, Vec<usize>)>,
     /// Connections that asked for snapshots that outlive a statement.
     snapshots: BTreeSet<&'a ConnectionName>,
+    /// What the start-up messages of connections set.
+    asked: BTreeMap<&'a ConnectionName, &'a [Setting]>,
+    /// The limits that sessions have.
+    limits: BTreeMap<&'a ConnectionName, WaitLimits>,
 }
 
 impl<'t, 'a> Book<'t, 'a> {
@@ -95,6 +100,8 @@ impl<'t, 'a> Book<'t, 'a> {
             last: BTreeMap::new(),
             open: BTreeMap::new(),
             snapshots: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            limits: BTreeMap::new(),
         }
     }
 
@@ -103,6 +110,12 @@ impl<'t, 'a> Book<'t, 'a> {
             Happening::Released(step) => self.released(step),
             Happening::Ended(step, end) => self.ended(step, end),
             Happening::Locks(snapshot) => self.locks(snapshot),
+            Happening::Other(Event::ConnectionSettings {
+                connection,
+                settings,
+            }) => {
+                self.asked.insert(connection, settings);
+            }
             Happening::Other(
                 Event::ConnectionClosed { connection, .. } | Event::SessionGone { connection, .. },
             ) => self.gone(connection),
@@ -127,9 +140,16 @@ impl<'t, 'a> Book<'t, 'a> {
         if step.delivery != Delivery::Forwarded {
             own.everything = Some("a fault changed it or its answer".to_owned());
         }
-        if is_isolation(request) || self.known.catalog.long_snapshots {
+        let asked = self.asked.get(connection).copied().unwrap_or_default();
+        let began: Vec<&Setting> = self.known.catalog.settings.iter().chain(asked).collect();
+        let long = began.iter().rev().find_map(|one| one.long_snapshots());
+        if is_isolation(request) || long == Some(true) {
             self.snapshots.insert(connection);
         }
+        let limits = self.limits.entry(connection);
+        let limits = limits.or_insert_with(|| WaitLimits::of(&began));
+        request.sql.iter().for_each(|sql| limits.sent(sql));
+        let waits_end = limits.sqlstate();
         let index = self.steps.len();
         self.place.insert(id, index);
         if request.prepares {
@@ -147,6 +167,7 @@ impl<'t, 'a> Book<'t, 'a> {
             normal: request.normal.clone(),
             ending: None,
             blocked: false,
+            waits_end,
             error: None,
             footprint: Footprint::default(),
             own,
@@ -232,6 +253,9 @@ impl<'t, 'a> Book<'t, 'a> {
             self.steps[index].footprint.ends_transaction = was_open;
         }
         if !goes_on {
+            if let Some(limits) = self.limits.get_mut(connection) {
+                limits.transaction_ended();
+            }
             let end = self.steps[index].id;
             for member in std::mem::take(members) {
                 self.steps[member].effective = end;

@@ -39,8 +39,8 @@
 //!   Final rows are compared as sets, with columns that differ between serial runs left out.
 //!
 //! What is left out: guards (`overlap` asks whether two pods were at work at once), times, what a
-//! pod exchanges with another outside the database, operators, casts, types and event triggers that run
-//! code of the database's own, and an isolation level that a client sets in its start-up options.
+//! pod exchanges with another outside the database, and operators, casts, types and event triggers that
+//! run code of the database's own.
 //! `tests/footprints.rs` runs pairs that are called independent in both orders on a real server.
 
 mod derive;
@@ -49,6 +49,7 @@ mod merge;
 mod request;
 mod steps;
 mod touched;
+mod waits;
 
 #[cfg(test)]
 mod tests;

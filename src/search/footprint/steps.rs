@@ -28,6 +28,8 @@ pub struct Step {
     pub ending: Option<Ending>,
     /// Whether it was seen to wait for a lock.
     pub blocked: bool,
+    /// With which SQLSTATE a wait of it for a lock would end by a time limit of its session's; `None`: it has none.
+    pub waits_end: Option<&'static str>,
     /// The SQLSTATE of its error.
     pub error: Option<String>,
     /// What it touched; for the end of a transaction, what all of it touched. What [`independent`]

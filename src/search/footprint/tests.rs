@@ -13,6 +13,7 @@ fn rules(lock: LockRule) -> Rules {
         lock_mode: None,
         ignore: Vec::new(),
         lock_rows: Vec::new(),
+        unguarded: Vec::new(),
         protect: Vec::new(),
         lock,
         release: Release::Unlock,

@@ -3,10 +3,6 @@
 //!
 //! Owns these kinds, and which fault is put where.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
@@ -118,8 +114,7 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     let waits = |one: &LockUse| {
         one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(key))
     };
-    let limit = y.steps[..take].iter().rev().find_map(limit_of_waits);
-    if let Some(refusal) = limit
+    if let Some(refusal) = y.steps[take].waits_end
         && y.steps[take].own.locks.iter().any(waits)
         && let (Some((until, middle, _)), Some(asks)) =
             (stands_before(*last), before(b, y, take, 0))
@@ -138,58 +133,5 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
                 end(a),
             ],
         ));
-    }
-}
-
-/// What sets a limit to a session's waits for locks, and the SQLSTATE with which a wait ends by it.
-static LIMITS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let limit = |name: &str, sqlstate| {
-        let sets = Regex::new(&format!(r"(?i)\b{name}\b['\s]*(?:=|to|,)\s*'?0*[1-9]"));
-        Some((sets.ok()?, sqlstate))
-    };
-    let all = [
-        limit("lock_timeout", "55P03"),
-        limit("statement_timeout", "57014"),
-    ];
-    all.into_iter().flatten().collect()
-});
-
-/// With what a wait for a lock ends by the limit that this statement sets; 0 is none.
-fn limit_of_waits(step: &Step) -> Option<&'static str> {
-    let sets = |(sets, _): &&(Regex, &str)| step.sql.iter().any(|sql| sets.is_match(sql));
-    LIMITS.iter().find(sets).map(|(_, sqlstate)| *sqlstate)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::search::tale::Tale;
-
-    #[test]
-    fn a_limit_of_waits_is_read_and_none_is_none() {
-        for (sql, limited) in [
-            ("set lock_timeout = '200ms'", Some("55P03")),
-            ("SET LOCAL lock_timeout TO 5000", Some("55P03")),
-            (
-                "select set_config('lock_timeout', '2s', false)",
-                Some("55P03"),
-            ),
-            ("set lock_timeout = 0", None),
-            ("set lock_timeout = default", None),
-            ("set statement_timeout = '5s'", Some("57014")),
-            (
-                "set statement_timeout = 5; set lock_timeout = 2",
-                Some("55P03"),
-            ),
-            ("set work_mem = 5", None),
-        ] {
-            let mut tale = Tale::of(&["a"]);
-            tale.step("a.0", sql);
-            let footprints = crate::search::footprint::Footprints::of(
-                &tale.lines(),
-                &crate::history::Catalog::default(),
-            );
-            assert_eq!(limit_of_waits(&footprints.steps[0]), limited, "{sql}");
-        }
     }
 }

@@ -15,6 +15,7 @@ use crate::wire::frame::{FrameError, Startup, take_startup};
 use crate::wire::gate::{CloseCause, ConnectionEvent};
 use crate::wire::link::resume;
 use crate::wire::route::{Route, Upstream};
+use crate::wire::settings::settings;
 
 /// What it means that a client closes a connection on which TLS has just begun.
 const LEFT_AFTER_HANDSHAKE: &str = "it closed its connection right after the TLS handshake, as a client does that does not \
@@ -51,8 +52,14 @@ impl Task {
                     if self.secrecy == Secrecy::Begun {
                         self.secrecy = Secrecy::Started;
                     }
-                    let admitted = self.admitted(&mut client, &raw).await;
-                    return admitted.then_some((client, raw));
+                    if !self.admitted(&mut client, &raw).await {
+                        return None;
+                    }
+                    let settings = settings(&raw);
+                    if !settings.is_empty() {
+                        self.tell(ConnectionEvent::Settings(settings));
+                    }
+                    return Some((client, raw));
                 }
                 Ok(None) => {
                     let result = client.read.read_buf(&mut client.input).await;

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::setting::Setting;
+
 /// The tables of a database and what ties them together. Names are `schema.table`, as the catalog
 /// has them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,9 +19,8 @@ pub struct Catalog {
     pub keys: Vec<UniqueKey>,
     /// For each view the tables it reads; `None` where it calls a function of the database's own.
     pub views: BTreeMap<String, Option<BTreeSet<String>>>,
-    /// Whether a session's snapshots outlive a statement unless it says otherwise: its default
-    /// isolation level is not READ COMMITTED.
-    pub long_snapshots: bool,
+    /// What a session begins with unless it says otherwise, of server, database and role.
+    pub settings: Vec<Setting>,
 }
 
 /// What else there is to know of a table.

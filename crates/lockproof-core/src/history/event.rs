@@ -13,6 +13,7 @@ use super::fault::FaultEvent;
 use super::held::HeldLock;
 use super::held_row::HeldRow;
 use super::lock_row::RowChange;
+use super::setting::Setting;
 use super::step::{Answer, Delivery, Ending, Request, ServerError, is_zero};
 use super::write::{Committing, Write};
 use crate::name::{ConnectionName, PodName, Session, StepId};
@@ -93,6 +94,13 @@ pub enum Event {
         /// Whether it was refused.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         refused: bool,
+    },
+    /// A connection's start-up message has settings that a search must know.
+    ConnectionSettings {
+        /// The connection.
+        connection: ConnectionName,
+        /// Those settings, in the order in which the server takes them.
+        settings: Vec<Setting>,
     },
     /// The server gave a connection a session; behind a pooler, the backend that serves it now.
     SessionStarted {

@@ -127,6 +127,10 @@ pub struct Rules {
     /// and serial run: 23505 there may be the answer of a lock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lock_rows: Vec<String>,
+    /// Those of them that the scenario did not name and of which each clean and serial run writes rows outside of its
+    /// locks only: what the lock guards is something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unguarded: Vec<String>,
     /// The lock that must guard them.
     pub lock: LockRule,
     /// The weakest mode in which it guards, where the scenario says so.

@@ -52,18 +52,20 @@ pub(super) fn tables(work: &[Work<'_, '_>]) -> Vec<String> {
     tables.into_iter().map(str::to_owned).collect()
 }
 
-/// All writes of protected tables by pods, in their order.
+/// All writes by pods of protected tables that the lock guards, in their order.
 pub(super) fn work<'f, 'a>(facts: &'f Facts<'a>) -> Vec<Work<'f, 'a>> {
     let owned = Owned::of(facts);
-    if facts.run.witness {
-        facts
-            .writes
-            .iter()
+    let mut work = if facts.run.witness {
+        let writes = facts.writes.iter();
+        writes
             .map(|write| witnessed(facts, &owned, write))
             .collect()
     } else {
         unwitnessed(facts, &owned)
-    }
+    };
+    let unguarded = &facts.run.rules.unguarded;
+    work.retain(|one| !unguarded.iter().any(|table| table == one.table));
+    work
 }
 
 fn witnessed<'f, 'a>(

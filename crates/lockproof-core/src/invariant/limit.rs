@@ -120,6 +120,12 @@ pub enum Limit {
         /// The lock.
         lock: LockKey,
     },
+    /// Clean and serial runs write these tables outside of the lock only: whether they did so in another pod's section
+    /// was not judged.
+    OutsideTheLock {
+        /// Which.
+        tables: Vec<String>,
+    },
     /// Pods went, or wanted to go, to another database of the server.
     OtherDatabase {
         /// Which.

@@ -69,6 +69,10 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
     let passing = passing.flat_map(|base| base.passing_locks.iter());
     let passing = passing.filter(|lock| !facts.is_rule_key(lock));
     limits.extend(passing.map(|lock| Limit::PassingLock { lock: *lock }));
+    let tables = facts.run.rules.unguarded.clone();
+    if !tables.is_empty() {
+        limits.push(Limit::OutsideTheLock { tables });
+    }
     if !facts.run.witness {
         limits.push(Limit::NoWitness);
     }

@@ -53,6 +53,7 @@ impl Story {
                 lock_mode: None,
                 ignore: Vec::new(),
                 lock_rows: Vec::new(),
+                unguarded: Vec::new(),
                 release: Release::Unlock,
                 on_contention: OnContention::Wait,
                 answers: Vec::new(),

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::{Event, Extent, HeldRow, Request, RowMode, RowsRule};
-use crate::name::{ConnectionName, PodName, Session, TableName};
+use crate::history::{
+    Changed, Event, Extent, Fate, HeldRow, Operation, Request, RowMode, RowsRule, Write,
+};
+use crate::name::{ConnectionName, PodName, Session, StepId, TableName};
 use crate::sql::row_locks;
 use crate::timeline::{StepFacts, Timeline, by_session};
 
@@ -100,6 +102,8 @@ pub struct RowLocks<'a> {
     steps: BTreeMap<Session, Vec<Asking>>,
     /// Whose a transaction is, as some look showed.
     owners: HashMap<u32, (Session, &'a ConnectionName)>,
+    /// Deletions of rows, by their transactions: these no look shows that is made in the transaction itself.
+    deletions: HashMap<(Session, u64), Vec<&'a Write>>,
 }
 
 impl<'a> RowLocks<'a> {
@@ -112,7 +116,17 @@ impl<'a> RowLocks<'a> {
             looked: Vec::new(),
             steps: steps(timeline, rule.table),
             owners: HashMap::new(),
+            deletions: HashMap::new(),
         };
+        for line in timeline.lines {
+            if let Event::Write(write) = &line.event
+                && let Some(transaction) = write.extent.transaction
+                && deletes(write, rule.table)
+            {
+                let of = (write.session, transaction);
+                book.deletions.entry(of).or_default().push(write);
+            }
+        }
         for line in timeline.lines {
             let (server_us, rows) = match &line.event {
                 Event::RowLocks { server_us, rows } => (*server_us, rows),
@@ -149,6 +163,23 @@ impl<'a> RowLocks<'a> {
     #[must_use]
     pub fn at_write(&self, extent: &'a Extent, released: u64) -> Option<RowLook<'a>> {
         Some(self.read(extent.rows.as_ref()?, released))
+    }
+
+    /// Whether the transaction of a write (its session, step, time and extent) had deleted rows of the lock's table by
+    /// the end of that step: until it ends nobody else can have those.
+    #[must_use]
+    pub fn took_away(
+        &self,
+        session: Session,
+        step: Option<StepId>,
+        server_us: i64,
+        extent: &Extent,
+    ) -> bool {
+        let of = extent.transaction.map(|transaction| (session, transaction));
+        let own = of.and_then(|of| self.deletions.get(&of));
+        own.into_iter()
+            .flatten()
+            .any(|one| one.server_us <= server_us || (step.is_some() && one.step == step))
     }
 
     /// What the last look before this line showed.
@@ -218,6 +249,15 @@ impl<'a> RowLocks<'a> {
         let first = own.partition_point(|one| one.to <= since);
         own.get(first).map_or(until, |one| one.from.min(until))
     }
+}
+
+/// Whether rows of this table were deleted, and that was not undone before the transaction's end.
+fn deletes(write: &Write, table: TableName) -> bool {
+    let extent = &write.extent;
+    let rows = |one: &Changed| one.rows > 0 && TableName::new(&one.table).may_mean(table);
+    write.operation == Operation::Delete
+        && extent.fate != Some(Fate::RolledBack)
+        && extent.changed.iter().flatten().any(rows)
 }
 
 /// The steps of each session, in their order.

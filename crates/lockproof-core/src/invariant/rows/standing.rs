@@ -85,6 +85,9 @@ fn standing<'a>(facts: &Facts<'a>, book: &RowLocks<'a>, write: &PodWrite<'a>) ->
             look.unknown[0].row, look.unknown[0].table
         ));
     }
+    if book.took_away(write.session, write.step, write.server_us, write.extent) {
+        return Standing::Under;
+    }
     let elsewhere = look.held.iter().find(|hold| {
         hold.pod() == write.pod() && hold.session != write.session && hold.guards != Some(false)
     });

@@ -5,8 +5,11 @@ use crate::history::{
     Answer, Changed, Committing, Ending, Extent, Fate, HeldLock, Isolation, LockAction, Request,
     Write,
 };
+use crate::invariant::Limit;
+use crate::ledger::OutsideLocks;
 use crate::name::InvariantName::{MutualExclusion, NoErrors, WorkUnderLock};
 use crate::name::LockMode;
+use crate::timeline::Timeline;
 
 fn own_lock() -> HeldLock {
     HeldLock {
@@ -231,4 +234,41 @@ fn a_refused_try_by_an_expression_meets_the_lock_and_two_who_share_it_do_not() {
     assert!(contends(LockMode::Exclusive, false, Some(false)));
     assert!(contends(LockMode::Exclusive, true, Some(false)));
     assert!(!contends(LockMode::Share, true, None));
+}
+
+/// A pod that writes one table under the lock and another one after it, or also under it.
+fn two_tables(also: bool) -> Vec<Line> {
+    let mut story = Story::of(&["a"]);
+    story.run.rules.unguarded = vec![SPLITS.to_owned()];
+    story.start("a", 1).lock("a.0").write("a.0", INVOICES);
+    if also {
+        story.write("a.0", SPLITS);
+    }
+    story.unlock("a.0").write("a.0", SPLITS);
+    story.leaves("a.0").succeeds("a");
+    story.end()
+}
+
+#[test]
+fn a_table_that_is_written_outside_of_the_lock_alone_is_told_and_not_judged() {
+    let outside = |lines: &[Line]| {
+        let mut outside = OutsideLocks::default();
+        outside.take(&Timeline::of(lines), &[key()]);
+        outside.tables()
+    };
+    let lines = two_tables(false);
+    assert_eq!(outside(&lines), [SPLITS]);
+    holds(&lines);
+    let tables = vec![SPLITS.to_owned()];
+    let told = Limit::OutsideTheLock { tables };
+    assert!(judge(&lines).unwrap().not_tested.contains(&told));
+    // Some of its rows are written under the lock: that it guards the table is what the job means.
+    assert!(outside(&two_tables(true)).is_empty());
+    // Nothing at all is: then the lock is held for nothing, and that is for the invariants to say.
+    assert!(outside(&unlocked(|_| {})).is_empty());
+    let mut judged = lines;
+    if let Event::Run(run) = &mut judged[0].event {
+        run.rules.unguarded.clear();
+    }
+    assert_violated(&judged, &[WorkUnderLock]);
 }

@@ -54,6 +54,24 @@ fn work_in_the_transaction_that_has_the_row_locked_holds() {
 }
 
 #[test]
+fn a_row_that_its_transaction_has_deleted_is_locked_though_no_look_from_there_shows_it() {
+    let judged = |rows| {
+        let mut tale = Tale::new();
+        tale.begins("a.0").deletes("a.0", rows);
+        let mut lines = tale.works("a.0").commits("a.0").over();
+        for line in &mut lines {
+            if let Event::Write(write) = &mut line.event {
+                write.extent.transaction = Some(701);
+            }
+        }
+        lines
+    };
+    assert_violated(&judged(1), &[]);
+    // Another had it first: there was nothing left to delete.
+    assert_violated(&judged(0), &[WorkUnderLock]);
+}
+
+#[test]
 fn a_clause_that_two_can_have_at_once_guards_nothing() {
     for clause in ["for share", "for key share"] {
         let mut tale = Tale::new();

@@ -133,6 +133,22 @@ impl Tale {
         self
     }
 
+    /// A connection deletes so many rows of the lock's table: its transaction sees them no more.
+    pub fn deletes(&mut self, connection: &str, rows: u64) -> &mut Self {
+        let request = Self::request("delete from job where id = ?", &["job"]);
+        let step = self.asks(connection, request);
+        let mut write = self.write(connection, step, "public.job", Some(Vec::new()));
+        write.operation = Operation::Delete;
+        write.extent.changed = Some(vec![Changed {
+            table: "public.job".to_owned(),
+            rows,
+            above: Vec::new(),
+        }]);
+        self.story.late(Event::Write(write));
+        self.answered(connection, step, &format!("DELETE {rows}"));
+        self
+    }
+
     /// What the witness logs of a write in this step.
     pub fn wrote(
         &mut self,
@@ -141,8 +157,19 @@ impl Tale {
         table: &str,
         rows: Option<Vec<HeldRow>>,
     ) {
+        let write = self.write(connection, step, table, rows);
+        self.story.late(Event::Write(write));
+    }
+
+    fn write(
+        &mut self,
+        connection: &str,
+        step: StepId,
+        table: &str,
+        rows: Option<Vec<HeldRow>>,
+    ) -> Write {
         self.story.server_us += 10;
-        self.story.late(Event::Write(Write {
+        Write {
             server_us: self.story.server_us,
             session: session(connection),
             connection: Some(name(connection)),
@@ -154,7 +181,7 @@ impl Tale {
                 rows,
                 ..Extent::default()
             },
-        }));
+        }
     }
 
     /// Both pods end, and the run with them.
