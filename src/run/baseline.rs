@@ -21,8 +21,8 @@ use crate::history::{
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
-    Ledger, is_kept, keeps_rows, keyed_calls, likely_lock_row, lock_rows_of, not_serializable,
-    row_guards, used_keys,
+    Ledger, LikelyQueue, is_kept, keeps_claims, keeps_rows, keyed_calls, likely_lock_row,
+    likely_queue, lock_rows_of, not_serializable, row_guards, used_keys,
 };
 use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
@@ -53,6 +53,8 @@ pub struct BaselineRuns {
     pub serializable: bool,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
+    /// The queue of which these runs claim rows around all that they write elsewhere.
+    pub queue: Option<LockRow>,
     /// A row that looks like a lock of the job's: only ever suggested.
     pub likely_row: Option<LockRow>,
     /// How long the serial run of all pods took, with the making of its database.
@@ -144,6 +146,10 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         lock_rows: of_all.lock_rows,
         rows: of_all.rows,
         serializable: of_all.serializable,
+        queue: of_all.queue.map(|queue| queue.rule).filter(|queue| {
+            let left = compared.runs.first().map(|run| &run.state);
+            left.is_some_and(|left| has_key(left, queue))
+        }),
         run_time,
         likely_row: compared
             .runs
@@ -202,6 +208,8 @@ struct OfAll {
     rows: Option<RowsRule>,
     /// Whether the server itself checks all that is written.
     serializable: bool,
+    /// The queue of which rows are claimed around all that is written elsewhere.
+    queue: Option<LikelyQueue>,
     later_check_lines: Vec<Vec<String>>,
     /// Of the run of all pods.
     writers: Vec<PodName>,
@@ -219,6 +227,7 @@ impl OfAll {
         let mut guards = Vec::new();
         let mut tables = Vec::new();
         let mut serializable = true;
+        let mut queue = None;
         let mut checks: Vec<Vec<String>> = Vec::new();
         let mut last = Vec::new();
         for (number, run) in runs.iter().enumerate() {
@@ -229,9 +238,11 @@ impl OfAll {
                 locks.0 = used_keys(&timeline);
                 guards = row_guards(&timeline, qualified);
                 tables = written(&timeline);
+                queue = likely_queue(&timeline, qualified);
             }
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
+            queue = queue.filter(|queue| keeps_claims(&timeline, queue));
             let (kept, passing) = locks
                 .0
                 .into_iter()
@@ -252,11 +263,18 @@ impl OfAll {
             lock_rows: rows.unwrap_or_default().into_iter().collect(),
             rows: guards.into_iter().next(),
             serializable,
+            queue,
             // The first are the clean run's.
             later_check_lines: checks.split_off(checks.len().min(1)),
             writers: last,
         })
     }
+}
+
+/// Whether rows of the queue can be told apart.
+fn has_key(left: &Snapshot, queue: &LockRow) -> bool {
+    let table = left.tables.get(&queue.table);
+    table.is_some_and(|table| table.columns.iter().any(|column| column.key))
 }
 
 /// Whether the server checks all that a run writes of these tables, and all of them that it reads before; a run that

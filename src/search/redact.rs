@@ -154,6 +154,9 @@ impl Redactor {
                         *owner = self.placeholder(Kind::Value, owner);
                     }
                 }
+                if let Some(row) = &mut change.row {
+                    *row = self.placeholder(Kind::Value, row);
+                }
             }
             Event::RowLocks { rows, .. } => self.rows(rows),
             Event::Write(write) => {
@@ -476,6 +479,7 @@ mod tests {
             owner: Some(owner.to_owned()),
             until_us: None,
             held: true,
+            done: false,
             expired: false,
             token: Some(3),
         };
@@ -492,6 +496,7 @@ mod tests {
                 step: None,
                 by_lockproof: false,
                 operation: Operation::Update,
+                row: Some("[\"ann@example.org\"]".to_owned()),
                 before: Some(owner("")),
                 after: Some(owner("ann@example.org")),
                 transaction: None,
@@ -505,6 +510,8 @@ mod tests {
         let owner = |version: &Option<RowVersion>| version.clone().and_then(|one| one.owner);
         assert_eq!(owner(&change.before).as_deref(), Some(""));
         assert_eq!(owner(&change.after).as_deref(), Some("<value-1>"));
+        let key = change.row.as_deref().unwrap();
+        assert!(key.starts_with("<value-"), "{key}");
     }
 
     #[test]

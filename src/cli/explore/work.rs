@@ -268,7 +268,7 @@ impl Work<'_> {
                 "guards itself with SERIALIZABLE transactions".to_owned()
             }
             0 if trial.rules().lock.row().is_some() => {
-                let row = trial.rules().lock.row().map(LockRow::words);
+                let row = trial.rules().lock.row().map(LockRow::in_full);
                 format!("guards itself with {}", row.unwrap_or_default())
             }
             0 => "takes no advisory lock".to_owned(),
@@ -290,6 +290,7 @@ impl Work<'_> {
         let unnamed = measured.locks.is_empty()
             && self.scenario.subject.lock.is_none()
             && trial.rules().lock.rows().is_none()
+            && trial.rules().lock.row().is_none()
             && !trial.rules().lock.is_serializable();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
