@@ -140,21 +140,25 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         passing_locks,
         lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
+    let left = compared.runs.first().map(|run| &run.state);
+    // By its key a row of a queue is known.
+    let has_key = |queue: &LikelyQueue| {
+        let table = left.and_then(|left| left.tables.get(&queue.rule.table));
+        table.is_some_and(|table| table.columns.iter().any(|column| column.key))
+    };
     Ok(BaselineRuns {
         baseline,
         locks,
         lock_rows: of_all.lock_rows,
         rows: of_all.rows,
         serializable: of_all.serializable,
-        queue: of_all.queue.map(|queue| queue.rule).filter(|queue| {
-            let left = compared.runs.first().map(|run| &run.state);
-            left.is_some_and(|left| has_key(left, queue))
-        }),
+        queue: of_all.queue.filter(has_key).map(|queue| queue.rule),
         run_time,
-        likely_row: compared
-            .runs
-            .first()
-            .and_then(|run| likely_lock_row(&timeline, &run.state)),
+        likely_row: of_all
+            .loose_queue
+            .filter(has_key)
+            .map(|queue| queue.rule)
+            .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left))),
         trace: clean.trace.clone(),
         clean: clean.history.clone(),
         serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
@@ -210,6 +214,8 @@ struct OfAll {
     serializable: bool,
     /// The queue of which rows are claimed around all that is written elsewhere.
     queue: Option<LikelyQueue>,
+    /// One of which the clean run claims rows, where not all that is written elsewhere lies between claim and end.
+    loose_queue: Option<LikelyQueue>,
     later_check_lines: Vec<Vec<String>>,
     /// Of the run of all pods.
     writers: Vec<PodName>,
@@ -227,7 +233,7 @@ impl OfAll {
         let mut guards = Vec::new();
         let mut tables = Vec::new();
         let mut serializable = true;
-        let mut queue = None;
+        let (mut queue, mut loose_queue) = (None, None);
         let mut checks: Vec<Vec<String>> = Vec::new();
         let mut last = Vec::new();
         for (number, run) in runs.iter().enumerate() {
@@ -242,7 +248,12 @@ impl OfAll {
             }
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
-            queue = queue.filter(|queue| keeps_claims(&timeline, queue));
+            if queue
+                .as_ref()
+                .is_some_and(|queue| !keeps_claims(&timeline, queue))
+            {
+                loose_queue = queue.take();
+            }
             let (kept, passing) = locks
                 .0
                 .into_iter()
@@ -264,17 +275,12 @@ impl OfAll {
             rows: guards.into_iter().next(),
             serializable,
             queue,
+            loose_queue,
             // The first are the clean run's.
             later_check_lines: checks.split_off(checks.len().min(1)),
             writers: last,
         })
     }
-}
-
-/// Whether rows of the queue can be told apart.
-fn has_key(left: &Snapshot, queue: &LockRow) -> bool {
-    let table = left.tables.get(&queue.table);
-    table.is_some_and(|table| table.columns.iter().any(|column| column.key))
 }
 
 /// Whether the server checks all that a run writes of these tables, and all of them that it reads before; a run that

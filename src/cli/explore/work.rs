@@ -84,6 +84,7 @@ impl Work<'_> {
                 expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty()
                     || self.scenario.subject.lock.is_some()
+                    || trial.rules().lock.row().is_some()
                     || trial.rules().lock.rows().is_some()
                     || trial.rules().lock.is_serializable(),
             })
@@ -294,12 +295,19 @@ impl Work<'_> {
             && !trial.rules().lock.is_serializable();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
+            let (looks, page) = match row.queue {
+                Some(_) => (
+                    "is claimed by status and looks like a queue, though not all that is written lies between claim and end",
+                    "queues",
+                ),
+                None => ("is written first and last and looks like a lock", "leases"),
+            };
             let lock = write_lock(&LockName::Row(Box::new(row)));
             self.talk.say(&wrap(
                 "note",
                 &format!(
-                    "{table} is written first and last and looks like a lock. It is judged, and its time can pass, if \
-                     it is named (docs/leases.md), under [subject] or by the option:"
+                    "{table} {looks}. It is judged, and its time can pass, if it is named (docs/{page}.md), under \
+                     [subject] or by the option:"
                 ),
             ));
             // To be pasted: each as one line.

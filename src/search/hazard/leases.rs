@@ -47,6 +47,10 @@ pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     let after = |places: Vec<usize>, from: usize| -> Vec<usize> {
         places.into_iter().filter(|place| *place > from).collect()
     };
+    // Of a queue the next claim is neither a renewal nor a release: nothing is in hand then.
+    let claims =
+        |place: &usize| rule.queue.is_some() && x.steps[*place].form() == x.steps[take].form();
+    let lock: Vec<usize> = lock.into_iter().filter(|place| !claims(place)).collect();
     let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
         return;

@@ -185,7 +185,10 @@ impl<'a> Book<'a> {
                 self.several = true;
                 true
             }
-            (Known::Absent, Some(_)) => false,
+            // That a job is put in the queue is not told.
+            (Known::Absent, Some(before)) => {
+                self.leases.rule.queue.is_some() && !before.held && !before.done
+            }
         };
         if !follows && !self.several {
             self.leases.gaps.push(Gap { seq: change.seq });

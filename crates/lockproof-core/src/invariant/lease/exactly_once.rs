@@ -35,53 +35,60 @@ pub(in super::super) fn done_once(
 
 /// Whether the row came to be done; a second time is a violation.
 fn of_row(facts: &Facts<'_>, row: &Leases<'_>, done: &Done, found: &mut Found) -> bool {
+    let mut came = false;
     let mut first: Option<&LeaseChange<'_>> = None;
     // Pods that have claimed it and not ended it.
     let mut at_work: BTreeSet<&PodName> = BTreeSet::new();
     let is_done = |version: &RowVersion| version.done;
     for change in &row.changes {
-        let (was, is) = (
-            change.before.is_some_and(is_done),
-            change.after.is_some_and(is_done),
-        );
-        let free = change.after.is_some_and(|after| !after.done && !after.held);
+        let was = change.before.is_some_and(is_done);
+        let is = change.after.is_some_and(is_done);
         if change.grants() {
             at_work.extend(change.pod());
         }
         let own = change.pod().is_some_and(|pod| at_work.contains(pod));
         let ends = match done {
             Done::When(_) => is && (!was || own),
-            Done::Deleted => change.after.is_none() && change.before.is_some() && own,
+            Done::Deleted => change.after.is_none() && own,
         };
-        if free {
+        came |= ends;
+        let free = |after: &RowVersion| !after.done && !after.held;
+        if change.after.is_none_or(free) {
+            // What has this key from now on is another job.
             first = None;
             at_work.clear();
+        } else if ends {
+            if let Some(pod) = change.pod() {
+                at_work.remove(pod);
+            }
+            match first {
+                Some(once) => found.violation(twice(facts, row, once, change)),
+                None => first = Some(change),
+            }
         }
-        if !ends {
-            continue;
-        }
-        if let Some(pod) = change.pod() {
-            at_work.remove(pod);
-        }
-        let Some(once) = first else {
-            first = Some(change);
-            continue;
-        };
-        found.violation(Finding {
-            why: format!(
-                "{} was done twice: {}, and {}. A claim must change the row's state in the statement that finds it free, \
-                 and whoever ends it must look whether it is still its own",
-                row.name,
-                change_words(facts, once),
-                change_words(facts, change)
-            ),
-            seqs: vec![once.seq, change.seq],
-            pod: change.pod().cloned(),
-            witness_only: true,
-            ..Finding::default()
-        });
     }
-    first.is_some()
+    came
+}
+
+fn twice(
+    facts: &Facts<'_>,
+    row: &Leases<'_>,
+    once: &LeaseChange<'_>,
+    change: &LeaseChange<'_>,
+) -> Finding {
+    Finding {
+        why: format!(
+            "{} was done twice: {}, and {}. A claim must change the row's state in the statement that finds it free, and \
+             whoever ends it must look whether it is still its own",
+            row.name,
+            change_words(facts, once),
+            change_words(facts, change)
+        ),
+        seqs: vec![once.seq, change.seq],
+        pod: change.pod().cloned(),
+        witness_only: true,
+        ..Finding::default()
+    }
 }
 
 /// A row that is claimed by a pod that is gone, though another pod came after that and ended well.

@@ -176,6 +176,38 @@ fn a_row_that_is_made_free_again_is_another_job() {
 }
 
 #[test]
+fn a_job_that_is_put_in_the_queue_under_the_key_of_a_deleted_one_is_another() {
+    let rule = LockRow {
+        queue: Some(Done::Deleted),
+        ..jobs()
+    };
+    let again = |is_new: bool| {
+        let mut tale = Tale::of(rule.clone());
+        for pod in ["a", "b"] {
+            let (one, other) = (format!("{pod}.0"), format!("{pod}.1"));
+            // No line tells that it was put in.
+            tale.row("1").row = tale.held_by("", 1).map(|row| RowVersion {
+                made_by: 5,
+                held: !is_new && pod == "b",
+                owner: None,
+                ..row
+            });
+            tale.takes(&one, 1).works(&other).sets(&one, None);
+        }
+        tale.over()
+    };
+    let lines = again(true);
+    assert_violated(&lines, &[]);
+    assert!(
+        said(&lines, ExactlyOnce)
+            .why
+            .contains("1 row of the queue lease came")
+    );
+    let bad = again(false);
+    assert_eq!(said(&bad, ExactlyOnce).judgement, Judgement::Inconclusive);
+}
+
+#[test]
 fn a_row_of_a_dead_pod_must_come_to_be_done_or_free() {
     let dies = |rule: LockRow, expires: bool, healed: bool| {
         let mut tale = Tale::with(rule, &["a", "b", "c"]);
