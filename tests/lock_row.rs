@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lockproof::internals::evidence::{Aged, WITNESS_SQL, age_row, find_row};
-use lockproof_core::history::{Expiry, LockRow};
+use lockproof_core::history::{Done, Expiry, LockRow};
 use tokio_postgres::Client;
 
 fn lease() -> LockRow {
@@ -22,6 +22,7 @@ fn lease() -> LockRow {
         held: None,
         token: None,
         fencing: false,
+        queue: None,
     }
 }
 
@@ -177,10 +178,109 @@ async fn a_watched_row_makes_nobody_wait_who_would_not_wait_without() {
     server.release().await.unwrap();
 }
 
+fn jobs() -> LockRow {
+    LockRow {
+        table: "job".to_owned(),
+        row: BTreeMap::new(),
+        expiry: Some(Expiry::Since {
+            column: "locked_at".to_owned(),
+            lease: Duration::from_secs(300),
+        }),
+        held: Some("state = 'running'".to_owned()),
+        queue: Some(Done::When("state = 'done'".to_owned())),
+        ..lease()
+    }
+}
+
+const JOBS: &str = "
+create table job (id int primary key, state text not null, owner text, locked_at timestamptz);
+insert into job values (1, 'running', 'a', now()), (2, 'running', 'b', now() - interval '1 minute'),
+  (3, 'running', 'c', now() - interval '1 hour'), (4, 'new', null, now()), (5, 'done', 'd', now())";
+
+async fn time_passes_for_the_claims_of_a_queue_and_a_row_that_is_locked_keeps_it_from_all() {
+    let server = support::server().await;
+    let database = server.create_database("ages_queue", None).await.unwrap();
+    let (client, other) = (
+        server.connect(&database.name).await.unwrap(),
+        server.connect(&database.name).await.unwrap(),
+    );
+    client.batch_execute(JOBS).await.unwrap();
+    let late = "select string_agg(id::text, ' ' order by id) from job
+                where locked_at + interval '5 minutes' < clock_timestamp()";
+    other
+        .batch_execute("begin; select from job where id = 2 for update")
+        .await
+        .unwrap();
+    let aged = age_row(&client, &jobs(), Duration::ZERO).await.unwrap();
+    assert!(
+        matches!(&aged, Aged::Refused(why) if why.contains("locked")),
+        "{aged:?}"
+    );
+    assert_eq!(text(&client, late).await.as_deref(), Some("3"));
+    other.batch_execute("rollback").await.unwrap();
+    let aged = age_row(&client, &jobs(), Duration::ZERO).await.unwrap();
+    let Aged::Nearer(words) = &aged else {
+        panic!("{aged:?}");
+    };
+    assert!(words.contains("2 claimed rows of the queue job"), "{words}");
+    // Neither free rows nor done ones.
+    assert_eq!(text(&client, late).await.as_deref(), Some("1 2 3"));
+    let again = age_row(&client, &jobs(), Duration::ZERO).await.unwrap();
+    assert!(matches!(again, Aged::Nothing(_)), "{again:?}");
+    drop((client, other));
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
+
+async fn what_is_wrong_with_a_queue_is_said_in_a_sentence() {
+    let server = support::server().await;
+    let database = server.create_database("queue_wrong", None).await.unwrap();
+    let client = server.connect(&database.name).await.unwrap();
+    client.batch_execute(JOBS).await.unwrap();
+    client
+        .batch_execute("create table keyless as select * from job")
+        .await
+        .unwrap();
+    let rule = |table: &str, claimed: &str, done: &str| LockRow {
+        table: table.to_owned(),
+        held: Some(claimed.to_owned()),
+        queue: Some(Done::When(done.to_owned())),
+        ..jobs()
+    };
+    for (rule, wanted) in [
+        (
+            rule("job", "state = 'running'", "state <> 'new'"),
+            "`claimed` and `done` overlap: of job 3 rows are both",
+        ),
+        (
+            rule("job", "status = 1", "true"),
+            "the condition `claimed = \"status = 1\"`",
+        ),
+        (
+            rule("job", "state = 'running'", "id + 1"),
+            "`done = \"id + 1\"` is no condition",
+        ),
+        (
+            rule("keyless", "state = 'running'", "state = 'done'"),
+            "keyless has no primary key",
+        ),
+        (rule("jobs", "true", "false"), "there is no table jobs"),
+    ] {
+        let wrong = find_row(&client, &rule).await.unwrap().unwrap_err();
+        assert!(wrong.starts_with(wanted), "{wrong}");
+    }
+    assert!(find_row(&client, &jobs()).await.unwrap().is_ok());
+    drop(client);
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
+
 crate::harness::tests![
     time_passes_for_what_can_expire_and_for_nothing_else,
     whoever_has_the_row_or_its_table_locked_is_not_waited_for_and_time_stands,
     a_watched_row_makes_nobody_wait_who_would_not_wait_without,
+    time_passes_for_the_claims_of_a_queue_and_a_row_that_is_locked_keeps_it_from_all,
+    what_is_wrong_with_a_queue_is_said_in_a_sentence,
 ];
 
 fn main() -> std::process::ExitCode {

@@ -14,21 +14,25 @@ use super::error::{EvidenceError, bounded};
 use super::lock_row_sql::{
     NEVER, TimeType, condition, held, ident, literal, moved, until, version,
 };
-use crate::history::{Expiry, LockRow};
+use crate::history::{Done, Expiry, LockRow};
 
 /// A lock row as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRow {
     /// What it means, its names as the catalog spells them: table `schema.table`.
     pub rule: LockRow,
-    /// Whether the row is there.
+    /// Whether the row is there; of a queue, that its table is.
     pub there: bool,
     /// The type of the column that says until when, or since when, it is had.
     time: Option<TimeType>,
+    /// Of a queue: the columns of the primary key, by which a row is known.
+    key: Vec<String>,
 }
 
 const COLUMNS: &str = "
-select a.attname::text, t.typname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
+select a.attname::text, t.typname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+  exists (select 1 from pg_catalog.pg_index i where i.indrelid = a.attrelid and i.indisprimary
+          and a.attnum = any (i.indkey::int2[]))
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped order by a.attnum";
 
@@ -42,6 +46,8 @@ struct Column {
     name: String,
     type_name: String,
     told: String,
+    /// Whether it is of the primary key.
+    key: bool,
 }
 
 /// Looks for a lock row in this connection's database; what is wrong with it, in a sentence.
@@ -77,27 +83,42 @@ pub async fn find_row(
         Err(why) => return Ok(Err(why)),
     };
     let from = format!("{}.{}", ident(&schema), ident(&name));
-    if let Some(held) = &found.rule.held {
-        // Whatever the server says of it is said of the scenario's condition.
-        let asked = format!("select ({held})::text, pg_typeof(({held}))::text from {from} limit 0");
-        match bounded(what, client.prepare(&asked)).await {
-            Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
+    let held_key = if rule.queue.is_some() {
+        "claimed"
+    } else {
+        "held"
+    };
+    let done = match &found.rule.queue {
+        Some(Done::When(done)) => Some(("done", done)),
+        _ => None,
+    };
+    let held = found.rule.held.as_ref().map(|held| (held_key, held));
+    for (key, text) in held.into_iter().chain(done) {
+        if let Some(why) = wrong_condition(client, &from, &rule.table, key, text).await? {
+            return Ok(Err(why));
+        }
+    }
+    if rule.queue.is_some() {
+        if found.key.is_empty() {
+            return Ok(Err(format!(
+                "{} has no primary key: nothing tells which row of the queue is which",
+                rule.table
+            )));
+        }
+        if let (Some((_, claimed)), Some((_, done))) = (held, done) {
+            let both = format!("select count(*) from {from} where ({claimed}) and ({done})");
+            let rows: i64 = bounded(what, client.query_one(&both, &[])).await?.get(0);
+            if rows > 0 {
                 return Ok(Err(format!(
-                    "the condition `held = {held:?}` cannot be asked of {}: {}",
-                    rule.table,
-                    super::error::text(&source)
+                    "`claimed` and `done` overlap: of {} {rows} rows are both, claimed ({claimed}) and done ({done})",
+                    rule.table
                 )));
             }
-            asked => asked?,
-        };
-        let boolean = format!("select 1 from {from} where ({held}) limit 0");
-        match bounded(what, client.prepare(&boolean)).await {
-            Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
-                let why = super::error::text(&source);
-                return Ok(Err(format!("`held = {held:?}` is no condition: {why}")));
-            }
-            asked => asked?,
-        };
+        }
+        return Ok(Ok(FoundRow {
+            there: true,
+            ..found
+        }));
     }
     let count = format!(
         "select count(*) from {from} where {}",
@@ -120,6 +141,37 @@ pub async fn find_row(
     }))
 }
 
+/// What is wrong with a condition of the scenario's, as the server says it.
+async fn wrong_condition(
+    client: &Client,
+    from: &str,
+    table: &str,
+    key: &str,
+    text: &str,
+) -> Result<Option<String>, EvidenceError> {
+    let what = "whether a condition can be asked";
+    // Whatever the server says of it is said of the scenario's condition.
+    let asked = format!("select ({text})::text, pg_typeof(({text}))::text from {from} limit 0");
+    match bounded(what, client.prepare(&asked)).await {
+        Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
+            return Ok(Some(format!(
+                "the condition `{key} = {text:?}` cannot be asked of {table}: {}",
+                super::error::text(&source)
+            )));
+        }
+        asked => asked?,
+    };
+    let boolean = format!("select 1 from {from} where ({text}) limit 0");
+    match bounded(what, client.prepare(&boolean)).await {
+        Err(EvidenceError::Query { source, .. }) if is_of_the_text(&source) => {
+            let why = super::error::text(&source);
+            return Ok(Some(format!("`{key} = {text:?}` is no condition: {why}")));
+        }
+        asked => asked?,
+    };
+    Ok(None)
+}
+
 /// Whether the server found fault with what was asked (a name, a type, the syntax), and not with the moment.
 fn is_of_the_text(error: &tokio_postgres::Error) -> bool {
     let code = error.code().map(SqlState::code).unwrap_or_default();
@@ -133,6 +185,7 @@ fn column(row: &Row) -> Column {
         name: row.get(0),
         type_name: row.get(1),
         told: row.get(2),
+        key: row.get(3),
     }
 }
 
@@ -204,9 +257,15 @@ fn resolve(
             held: rule.held.clone(),
             token,
             fencing: rule.fencing,
+            queue: rule.queue.clone(),
         },
         there: false,
         time,
+        key: columns
+            .iter()
+            .filter(|column| column.key && rule.queue.is_some())
+            .map(|column| column.name.clone())
+            .collect(),
     })
 }
 
@@ -258,10 +317,7 @@ begin
   if before is null and after is null then
     return null;
   end if;
-  perform lockproof.say('lockproof-row ' || jsonb_build_object(
-    'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
-    'before', before, 'after', after)::text);
-{zone}  return null;
+{say}{zone}  return null;
 end
 $lockproof$;
 create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
@@ -269,6 +325,7 @@ create trigger \"~lockproof_lock_row\" after insert or update or delete on {from
 alter table {from} enable always trigger \"~lockproof_lock_row\";",
             relation = literal(&from),
             name = literal(&self.rule.table),
+            say = self.say(),
             zone = match self.time {
                 // What a time without a zone means only its writer's session tells; it goes with the version.
                 Some(TimeType::Local) => {
@@ -284,10 +341,74 @@ alter table {from} enable always trigger \"~lockproof_lock_row\";",
         )
     }
 
+    /// What the trigger says of a change; of a queue, with the key of the row.
+    fn say(&self) -> String {
+        let line = |row: &str, before: &str, after: &str| {
+            format!(
+                "  perform lockproof.say('lockproof-row ' || jsonb_build_object(
+    'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
+    'row', {row}, 'before', {before}, 'after', {after})::text);
+"
+            )
+        };
+        if self.key.is_empty() {
+            return line("null", "before", "after");
+        }
+        let key = |record: &str| {
+            let columns = self.key.iter();
+            let columns: Vec<String> = columns
+                .map(|column| format!("{record}.{}::text", ident(column)))
+                .collect();
+            format!("concat_ws(', ', {})", columns.join(", "))
+        };
+        let (old, new) = (key("old"), key("new"));
+        // A job that is put in the queue is nobody's yet; one whose key changes is another from then on.
+        format!(
+            "  if tg_op = 'INSERT' then
+    if not (after ->> 'held')::boolean and not (after ->> 'done')::boolean then
+      return null;
+    end if;
+  {insert}  elsif tg_op = 'DELETE' then
+  {delete}  elsif {old} = {new} then
+  {update}  else
+  {away}  {there}  end if;
+",
+            insert = line(&new, "null::jsonb", "after"),
+            delete = line(&old, "before", "null::jsonb"),
+            update = line(&new, "before", "after"),
+            away = line(&old, "before", "null::jsonb"),
+            there = line(&new, "null::jsonb", "after"),
+        )
+    }
+
     fn names(&self) -> (&str, &str) {
         let table = self.rule.table.as_str();
         table.split_once('.').unwrap_or(("public", table))
     }
+}
+
+/// Puts the trigger on the table of a queue that clean and serial runs have shown. One that the scenario names has it
+/// from its template.
+///
+/// # Errors
+/// When the server does not do it.
+pub async fn watch_queue(client: &Client, rule: &LockRow) -> Result<(), EvidenceError> {
+    let what = "that it watches the queue";
+    let watched = "select exists (select 1 from lockproof.watched_rows)";
+    if rule.queue.is_none()
+        || bounded(what, client.query_one(watched, &[]))
+            .await?
+            .get::<_, bool>(0)
+    {
+        return Ok(());
+    }
+    let found = find_row(client, rule).await?;
+    let found = found.map_err(|why| EvidenceError::Unreadable {
+        what: "the queue that the clean run has shown",
+        why,
+    })?;
+    bounded(what, client.batch_execute(&found.watch())).await?;
+    Ok(())
 }
 
 /// What is asked of the server where time is to pass.
@@ -395,10 +516,21 @@ async fn change(
     bounded(AGES, client.batch_execute(quiet)).await?;
     let (schema, table) = found.names();
     let from = format!("{}.{}", ident(schema), ident(table));
-    let which = condition(&found.rule, "r");
     let held = held(&found.rule, Some(time), "r", table);
     let until = until(expiry, time, "r");
     let now = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+    if found.rule.queue.is_some() {
+        let which = format!("{held} and {until} > {now} and {until} < {NEVER}");
+        return all_claims(
+            client,
+            &found.rule,
+            &from,
+            (&which, &until, now),
+            (expiry, time, by),
+        )
+        .await;
+    }
+    let which = condition(&found.rule, "r");
     let looked = format!(
         "select {held}, {until} - {now}, {until} >= {NEVER} from {from} r where {which} for update nowait"
     );
@@ -419,11 +551,7 @@ async fn change(
             "the time of {row} had passed already"
         )));
     }
-    // Just behind now: a clock that counts milliseconds shows it, too.
-    let nearer = match u64::try_from(by.as_micros()) {
-        Ok(0) | Err(_) => left.saturating_add(2_000),
-        Ok(by) => i64::try_from(by).unwrap_or(i64::MAX),
-    };
+    let nearer = so_much(by, left);
     let column = ident(expiry.column());
     let moved = moved(time, &column, nearer);
     // What counts is what stands there afterwards, whatever else the server did with it.
@@ -452,4 +580,56 @@ async fn change(
         ),
     };
     Ok(Aged::Nearer(words))
+}
+
+/// By how much an end comes nearer that is so far away.
+fn so_much(by: Duration, left: i64) -> i64 {
+    // Just behind now: a clock that counts milliseconds shows it, too.
+    match u64::try_from(by.as_micros()) {
+        Ok(0) | Err(_) => left.saturating_add(2_000),
+        Ok(by) => i64::try_from(by).unwrap_or(i64::MAX),
+    }
+}
+
+/// Lets time pass for all rows of a queue that are claimed and whose time has not passed.
+async fn all_claims(
+    client: &Client,
+    rule: &LockRow,
+    from: &str,
+    (which, until, now): (&str, &str, &str),
+    (expiry, time, by): (&Expiry, TimeType, Duration),
+) -> Result<Aged, EvidenceError> {
+    let looked = format!("select {until} - {now} from {from} r where {which} for update nowait");
+    let rows = bounded(AGES, client.query(&looked, &[])).await?;
+    let Some(left) = rows.iter().map(|row| row.get::<_, i64>(0)).max() else {
+        return Ok(Aged::Nothing(format!(
+            "no row of {} is claimed whose time could pass",
+            rule.words()
+        )));
+    };
+    let nearer = so_much(by, left);
+    let column = ident(expiry.column());
+    let moved = moved(time, &column, nearer);
+    let update = format!(
+        "update {from} as r set {column} = {moved} where {which} returning {until} - {now}"
+    );
+    let changed = bounded(AGES, client.query(&update, &[])).await?;
+    let most = left.saturating_sub(nearer).saturating_add(ROUNDED);
+    let came = |row: &Row| {
+        row.get::<_, Option<i64>>(0)
+            .is_some_and(|after| after <= most)
+    };
+    if changed.is_empty() || !changed.iter().all(came) {
+        return Ok(Aged::Refused(format!(
+            "the claims of {} were changed, and their ends did not come nearer by as much: another trigger or rule \
+             sets them",
+            rule.words()
+        )));
+    }
+    Ok(Aged::Nearer(format!(
+        "{} ms have passed for {} claimed rows of {}",
+        nearer / 1_000,
+        changed.len(),
+        rule.words()
+    )))
 }

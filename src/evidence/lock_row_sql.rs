@@ -2,7 +2,7 @@
 //!
 //! Owns their text. Knows nothing of when they are asked.
 
-use crate::history::{Expiry, LockRow};
+use crate::history::{Done, Expiry, LockRow};
 
 /// How a column tells a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,21 +87,29 @@ pub(super) fn moved(time: TimeType, column: &str, earlier_us: i64) -> String {
 /// Whether anybody has a record, its time aside.
 pub(super) fn held(rule: &LockRow, time: Option<TimeType>, record: &str, table: &str) -> String {
     let mut all = Vec::new();
-    if let Some(owner) = &rule.owner {
+    // Of a queue the condition says it: who has claimed a row last may stand there when it is free again.
+    let owner = rule.owner.as_ref().filter(|_| rule.queue.is_none());
+    let expiry = rule.expiry.as_ref().filter(|_| rule.queue.is_none());
+    if let Some(owner) = owner {
         all.push(format!(
             "nullif({record}.{}::text, '') is not null",
             ident(owner)
         ));
-    } else if let (Some(expiry), Some(_)) = (&rule.expiry, time) {
+    } else if let (Some(expiry), Some(_)) = (expiry, time) {
         all.push(format!("{record}.{} is not null", ident(expiry.column())));
     }
     if let Some(held) = &rule.held {
-        all.push(format!(
-            "coalesce((select ({held}) from (select {record}.*) as {}), false)",
-            ident(table)
-        ));
+        all.push(holds(held, record, table));
     }
     format!("({})", all.join(" and "))
+}
+
+/// Whether a condition of the scenario's is true of a record.
+fn holds(condition: &str, record: &str, table: &str) -> String {
+    format!(
+        "coalesce((select ({condition}) from (select {record}.*) as {}), false)",
+        ident(table)
+    )
 }
 
 /// A version of the row, as the trigger's line tells it.
@@ -118,9 +126,13 @@ pub(super) fn version(rule: &LockRow, time: Option<TimeType>, record: &str, tabl
     let token = token.map_or("null::bigint".to_owned(), |token| {
         format!("{record}.{}::bigint", ident(token))
     });
+    let done = match &rule.queue {
+        Some(Done::When(done)) => holds(done, record, table),
+        Some(Done::Deleted) | None => "false".to_owned(),
+    };
     format!(
         "jsonb_build_object('by', {record}.xmin::text::bigint, 'owner', {owner}, 'until', {until}, 'held', {}, \
-         'token', {token})",
+         'token', {token}, 'done', {done})",
         held(rule, time, record, table)
     )
 }

@@ -17,7 +17,7 @@ mod witness;
 pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
-pub use lock_row::{Aged, FoundRow, age_row, find_row};
+pub use lock_row::{Aged, FoundRow, age_row, find_row, watch_queue};
 pub use log::{LogReader, LogRecord, ServerLog};
 pub use objects::there;
 pub use observer::{Activity, Observer};

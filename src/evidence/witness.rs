@@ -92,6 +92,8 @@ struct ChangedRow {
     op: String,
     xact: Option<u64>,
     sub: Option<u32>,
+    #[serde(default)]
+    row: Option<String>,
     before: Option<Version>,
     after: Option<Version>,
 }
@@ -102,6 +104,8 @@ struct Version {
     owner: Option<String>,
     until: Option<i64>,
     held: bool,
+    #[serde(default)]
+    done: bool,
     token: Option<i64>,
 }
 
@@ -113,6 +117,7 @@ impl Version {
             owner: self.owner,
             until_us: self.until,
             held: self.held,
+            done: self.done,
             expired: self.until.is_some_and(|until| until <= now),
             token: self.token,
         }
@@ -188,6 +193,7 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
             step: None,
             by_lockproof: false,
             operation: operation(&line.op),
+            row: line.row,
             before: line.before.map(|version| version.at(line.at)),
             after: line.after.map(|version| version.at(line.at)),
             transaction: line.xact,

@@ -21,8 +21,8 @@ use crate::history::{
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
-    Ledger, OutsideLocks, is_kept, keeps_rows, keyed_calls, likely_lock_row, lock_rows_of,
-    not_serializable, row_guards, used_keys,
+    Ledger, LikelyQueue, OutsideLocks, is_kept, keeps_claims, keeps_rows, keyed_calls,
+    likely_lock_row, likely_queue, lock_rows_of, not_serializable, row_guards, used_keys,
 };
 use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
@@ -55,6 +55,8 @@ pub struct BaselineRuns {
     pub lock_rows: Vec<String>,
     /// The tables of which these runs write rows outside of their locks only.
     pub outside: Vec<String>,
+    /// The queue of which these runs claim rows around all that they write elsewhere.
+    pub queue: Option<LockRow>,
     /// A row that looks like a lock of the job's: only ever suggested.
     pub likely_row: Option<LockRow>,
     /// How long the serial run of all pods took, with the making of its database.
@@ -140,6 +142,12 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         passing_locks,
         lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
+    let left = compared.runs.first().map(|run| &run.state);
+    // By its key a row of a queue is known.
+    let has_key = |queue: &LikelyQueue| {
+        let table = left.and_then(|left| left.tables.get(&queue.rule.table));
+        table.is_some_and(|table| table.columns.iter().any(|column| column.key))
+    };
     Ok(BaselineRuns {
         baseline,
         locks,
@@ -147,11 +155,13 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         outside: of_all.outside.tables(),
         rows: of_all.rows,
         serializable: of_all.serializable,
+        queue: of_all.queue.filter(has_key).map(|queue| queue.rule),
         run_time,
-        likely_row: compared
-            .runs
-            .first()
-            .and_then(|run| likely_lock_row(&timeline, &run.state)),
+        likely_row: of_all
+            .loose_queue
+            .filter(has_key)
+            .map(|queue| queue.rule)
+            .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left))),
         trace: clean.trace.clone(),
         clean: clean.history.clone(),
         serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
@@ -207,6 +217,10 @@ struct OfAll {
     rows: Option<RowsRule>,
     /// Whether the server itself checks all that is written.
     serializable: bool,
+    /// The queue of which rows are claimed around all that is written elsewhere.
+    queue: Option<LikelyQueue>,
+    /// One of which the clean run claims rows, where not all that is written elsewhere lies between claim and end.
+    loose_queue: Option<LikelyQueue>,
     later_check_lines: Vec<Vec<String>>,
     /// Of the run of all pods.
     writers: Vec<PodName>,
@@ -225,6 +239,7 @@ impl OfAll {
         let mut guards = Vec::new();
         let mut tables = Vec::new();
         let mut serializable = true;
+        let (mut queue, mut loose_queue) = (None, None);
         let mut checks: Vec<Vec<String>> = Vec::new();
         let mut last = Vec::new();
         for (number, run) in runs.iter().enumerate() {
@@ -235,10 +250,17 @@ impl OfAll {
                 locks.0 = used_keys(&timeline);
                 guards = row_guards(&timeline, qualified);
                 tables = written(&timeline);
+                queue = likely_queue(&timeline, qualified);
             }
             outside.take(&timeline, &locks.0);
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
+            if queue
+                .as_ref()
+                .is_some_and(|queue| !keeps_claims(&timeline, queue))
+            {
+                loose_queue = queue.take();
+            }
             let (kept, passing) = locks
                 .0
                 .into_iter()
@@ -260,6 +282,8 @@ impl OfAll {
             outside,
             rows: guards.into_iter().next(),
             serializable,
+            queue,
+            loose_queue,
             // The first are the clean run's.
             later_check_lines: checks.split_off(checks.len().min(1)),
             writers: last,

@@ -17,7 +17,7 @@ use super::trace::{TraceEntry, trace_of};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
-use crate::evidence::watch_rows;
+use crate::evidence::{watch_queue, watch_rows};
 use crate::history::{Event, FORMAT, Line, LockRule, Pacing, Rules, RunFacts, Writer};
 use crate::pod::{SettleLimits, Settler};
 use crate::schedule::Schedule;
@@ -153,6 +153,9 @@ impl<'a> Run<'a> {
         let client = connect(place.server, &database.name).await?;
         if let Some(rows) = plan.rules.lock.rows().filter(|_| plan.witness) {
             watch_rows(&client, rows.table).await?;
+        }
+        if let Some(row) = plan.rules.lock.row().filter(|_| plan.witness) {
+            watch_queue(&client, row).await?;
         }
         let watcher = Watcher::new(0, client, place.server.log_readable()).await?;
         let (wire_sender, wire) = mpsc::unbounded_channel();

@@ -73,6 +73,7 @@ fn faults(schedule: &Schedule) -> Vec<&Fault> {
 /// Whether nothing that is violated is a rule of the lock.
 fn keeps_the_lock(verdict: &Verdict) -> bool {
     let of_lock = [
+        InvariantName::ExactlyOnce,
         InvariantName::SameSession,
         InvariantName::WorkUnderLock,
         InvariantName::MutualExclusion,

@@ -154,6 +154,9 @@ impl Redactor {
                         *owner = self.placeholder(Kind::Value, owner);
                     }
                 }
+                if let Some(row) = &mut change.row {
+                    *row = self.placeholder(Kind::Value, row);
+                }
             }
             Event::RowLocks { rows, .. } => self.rows(rows),
             Event::Write(write) => {
@@ -477,6 +480,7 @@ mod tests {
             owner: Some(owner.to_owned()),
             until_us: None,
             held: true,
+            done: false,
             expired: false,
             token: Some(3),
         };
@@ -493,6 +497,7 @@ mod tests {
                 step: None,
                 by_lockproof: false,
                 operation: Operation::Update,
+                row: Some("[\"ann@example.org\"]".to_owned()),
                 before: Some(owner("")),
                 after: Some(owner("ann@example.org")),
                 transaction: None,
@@ -506,6 +511,8 @@ mod tests {
         let owner = |version: &Option<RowVersion>| version.clone().and_then(|one| one.owner);
         assert_eq!(owner(&change.before).as_deref(), Some(""));
         assert_eq!(owner(&change.after).as_deref(), Some("<value-1>"));
+        let key = change.row.as_deref().unwrap();
+        assert!(key.starts_with("<value-"), "{key}");
     }
 
     #[test]

@@ -146,18 +146,6 @@ impl<'a> Trial<'a> {
                 measured.map_err(|error| redacted_error(error, redactor.as_deref()))?
             }
         };
-        match &subject.protect {
-            Some(tables) => {
-                plan.rules.protect = tables.iter().map(|table| qualified(table)).collect();
-            }
-            None => {
-                let written = measured.baseline.written.iter();
-                let lock = stage.lock_row().map(|row| &row.rule.table);
-                let work = written.filter(|table| Some(*table) != lock);
-                plan.rules.protect = work.cloned().collect();
-                plan.rules.lock_rows.clone_from(&measured.lock_rows);
-            }
-        }
         plan.rules.lock = match stage.lock_row() {
             Some(row) => {
                 is_used(row, &measured)?;
@@ -165,6 +153,23 @@ impl<'a> Trial<'a> {
             }
             None => lock_rule(scenario, &measured),
         };
+        match &subject.protect {
+            Some(tables) => {
+                plan.rules.protect = tables.iter().map(|table| qualified(table)).collect();
+            }
+            None => {
+                let written = measured.baseline.written.iter();
+                let lock = plan.rules.lock.row().map(|row| &row.table);
+                let work = written.filter(|table| Some(*table) != lock);
+                plan.rules.protect = work.cloned().collect();
+                // Where the work is in the queue's own rows, these are what is guarded.
+                let queue = plan.rules.lock.row().filter(|row| row.queue.is_some());
+                if let (true, Some(queue)) = (plan.rules.protect.is_empty(), queue) {
+                    plan.rules.protect.push(queue.table.clone());
+                }
+                plan.rules.lock_rows.clone_from(&measured.lock_rows);
+            }
+        }
         let found = matches!(plan.rules.lock, LockRule::FromCleanRun(_));
         if found && subject.protect.is_none() {
             let protected = plan.rules.protect.iter();

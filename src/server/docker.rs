@@ -131,8 +131,7 @@ impl Found {
     /// Whether its keeper was started in this boot of this machine, in this process namespace;
     /// only then can we tell whether that still lives.
     pub(super) fn is_from_here(&self) -> bool {
-        self.label(LABEL_BOOT) == boot_id()
-            && self.label(LABEL_NAMESPACE) == pid_namespace()
+        self.label(LABEL_BOOT) == boot_id() && self.label(LABEL_NAMESPACE) == pid_namespace()
     }
 
     /// Whether the process that started it still lives.

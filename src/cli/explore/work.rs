@@ -85,6 +85,7 @@ impl Work<'_> {
                 expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty()
                     || self.scenario.subject.lock.is_some()
+                    || trial.rules().lock.row().is_some()
                     || trial.rules().lock.rows().is_some()
                     || trial.rules().lock.is_serializable(),
             })
@@ -269,7 +270,7 @@ impl Work<'_> {
                 "guards itself with SERIALIZABLE transactions".to_owned()
             }
             0 if trial.rules().lock.row().is_some() => {
-                let row = trial.rules().lock.row().map(LockRow::words);
+                let row = trial.rules().lock.row().map(LockRow::in_full);
                 format!("guards itself with {}", row.unwrap_or_default())
             }
             0 => "takes no advisory lock".to_owned(),
@@ -291,15 +292,23 @@ impl Work<'_> {
         let unnamed = measured.locks.is_empty()
             && self.scenario.subject.lock.is_none()
             && trial.rules().lock.rows().is_none()
+            && trial.rules().lock.row().is_none()
             && !trial.rules().lock.is_serializable();
         if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
             let table = row.table.clone();
+            let (looks, page) = match row.queue {
+                Some(_) => (
+                    "is claimed by status and looks like a queue, though not all that is written lies between claim and end",
+                    "queues",
+                ),
+                None => ("is written first and last and looks like a lock", "leases"),
+            };
             let lock = write_lock(&LockName::Row(Box::new(row)));
             self.talk.say(&wrap(
                 "note",
                 &format!(
-                    "{table} is written first and last and looks like a lock. It is judged, and its time can pass, if \
-                     it is named (docs/leases.md), under [subject] or by the option:"
+                    "{table} {looks}. It is judged, and its time can pass, if it is named (docs/{page}.md), under \
+                     [subject] or by the option:"
                 ),
             ));
             // To be pasted: each as one line.

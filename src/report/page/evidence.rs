@@ -210,12 +210,17 @@ fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
             };
             let is = |version: &Option<RowVersion>| match version {
                 None => "not there",
+                Some(version) if version.done => "done",
                 Some(version) if !version.held => "free",
                 Some(version) if version.expired => "had, its time passed",
                 Some(_) => "had",
             };
             let (before, after) = (is(&change.before), is(&change.after));
-            format!("{who} changed the lock row: before {before}, after {after}")
+            let row = match &change.row {
+                Some(key) => format!("row {key} of the queue"),
+                None => "the lock row".to_owned(),
+            };
+            format!("{who} changed {row}: before {before}, after {after}")
         }
         Event::ServerLog(log) => format!(
             "the server's log: {} {}: {}",

@@ -66,6 +66,10 @@ impl<'a> RowBook<'a> {
             return None;
         };
         let rule: &'a LockRow = facts.rules.lock.row()?;
+        // The rows of a queue are many books; the page has none for them yet.
+        if rule.queue.is_some() {
+            return None;
+        }
         let leases = Leases::of(timeline, rule);
         if leases.changes.is_empty() {
             return None;

@@ -16,6 +16,8 @@ use crate::schedule::{Move, Stop};
 pub enum HazardKind {
     /// A lock row's time runs out, another pod takes it over, and its holder writes on.
     LateHolder,
+    /// Of a queue: two pods have found the same row free before either has claimed it.
+    DoublePickUp,
     /// Its holder renews it when another has taken it over.
     LateRenewal,
     /// Its holder gives it back when another has taken it over.
@@ -59,6 +61,7 @@ impl HazardKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::LateHolder => "late-holder",
+            Self::DoublePickUp => "double-pick-up",
             Self::LateRenewal => "late-renewal",
             Self::ReleaseOfAnothers => "release-of-anothers",
             Self::BlindTakeOver => "blind-take-over",

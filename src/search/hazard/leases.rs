@@ -47,6 +47,10 @@ pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     let after = |places: Vec<usize>, from: usize| -> Vec<usize> {
         places.into_iter().filter(|place| *place > from).collect()
     };
+    // Of a queue the next claim is neither a renewal nor a release: nothing is in hand then.
+    let claims =
+        |place: &usize| rule.queue.is_some() && x.steps[*place].form() == x.steps[take].form();
+    let lock: Vec<usize> = lock.into_iter().filter(|place| !claims(place)).collect();
     let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
         return;
@@ -58,6 +62,9 @@ pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
         y,
         open,
     };
+    if rule.queue.is_some() {
+        found.extend(sight.double_pick_up(take));
+    }
     let middle = work[work.len() / 2];
     let ages = rule.expiry.is_some();
     for place in BTreeSet::from([first, middle, last]) {
@@ -128,6 +135,35 @@ impl Sight<'_, '_> {
             depth: 0,
             moves,
         })
+    }
+
+    /// Two pods have found the same row free: the one claims it when the other is at work on it, or has ended it.
+    fn double_pick_up(&self, take: usize) -> Vec<Hazard> {
+        let (a, b) = (self.ground.a, self.ground.b);
+        let Some(stop) = before(a, self.x, take, 0) else {
+            return Vec::new();
+        };
+        let place = self.y.work(self.ground.rules).first().copied();
+        let at_work = place.and_then(|place| before(b, self.y, place, 0));
+        let step = words(&self.x.steps[take]);
+        let courses = [
+            (Some(end(b)), "has ended it", "a row that is done twice"),
+            (
+                at_work,
+                "is at work on it",
+                "two pods that work on one row at once",
+            ),
+        ];
+        let hazard = |(comes, how, expected): (Option<Move>, &str, &str)| {
+            self.hazard(
+                HazardKind::DoublePickUp,
+                format!("{a} claims by {step} what it found free, when {b} {how}"),
+                expected,
+                take,
+                vec![stop.clone(), comes?, end(a), end(b)],
+            )
+        };
+        courses.into_iter().filter_map(hazard).collect()
     }
 
     fn late_holder(&self, place: usize) -> Option<Hazard> {

@@ -1,5 +1,5 @@
 //! The words for a lock that is a row of a table, a lease: what its columns mean, and what the server tells
-//! of each change of it.
+//! of each change of it; and for a queue, each row of which is such a lock.
 //!
 //! Owns those values; they are part of the format. Knows nothing of who holds such a lock.
 
@@ -34,6 +34,19 @@ pub struct LockRow {
     /// Whether a write must be refused, too, that was on its way when another pod took the lock over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fencing: bool,
+    /// Where each row of the table is a lock by itself, a job to be done: when one is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Done>,
+}
+
+/// When a row of a queue is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Done {
+    /// An SQL condition on the row says so.
+    When(String),
+    /// It is not there any more.
+    Deleted,
 }
 
 /// What tells until when a lock row is had.
@@ -71,10 +84,13 @@ impl Expiry {
 }
 
 impl LockRow {
-    /// `the lock row of shedlock (name = 'report')`.
+    /// `the lock row of shedlock (name = 'report')`, `the queue job`.
     #[must_use]
     pub fn words(&self) -> String {
         let table = self.table.strip_prefix("public.").unwrap_or(&self.table);
+        if self.queue.is_some() {
+            return format!("the queue {table}");
+        }
         let row: Vec<String> = self
             .row
             .iter()
@@ -83,6 +99,15 @@ impl LockRow {
         match row.is_empty() {
             true => format!("the lock row of {table}"),
             false => format!("the lock row of {table} ({})", row.join(", ")),
+        }
+    }
+
+    /// The same, and of a queue what makes a row of it claimed: `the queue job (claimed: state = 'running')`.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match (&self.queue, &self.held) {
+            (Some(_), Some(claimed)) => format!("{} (claimed: {claimed})", self.words()),
+            _ => self.words(),
         }
     }
 }
@@ -103,6 +128,9 @@ pub struct RowChange {
     pub by_lockproof: bool,
     /// What was done.
     pub operation: Operation,
+    /// Of a queue: which row, by its primary key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
     /// The row before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<RowVersion>,
@@ -131,6 +159,9 @@ pub struct RowVersion {
     pub until_us: Option<i64>,
     /// Whether it is had by somebody, expired or not.
     pub held: bool,
+    /// Of a queue: whether it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
     /// Whether its time had passed at the moment of the change, by the server's clock.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,

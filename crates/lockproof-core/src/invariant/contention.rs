@@ -12,9 +12,15 @@ use crate::name::LockKey;
 
 /// A second pod asked for the lock while another held it.
 pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
-    if let Some(leases) = &facts.leases {
-        let nobody = || "no pod asked for the lock row while another had it".to_owned();
-        return super::lease::asked_while_had(facts, leases).ok_or_else(nobody);
+    if let Some(books) = &facts.leases {
+        let nobody = || {
+            let row = match books.rule.queue {
+                Some(_) => "a row of the queue",
+                None => "the lock row",
+            };
+            format!("no pod asked for {row} while another had it")
+        };
+        return super::lease::asked_while_had(facts, books).ok_or_else(nobody);
     }
     if let Some(book) = &facts.row_locks {
         let nobody = || {

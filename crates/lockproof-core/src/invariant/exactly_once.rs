@@ -2,7 +2,9 @@
 //! effects once. What it wrote in the failed transaction is undone; what it wrote on its other sessions meanwhile is
 //! not, and must not be written again.
 //!
-//! Only where such a transaction came again. Two attempts are one transaction if their first statements have the same
+//! And of a queue: each row is done once, which is `lease/exactly_once`'s affair.
+//!
+//! Only where such a transaction came again, or the lock is a queue. Two attempts are one transaction if their first statements have the same
 //! text; two writes are one effect if their statements have the same normal form and change rows of the same
 //! protected table, both for good. An effect that changes no row the second time (ON CONFLICT DO NOTHING) is left once.
 
@@ -10,6 +12,7 @@ use std::collections::BTreeSet;
 
 use super::again::attempted;
 use super::facts::{Facts, PodWrite, count, write_words};
+use super::lease;
 use super::ruling::{Found, inconclusive};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::name::{InvariantName, StepId};
@@ -26,7 +29,7 @@ struct Attempt<'f, 'a> {
     to: u64,
 }
 
-/// `None`: no transaction came again.
+/// `None`: no transaction came again, and the lock is no queue.
 pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
     let mut found = Found::default();
     let mut told: BTreeSet<(StepId, StepId)> = BTreeSet::new();
@@ -77,19 +80,41 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
             });
         }
     }
-    if transactions == 0 {
+    let queue = facts.leases.as_ref();
+    let queue = queue.filter(|books| books.rule.queue.is_some());
+    if transactions == 0 && queue.is_none() {
         return None;
     }
     if !facts.run.witness {
-        let why = "a transaction came again, and this run had no witness that sees what it left on other sessions";
+        let why = match queue {
+            Some(_) => {
+                "the lock is a queue, and this run had no witness that sees who changes its rows"
+            }
+            None => {
+                "a transaction came again, and this run had no witness that sees what it left on other sessions"
+            }
+        };
         return Some(inconclusive(NAME, why));
     }
-    found.blinded(facts);
-    let holds = format!(
-        "{} that the server asked for again left nothing twice",
-        count(transactions, "transaction")
-    );
-    Some(found.ruling(NAME, facts, holds))
+    let mut holds = Vec::new();
+    match queue {
+        Some(books) => {
+            let done = lease::done_once(facts, books, &mut found);
+            holds.push(format!(
+                "{} of {} came to be done, each once",
+                count(done, "row"),
+                books.rule.words()
+            ));
+        }
+        None => found.blinded(facts),
+    }
+    if transactions > 0 {
+        holds.push(format!(
+            "{} that the server asked for again left nothing twice",
+            count(transactions, "transaction")
+        ));
+    }
+    Some(found.ruling(NAME, facts, holds.join("; ")))
 }
 
 /// The attempt that this step's error ended.

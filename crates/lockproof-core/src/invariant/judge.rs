@@ -40,23 +40,36 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let answers = Answers::of(&facts);
     let workers = Workers::of(&facts, worked);
     let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
+    let exactly_once = exactly_once::judge(&facts);
+    // Of a queue it says more than the final rows do: what is told first is what a failure is known by.
+    let of_queue = facts
+        .leases
+        .as_ref()
+        .is_some_and(|books| books.rule.queue.is_some());
     let mut invariants = vec![
         no_errors::judge(&facts, &answers),
         same_session::judge(&facts),
         work_under_lock::judge(&facts),
         mutual_exclusion::judge(&facts),
         no_leak::judge(&facts),
+    ];
+    let (first, last) = match of_queue {
+        true => (exactly_once, None),
+        false => (None, exactly_once),
+    };
+    invariants.extend(first);
+    invariants.extend([
         clean_state,
         progress::judge(&facts),
         honest_exit::judge(&facts, &answers),
-    ];
+    ]);
     invariants.extend(
         facts
             .leases
             .as_ref()
-            .and_then(|leases| lease::fencing(&facts, leases)),
+            .and_then(|books| lease::fencing(&facts, books)),
     );
-    invariants.extend(exactly_once::judge(&facts));
+    invariants.extend(last);
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
     let judgement = if any(Judgement::Violated) {
@@ -68,7 +81,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     };
     let mut not_tested = not_tested(&facts, &invariants);
     not_tested.extend(match &facts.leases {
-        Some(leases) => lease::with_the_row(leases, not_compared),
+        Some(books) => lease::with_the_row(books, not_compared),
         None => not_compared,
     });
     let reports = reports(&facts);

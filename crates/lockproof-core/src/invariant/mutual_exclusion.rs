@@ -25,8 +25,8 @@ struct Span {
 }
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(leases) = &facts.leases {
-        return super::lease::mutual_exclusion(facts, leases);
+    if let Some(books) = &facts.leases {
+        return super::lease::mutual_exclusion(facts, books);
     }
     if let Some(book) = &facts.row_locks {
         return super::rows::mutual_exclusion(facts, book);

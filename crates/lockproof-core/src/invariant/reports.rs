@@ -27,8 +27,8 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    if let Some(leases) = &facts.leases {
-        reports.extend(super::lease::reports(facts, leases));
+    if let Some(books) = &facts.leases {
+        reports.extend(super::lease::reports(facts, books));
     }
     reports.extend(did_nothing(facts));
     let limits = facts.limits.iter();

@@ -16,8 +16,8 @@ use crate::name::InvariantName;
 const NAME: InvariantName = InvariantName::SameSession;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(leases) = &facts.leases {
-        return super::lease::same_owner(facts, leases);
+    if let Some(books) = &facts.leases {
+        return super::lease::same_owner(facts, books);
     }
     if let Some(book) = &facts.row_locks {
         return super::rows::same_session(facts, book);

@@ -24,8 +24,8 @@ use crate::name::{InvariantName, LockKey};
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(leases) = &facts.leases {
-        return super::lease::work_under_lock(facts, leases);
+    if let Some(books) = &facts.leases {
+        return super::lease::work_under_lock(facts, books);
     }
     if let Some(book) = &facts.row_locks {
         return super::rows::work_under_lock(facts, book);

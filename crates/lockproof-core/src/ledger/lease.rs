@@ -47,7 +47,7 @@ pub enum Deed {
 }
 
 /// A change of the lock row that was committed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LeaseChange<'a> {
     /// The line of the log that tells it.
     pub seq: u64,
@@ -137,6 +137,8 @@ pub struct Gap {
 pub struct Leases<'a> {
     /// What the row means.
     pub rule: &'a LockRow,
+    /// Which row it is, in words: `the lock row of lease`, `row 5 of job`.
+    pub name: String,
     /// Its changes, in the order of its versions.
     pub changes: Vec<LeaseChange<'a>>,
     /// Who had it, one after the other.
@@ -145,6 +147,23 @@ pub struct Leases<'a> {
     pub gaps: Vec<Gap>,
     /// The places of changes by sessions that did not come through lockproof.
     pub strangers: Vec<usize>,
+}
+
+/// All rows that are locks: the one that the scenario names, or each row of a queue.
+#[derive(Debug)]
+pub struct RowBooks<'a> {
+    /// What they mean.
+    pub rule: &'a LockRow,
+    /// The book of each; of a queue, of each that pods had in hand, by its key.
+    pub rows: Vec<Leases<'a>>,
+}
+
+impl<'a> RowBooks<'a> {
+    /// All sections, each with the book that it is in.
+    pub fn sections(&self) -> impl Iterator<Item = (&Leases<'a>, &LeaseSection<'a>)> {
+        let rows = self.rows.iter();
+        rows.flat_map(|row| row.sections.iter().map(move |section| (row, section)))
+    }
 }
 
 impl<'a> Leases<'a> {

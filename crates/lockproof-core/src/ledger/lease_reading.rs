@@ -5,9 +5,9 @@
 //! change that nobody logged shows as a gap. Whose a change is its session tells: two pods that write the same
 //! value into the owner's column are two owners. Knows nothing of which changes are wrong.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, SectionEnd};
+use super::lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::history::{Event, Fate, Line, LockRow, Operation, RowVersion};
 use crate::name::{ConnectionName, PodName, TableName};
 use crate::timeline::Timeline;
@@ -16,15 +16,24 @@ impl<'a> Leases<'a> {
     /// The book of this row.
     #[must_use]
     pub fn of(timeline: &Timeline<'a>, rule: &'a LockRow) -> Self {
-        let mut changes: Vec<(LeaseChange<'a>, bool)> = timeline
+        let read = timeline
             .lines
             .iter()
-            .filter_map(|line| read(timeline, rule, line))
-            .collect();
+            .filter_map(|line| read(timeline, rule, line));
+        Self::from_changes(rule, rule.words(), read.map(|(_, change)| change).collect())
+    }
+
+    /// The book of a row with these changes.
+    fn from_changes(
+        rule: &'a LockRow,
+        name: String,
+        mut changes: Vec<(LeaseChange<'a>, bool)>,
+    ) -> Self {
         changes.sort_by_key(|(change, _)| (change.server_us, change.seq));
         let mut book = Book {
             leases: Self {
                 rule,
+                name,
                 changes: Vec::with_capacity(changes.len()),
                 sections: Vec::new(),
                 gaps: Vec::new(),
@@ -42,12 +51,43 @@ impl<'a> Leases<'a> {
     }
 }
 
-/// What a line tells of the row, if it was not rolled back; and whether lockproof did it.
+impl<'a> RowBooks<'a> {
+    /// The books of the row, or of each row of the queue.
+    #[must_use]
+    pub fn of(timeline: &Timeline<'a>, rule: &'a LockRow) -> Self {
+        if rule.queue.is_none() {
+            let rows = vec![Leases::of(timeline, rule)];
+            return Self { rule, rows };
+        }
+        let mut by_row: BTreeMap<&str, Vec<(LeaseChange<'a>, bool)>> = BTreeMap::new();
+        let mut of_all = Vec::new();
+        for line in timeline.lines {
+            match read(timeline, rule, line) {
+                Some((Some(row), change)) => by_row.entry(row).or_default().push(change),
+                // TRUNCATE names no row.
+                Some((None, change)) => of_all.push(change),
+                None => {}
+            }
+        }
+        let table = rule.table.strip_prefix("public.").unwrap_or(&rule.table);
+        let book = |(row, mut changes): (&str, Vec<_>)| {
+            changes.extend(of_all.iter().cloned());
+            Leases::from_changes(rule, format!("row {row} of {table}"), changes)
+        };
+        Self {
+            rule,
+            rows: by_row.into_iter().map(book).collect(),
+        }
+    }
+}
+
+/// What a line tells of a row, and of which, if it was not rolled back; and whether lockproof did it.
+#[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
 fn read<'a>(
     timeline: &Timeline<'a>,
     rule: &LockRow,
     line: &'a Line,
-) -> Option<(LeaseChange<'a>, bool)> {
+) -> Option<(Option<&'a str>, (LeaseChange<'a>, bool))> {
     let owner = |session, connection: &'a Option<ConnectionName>| {
         let known = timeline.sessions.of(session).map(|one| one.connection);
         connection.as_ref().or(known)
@@ -69,7 +109,7 @@ fn read<'a>(
                 after: change.after.as_ref(),
                 deed: Deed::Nothing,
             };
-            Some((read, change.by_lockproof))
+            Some((change.row.as_deref(), (read, change.by_lockproof)))
         }
         // No row trigger tells of it.
         Event::Write(write)
@@ -88,7 +128,7 @@ fn read<'a>(
                 after: None,
                 deed: Deed::Nothing,
             };
-            Some((read, false))
+            Some((None, (read, false)))
         }
         _ => None,
     }
@@ -145,7 +185,10 @@ impl<'a> Book<'a> {
                 self.several = true;
                 true
             }
-            (Known::Absent, Some(_)) => false,
+            // That a job is put in the queue is not told.
+            (Known::Absent, Some(before)) => {
+                self.leases.rule.queue.is_some() && !before.held && !before.done
+            }
         };
         if !follows && !self.several {
             self.leases.gaps.push(Gap { seq: change.seq });

@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::history::{
-    Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
+    Done, Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
 };
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
@@ -181,8 +181,25 @@ fn lock_row() -> impl Strategy<Value = LockName> {
         of(name()),
         of(name()),
         any::<bool>(),
+        of(of(name())),
     )
-        .prop_map(|(table, row, owner, expiry, held, token, fencing)| {
+        .prop_map(|(table, row, owner, expiry, held, token, fencing, queue)| {
+            if let Some(done) = queue {
+                return LockName::Row(Box::new(LockRow {
+                    table: format!("é{table}"),
+                    row: BTreeMap::new(),
+                    owner,
+                    expiry,
+                    held: Some(format!("{table} = 1")),
+                    token: None,
+                    fencing: false,
+                    queue: Some(match done {
+                        Some(done) => Done::When(format!("{done} = 2")),
+                        None => Done::Deleted,
+                    }),
+                }));
+            }
+
             let told = owner.is_some() || expiry.is_some() || held.is_some();
             LockName::Row(Box::new(LockRow {
                 table: format!("é{table}"),
@@ -192,6 +209,7 @@ fn lock_row() -> impl Strategy<Value = LockName> {
                 held,
                 token,
                 fencing,
+                queue: None,
             }))
         })
 }

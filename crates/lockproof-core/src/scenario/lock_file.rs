@@ -14,7 +14,8 @@ use crate::name::LockMode;
 /// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
 /// table that the job locks by LOCK TABLE, or `{ table = "shedlock", row = { name = "report" }, owner =
 /// "locked_by", until = "lock_until" }` of a row that says who has the lock, and until when; or `{ rows = "job" }`
-/// where each transaction that works locks rows of a table, `{ isolation = "serializable" }` where none is held.
+/// where each transaction that works locks rows of a table, `{ queue = "job", claimed = "state = 'running'", done =
+/// "state = 'done'" }` where a worker claims jobs by their status, `{ isolation = "serializable" }` where none is held.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -35,20 +36,31 @@ pub(super) struct LockFile {
     /// Of no lock at all: `serializable`, where transactions are, and are tried again.
     #[schemars(with = "Option<String>", extend("const" = "serializable"))]
     pub(super) isolation: Option<Spanned<String>>,
+    /// Of a queue: the table each row of which is a job that one worker claims, with the schema in front where it is
+    /// not public.
+    #[schemars(with = "Option<String>")]
+    pub(super) queue: Option<Spanned<String>>,
+    /// Of a queue: an SQL condition that is true while a row is claimed, such as "state = 'running'".
+    #[schemars(with = "Option<String>")]
+    pub(super) claimed: Option<Spanned<String>>,
+    /// Of a queue: an SQL condition that is true once a row is done, such as "state = 'done'"; `deleted` where it is
+    /// not there any more then.
+    #[schemars(with = "Option<String>")]
+    pub(super) done: Option<Spanned<String>>,
     /// Of a lock row: its table, with the schema in front where it is not public.
     #[schemars(with = "Option<String>")]
     pub(super) table: Option<Spanned<String>>,
     /// Of a lock row: what these columns of it hold, such as `{ name = "report" }`. Left out, the table has one row.
     #[schemars(with = "Option<BTreeMap<String, RowValueFile>>")]
     pub(super) row: Option<Spanned<BTreeMap<String, RowValueFile>>>,
-    /// Of a lock row: the column that says who has it (NULL or an empty text: nobody).
+    /// Of a lock row or a queue: the column that says who has it (NULL or an empty text: nobody).
     #[schemars(with = "Option<String>")]
     pub(super) owner: Option<Spanned<String>>,
-    /// Of a lock row: the column that says until when it is had: a timestamp, or seconds, milliseconds or
+    /// Of a lock row or a queue: the column that says until when it is had: a timestamp, or seconds, milliseconds or
     /// microseconds since 1970.
     #[schemars(with = "Option<String>")]
     pub(super) until: Option<Spanned<String>>,
-    /// Of a lock row that does not say until when: the column that says since when. `lease` says how long.
+    /// Of a lock row or a queue that does not say until when: the column that says since when. `lease` says how long.
     #[schemars(with = "Option<String>")]
     pub(super) since: Option<Spanned<String>>,
     /// With `since`: how long it is had, such as "5m".

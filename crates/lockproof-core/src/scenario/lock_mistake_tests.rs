@@ -54,6 +54,32 @@ fn a_lock_row_says_what_its_columns_mean_and_its_table_is_not_protected() {
 }
 
 #[test]
+fn a_queue_says_when_a_row_is_claimed_and_when_it_is_done() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    mistake(
+        &with("{ queue = «\"job\"», claimed = \"state = 1\" }"),
+        "when a row is `claimed`, and when it is `done`",
+    );
+    mistake(
+        &with("{ queue = \"job\", claimed = \"state = 1\", done = «\"state = 1\"» }"),
+        "`claimed` and `done` overlap",
+    );
+    mistake(
+        &with("{ queue = \"job\", claimed = \"a\", done = \"b\", token = «\"t\"» }"),
+        "`token` goes with `table`",
+    );
+    mistake(
+        &with("{ table = \"l\", owner = \"o\", done = «\"b\"» }"),
+        "`claimed` and `done` go with `queue`",
+    );
+    mistake(
+        &with("{ table = \"l\", queue = «\"job\"» }"),
+        "each row of a `queue`, not both",
+    );
+    mistake(&with("{ claimed = «\"b\"» }"), "or with `queue`");
+}
+
+#[test]
 fn time_passes_for_the_lock_row_in_a_line_of_its_own() {
     mistake(
         &with_turns("{ run = \"a\", expire = «\"lock\"» }"),

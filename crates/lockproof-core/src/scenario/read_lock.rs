@@ -12,24 +12,26 @@ use super::error::Wrong;
 use super::lock_file::{GUARDING_MODES, LockFile, RowValueFile};
 use super::model::LockName;
 use super::read_values::duration;
-use crate::history::{Expiry, LockRow};
+use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
 
 /// How each kind is written.
 const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
                     `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
-                    SELECT … FOR UPDATE, `{ isolation = \"serializable\" }`, or `{ table = \
+                    SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
+                    'done'\" }` for jobs that are claimed by their status, `{ isolation = \"serializable\" }`, or `{ table = \
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
 pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
     let span = file.span();
     let file = file.into_inner();
-    if file.table.is_some() {
+    if file.table.is_some() || file.queue.is_some() {
         return row(file).map(|row| LockName::Row(Box::new(row)));
     }
     if let Some((key, span)) = of_a_row(&file) {
-        let message = format!("`{key}` goes with `table`, for a lock that is a row of it");
+        let message =
+            format!("`{key}` goes with `table`, for a lock that is a row of it, or with `queue`");
         return Err(Wrong::new(span, message).help(WAYS));
     }
     if let Some(level) = &file.isolation {
@@ -48,7 +50,7 @@ pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
             })
         }
         _ => {
-            let message = "a lock has one of `key`, `keys`, `relation`, `rows` and `table`, and `mode` goes \
+            let message = "a lock has one of `key`, `keys`, `relation`, `rows`, `queue` and `table`, and `mode` goes \
                            with `relation`";
             Err(Wrong::new(span, message).help(WAYS))
         }
@@ -90,6 +92,8 @@ fn of_a_row(file: &LockFile) -> Option<(&'static str, Range<usize>)> {
         ("held", &file.held),
         ("token", &file.token),
         ("fencing", &file.fencing),
+        ("claimed", &file.claimed),
+        ("done", &file.done),
     ];
     let row = file.row.as_ref().map(|row| ("row", row.span()));
     row.or_else(|| {
@@ -124,6 +128,9 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         mode,
         rows,
         isolation,
+        queue,
+        claimed,
+        done,
         table,
         row,
         owner,
@@ -134,8 +141,14 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         token,
         fencing,
     } = file;
-    let Some(table) = table else {
-        return Err(Wrong::new(0..0, "a lock row needs its `table`"));
+    let (table, of_queue) = match (table, queue) {
+        (Some(table), None) => (table, false),
+        (None, Some(queue)) => (queue, true),
+        (Some(_), Some(queue)) => {
+            let message = "a lock is a row of a `table` or each row of a `queue`, not both";
+            return Err(Wrong::new(queue.span(), message).help(WAYS));
+        }
+        (None, None) => return Err(Wrong::new(0..0, "a lock row needs its `table`")),
     };
     let span = table.span();
     if key.is_some()
@@ -148,6 +161,37 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         let message =
             "a lock is a row of a `table`, or has one of `key`, `keys`, `relation` and `rows`";
         return Err(Wrong::new(span, message).help(WAYS));
+    }
+    if of_queue {
+        let columns = [
+            ("row", row.map(|row| row.span())),
+            ("held", held.map(|one| one.span())),
+        ];
+        let texts = [
+            ("token", token.map(|one| one.span())),
+            ("fencing", fencing.map(|one| one.span())),
+        ];
+        let alien = columns
+            .into_iter()
+            .chain(texts)
+            .find_map(|(key, span)| Some((key, span?)));
+        if let Some((key, span)) = alien {
+            let message =
+                format!("`{key}` goes with `table`, and a queue has `claimed` and `done`");
+            return Err(Wrong::new(span, message));
+        }
+        return self::queue(
+            table,
+            claimed,
+            done,
+            column(owner)?,
+            expiry(until, since, lease)?,
+        );
+    }
+    if let Some(alien) = claimed.or(done) {
+        let message =
+            "`claimed` and `done` go with `queue`; of one row `held` says whether anybody has it";
+        return Err(Wrong::new(alien.span(), message));
     }
     if owner.is_none() && until.is_none() && since.is_none() && held.is_none() {
         let message =
@@ -171,6 +215,41 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held: held.map(|held| name(held, "a condition")).transpose()?,
         token: column(token)?,
         fencing,
+        queue: None,
+    })
+}
+
+fn queue(
+    table: Spanned<String>,
+    claimed: Option<Spanned<String>>,
+    done: Option<Spanned<String>>,
+    owner: Option<String>,
+    expiry: Option<Expiry>,
+) -> Result<LockRow, Wrong> {
+    let (Some(claimed), Some(done)) = (claimed, done) else {
+        let message = "a queue says when a row is `claimed`, and when it is `done`";
+        let help = "add the conditions, such as `claimed = \"state = 'running'\", done = \"state = 'done'\"`, or \
+                    `done = \"deleted\"` where a row that is done is deleted";
+        return Err(Wrong::new(table.span(), message).help(help));
+    };
+    let span = done.span();
+    let (claimed, done) = (name(claimed, "a condition")?, name(done, "a condition")?);
+    if claimed == done {
+        let message = "`claimed` and `done` overlap: a row would be claimed and done at once";
+        return Err(Wrong::new(span, message));
+    }
+    Ok(LockRow {
+        table: name(table, "a table")?,
+        row: BTreeMap::new(),
+        owner,
+        expiry,
+        held: Some(claimed),
+        token: None,
+        fencing: false,
+        queue: Some(match done.as_str() {
+            "deleted" => Done::Deleted,
+            _ => Done::When(done),
+        }),
     })
 }
 

@@ -246,6 +246,10 @@ fn not_protected(
     let LockName::Row(row) = lock else {
         return Ok(());
     };
+    // The rows of a queue are the job's work, too.
+    if row.queue.is_some() {
+        return Ok(());
+    }
     let table = TableName::new(&row.table);
     let mut protected = protect.into_iter().flatten();
     let same = |name: &&String| {

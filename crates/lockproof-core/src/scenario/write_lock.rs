@@ -5,7 +5,7 @@
 use super::duration::write_duration;
 use super::model::LockName;
 use super::toml_text::{bare, inline, text};
-use crate::history::{Expiry, LockRow};
+use crate::history::{Done, Expiry, LockRow};
 
 /// A lock as a scenario file names it, such as `{ key = 7 }`.
 #[must_use]
@@ -26,7 +26,12 @@ pub fn lock(name: &LockName) -> String {
 }
 
 fn lock_row(lock: &LockRow) -> String {
-    let mut keys = vec![format!("table = {}", text(&lock.table))];
+    let kind = if lock.queue.is_some() {
+        "queue"
+    } else {
+        "table"
+    };
+    let mut keys = vec![format!("{kind} = {}", text(&lock.table))];
     if !lock.row.is_empty() {
         let columns = lock.row.iter();
         let columns: Vec<String> = columns
@@ -35,6 +40,16 @@ fn lock_row(lock: &LockRow) -> String {
         keys.push(format!("row = {}", inline(&columns)));
     }
     let mut named = |key: &str, value: &str| keys.push(format!("{key} = {}", text(value)));
+    if let (Some(done), Some(claimed)) = (&lock.queue, &lock.held) {
+        named("claimed", claimed);
+        named(
+            "done",
+            match done {
+                Done::When(condition) => condition,
+                Done::Deleted => "deleted",
+            },
+        );
+    }
     if let Some(owner) = &lock.owner {
         named("owner", owner);
     }
@@ -46,7 +61,7 @@ fn lock_row(lock: &LockRow) -> String {
         }
         None => {}
     }
-    if let Some(held) = &lock.held {
+    if let Some(held) = lock.held.as_ref().filter(|_| lock.queue.is_none()) {
         named("held", held);
     }
     if let Some(token) = &lock.token {

@@ -6,6 +6,7 @@
 //! answer says so (`opaque`). Only what a statement reads is asked of a real parser, and it too may
 //! answer that it cannot tell. Knows nothing of the wire, of steps or of schedules.
 
+mod assigned;
 mod builtins;
 mod call;
 mod created;
@@ -34,6 +35,7 @@ mod driver_tests;
 #[cfg(test)]
 mod fuzz;
 
+pub use assigned::{Assigned, Compared, Value, With, assigned, compared};
 pub use created::created;
 pub use key::Parameter;
 pub use kind::Kind;

@@ -21,7 +21,8 @@ use crate::history::{
     RunFacts,
 };
 use crate::ledger::{
-    FailedUnlock, Grant, Holders, Leases, Ledger, LockKind, RowLocks, failed_unlocks, rule_keys_of,
+    FailedUnlock, Grant, Holders, Ledger, LockKind, RowBooks, RowLocks, failed_unlocks,
+    rule_keys_of,
 };
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
 use crate::sql;
@@ -43,8 +44,8 @@ pub(crate) struct Facts<'a> {
     /// Steps by whose they are.
     pub by_connection: ByConnection<'a>,
     pub grants: &'a [Grant<'a>],
-    /// The book of the lock row, where the lock is one.
-    pub leases: Option<Leases<'a>>,
+    /// The books of the lock row, or of each row of the queue, where the lock is one.
+    pub leases: Option<RowBooks<'a>>,
     /// The book of row locks, where rows of a table are the lock.
     pub row_locks: Option<RowLocks<'a>>,
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
@@ -148,7 +149,7 @@ impl<'a> Facts<'a> {
             reach,
             by_connection,
             grants: &ledger.grants,
-            leases: run.rules.lock.row().map(|row| Leases::of(timeline, row)),
+            leases: run.rules.lock.row().map(|row| RowBooks::of(timeline, row)),
             row_locks: run
                 .rules
                 .lock
@@ -281,8 +282,8 @@ impl<'a> Facts<'a> {
 
     /// Whether this pod ever had the lock row.
     fn had_row(&self, pod: &PodName) -> bool {
-        let sections = self.leases.iter().flat_map(|leases| &leases.sections);
-        sections.into_iter().any(|section| section.pod() == pod)
+        let mut sections = self.leases.iter().flat_map(RowBooks::sections);
+        sections.any(|(_, section)| section.pod() == pod)
     }
 
     /// Whether this line comes after the first limit: from there on the harness stops the pods.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::history::{Event, FaultEvent, Line};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::schedule::FaultEntry;
+use crate::schedule::{FaultEntry, FaultKind};
 use crate::timeline::{Sessions, StepFacts};
 
 /// One fault that fired.
@@ -34,6 +34,11 @@ impl FaultFacts<'_> {
         let event = self.event;
         self.pod == Some(pod)
             && (event.takes_pod || event.ends_session || !event.sqlstates.is_empty())
+    }
+
+    /// Whether time passed for a lock row.
+    pub fn is_expiry(&self) -> bool {
+        self.event.fired && matches!(self.event.fault.kind, FaultKind::Expire { .. })
     }
 
     /// Whether nothing passes on the link that it hit from then on.

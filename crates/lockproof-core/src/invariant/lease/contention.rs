@@ -1,27 +1,21 @@
-//! Whether a pod asked for the lock row while another had it, and whether it was refused.
+//! Whether a pod asked for the lock row, or for a row of the queue, while another had it, and whether it was refused.
 //!
 //! Owns those answers, by the text of its steps and what they were answered.
 
+use std::collections::BTreeMap;
+
 use super::super::facts::Facts;
 use super::order::committed;
-use crate::ledger::{Leases, asks_for_row, told_lost};
+use crate::ledger::{RowBooks, asks_for_row, told_lost};
 use crate::name::PodName;
 
 /// A pod that asked while another had it, in words.
-pub(in super::super) fn asked_while_had(facts: &Facts<'_>, leases: &Leases<'_>) -> Option<String> {
-    let spans: Vec<(&PodName, u64, u64)> = leases
-        .sections
-        .iter()
-        .filter_map(|section| {
-            let from = committed(facts, leases.changes[section.taken].step)?;
-            let end = section.end.map(|(place, _)| leases.changes[place].step);
-            let to = end.and_then(|step| committed(facts, step));
-            Some((section.pod(), from.to, to.map_or(u64::MAX, |to| to.from)))
-        })
-        .collect();
+pub(in super::super) fn asked_while_had(facts: &Facts<'_>, books: &RowBooks<'_>) -> Option<String> {
+    let spans = spans(facts, books);
+    let row = books.rule.words();
     let mut asking = facts.steps.values().filter(|step| {
-        asks_for_row(step, leases.rule)
-            || step.request.opaque && told_lost(step, leases.rule).is_some()
+        asks_for_row(step, books.rule)
+            || step.request.opaque && told_lost(step, books.rule).is_some()
     });
     asking.find_map(|step| {
         // Who has taken the row in a transaction that is still open lets nobody see it.
@@ -32,30 +26,58 @@ pub(in super::super) fn asked_while_had(facts: &Facts<'_>, leases: &Leases<'_>) 
         });
         if let Some(other) = met {
             return Some(format!(
-                "{} asked for {} while {} had it locked",
-                step.connection,
-                leases.rule.words(),
-                other.connection
+                "{} asked for {row} while {} had it locked",
+                step.connection, other.connection
             ));
         }
         let at = step.released?.seq;
-        // One section begins where the one before has ended.
-        let begun = spans.partition_point(|(_, from, _)| *from <= at);
-        let (other, _, to) = spans[begun.checked_sub(1)?];
-        if other == step.pod() || to < at {
-            return None;
-        }
+        let other = spans.iter().find(|(pod, spans)| {
+            let begun = spans.partition_point(|(from, _)| *from <= at);
+            let last = begun.checked_sub(1).map(|place| spans[place].1);
+            **pod != step.pod() && last.is_some_and(|to| to >= at)
+        });
+        let (other, _) = other?;
         Some(format!(
-            "{} asked for {} while pod {other} had it",
-            step.connection,
-            leases.rule.words()
+            "{} asked for {row} while pod {other} had it",
+            step.connection
         ))
     })
 }
 
+/// For each pod from where on it had a row, and until where it had that or one of those before.
+fn spans<'a>(facts: &Facts<'_>, books: &RowBooks<'a>) -> BTreeMap<&'a PodName, Vec<(u64, u64)>> {
+    let mut spans: BTreeMap<&'a PodName, Vec<(u64, u64)>> = BTreeMap::new();
+    for (row, section) in books.sections() {
+        let Some(from) = committed(facts, row.changes[section.taken].step) else {
+            continue;
+        };
+        let end = section.end.map(|(place, _)| row.changes[place].step);
+        let to = end.and_then(|step| committed(facts, step));
+        let to = to.map_or(u64::MAX, |to| to.from);
+        spans
+            .entry(&section.connection.pod)
+            .or_default()
+            .push((from.to, to));
+    }
+    for of_pod in spans.values_mut() {
+        of_pod.sort_unstable();
+        let mut last = 0;
+        for (_, to) in of_pod {
+            last = last.max(*to);
+            *to = last;
+        }
+    }
+    spans
+}
+
 /// Whether this pod asked for the lock row and was told that it has it not.
-pub(in super::super) fn was_refused(facts: &Facts<'_>, leases: &Leases<'_>, pod: &PodName) -> bool {
-    let own = |section: &crate::ledger::LeaseSection<'_>| section.pod() == pod;
+pub(in super::super) fn was_refused(
+    facts: &Facts<'_>,
+    books: &RowBooks<'_>,
+    pod: &PodName,
+) -> bool {
+    let mut sections = books.sections();
     let mut steps = facts.steps.values().filter(|step| step.pod() == pod);
-    !leases.sections.iter().any(own) && steps.any(|step| told_lost(step, leases.rule).is_some())
+    !sections.any(|(_, section)| section.pod() == pod)
+        && steps.any(|step| told_lost(step, books.rule).is_some())
 }

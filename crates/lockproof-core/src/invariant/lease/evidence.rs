@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::super::facts::Facts;
 use super::super::ruling::Found;
 use super::super::verdict::Finding;
-use crate::ledger::Leases;
+use crate::ledger::{LeaseChange, LeaseSection, Leases, RowBooks};
 
 /// Why nothing is known of the row.
 pub(super) const UNSEEN: &str =
@@ -16,13 +16,23 @@ pub(super) const UNSEEN: &str =
 
 /// What of the row's changes is not known. Where anything is not, nobody knows who had the lock: what was found
 /// so far says nothing, either.
-pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
-    let known = leases.strangers.is_empty() && leases.gaps.is_empty() && facts.lost.is_empty();
+pub(super) fn missing(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
+    let whole = |row: &Leases<'_>| row.strangers.is_empty() && row.gaps.is_empty();
+    let known = books.rows.iter().all(whole) && facts.lost.is_empty();
     let doubtful = match known {
         true => Vec::new(),
         false => std::mem::take(&mut found.violations),
     };
-    let row = leases.rule.words();
+    for leases in &books.rows {
+        missing_of(leases, found);
+    }
+    found.blinded(facts);
+    found.unclear.extend(doubtful);
+}
+
+/// What of the changes of one row is not known.
+fn missing_of(leases: &Leases<'_>, found: &mut Found) {
+    let row = &leases.name;
     let mut told = BTreeSet::new();
     for place in &leases.strangers {
         let change = &leases.changes[*place];
@@ -41,17 +51,40 @@ pub(super) fn missing(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found)
         );
         found.unclear(why, vec![gap.seq]);
     }
-    found.blinded(facts);
-    found.unclear.extend(doubtful);
+    let both = leases
+        .changes
+        .iter()
+        .find(|change| change.after.is_some_and(|after| after.held && after.done));
+    if let Some(change) = both {
+        let why = format!("{row} was claimed and done at once: `claimed` and `done` overlap");
+        found.unclear(why, vec![change.seq]);
+    }
+}
+
+/// Whether the pod of this section lived when another changed its row. Of a queue the row of a dead pod is anybody's.
+pub(super) fn outlived(
+    facts: &Facts<'_>,
+    leases: &Leases<'_>,
+    section: &LeaseSection<'_>,
+    change: &LeaseChange<'_>,
+) -> bool {
+    let step = change.step.and_then(|step| facts.steps.get(&step));
+    let at = step.and_then(|step| step.released);
+    let at = at.map_or(change.seq, |at| at.seq);
+    let pod = facts.pods.get(section.pod());
+    leases.rule.queue.is_none() || pod.is_none_or(|pod| pod.lived_at(at))
 }
 
 /// Sections whose time passed on the real clock while their pod lived: each in words. The gate holds pods for
 /// longer than a job takes, so that such a lease says nothing.
-pub(super) fn ran_out(facts: &Facts<'_>, leases: &Leases<'_>) -> Vec<Finding> {
-    if !facts.controlled() {
-        return Vec::new();
-    }
+pub(super) fn ran_out(facts: &Facts<'_>, books: &RowBooks<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    let rows = books.rows.iter().filter(|_| facts.controlled());
+    rows.for_each(|row| ran_out_of(facts, row, &mut found));
+    found
+}
+
+fn ran_out_of(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Vec<Finding>) {
     for section in &leases.sections {
         let (Some(until), None) = (section.until_us, section.aged) else {
             continue;
@@ -99,5 +132,4 @@ pub(super) fn ran_out(facts: &Facts<'_>, leases: &Leases<'_>) -> Vec<Finding> {
             ..Finding::default()
         });
     }
-    found
 }

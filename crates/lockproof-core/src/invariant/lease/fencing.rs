@@ -12,17 +12,17 @@ use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
-use super::late::{Standing, standings};
+use super::late::{Standing, Stands, standings};
 use super::story::{change_words, section_lines, section_words};
 use super::work_under_lock::finding;
-use crate::ledger::Leases;
+use crate::ledger::{Leases, RowBooks};
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::Fencing;
 
 /// `None`: the lock has no token, and no fencing is required.
-pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Option<InvariantVerdict> {
-    let rule = leases.rule;
+pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Option<InvariantVerdict> {
+    let rule = books.rule;
     if rule.token.is_none() && !rule.fencing {
         return None;
     }
@@ -30,13 +30,20 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Option<
         return Some(inconclusive(NAME, UNSEEN));
     }
     let mut found = Found::default();
-    tokens_rise(facts, leases, &mut found);
-    let by_clock = ran_out(facts, leases);
+    for row in &books.rows {
+        tokens_rise(facts, row, &mut found);
+    }
+    let by_clock = ran_out(facts, books);
     let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let mut writes = 0;
-    for (write, standing) in standings(facts, leases) {
-        writes += 1;
-        let (section, by, how) = match standing {
+    let (stands, without) = standings(facts, books);
+    let writes = stands.len() + without.len();
+    for Stands {
+        write,
+        row: leases,
+        how,
+    } in stands
+    {
+        let (section, by, how) = match how {
             Standing::Late(section, by) if rule.token.is_some() => (section, by, "after"),
             Standing::InFlight(section, by) if rule.fencing => (section, by, "while"),
             _ => continue,
@@ -60,7 +67,7 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Option<
     for one in by_clock {
         found.unclear.push(one);
     }
-    missing(facts, leases, &mut found);
+    missing(facts, books, &mut found);
     let holds = format!(
         "no write of {} took effect after a pod with a higher token had got the lock",
         count(writes, "write")

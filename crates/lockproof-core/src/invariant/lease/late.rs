@@ -1,4 +1,4 @@
-//! Writes of protected tables, each with the section of the lock row under which its pod made it, and what
+//! Writes of protected tables, each with the section of the lock row (or of a queue's row) under which its pod made it, and what
 //! had become of that section by the write's commit.
 //!
 //! Owns that answer; which invariant a late write violates is theirs to say.
@@ -7,15 +7,13 @@ use std::collections::HashMap;
 
 use super::super::facts::{Facts, PodWrite};
 use super::order::{Order, order};
-use crate::ledger::{LeaseChange, LeaseSection, Leases, SectionEnd};
+use crate::ledger::{LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::name::PodName;
 
 /// How a write stands to its pod's lock.
 pub(super) enum Standing<'f, 'a> {
     /// Its pod had the lock when the write was committed.
     Under(&'f LeaseSection<'a>),
-    /// Its pod had never got it.
-    NoGrant,
     /// Its pod had given it back by this change.
     GivenBack(&'f LeaseChange<'a>),
     /// Another pod had got it by this change.
@@ -26,27 +24,84 @@ pub(super) enum Standing<'f, 'a> {
     Unclear(&'f LeaseChange<'a>),
 }
 
-/// All writes of protected tables with how they stand.
+/// A write of a protected table.
+pub(super) struct Stands<'f, 'a> {
+    pub write: &'f PodWrite<'a>,
+    /// The row that this is about; of a queue, that which its pod got last, or has still.
+    pub row: &'f Leases<'a>,
+    pub how: Standing<'f, 'a>,
+}
+
+/// A section of a pod.
+struct Own<'f, 'a> {
+    section: &'f LeaseSection<'a>,
+    /// The row's place among all.
+    row: usize,
+    /// When it was got.
+    taken_us: i64,
+    /// When the last of the pod's sections up to this one ended.
+    last_end_us: i64,
+}
+
+/// All writes of protected tables with how they stand. Of several rows that its pod has got, one that it has still
+/// covers a write: which of them it is about nobody knows.
 pub(super) fn standings<'f, 'a>(
     facts: &'f Facts<'a>,
-    leases: &'f Leases<'a>,
-) -> Vec<(&'f PodWrite<'a>, Standing<'f, 'a>)> {
-    let mut by_pod: HashMap<&PodName, Vec<&LeaseSection<'a>>> = HashMap::new();
-    for section in &leases.sections {
-        by_pod.entry(section.pod()).or_default().push(section);
-    }
-    let next = next_grants(leases);
-    let standing = |write: &'f PodWrite<'a>| {
+    books: &'f RowBooks<'a>,
+) -> (Vec<Stands<'f, 'a>>, Vec<&'f PodWrite<'a>>) {
+    let by_pod = own_sections(books);
+    let next: Vec<_> = books.rows.iter().map(next_grants).collect();
+    let (mut found, mut without) = (Vec::new(), Vec::new());
+    for write in &facts.writes {
         let own = by_pod.get(write.pod()).map_or(&[][..], Vec::as_slice);
-        let after = own
-            .partition_point(|section| leases.changes[section.taken].server_us <= write.server_us);
-        match after.checked_sub(1).map(|place| own[place]) {
-            None => Standing::NoGrant,
-            Some(section) => of_section(facts, leases, &next, write, section),
+        let after = own.partition_point(|one| one.taken_us <= write.server_us);
+        let stands = |one: &Own<'f, 'a>| {
+            let row = &books.rows[one.row];
+            let how = of_section(facts, row, &next[one.row], write, one.section);
+            Stands { write, row, how }
+        };
+        let Some((newest, earlier)) = own[..after].split_last() else {
+            without.push(write);
+            continue;
+        };
+        let mut newest = stands(newest);
+        if !matches!(newest.how, Standing::Under(_)) {
+            let open = earlier.iter().rev();
+            let mut open = open
+                .take_while(|one| one.last_end_us >= write.server_us)
+                .map(stands);
+            if let Some(other) = open.find(|one| matches!(one.how, Standing::Under(_))) {
+                newest = other;
+            }
         }
-    };
-    let writes = facts.writes.iter();
-    writes.map(|write| (write, standing(write))).collect()
+        found.push(newest);
+    }
+    (found, without)
+}
+
+/// The sections of each pod, in the order in which it got them.
+fn own_sections<'f, 'a>(books: &'f RowBooks<'a>) -> HashMap<&'f PodName, Vec<Own<'f, 'a>>> {
+    let mut by_pod: HashMap<&PodName, Vec<Own<'f, 'a>>> = HashMap::new();
+    for (place, row) in books.rows.iter().enumerate() {
+        for section in &row.sections {
+            let end = section.end.map(|(end, _)| row.changes[end].server_us);
+            by_pod.entry(section.pod()).or_default().push(Own {
+                section,
+                row: place,
+                taken_us: row.changes[section.taken].server_us,
+                last_end_us: end.unwrap_or(i64::MAX),
+            });
+        }
+    }
+    for own in by_pod.values_mut() {
+        own.sort_by_key(|one| one.taken_us);
+        let mut last = i64::MIN;
+        for one in own {
+            last = last.max(one.last_end_us);
+            one.last_end_us = last;
+        }
+    }
+    by_pod
 }
 
 /// For each change the next one by which somebody got the lock, itself included.

@@ -4,22 +4,43 @@
 //! The row's versions are a chain, so that who has it is never two at once; what can be wrong is the change from
 //! one to the other.
 
-use super::super::facts::{Facts, count};
+use std::collections::BTreeSet;
+
+use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
-use super::evidence::{UNSEEN, missing};
-use super::story::change_words;
-use crate::ledger::{Deed, Leases};
+use super::evidence::{UNSEEN, missing, outlived, ran_out};
+use super::late::{Standing, Stands, standings};
+use super::story::{change_words, section_lines, section_words};
+use super::work_under_lock::finding;
+use crate::ledger::{Deed, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::MutualExclusion;
 
-pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> InvariantVerdict {
+pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> InvariantVerdict {
     if !facts.run.witness {
         return inconclusive(NAME, UNSEEN);
     }
-    let row = leases.rule.words();
     let mut found = Found::default();
+    for row in &books.rows {
+        taken_while_had(facts, row, &mut found);
+    }
+    if books.rule.queue.is_some() {
+        at_work_at_once(facts, books, &mut found);
+    }
+    missing(facts, books, &mut found);
+    let holds = format!(
+        "of {} of {} none came while another pod had it",
+        count(books.sections().count(), "grant"),
+        books.rule.words()
+    );
+    found.ruling(NAME, facts, holds)
+}
+
+/// Changes by which a pod got the row while another had it.
+fn taken_while_had(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    let row = &leases.name;
     for change in &leases.changes {
         let from = match change.deed {
             Deed::TakeOver {
@@ -29,6 +50,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             | Deed::SecondRow { of: from } => &leases.sections[from],
             _ => continue,
         };
+        if !outlived(facts, leases, from, change) {
+            continue;
+        }
         let taken = &leases.changes[from.taken];
         let left = match from.until_us {
             Some(until) => format!(
@@ -50,10 +74,68 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             ..Finding::default()
         });
     }
-    missing(facts, leases, &mut found);
-    let holds = format!(
-        "of {} of {row} none came while another pod had it",
-        count(leases.sections.len(), "grant")
-    );
-    found.ruling(NAME, facts, holds)
+}
+
+/// Of a queue: pods that worked on, or ended, a row that another had got meanwhile. (A lock row is another's once
+/// it is taken over; a row of a queue is its pod's work until that pod has ended it.)
+fn at_work_at_once(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
+    let by_clock = ran_out(facts, books);
+    let mut told = BTreeSet::new();
+    for Stands { write, row, how } in standings(facts, books).0 {
+        if let Standing::Late(section, by) = how
+            && by_clock.is_empty()
+            && told.insert((row.name.as_str(), write.pod()))
+        {
+            let why = format!(
+                "two pods worked on {} at once: {}, and {} after that. The work's transaction must look whether the row \
+                 is still its pod's, and lock it",
+                row.name,
+                section_words(facts, row, section, by),
+                write_words(write, facts.steps)
+            );
+            found.violation(finding(facts, write, section_lines(row, section, by), why));
+        }
+    }
+    for row in &books.rows {
+        for change in &row.changes {
+            let Deed::Foreign { of, .. } = change.deed else {
+                continue;
+            };
+            let earlier = |one: &&LeaseSection<'_>| {
+                Some(one.pod()) == change.pod() && one.taken < row.sections[of].taken
+            };
+            let own = row.sections.iter().rev().find(earlier);
+            let lost = |own: &&LeaseSection<'_>| {
+                let how = own.end.map(|(_, how)| how);
+                matches!(how, Some(SectionEnd::TakenOver | SectionEnd::TakenAway))
+            };
+            let Some(own) = own.filter(lost) else {
+                continue;
+            };
+            let by = &row.changes[row.sections[of].taken];
+            let Some(pod) = change
+                .pod()
+                .filter(|pod| told.insert((row.name.as_str(), pod)))
+            else {
+                continue;
+            };
+            if !by_clock.is_empty() {
+                continue;
+            }
+            found.violation(Finding {
+                why: format!(
+                    "two pods worked on {} at once: {}, and {} without knowing. Whoever ends a row must compare the owner \
+                     or the claim, and look at how many rows that touched",
+                    row.name,
+                    section_words(facts, row, own, by),
+                    change_words(facts, change)
+                ),
+                seqs: section_lines(row, own, by).into_iter().chain([change.seq]).collect(),
+                pod: Some(pod.clone()),
+                witness_only: true,
+                ..Finding::default()
+            });
+        }
+    }
+    found.unclear.extend(by_clock);
 }

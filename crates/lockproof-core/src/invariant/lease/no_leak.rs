@@ -9,16 +9,18 @@ use super::super::ruling::Found;
 use super::super::verdict::Finding;
 use super::evidence::{UNSEEN, missing};
 use super::story::change_words;
-use crate::ledger::{Deed, Leases};
+use crate::ledger::{Deed, Leases, RowBooks};
 
 /// Adds what is left of the lock row to what was found.
-pub(in super::super) fn left(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+pub(in super::super) fn left(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
     if !facts.run.witness {
         found.unclear(UNSEEN, Vec::new());
         return;
     }
-    left_behind(facts, leases, found);
-    missing(facts, leases, found);
+    for row in &books.rows {
+        left_behind(facts, row, found);
+    }
+    missing(facts, books, found);
 }
 
 fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
@@ -30,6 +32,8 @@ fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let taken_by_fault = facts.hit(section.pod()).is_some();
     let why = match (expires, taken_by_fault) {
         (true, true) => return,
+        // Whether a row of a queue comes free again is the affair of exactly-once.
+        (false, true) if leases.rule.queue.is_some() => return,
         // Its last word was for how long it is kept after it.
         (true, false) if matches!(last.deed, Deed::Renewal { shortened: true }) => return,
         (true, false) if leases.last_version().is_some_and(|row| row.expired) => return,
@@ -47,7 +51,7 @@ fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let finding = Finding {
         why: format!(
             "{} is left behind: {}, {why}",
-            leases.rule.words(),
+            leases.name,
             change_words(facts, last)
         ),
         seqs: vec![last.seq],

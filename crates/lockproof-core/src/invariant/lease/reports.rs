@@ -4,27 +4,32 @@
 use std::collections::BTreeSet;
 
 use super::super::facts::{Facts, write_words};
-use super::late::{Standing, standings};
+use super::late::{Standing, Stands, standings};
 use super::story::{aged_words, change_words};
 use crate::history::Expiry;
-use crate::ledger::Leases;
+use crate::ledger::RowBooks;
 
 /// One sentence for each pod.
-pub(in super::super) fn reports(facts: &Facts<'_>, leases: &Leases<'_>) -> Vec<String> {
+pub(in super::super) fn reports(facts: &Facts<'_>, books: &RowBooks<'_>) -> Vec<String> {
     if !facts.run.witness {
         return Vec::new();
     }
     let mut told = BTreeSet::new();
     let mut reports = Vec::new();
-    if let Some(Expiry::Since { column, lease }) = &leases.rule.expiry {
+    if let Some(Expiry::Since { column, lease }) = &books.rule.expiry {
         reports.push(format!(
             "{} is taken to be had for {} s since {column}, as the scenario says",
-            leases.rule.words(),
+            books.rule.words(),
             lease.as_secs()
         ));
     }
-    for (write, standing) in standings(facts, leases) {
-        match standing {
+    for Stands {
+        write,
+        row: leases,
+        how,
+    } in standings(facts, books).0
+    {
+        match how {
             Standing::Under(section) => {
                 let aged = section.aged.map(|place| &leases.changes[place]);
                 let after = aged.is_some_and(|aged| aged.server_us < write.server_us);

@@ -4,12 +4,16 @@
 //! run, and what is left of it is no-leak's affair. That table may have other rows, which nobody compares then.
 
 use super::super::limit::Limit;
-use crate::ledger::Leases;
+use crate::ledger::RowBooks;
 use crate::state::Reason;
 
 /// These limits, with one for the lock's table in the place of all that they say of it.
-pub(in super::super) fn with_the_row(leases: &Leases<'_>, limits: Vec<Limit>) -> Vec<Limit> {
-    let table = &leases.rule.table;
+pub(in super::super) fn with_the_row(books: &RowBooks<'_>, limits: Vec<Limit>) -> Vec<Limit> {
+    // What is left of a queue is the job's work.
+    if books.rule.queue.is_some() {
+        return limits;
+    }
+    let table = &books.rule.table;
     let column = format!("{table}.");
     let others = |names: Vec<String>| -> Vec<String> {
         let own = |name: &String| name == table || name.starts_with(&column);

@@ -9,21 +9,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
-use super::evidence::{UNSEEN, missing};
+use super::evidence::{UNSEEN, missing, outlived};
 use super::order::committed;
 use super::story::{aged_words, change_words};
-use crate::ledger::{Deed, LeaseSection, Leases, told_lost};
+use crate::ledger::{Deed, LeaseSection, Leases, RowBooks, told_lost};
 use crate::name::{InvariantName, PodName};
-use crate::schedule::FaultKind;
 use crate::timeline::StepFacts;
 
 const NAME: InvariantName = InvariantName::SameSession;
 
-pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> InvariantVerdict {
+pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> InvariantVerdict {
     if !facts.run.witness {
         return inconclusive(NAME, UNSEEN);
     }
     let mut found = Found::default();
+    for row in &books.rows {
+        of_others(facts, row, &mut found);
+    }
+    went_on(facts, books, &mut found);
+    missing(facts, books, &mut found);
+    let holds = match books.sections().count() {
+        0 => "no pod got the lock, and none changed it".to_owned(),
+        sections => format!(
+            "no pod changed the lock of another; it was got {}",
+            count(sections, "time")
+        ),
+    };
+    found.ruling(NAME, facts, holds)
+}
+
+/// Changes of a row that another pod has.
+fn of_others(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     for change in &leases.changes {
         let Deed::Foreign {
             of, kept_out: true, ..
@@ -32,6 +48,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             continue;
         };
         let other = &leases.sections[of];
+        if !outlived(facts, leases, other, change) {
+            continue;
+        }
         let taken = &leases.changes[other.taken];
         let own = leases
             .sections
@@ -52,7 +71,7 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
                 "{} changed {} while pod {} had it: {own}{}; {}. A release or a renewal must name its owner (`… \
                  and {} = $1`), and look at how many rows it touched",
                 change.pod().map_or_else(|| change.session.to_string(), |pod| format!("pod {pod}")),
-                leases.rule.words(),
+                leases.name,
                 other.pod(),
                 change_words(facts, taken),
                 change_words(facts, change),
@@ -64,56 +83,83 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             ..Finding::default()
         });
     }
-    went_on(facts, leases, &mut found);
-    missing(facts, leases, &mut found);
-    let holds = match leases.sections.len() {
-        0 => "no pod got the lock, and none changed it".to_owned(),
-        sections => format!(
-            "no pod changed the lock of another; it was got {}",
-            count(sections, "time")
-        ),
-    };
-    found.ruling(NAME, facts, holds)
+}
+
+/// A section of a pod.
+struct Own<'f, 'a> {
+    /// From which line on the server had the commit of its beginning.
+    taken: u64,
+    leases: &'f Leases<'a>,
+    section: &'f LeaseSection<'a>,
+}
+
+/// The sections of each pod, in the order in which it got them.
+fn own_sections<'f, 'a>(
+    facts: &Facts<'_>,
+    books: &'f RowBooks<'a>,
+) -> BTreeMap<&'f PodName, Vec<Own<'f, 'a>>> {
+    let mut own: BTreeMap<&PodName, Vec<Own<'f, 'a>>> = BTreeMap::new();
+    for (leases, section) in books.sections() {
+        if let Some(taken) = committed(facts, leases.changes[section.taken].step) {
+            own.entry(section.pod()).or_default().push(Own {
+                taken: taken.from,
+                leases,
+                section,
+            });
+        }
+    }
+    own.values_mut()
+        .for_each(|of_pod| of_pod.sort_by_key(|one| one.taken));
+    own
 }
 
 /// Whether the pod of this step had lost the lock by its end: another had ended its section, or its time had
 /// passed.
-fn is_lost(facts: &Facts<'_>, leases: &Leases<'_>, step: &StepFacts<'_>) -> bool {
+fn is_lost(facts: &Facts<'_>, own: &[Own<'_, '_>], step: &StepFacts<'_>) -> bool {
     let (Some(released), Some(end)) = (step.released, step.last()) else {
         return false;
     };
-    let granted = |section: &&LeaseSection<'_>| {
-        let taken = committed(facts, leases.changes[section.taken].step);
-        section.pod() == step.pod() && taken.is_some_and(|taken| taken.from < released.seq)
-    };
-    let Some(section) = leases.sections.iter().rev().find(granted) else {
+    let before = own.partition_point(|one| one.taken < released.seq);
+    let Some(Own {
+        taken,
+        leases,
+        section,
+    }) = before.checked_sub(1).map(|place| &own[place])
+    else {
         return false;
     };
+    // Time that passed before its pod renewed it says nothing.
+    let since = leases.changes[section.taken..=section.last].iter().rev();
+    let since = since
+        .filter(|change| change.pod() == Some(section.pod()))
+        .filter_map(|change| committed(facts, change.step))
+        .find(|renewed| renewed.from < released.seq)
+        .map_or(*taken, |renewed| renewed.from);
     let ended = section.end.is_some_and(|(place, _)| {
         let by = committed(facts, leases.changes[place].step);
         by.is_none_or(|by| by.from < end.at.seq)
     });
-    let taken = committed(facts, leases.changes[section.taken].step).map_or(0, |taken| taken.from);
-    let aged = facts.faults.iter().any(|fault| {
-        matches!(fault.event.fault.kind, FaultKind::Expire { .. })
-            && fault.event.fired
-            && (taken..released.seq).contains(&fault.from)
-    });
+    let aged = facts
+        .faults
+        .iter()
+        .any(|fault| fault.is_expiry() && (since..released.seq).contains(&fault.from));
     ended || aged
 }
 
 /// Pods that were told that they have the lock no longer, and wrote on.
-fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
+    let own = own_sections(facts, books);
     // For each pod the lines at which it was told so, and at which it was told that it has the lock.
     let mut told: BTreeMap<&PodName, Vec<(u64, Option<&StepFacts<'_>>)>> = BTreeMap::new();
-    for change in leases.changes.iter().filter(|change| change.grants()) {
+    let changes = books.rows.iter().flat_map(|row| &row.changes);
+    for change in changes.filter(|change| change.grants()) {
         let step = change.step.and_then(|step| facts.steps.get(&step));
         if let (Some(pod), Some(end)) = (change.pod(), step.and_then(|step| step.last())) {
             told.entry(pod).or_default().push((end.at.seq, None));
         }
     }
     for step in facts.steps.values() {
-        let Some(end) = told_lost(step, leases.rule) else {
+        let Some(end) = told_lost(step, books.rule) else {
             continue;
         };
         // One that never had it was refused it: what it writes is the affair of work-under-lock. And one that has
@@ -121,7 +167,8 @@ fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
         let Some(of_pod) = told.get_mut(step.pod()) else {
             continue;
         };
-        if is_lost(facts, leases, step) {
+        let own = own.get(step.pod()).map_or(&[][..], Vec::as_slice);
+        if is_lost(facts, own, step) {
             of_pod.push((end.at.seq, Some(step)));
         }
     }
@@ -150,7 +197,7 @@ fn went_on(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
             why: format!(
                 "pod {} was told that it has {} no longer ({} touched no row) and wrote on: {}",
                 write.pod(),
-                leases.rule.words(),
+                books.rule.words(),
                 lost.words(),
                 write_words(write, facts.steps)
             ),

@@ -10,7 +10,10 @@ pub(super) fn change_words(facts: &Facts<'_>, change: &LeaseChange<'_>) -> Strin
     let Some(connection) = change.connection else {
         return format!("{} changed it", change.session);
     };
+    let done = change.after.is_some_and(|after| after.done);
     let did = match change.deed {
+        Deed::Release | Deed::Foreign { .. } | Deed::Nothing if done => "marked it as done",
+        Deed::Release if change.after.is_none() => "deleted it",
         Deed::Grant => "took it",
         Deed::TakeOver { .. } => "took it over",
         Deed::SecondRow { .. } => "put a second row beside it",

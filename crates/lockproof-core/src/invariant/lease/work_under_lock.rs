@@ -12,27 +12,45 @@ use super::super::facts::{Facts, PodWrite, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
-use super::late::{Standing, standings};
+use super::late::{Standing, Stands, standings};
 use super::story::{change_words, section_lines, section_words};
-use crate::ledger::Leases;
+use crate::ledger::{Leases, RowBooks};
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
-pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> InvariantVerdict {
+pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> InvariantVerdict {
     if !facts.run.witness {
         return inconclusive(NAME, UNSEEN);
     }
-    let row = leases.rule.words();
-    let by_token = leases.rule.token.is_some();
+    let by_token = books.rule.token.is_some();
     let mut found = Found::default();
-    let by_clock = ran_out(facts, leases);
+    let by_clock = ran_out(facts, books);
     let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut tables: BTreeSet<&str> = BTreeSet::new();
     let mut covered = 0;
-    for (write, standing) in standings(facts, leases) {
+    let (stands, without) = standings(facts, books);
+    for write in without {
+        tables.insert(write.table);
+        if told.insert((write.table, write.pod().as_str())) {
+            let words = write_words(write, facts.steps);
+            let row = match books.rule.queue {
+                Some(_) => format!("a row of {}", books.rule.words()),
+                None => books.rule.words(),
+            };
+            let why = format!("{words} and had never got {row}");
+            found.violation(finding(facts, write, Vec::new(), why));
+        }
+    }
+    for Stands {
+        write,
+        row: leases,
+        how: standing,
+    } in stands
+    {
         tables.insert(write.table);
         let words = || write_words(write, facts.steps);
+        let row = &leases.name;
         let why = match standing {
             Standing::Under(_) | Standing::InFlight(..) => {
                 covered += 1;
@@ -44,7 +62,6 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
             }
             // It is told what the clock did.
             Standing::Late(..) if !by_clock.is_empty() => continue,
-            Standing::NoGrant => format!("{} and had never got {row}", words()),
             Standing::GivenBack(by) => format!(
                 "{}, which was committed after {}: {row} was free then",
                 words(),
@@ -75,12 +92,16 @@ pub(in super::super) fn judge(facts: &Facts<'_>, leases: &Leases<'_>) -> Invaria
         found.unclear.push(one);
     }
     found.strangers(facts);
-    missing(facts, leases, &mut found);
+    missing(facts, books, &mut found);
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
-            "{} were each committed while their pod had {row}",
-            count(covered, "write")
+            "{} were each committed while their pod had {}",
+            count(covered, "write"),
+            match books.rule.queue {
+                Some(_) => format!("a row of {}", books.rule.words()),
+                None => books.rule.words(),
+            }
         ),
     };
     InvariantVerdict {
@@ -96,7 +117,7 @@ fn lines_of(leases: &Leases<'_>, standing: &Standing<'_, '_>) -> Vec<u64> {
         Standing::Late(section, by) | Standing::InFlight(section, by) => {
             section_lines(leases, section, by)
         }
-        Standing::Under(_) | Standing::NoGrant => Vec::new(),
+        Standing::Under(_) => Vec::new(),
     }
 }
 

@@ -107,6 +107,23 @@ fn a_take_over_before_the_time_has_passed_violates_mutual_exclusion() {
 }
 
 #[test]
+fn whoever_renews_its_lock_after_its_time_had_passed_has_it() {
+    let told = |renews: bool| {
+        let mut tale = Tale::of(rule());
+        tale.takes("a.0", 1).expires();
+        if renews {
+            tale.takes("a.0", 1);
+        }
+        tale.touches_nothing("a.0")
+            .works("a.1")
+            .gives_back("a.0")
+            .over()
+    };
+    assert_violated(&told(true), &[]);
+    assert_violated(&told(false), &[SameSession]);
+}
+
+#[test]
 fn two_pods_that_write_the_same_owner_are_two_owners() {
     let mut tale = Tale::of(rule());
     let row = tale.held_by("worker", 1);

@@ -2,6 +2,7 @@
 //!
 //! Owns a small model of the row: its versions, and what the trigger on its table would have logged.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -16,6 +17,9 @@ pub(super) const LEASE: i64 = 300_000_000;
 pub(super) struct Tale {
     pub story: Story,
     pub row: Option<RowVersion>,
+    /// Of a queue: which row that is, and the others.
+    key: Option<String>,
+    others: BTreeMap<String, Option<RowVersion>>,
     /// The next transaction.
     next: u32,
     /// The transaction that a connection has open.
@@ -32,18 +36,26 @@ pub(super) fn rule() -> LockRow {
         held: None,
         token: None,
         fencing: false,
+        queue: None,
     }
 }
 
 impl Tale {
     /// Pods a and b, started, and a lock row of this kind.
     pub fn of(rule: LockRow) -> Self {
-        let mut story = Story::of(&["a", "b"]);
+        Self::with(rule, &["a", "b"])
+    }
+
+    /// Pods a and b, started, and others that are not.
+    pub fn with(rule: LockRow, pods: &[&str]) -> Self {
+        let mut story = Story::of(pods);
         story.run.rules.lock = LockRule::Row(Box::new(rule));
         story.start("a", 2).start("b", 2);
         Self {
             story,
             row: None,
+            key: None,
+            others: BTreeMap::new(),
             next: 700,
             open: None,
         }
@@ -51,6 +63,34 @@ impl Tale {
 
     fn rule(&self) -> &LockRow {
         self.story.run.rules.lock.row().unwrap()
+    }
+
+    /// Of a queue: what follows is about this row.
+    pub fn row(&mut self, key: &str) -> &mut Self {
+        if let Some(before) = self.key.replace(key.to_owned()) {
+            self.others.insert(before, self.row.take());
+        }
+        self.row = self.others.remove(key).flatten();
+        self
+    }
+
+    /// Of a queue: a pod changes the row, whoever has it: is it done, or free?
+    pub fn leaves_it(&mut self, connection: &str, done: bool) -> &mut Self {
+        let row = self.row.clone().unwrap_or(RowVersion {
+            made_by: 0,
+            owner: None,
+            until_us: None,
+            held: false,
+            done: false,
+            expired: false,
+            token: None,
+        });
+        let row = RowVersion {
+            held: false,
+            done,
+            ..row
+        };
+        self.sets(connection, Some(row))
     }
 
     /// The transaction of this connection's next statement, and the state that it leaves.
@@ -133,6 +173,7 @@ impl Tale {
             step: Some(step),
             by_lockproof: false,
             operation,
+            row: self.key.clone(),
             before,
             after: after.clone(),
             transaction: Some(u64::from(xid)),
@@ -158,6 +199,7 @@ impl Tale {
             owner: rule.owner.as_ref().map(|_| owner.to_owned()),
             until_us: rule.expiry.as_ref().map(|_| self.story.server_us + LEASE),
             held: true,
+            done: false,
             expired: false,
             token: rule.token.as_ref().map(|_| token),
         })
@@ -236,6 +278,7 @@ impl Tale {
             step: None,
             by_lockproof: true,
             operation: Operation::Update,
+            row: self.key.clone(),
             before,
             after: after.clone(),
             transaction: Some(u64::from(self.next)),

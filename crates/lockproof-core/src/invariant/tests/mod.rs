@@ -24,6 +24,8 @@ mod planted;
 mod pooled;
 mod process_end;
 mod properties;
+mod queue;
+mod queue_model;
 mod refused;
 mod relation;
 mod rows;
