@@ -2,6 +2,7 @@
 //!
 //! Owns what a history must be to be judged, and how the parts of a verdict come together.
 
+use super::anomaly::name_anomalies;
 use super::answers::Answers;
 use super::facts::Facts;
 use super::guards::guards;
@@ -70,6 +71,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
             .and_then(|books| lease::fencing(&facts, books)),
     );
     invariants.extend(last);
+    name_anomalies(&facts, &mut invariants);
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
     let judgement = if any(Judgement::Violated) {

@@ -5,6 +5,7 @@
 
 mod absent;
 mod again;
+mod anomaly;
 pub mod another_course;
 mod answers;
 mod belief;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limit::Limit;
 use crate::history::{Begun, WaitsFor};
-use crate::name::{ConnectionName, GuardName, InvariantName, PodName};
+use crate::name::{Anomaly, ConnectionName, GuardName, InvariantName, PodName};
 use crate::state::Differs;
 
 /// What is said of an invariant, or of a run as a whole.
@@ -57,6 +57,30 @@ pub struct Finding {
     /// What differs of the table's final rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Differs>,
+    /// What it is called, where the order of reads and writes tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<NamedAnomaly>,
+}
+
+/// A name for what went wrong, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedAnomaly {
+    /// The name.
+    pub name: Anomaly,
+    /// The reads and writes that it is made of, in their order.
+    pub how: String,
+}
+
+impl fmt::Display for NamedAnomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.how)
+    }
+}
+
+impl NamedAnomaly {
+    pub(super) fn of(name: Anomaly, how: String) -> Self {
+        Self { name, how }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {

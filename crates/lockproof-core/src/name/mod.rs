@@ -3,6 +3,7 @@
 //! Owns the names by which schedules, histories, scenarios and verdicts speak of the same thing, and
 //! their spelling. Lies under all of these; knows nothing of what happens to what it names.
 
+mod anomaly;
 mod lock;
 mod named;
 mod pod;
@@ -10,6 +11,7 @@ mod rule;
 mod session;
 mod table;
 
+pub use anomaly::Anomaly;
 pub(crate) use lock::is_first;
 pub use lock::{KeyForm, LockKey, LockMode};
 pub(crate) use named::named;
