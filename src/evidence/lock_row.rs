@@ -204,6 +204,7 @@ fn resolve(
             held: rule.held.clone(),
             token,
             fencing: rule.fencing,
+            place: rule.place,
         },
         there: false,
         time,
@@ -231,9 +232,15 @@ impl FoundRow {
         let from = format!("{}.{}", ident(schema), ident(table));
         let version = |record: &str| version(&self.rule, self.time, record, table);
         let matches = |record: &str| condition(&self.rule, record);
+        // Several lock rows can be in one table.
+        let place = match self.rule.place {
+            0 => String::new(),
+            place => format!("_{place}"),
+        };
+        let trigger = format!("~lockproof_lock_row{place}");
         format!(
-            "insert into lockproof.watched_rows values ({relation}::regclass, {name});
-create function lockproof.lock_row() returns trigger
+            "insert into lockproof.watched_rows values ({relation}::regclass, {name}, {trigger_name});
+create function lockproof.lock_row{place}() returns trigger
 language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
 declare
   at bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
@@ -259,14 +266,17 @@ begin
     return null;
   end if;
   perform lockproof.say('lockproof-row ' || jsonb_build_object(
-    'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
+    'at', at, 'lock', {place_number}, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
     'before', before, 'after', after)::text);
 {zone}  return null;
 end
 $lockproof$;
-create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
-  for each row execute function lockproof.lock_row();
-alter table {from} enable always trigger \"~lockproof_lock_row\";",
+create trigger {trigger} after insert or update or delete on {from}
+  for each row execute function lockproof.lock_row{place}();
+alter table {from} enable always trigger {trigger};",
+            trigger = ident(&trigger),
+            trigger_name = literal(&trigger),
+            place_number = self.rule.place,
             relation = literal(&from),
             name = literal(&self.rule.table),
             zone = match self.time {

@@ -34,6 +34,9 @@ pub struct LockRow {
     /// Whether a write must be refused, too, that was on its way when another pod took the lock over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fencing: bool,
+    /// Which of the run's lock rows it is, from 0; in a scenario always 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub place: usize,
 }
 
 /// What tells until when a lock row is had.
@@ -98,6 +101,9 @@ pub struct RowChange {
     pub connection: Option<ConnectionName>,
     /// The step in which it happened, where known.
     pub step: Option<StepId>,
+    /// Which of the run's lock rows it is, by its place.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub lock: usize,
     /// Whether lockproof did it: time passes for the lease (`expire`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_lockproof: bool,
@@ -115,6 +121,10 @@ pub struct RowChange {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<Fate>,
+}
+
+fn is_first(place: &usize) -> bool {
+    *place == 0
 }
 
 /// A version of a lock row.

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::guards::guards;
 use super::limits::not_tested;
 use super::reports::reports;
+use super::several::{Parts, runs_of_each};
 use super::verdict::{Judgement, MalformedHistory, Verdict};
 use super::workers::{Workers, idle};
 use super::{
@@ -37,25 +38,25 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let timeline = Timeline::of(history);
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
+    let runs = runs_of_each(run);
+    let parts = Parts::of(&timeline, &ledger, &runs);
     let answers = Answers::of(&facts);
     let workers = Workers::of(&facts, worked);
     let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
     let mut invariants = vec![
         no_errors::judge(&facts, &answers),
-        same_session::judge(&facts),
-        work_under_lock::judge(&facts),
-        mutual_exclusion::judge(&facts),
+        parts.judge(&facts, same_session::judge),
+        parts.judge(&facts, work_under_lock::judge),
+        parts.judge(&facts, mutual_exclusion::judge),
         no_leak::judge(&facts),
         clean_state,
         progress::judge(&facts),
         honest_exit::judge(&facts, &answers),
     ];
-    invariants.extend(
-        facts
-            .leases
-            .as_ref()
-            .and_then(|leases| lease::fencing(&facts, leases)),
-    );
+    invariants.extend(parts.judge_any(&facts, |facts| {
+        let leases = facts.leases.first()?;
+        lease::fencing(facts, leases)
+    }));
     invariants.extend(exactly_once::judge(&facts));
     let guards = guards(&facts);
     let any = |judgement| invariants.iter().any(|one| one.judgement == judgement);
@@ -67,10 +68,10 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         Judgement::Holds
     };
     let mut not_tested = not_tested(&facts, &invariants);
-    not_tested.extend(match &facts.leases {
-        Some(leases) => lease::with_the_row(leases, not_compared),
-        None => not_compared,
-    });
+    let rows = facts.leases.iter();
+    not_tested.extend(rows.fold(not_compared, |limits, leases| {
+        lease::with_the_row(leases, limits)
+    }));
     let reports = reports(&facts);
     let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
     let idle: Vec<PodName> = idle.cloned().collect();

@@ -28,7 +28,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         return inconclusive(NAME, "the server was not asked what was left at the end");
     };
     let mut found = Found::default();
-    if let Some(leases) = &facts.leases {
+    for leases in &facts.leases {
         super::lease::left(facts, leases, &mut found);
     }
     let apart: Vec<i32> = sessions

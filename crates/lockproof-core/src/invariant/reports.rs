@@ -27,7 +27,7 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    if let Some(leases) = &facts.leases {
+    for leases in &facts.leases {
         reports.extend(super::lease::reports(facts, leases));
     }
     reports.extend(did_nothing(facts));

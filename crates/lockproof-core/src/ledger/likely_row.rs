@@ -84,6 +84,7 @@ fn named(name: &str, table: &Table) -> Option<LockRow> {
         held,
         token: None,
         fencing: false,
+        place: 0,
     })
 }
 

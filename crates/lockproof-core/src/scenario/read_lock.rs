@@ -9,8 +9,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::lock_file::{GUARDING_MODES, LockFile, RowValueFile};
-use super::model::LockName;
+use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
+use super::model::{LockName, ProtectingLock};
+use super::read_subject::protect;
 use super::read_values::duration;
 use crate::history::{Expiry, LockRow};
 use crate::name::{LockMode, TableName};
@@ -22,9 +23,53 @@ const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the fo
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
-pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
+/// The lock of a scenario, or each of several.
+pub(super) fn locks(file: Spanned<LocksFile>) -> Result<LockName, Wrong> {
     let span = file.span();
-    let file = file.into_inner();
+    let several = match file.into_inner() {
+        LocksFile::One(one) if one.protect.is_none() => return lock(*one, span),
+        LocksFile::One(one) => vec![protecting(*one, span.clone())?],
+        LocksFile::Several(all) => {
+            let all = all.into_iter().map(|one| {
+                let span = one.span();
+                Ok((protecting(one.into_inner(), span.clone())?, span))
+            });
+            distinct(all.collect::<Result<Vec<_>, Wrong>>()?)?
+        }
+    };
+    match several.len() {
+        0 => Err(Wrong::new(span, "no lock is named").help(WAYS)),
+        // In brackets or not, one lock that protects all is that lock.
+        1 if several[0].protect.is_empty() => Ok(several
+            .into_iter()
+            .next()
+            .map_or_else(|| LockName::Several(Vec::new()), |one| one.lock)),
+        _ => Ok(LockName::Several(several)),
+    }
+}
+
+/// Refuses a lock that is named twice.
+fn distinct(all: Vec<(ProtectingLock, Range<usize>)>) -> Result<Vec<ProtectingLock>, Wrong> {
+    let mut known: Vec<ProtectingLock> = Vec::new();
+    for (one, span) in all {
+        if known.iter().any(|other| other.lock == one.lock) {
+            let help = "name each lock once, with all the tables that it is to `protect`";
+            return Err(Wrong::new(span, "this lock is named twice").help(help));
+        }
+        known.push(one);
+    }
+    Ok(known)
+}
+
+fn protecting(mut file: LockFile, span: Range<usize>) -> Result<ProtectingLock, Wrong> {
+    let protect = file.protect.take().map(protect).transpose()?;
+    Ok(ProtectingLock {
+        lock: lock(file, span)?,
+        protect: protect.unwrap_or_default(),
+    })
+}
+
+fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
     if file.table.is_some() {
         return row(file).map(|row| LockName::Row(Box::new(row)));
     }
@@ -133,6 +178,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held,
         token,
         fencing,
+        protect: _,
     } = file;
     let Some(table) = table else {
         return Err(Wrong::new(0..0, "a lock row needs its `table`"));
@@ -171,6 +217,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held: held.map(|held| name(held, "a condition")).transpose()?,
         token: column(token)?,
         fencing,
+        place: 0,
     })
 }
 

@@ -25,8 +25,8 @@ pub fn was_refused(lines: &[Line], pod: &PodName) -> bool {
 impl Facts<'_> {
     /// Whether this pod asked for the lock and was told that it is taken.
     pub fn refused(&self, pod: &PodName) -> bool {
-        let leases = self.leases.as_ref();
-        if leases.is_some_and(|leases| lease::was_refused(self, leases, pod)) {
+        let mut leases = self.leases.iter();
+        if leases.any(|leases| lease::was_refused(self, leases, pod)) {
             return true;
         }
         let own = |step: &&StepFacts<'_>| step.pod() == pod && step.ran();

@@ -32,6 +32,7 @@ pub(super) fn rule() -> LockRow {
         held: None,
         token: None,
         fencing: false,
+        place: 0,
     }
 }
 
@@ -127,6 +128,7 @@ impl Tale {
             (_, None) => Operation::Delete,
         };
         self.story.late(Event::LockRow(RowChange {
+            lock: 0,
             server_us: now,
             session: session(connection),
             connection: Some(name(connection)),
@@ -227,6 +229,7 @@ impl Tale {
             ..row
         });
         self.story.late(Event::LockRow(RowChange {
+            lock: 0,
             server_us: now,
             session: crate::name::Session {
                 pid: 9,

@@ -31,6 +31,7 @@ mod rows_model;
 mod rows_tale;
 mod serializable;
 mod servers;
+mod several;
 mod strangers;
 mod whole;
 
