@@ -52,7 +52,7 @@ fn job(program: Program) -> Job {
         schema: None,
         prepare: None,
         database: None,
-        lock_row: None,
+        lock_rows: Vec::new(),
     }
 }
 

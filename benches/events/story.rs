@@ -385,6 +385,7 @@ fn run() -> RunFacts {
             lock_mode: None,
             ignore: Vec::new(),
             lock_rows: Vec::new(),
+            unguarded: Vec::new(),
             release: Release::Unlock,
             on_contention: OnContention::Wait,
             answers: Vec::new(),

@@ -105,12 +105,14 @@ impl Args for KeyArguments {
                 .help_heading(HEADING);
             match (flag.takes_value(), flag.repeats()) {
                 (false, _) => option.action(ArgAction::SetTrue),
-                (true, true) => option.value_name(flag.value).action(ArgAction::Append),
-                (true, false) => option
+                (true, repeats) => option
                     .value_name(flag.value)
                     // A key of a lock may be negative.
                     .allow_negative_numbers(true)
-                    .action(ArgAction::Set),
+                    .action(match repeats {
+                        true => ArgAction::Append,
+                        false => ArgAction::Set,
+                    }),
             }
         });
         command.args(options)

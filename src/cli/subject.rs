@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::common::Failure;
 use super::exit::Exit;
+use crate::history::LockRow;
 use crate::pod;
 use crate::scenario::{Endpoint, LockName, Prepare, Program, Scenario, Subject};
 use crate::search::Job;
@@ -71,8 +72,19 @@ pub fn job(subject: &Subject) -> Result<Job, Failure> {
         schema,
         prepare,
         database: subject.database.clone(),
-        lock_row: subject.lock.as_ref().and_then(LockName::row).cloned(),
+        lock_rows: lock_rows(subject),
     })
+}
+
+/// The rows that are locks, each with its place among them.
+fn lock_rows(subject: &Subject) -> Vec<LockRow> {
+    let locks = subject.lock.iter().flat_map(LockName::each);
+    let rows = locks.filter_map(LockName::row).enumerate();
+    rows.map(|(place, row)| LockRow {
+        place,
+        ..row.clone()
+    })
+    .collect()
 }
 
 /// The network of a job that has these places built in.

@@ -70,11 +70,15 @@ impl<W: World> Conductor<W> {
     }
 
     pub(crate) fn is_rule_key(&self, key: &LockKey) -> bool {
-        match &self.orders.rules.lock {
+        self.orders.rules.lock.each().any(|lock| match lock {
             LockRule::Named(named) => named.same_key(key),
             LockRule::FromCleanRun(keys) => keys.iter().any(|known| known.same_key(key)),
-            LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => false,
-        }
+            LockRule::Row(_)
+            | LockRule::Rows(_)
+            | LockRule::Serializable
+            | LockRule::Several(_)
+            | LockRule::None => false,
+        })
     }
 
     pub(crate) fn held_on(&self, connection: &ConnectionName) -> Option<StepId> {

@@ -258,6 +258,7 @@ fn resolve(
             token,
             fencing: rule.fencing,
             queue: rule.queue.clone(),
+            place: rule.place,
         },
         there: false,
         time,
@@ -290,9 +291,15 @@ impl FoundRow {
         let from = format!("{}.{}", ident(schema), ident(table));
         let version = |record: &str| version(&self.rule, self.time, record, table);
         let matches = |record: &str| condition(&self.rule, record);
+        // Several lock rows can be in one table.
+        let place = match self.rule.place {
+            0 => String::new(),
+            place => format!("_{place}"),
+        };
+        let trigger = format!("~lockproof_lock_row{place}");
         format!(
-            "insert into lockproof.watched_rows values ({relation}::regclass, {name});
-create function lockproof.lock_row() returns trigger
+            "insert into lockproof.watched_rows values ({relation}::regclass, {name}, {trigger_name});
+create function lockproof.lock_row{place}() returns trigger
 language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
 declare
   at bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
@@ -320,9 +327,11 @@ begin
 {say}{zone}  return null;
 end
 $lockproof$;
-create trigger \"~lockproof_lock_row\" after insert or update or delete on {from}
-  for each row execute function lockproof.lock_row();
-alter table {from} enable always trigger \"~lockproof_lock_row\";",
+create trigger {trigger} after insert or update or delete on {from}
+  for each row execute function lockproof.lock_row{place}();
+alter table {from} enable always trigger {trigger};",
+            trigger = ident(&trigger),
+            trigger_name = literal(&trigger),
             relation = literal(&from),
             name = literal(&self.rule.table),
             say = self.say(),
@@ -346,9 +355,10 @@ alter table {from} enable always trigger \"~lockproof_lock_row\";",
         let line = |row: &str, before: &str, after: &str| {
             format!(
                 "  perform lockproof.say('lockproof-row ' || jsonb_build_object(
-    'at', at, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
+    'at', at, 'lock', {place}, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
     'row', {row}, 'before', {before}, 'after', {after})::text);
-"
+",
+                place = self.rule.place,
             )
         };
         if self.key.is_empty() {

@@ -46,9 +46,9 @@ order by 1";
 
 /// The lock's table, where that has lost its trigger.
 const LOST_ROW: &str = "
-select w.name from lockproof.watched_rows w
+select distinct w.name from lockproof.watched_rows w
 where not exists (select 1 from pg_catalog.pg_trigger t where t.tgrelid = w.relation and t.tgenabled = 'A'
-                  and t.tgname = '~lockproof_lock_row')";
+                  and t.tgname = w.trigger)";
 const WATCHED_ROWS: &str = "lockproof.watched_rows";
 
 /// What became of transactions, each by the 32 bits of its id that `pg_locks` shows.
@@ -89,6 +89,7 @@ struct Commits {
 #[derive(Deserialize)]
 struct ChangedRow {
     at: i64,
+    lock: usize,
     op: String,
     xact: Option<u64>,
     sub: Option<u32>,
@@ -191,6 +192,7 @@ pub fn read_witness(record: &LogRecord) -> Option<Witnessed> {
             session,
             connection: None,
             step: None,
+            lock: line.lock,
             by_lockproof: false,
             operation: operation(&line.op),
             row: line.row,

@@ -348,7 +348,7 @@ end
 $$;
 
 -- Tables with a row that the scenario names as the lock, each with a trigger of its own.
-create table lockproof.watched_rows (relation oid primary key, name text not null);
+create table lockproof.watched_rows (relation oid not null, name text not null, trigger name primary key);
 -- In which time zone the versions of that row were written, where its times have none. Rows are only added, and no key
 -- is checked: else pods would wait for each other here, or be told 40001.
 create table lockproof.row_zones (at timestamptz not null, zone text not null);

@@ -151,7 +151,8 @@ impl<'a> Run<'a> {
         writer: Writer,
     ) -> Result<Self, RunError> {
         let client = connect(place.server, &database.name).await?;
-        if let Some(rows) = plan.rules.lock.rows().filter(|_| plan.witness) {
+        let rows = plan.rules.lock.each().filter_map(LockRule::rows);
+        for rows in rows.filter(|_| plan.witness) {
             watch_rows(&client, rows.table).await?;
         }
         if let Some(row) = plan.rules.lock.row().filter(|_| plan.witness) {
@@ -307,14 +308,20 @@ fn both_clocks() -> (Instant, SystemTime) {
 
 fn rules_in(rules: &Rules, database: u32) -> Rules {
     let mut rules = rules.clone();
-    match &mut rules.lock {
-        LockRule::Named(key) => key.database = database,
-        LockRule::FromCleanRun(keys) => {
-            for key in keys {
-                key.database = database;
+    for lock in rules.lock.each_mut() {
+        match lock {
+            LockRule::Named(key) => key.database = database,
+            LockRule::FromCleanRun(keys) => {
+                for key in keys {
+                    key.database = database;
+                }
             }
+            LockRule::Row(_)
+            | LockRule::Rows(_)
+            | LockRule::Serializable
+            | LockRule::Several(_)
+            | LockRule::None => {}
         }
-        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {}
     }
     rules
 }

@@ -62,7 +62,8 @@ impl Run<'_> {
     /// Where rows of a table are the lock: writes down which are locked, if that has changed. A server that was
     /// promoted has the list of tables from the one before it.
     pub(super) async fn note_row_locks(&mut self) -> Result<(), RunError> {
-        if !self.world.plan.witness || self.world.plan.rules.lock.rows().is_none() {
+        let mut locks = self.world.plan.rules.lock.each();
+        if !self.world.plan.witness || !locks.any(|lock| lock.rows().is_some()) {
             return Ok(());
         }
         let Ok(client) = self.world.watchers.client() else {

@@ -5,33 +5,31 @@
 use super::error::TrialError;
 use super::stage::Stage;
 use crate::evidence::FoundRow;
-use crate::history::{Catalog, Done, Event, Line, LockRow, LockRule, RowsRule};
+use crate::history::{Catalog, Done, Event, Line, LockRow, LockRule, OneLock, RowsRule};
 use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, qualified};
-use crate::scenario::{LockName, Scenario};
+use crate::scenario::{LockName, ProtectingLock, Scenario};
 
 /// The lock that must guard the protected tables: what the scenario names, or what the clean run takes; where it
 /// takes none, rows of the table of which it locks some around all that it writes; where it locks none either, the
 /// server's check, if all its transactions are serializable; else the rows of a queue that it claims.
-pub(super) fn lock_rule(scenario: &Scenario, measured: &BaselineRuns) -> LockRule {
+pub(super) fn lock_rule(
+    scenario: &Scenario,
+    found: &[FoundRow],
+    measured: &BaselineRuns,
+) -> LockRule {
     let (clean, rows) = (measured.locks.as_slice(), measured.rows.as_ref());
+    let mut found = found.iter();
     match &scenario.subject.lock {
-        Some(LockName::Relation { table, .. }) => LockRule::Named(LockKey::relation(
-            0,
-            TableName::new(&qualified(table.as_str())),
-        )),
-        Some(LockName::Rows(table)) => {
-            let table = TableName::new(&qualified(table.as_str()));
-            let seen = rows.filter(|rows| rows.table == table);
-            LockRule::Rows(RowsRule {
-                table,
-                how: seen.and_then(|rows| rows.how.clone()),
-                named: true,
-                children: children(&measured.catalog, table),
-            })
+        Some(LockName::Several(all)) => {
+            let one = |one: &ProtectingLock| OneLock {
+                lock: named(&one.lock, &mut found, measured),
+                mode: one.lock.mode(),
+                protect: one.protect.iter().map(|table| qualified(table)).collect(),
+            };
+            LockRule::Several(all.iter().map(one).collect())
         }
-        Some(LockName::Serializable) => LockRule::Serializable,
-        Some(name) => name.in_database(0).map_or(LockRule::None, LockRule::Named),
+        Some(name) => named(name, &mut found, measured),
         None if clean.is_empty() => match (rows, measured.serializable, &measured.queue) {
             (Some(rows), _, _) => LockRule::Rows(rows.clone()),
             (None, true, _) => LockRule::Serializable,
@@ -40,6 +38,64 @@ pub(super) fn lock_rule(scenario: &Scenario, measured: &BaselineRuns) -> LockRul
         },
         None => LockRule::FromCleanRun(clean.to_vec()),
     }
+}
+
+/// A lock that the scenario names; the next of the rows that were found, where it is one.
+fn named<'a>(
+    name: &LockName,
+    found: &mut impl Iterator<Item = &'a FoundRow>,
+    measured: &BaselineRuns,
+) -> LockRule {
+    match name {
+        LockName::Row(_) => found.next().map_or(LockRule::None, |row| {
+            LockRule::Row(Box::new(row.rule.clone()))
+        }),
+        LockName::Relation { table, .. } => LockRule::Named(LockKey::relation(
+            0,
+            TableName::new(&qualified(table.as_str())),
+        )),
+        LockName::Rows(table) => {
+            let table = TableName::new(&qualified(table.as_str()));
+            let seen = measured.rows.as_ref().filter(|rows| rows.table == table);
+            LockRule::Rows(RowsRule {
+                table,
+                how: seen.and_then(|rows| rows.how.clone()),
+                named: true,
+                children: children(&measured.catalog, table),
+            })
+        }
+        LockName::Serializable => LockRule::Serializable,
+        name => name.in_database(0).map_or(LockRule::None, LockRule::Named),
+    }
+}
+
+/// The tables that a run protects, where the scenario does not say: all that the clean run wrote, the tables of lock
+/// rows left aside, and what one of several locks is said to protect; where that is none, a queue's own.
+pub(super) fn protected(
+    scenario: &Scenario,
+    lock: &LockRule,
+    measured: &BaselineRuns,
+) -> Vec<String> {
+    let rows: Vec<&LockRow> = lock.each().filter_map(LockRule::row).collect();
+    let work = |table: &&String| !rows.iter().any(|row| row.table == **table);
+    let written = measured.baseline.written.iter();
+    let mut tables: Vec<String> = written.filter(work).cloned().collect();
+    let mut add = |table: String| {
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    };
+    if let Some(LockName::Several(all)) = &scenario.subject.lock {
+        for table in all.iter().flat_map(|one| &one.protect) {
+            add(qualified(table));
+        }
+    }
+    // Where the work is in the queue's own rows, these are what is guarded.
+    if tables.is_empty() {
+        let queues = rows.iter().filter(|row| row.queue.is_some());
+        tables.extend(queues.map(|row| row.table.clone()));
+    }
+    tables
 }
 
 /// The tables that refer to this one, each by one foreign key: of two nobody knows which one says whose row it is.
@@ -58,10 +114,13 @@ fn children(catalog: &Catalog, table: TableName) -> Vec<TableName> {
 /// What the final rows are compared without: what the scenario says, and the lock row's table. (What is left in
 /// that is no-leak's affair.)
 pub(super) fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
-    let row = stage.lock_row().filter(|row| row.rule.queue.is_none());
-    let lock = row.map(|row| row.rule.table.clone());
-    let lock = lock.filter(|table| !named.contains(table));
-    named.iter().cloned().chain(lock).collect()
+    let mut all = named.to_vec();
+    for row in stage.lock_rows() {
+        if row.rule.queue.is_none() && !all.contains(&row.rule.table) {
+            all.push(row.rule.table.clone());
+        }
+    }
+    all
 }
 
 /// Refuses a lock row that is not there and that the clean run does not make, and a queue of which the clean run claims
@@ -70,7 +129,10 @@ pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), Tri
     if row.rule.queue.is_some() {
         return is_claimed(&row.rule, measured);
     }
-    let made = |line: &Line| matches!(line.event, Event::LockRow(_));
+    let made = |line: &Line| match &line.event {
+        Event::LockRow(change) => change.lock == row.rule.place,
+        _ => false,
+    };
     let whole = |line: &Line| match &line.event {
         Event::Witness { lost, .. } => !lost.contains(&row.rule.table),
         _ => false,
@@ -126,16 +188,20 @@ fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError>
 
 /// Refuses a table of row locks that is not there, neither before the clean run nor after it.
 pub(super) fn has_rows(rule: &LockRule, measured: &BaselineRuns) -> Result<(), TrialError> {
-    let Some(rows) = rule.rows() else {
-        return Ok(());
-    };
     let left = measured.serial_runs.of_one();
-    if left.is_none_or(|run| run.state.tables.contains_key(rows.table.as_str())) {
-        return Ok(());
+    let there = |rows: &&RowsRule| {
+        left.is_none_or(|run| run.state.tables.contains_key(rows.table.as_str()))
+    };
+    match rule
+        .each()
+        .filter_map(LockRule::rows)
+        .find(|rows| !there(rows))
+    {
+        Some(rows) => Err(TrialError::Lock(format!(
+            "there is no table {} when the clean run has ended, so that none of its rows can be the lock. Look at \
+             `rows` (a table that is not in public needs its schema in front)",
+            rows.table
+        ))),
+        None => Ok(()),
     }
-    Err(TrialError::Lock(format!(
-        "there is no table {} when the clean run has ended, so that none of its rows can be the lock. Look at `rows` \
-         (a table that is not in public needs its schema in front)",
-        rows.table
-    )))
 }

@@ -488,6 +488,7 @@ mod tests {
             seq: 1,
             at_us: 0,
             event: Event::LockRow(RowChange {
+                lock: 0,
                 server_us: 0,
                 session: Session {
                     pid: 1,

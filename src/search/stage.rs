@@ -33,8 +33,8 @@ pub struct Job {
     pub prepare: Option<Vec<String>>,
     /// The name of every run's database, where it matters.
     pub database: Option<String>,
-    /// The row that is the lock, where it is one: it is watched.
-    pub lock_row: Option<LockRow>,
+    /// The rows that are locks, each with its place among them: they are watched.
+    pub lock_rows: Vec<LockRow>,
 }
 
 impl Job {
@@ -45,7 +45,7 @@ impl Job {
             && self.prepare == other.prepare
             && (self.prepare.is_none() || self.program.dir == other.program.dir)
             && self.database == other.database
-            && self.lock_row == other.lock_row
+            && self.lock_rows == other.lock_rows
     }
 }
 
@@ -67,8 +67,8 @@ struct Templates {
     witnessed: bool,
     /// What was left out of the schema.
     notes: Vec<String>,
-    /// The lock's row in them.
-    lock_row: Option<FoundRow>,
+    /// The rows in them that are locks, by their places.
+    lock_rows: Vec<FoundRow>,
 }
 
 impl Stage {
@@ -117,10 +117,10 @@ impl Stage {
         &self.templates.notes
     }
 
-    /// The row that is the lock, as the templates have it.
+    /// The rows that are locks, as the templates have them, by their places.
     #[must_use]
-    pub fn lock_row(&self) -> Option<&FoundRow> {
-        self.templates.lock_row.as_ref()
+    pub fn lock_rows(&self) -> &[FoundRow] {
+        &self.templates.lock_rows
     }
 
     /// The server.
@@ -176,10 +176,10 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     if let Some(command) = &job.prepare {
         prepare(server, &bare, command, &job.program).await?;
     }
-    let lock_row = match &job.lock_row {
-        Some(rule) => Some(found(server, &bare, rule).await?),
-        None => None,
-    };
+    let mut lock_rows = Vec::new();
+    for rule in &job.lock_rows {
+        lock_rows.push(found(server, &bare, rule).await?);
+    }
     if seats.database().is_some() {
         bare = server.set_aside(bare, "bare").await?;
     }
@@ -187,7 +187,7 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
     let witnessed = server.superuser() && server.log_readable();
     if witnessed {
         apply(server, &witness, "the witness", WITNESS_SQL).await?;
-        if let Some(row) = &lock_row {
+        for row in &lock_rows {
             let name = "the trigger on the lock row's table";
             apply(server, &witness, name, &row.watch()).await?;
         }
@@ -198,7 +198,7 @@ async fn templates(seats: &Seats, job: &Job) -> Result<Templates, TrialError> {
         witness,
         witnessed,
         notes,
-        lock_row,
+        lock_rows,
     })
 }
 

@@ -13,7 +13,7 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
-use super::lock_rule::{has_rows, ignored, is_used, lock_rule};
+use super::lock_rule::{has_rows, ignored, is_used, lock_rule, protected};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
@@ -146,27 +146,16 @@ impl<'a> Trial<'a> {
                 measured.map_err(|error| redacted_error(error, redactor.as_deref()))?
             }
         };
-        plan.rules.lock = match stage.lock_row() {
-            Some(row) => {
-                is_used(row, &measured)?;
-                LockRule::Row(Box::new(row.rule.clone()))
-            }
-            None => lock_rule(scenario, &measured),
-        };
+        for row in stage.lock_rows() {
+            is_used(row, &measured)?;
+        }
+        plan.rules.lock = lock_rule(scenario, stage.lock_rows(), &measured);
         match &subject.protect {
             Some(tables) => {
                 plan.rules.protect = tables.iter().map(|table| qualified(table)).collect();
             }
             None => {
-                let written = measured.baseline.written.iter();
-                let lock = plan.rules.lock.row().map(|row| &row.table);
-                let work = written.filter(|table| Some(*table) != lock);
-                plan.rules.protect = work.cloned().collect();
-                // Where the work is in the queue's own rows, these are what is guarded.
-                let queue = plan.rules.lock.row().filter(|row| row.queue.is_some());
-                if let (true, Some(queue)) = (plan.rules.protect.is_empty(), queue) {
-                    plan.rules.protect.push(queue.table.clone());
-                }
+                plan.rules.protect = protected(scenario, &plan.rules.lock, &measured);
                 plan.rules.lock_rows.clone_from(&measured.lock_rows);
             }
         }
@@ -348,7 +337,7 @@ impl<'a> Trial<'a> {
                 // Without the witness the locks at a write are those at its step's two boundaries.
                 // Of rows, a look after each step tells which one locked them.
                 sparse_locks: self.plain_keeps_locks
-                    && self.plan.rules.lock.rows().is_none()
+                    && !self.plan.rules.lock.each().any(|one| one.rows().is_some())
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
                 witness: self.plan.witness

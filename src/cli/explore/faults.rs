@@ -4,7 +4,7 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::history::Rules;
+use crate::history::{LockRule, Rules};
 use crate::schedule::{FaultEntry, FaultKind, SweptByName};
 use crate::search::strategy::Swept;
 
@@ -32,8 +32,8 @@ pub(super) fn swept(names: &[SweptName]) -> Vec<Swept> {
 
 /// Time that passes for the lock row, where the lock is one.
 pub(super) fn of_lock_row(rules: &Rules) -> impl Iterator<Item = Swept> {
-    let entry = FaultEntry::of_name("expire")
-        .filter(|_| rules.lock.row().is_some_and(|row| row.expiry.is_some()));
+    let mut rows = rules.lock.each().filter_map(LockRule::row);
+    let entry = FaultEntry::of_name("expire").filter(|_| rows.any(|row| row.expiry.is_some()));
     let named = entry.and_then(|entry| entry.search.by_name.as_ref());
     named.map(|one| Swept::drawn(&one.draw)).into_iter()
 }

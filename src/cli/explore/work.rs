@@ -17,7 +17,7 @@ use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
 use crate::cli::progress::Meter;
-use crate::history::{Line, LockRow, RowsRule, private};
+use crate::history::{Line, LockRow, LockRule, RowsRule, private};
 use crate::invariant::Judgement;
 use crate::name::{LockKey, PodName};
 use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
@@ -259,6 +259,9 @@ impl Work<'_> {
         }
         let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
         let locks = match locks.len() {
+            _ if matches!(trial.rules().lock, LockRule::Several(_)) => {
+                format!("is to guard itself with {}", trial.rules().lock.words())
+            }
             0 if trial.rules().lock.rows().is_some() => {
                 let rows = trial.rules().lock.rows();
                 format!(

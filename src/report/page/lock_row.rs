@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::at::At;
 use super::lock_row_words::{deed_words, span};
 use super::told::heard;
-use crate::history::{Event, LockRow};
+use crate::history::{Event, LockRow, LockRule};
 use crate::ledger::{Deed, LeaseChange, LeaseSection, Leases, SectionEnd, told_lost};
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::FaultKind;
@@ -65,7 +65,7 @@ impl<'a> RowBook<'a> {
         let Some(Event::Run(facts)) = timeline.lines.first().map(|line| &line.event) else {
             return None;
         };
-        let rule: &'a LockRow = facts.rules.lock.row()?;
+        let rule: &'a LockRow = facts.rules.lock.each().find_map(LockRule::row)?;
         // The rows of a queue are many books; the page has none for them yet.
         if rule.queue.is_some() {
             return None;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::at::At;
 use super::shown::{Statements, label, shown};
-use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction, LockRow};
+use crate::history::{Answer, Delivery, Ending, Event, INJECTED, LockAction, LockRow, LockRule};
 use crate::ledger::{Ledger, asks_for_row};
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::timeline::{EndingFacts, StepFacts, Timeline};
@@ -266,7 +266,7 @@ struct Marked<'a> {
 impl<'a> Marked<'a> {
     fn of(timeline: &Timeline<'a>) -> Self {
         let row = match timeline.lines.first().map(|line| &line.event) {
-            Some(Event::Run(facts)) => facts.rules.lock.row(),
+            Some(Event::Run(facts)) => facts.rules.lock.each().find_map(LockRule::row),
             _ => None,
         };
         let ghosts = timeline.lines.iter().filter_map(|line| match &line.event {

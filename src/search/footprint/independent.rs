@@ -45,16 +45,18 @@ fn lock_and_work(locker: &Footprint, worker: &Footprint, rules: &Rules) -> bool 
 /// The section of a pod that does not take the rule's lock is from its first to its last protected
 /// write. A pod that holds it at a write has taken it; its section is told by lock operations.
 fn work_and_work(a: &Footprint, b: &Footprint, rules: &Rules) -> bool {
-    let keys: &[LockKey] = match &rules.lock {
-        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {
-            return false;
-        }
-        LockRule::Named(key) => std::slice::from_ref(key),
-        LockRule::FromCleanRun(keys) => keys,
-    };
+    let apart = |keys: &[LockKey]| !(a.held_any(keys) && b.held_any(keys));
     writes_protected(a, rules)
         && writes_protected(b, rules)
-        && !(a.held_any(keys) && b.held_any(keys))
+        && rules.lock.each().any(|lock| match lock {
+            LockRule::Row(_)
+            | LockRule::Rows(_)
+            | LockRule::Serializable
+            | LockRule::Several(_)
+            | LockRule::None => false,
+            LockRule::Named(key) => apart(std::slice::from_ref(key)),
+            LockRule::FromCleanRun(keys) => apart(keys),
+        })
 }
 
 /// Whether it writes a protected table; where none is named, every table is one.

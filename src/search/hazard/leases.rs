@@ -10,7 +10,7 @@ use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
 use super::trace::{Ground, Trace};
-use crate::history::LockRow;
+use crate::history::{LockRow, LockRule};
 use crate::name::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
 
@@ -36,9 +36,12 @@ fn kill(pod: &PodName) -> Move {
 
 /// What a pod does from its grant on, with another beside it.
 pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
-    let Some(rule) = ground.rules.lock.row() else {
-        return;
-    };
+    for rule in ground.rules.lock.each().filter_map(LockRule::row) {
+        of_row(ground, rule, (x, y), found);
+    }
+}
+
+fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: &mut Vec<Hazard>) {
     let lock = x.did(&rule.table, |_| true);
     let Some(take) = lock.first().copied() else {
         return;

@@ -11,7 +11,9 @@ impl Redactor {
     /// The same, with what the scenario itself says of the job's data: patterns of stops, and which row the lock is.
     pub(in crate::search) fn lines_and_scenario(&mut self, lines: &[Line]) -> Vec<Line> {
         let mut lines = self.lines(lines);
-        let row = lines.first_mut().and_then(|line| self.lock_row(line));
+        let rows = lines
+            .first_mut()
+            .map_or_else(Vec::new, |line| self.lock_rows(line));
         for line in &mut lines {
             match &mut line.event {
                 Event::MoveStarted {
@@ -19,7 +21,7 @@ impl Redactor {
                     ..
                 } => self.stop(&mut turn.until),
                 Event::Fault(fault) => {
-                    if let Some((before, after)) = &row {
+                    for (before, after) in &rows {
                         fault.evidence = fault.evidence.replace(before, after);
                     }
                 }
@@ -29,20 +31,22 @@ impl Redactor {
         lines
     }
 
-    /// Which row the lock is, in words before and after.
-    fn lock_row(&mut self, first: &mut Line) -> Option<(String, String)> {
+    /// Which rows are locks, each in words before and after.
+    fn lock_rows(&mut self, first: &mut Line) -> Vec<(String, String)> {
         let Event::Run(facts) = &mut first.event else {
-            return None;
+            return Vec::new();
         };
-        let LockRule::Row(rule) = &mut facts.rules.lock else {
-            return None;
-        };
-        let before = rule.words();
-        for value in rule.row.values_mut() {
-            // In a statement it stands in quotes: both are the same constant.
-            *value = self.placeholder(Kind::Text, &format!("'{value}'"));
+        let mut words = Vec::new();
+        for lock in facts.rules.lock.each_mut() {
+            let LockRule::Row(rule) = lock else { continue };
+            let before = rule.words();
+            for value in rule.row.values_mut() {
+                // In a statement it stands in quotes: both are the same constant.
+                *value = self.placeholder(Kind::Text, &format!("'{value}'"));
+            }
+            words.push((before, rule.words()));
         }
-        Some((before, rule.words()))
+        words
     }
 
     fn stop(&mut self, stop: &mut Stop) {

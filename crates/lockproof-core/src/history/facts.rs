@@ -166,11 +166,84 @@ pub enum LockRule {
     Rows(RowsRule),
     /// None is held: transactions are serializable, and the server checks them.
     Serializable,
+    /// The scenario names several: a write needs each that protects its table.
+    Several(Vec<OneLock>),
     /// Neither: the lock invariants are not judged.
     None,
 }
 
+/// One of several locks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneLock {
+    /// Which one; never `Several`.
+    pub lock: LockRule,
+    /// The weakest mode in which it guards, where the scenario says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<LockMode>,
+    /// The tables that it protects, as `schema.table`; empty: all that are protected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<String>,
+}
+
+impl Rules {
+    /// The rules of each of several locks: that lock alone, and the tables that it protects.
+    #[must_use]
+    pub fn of_each(&self) -> Vec<Self> {
+        let LockRule::Several(all) = &self.lock else {
+            return vec![self.clone()];
+        };
+        let own = |one: &OneLock| Self {
+            lock: one.lock.clone(),
+            lock_mode: one.mode,
+            protect: match one.protect.is_empty() {
+                true => self.protect.clone(),
+                false => one.protect.clone(),
+            },
+            ..self.clone()
+        };
+        all.iter().map(own).collect()
+    }
+}
+
 impl LockRule {
+    /// This lock, or each of several.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        let (one, several) = match self {
+            Self::Several(all) => (None, all.as_slice()),
+            one => (Some(one), &[][..]),
+        };
+        let several = several.iter().map(|one| &one.lock);
+        one.into_iter().chain(several)
+    }
+
+    /// The same, to be changed.
+    pub fn each_mut(&mut self) -> Vec<&mut Self> {
+        match self {
+            Self::Several(all) => all.iter_mut().map(|one| &mut one.lock).collect(),
+            one => vec![one],
+        }
+    }
+
+    /// What a finding about one of several locks calls it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Named(key) => format!("lock {key}"),
+            Self::FromCleanRun(keys) => {
+                let keys: Vec<String> = keys.iter().map(|key| format!("lock {key}")).collect();
+                keys.join(", ")
+            }
+            Self::Row(row) => row.words(),
+            Self::Rows(rows) => rows.words(),
+            Self::Serializable => "SERIALIZABLE transactions".to_owned(),
+            Self::Several(all) => {
+                let all: Vec<String> = all.iter().map(|one| one.lock.words()).collect();
+                all.join(", ")
+            }
+            Self::None => "no lock".to_owned(),
+        }
+    }
+
     /// The row, where the lock is one.
     #[must_use]
     pub fn row(&self) -> Option<&LockRow> {

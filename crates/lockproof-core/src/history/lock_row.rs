@@ -37,6 +37,9 @@ pub struct LockRow {
     /// Where each row of the table is a lock by itself, a job to be done: when one is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Done>,
+    /// Which of the run's lock rows it is, from 0; in a scenario always 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub place: usize,
 }
 
 /// When a row of a queue is done.
@@ -123,6 +126,9 @@ pub struct RowChange {
     pub connection: Option<ConnectionName>,
     /// The step in which it happened, where known.
     pub step: Option<StepId>,
+    /// Which of the run's lock rows it is, by its place.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub lock: usize,
     /// Whether lockproof did it: time passes for the lease (`expire`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_lockproof: bool,
@@ -143,6 +149,10 @@ pub struct RowChange {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<Fate>,
+}
+
+fn is_first(place: &usize) -> bool {
+    *place == 0
 }
 
 /// A version of a lock row.

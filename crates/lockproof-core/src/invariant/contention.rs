@@ -10,27 +10,37 @@ use crate::history::LockAction;
 use crate::ledger::LockKind;
 use crate::name::LockKey;
 
-/// A second pod asked for the lock while another held it.
+/// A second pod asked for the lock, or for one of several, while another held it.
 pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
-    if let Some(books) = &facts.leases {
-        let nobody = || {
-            let row = match books.rule.queue {
-                Some(_) => "a row of the queue",
-                None => "the lock row",
-            };
-            format!("no pod asked for {row} while another had it")
+    let mut nobody = Vec::new();
+    for books in &facts.leases {
+        if let Some(met) = super::lease::asked_while_had(facts, books) {
+            return Ok(met);
+        }
+        let row = match books.rule.queue {
+            Some(_) => "a row of the queue",
+            None => "the lock row",
         };
-        return super::lease::asked_while_had(facts, books).ok_or_else(nobody);
+        nobody.push(format!("no pod asked for {row} while another had it"));
     }
-    if let Some(book) = &facts.row_locks {
-        let nobody = || {
-            format!(
-                "no pod asked for {} while another had some locked",
-                book.rule.words()
-            )
-        };
-        return super::rows::asked_while_locked(facts, book).ok_or_else(nobody);
+    for book in &facts.row_locks {
+        if let Some(met) = super::rows::asked_while_locked(facts, book) {
+            return Ok(met);
+        }
+        nobody.push(format!(
+            "no pod asked for {} while another had some locked",
+            book.rule.words()
+        ));
     }
+    if facts.rule_keys.is_empty() && !nobody.is_empty() {
+        return Err(nobody.join("; "));
+    }
+    nobody.push("no pod asked for the lock while another held it".to_owned());
+    asked_while_held(facts).ok_or_else(|| nobody.join("; "))
+}
+
+/// A pod that asked for a lock that `pg_locks` shows, in words.
+fn asked_while_held(facts: &Facts<'_>) -> Option<String> {
     for snapshot in facts.snapshots {
         for waits in snapshot.locks.iter().filter(|lock| !lock.granted) {
             let holders = facts.holders();
@@ -48,7 +58,7 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
                 .flat_map(|lock| owners(lock))
                 .find(|holder| holder.connection.pod != waiter.connection.pod);
             if let Some(holder) = holder {
-                return Ok(format!(
+                return Some(format!(
                     "{} waited for lock {} while {} held it",
                     waiter.connection, waits.key, holder.connection
                 ));
@@ -89,7 +99,7 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
                 .filter(conflicts)
                 .find(|grant| grant.pod() != step.pod() && grant.held_at(released.seq));
             if let Some(holder) = holder {
-                return Ok(format!(
+                return Some(format!(
                     "{} asked for lock {key} while {} held it",
                     step.connection, holder.connection
                 ));
@@ -97,7 +107,7 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
         }
     }
     if let Some(met) = hidden_try(facts) {
-        return Ok(met);
+        return Some(met);
     }
     for write in &facts.writes {
         let waits = write
@@ -105,13 +115,13 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
             .iter()
             .find(|lock| !lock.granted && facts.is_rule_key(&lock.key));
         if let Some(waits) = waits {
-            return Ok(format!(
+            return Some(format!(
                 "{} waited for lock {} while it was held",
                 waits.connection, waits.key
             ));
         }
     }
-    Err("no pod asked for the lock while another held it".to_owned())
+    None
 }
 
 /// A try whose key the text does not tell, an expression, was refused: it met the lock if nobody else held any

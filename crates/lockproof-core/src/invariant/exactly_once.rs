@@ -80,8 +80,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
             });
         }
     }
-    let queue = facts.leases.as_ref();
-    let queue = queue.filter(|books| books.rule.queue.is_some());
+    let mut queues = facts.leases.iter();
+    let queue = queues.find(|books| books.rule.queue.is_some());
     if transactions == 0 && queue.is_none() {
         return None;
     }

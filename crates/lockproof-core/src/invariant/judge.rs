@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::guards::guards;
 use super::limits::not_tested;
 use super::reports::reports;
+use super::several::{Parts, runs_of_each};
 use super::verdict::{Judgement, MalformedHistory, Verdict};
 use super::workers::{Workers, idle};
 use super::{
@@ -38,20 +39,19 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let timeline = Timeline::of(history);
     let ledger = Ledger::of(&timeline);
     let facts = Facts::from(&timeline, &ledger, run);
+    let runs = runs_of_each(run);
+    let parts = Parts::of(&timeline, &ledger, &runs);
     let answers = Answers::of(&facts);
     let workers = Workers::of(&facts, worked);
     let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
     let exactly_once = exactly_once::judge(&facts);
     // Of a queue it says more than the final rows do: what is told first is what a failure is known by.
-    let of_queue = facts
-        .leases
-        .as_ref()
-        .is_some_and(|books| books.rule.queue.is_some());
+    let of_queue = facts.leases.iter().any(|books| books.rule.queue.is_some());
     let mut invariants = vec![
         no_errors::judge(&facts, &answers),
-        same_session::judge(&facts),
-        work_under_lock::judge(&facts),
-        mutual_exclusion::judge(&facts),
+        parts.judge(&facts, same_session::judge),
+        parts.judge(&facts, work_under_lock::judge),
+        parts.judge(&facts, mutual_exclusion::judge),
         no_leak::judge(&facts),
     ];
     let (first, last) = match of_queue {
@@ -64,12 +64,10 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         progress::judge(&facts),
         honest_exit::judge(&facts, &answers),
     ]);
-    invariants.extend(
-        facts
-            .leases
-            .as_ref()
-            .and_then(|books| lease::fencing(&facts, books)),
-    );
+    invariants.extend(parts.judge_any(&facts, |facts| {
+        let books = facts.leases.first()?;
+        lease::fencing(facts, books)
+    }));
     invariants.extend(last);
     name_anomalies(&facts, &mut invariants);
     let guards = guards(&facts);
@@ -82,10 +80,10 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         Judgement::Holds
     };
     let mut not_tested = not_tested(&facts, &invariants);
-    not_tested.extend(match &facts.leases {
-        Some(books) => lease::with_the_row(books, not_compared),
-        None => not_compared,
-    });
+    let rows = facts.leases.iter();
+    not_tested.extend(rows.fold(not_compared, |limits, books| {
+        lease::with_the_row(books, limits)
+    }));
     let reports = reports(&facts);
     let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
     let idle: Vec<PodName> = idle.cloned().collect();

@@ -33,6 +33,7 @@ mod rows;
 mod ruling;
 mod same_session;
 mod serializable;
+mod several;
 mod snapshot_age;
 mod text;
 mod until_commit;

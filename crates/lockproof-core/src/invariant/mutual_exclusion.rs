@@ -25,10 +25,10 @@ struct Span {
 }
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(books) = &facts.leases {
+    if let Some(books) = facts.leases.first() {
         return super::lease::mutual_exclusion(facts, books);
     }
-    if let Some(book) = &facts.row_locks {
+    if let Some(book) = facts.row_locks.first() {
         return super::rows::mutual_exclusion(facts, book);
     }
     if facts.run.rules.lock.is_serializable() {

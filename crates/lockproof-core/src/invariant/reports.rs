@@ -27,7 +27,7 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    if let Some(books) = &facts.leases {
+    for books in &facts.leases {
         reports.extend(super::lease::reports(facts, books));
     }
     reports.extend(did_nothing(facts));

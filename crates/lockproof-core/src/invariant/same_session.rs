@@ -16,10 +16,10 @@ use crate::name::InvariantName;
 const NAME: InvariantName = InvariantName::SameSession;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(books) = &facts.leases {
+    if let Some(books) = facts.leases.first() {
         return super::lease::same_owner(facts, books);
     }
-    if let Some(book) = &facts.row_locks {
+    if let Some(book) = facts.row_locks.first() {
         return super::rows::same_session(facts, book);
     }
     if facts.run.rules.lock.is_serializable() {

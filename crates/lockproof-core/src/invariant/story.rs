@@ -207,7 +207,9 @@ impl Story {
             }
             LockAction::Unlock if result == Some(true) => {
                 let pid = session(connection).pid;
-                let place = self.locks.iter().position(|lock| lock.pid == pid);
+                let means = |lock: &HeldLock| call.key.is_none_or(|key| key.same_key(&lock.key));
+                let mut held = self.locks.iter();
+                let place = held.position(|lock| lock.pid == pid && means(lock));
                 self.locks.remove(place.unwrap());
             }
             _ => {}

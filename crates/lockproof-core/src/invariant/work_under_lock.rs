@@ -24,10 +24,10 @@ use crate::name::{InvariantName, LockKey};
 const NAME: InvariantName = InvariantName::WorkUnderLock;
 
 pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
-    if let Some(books) = &facts.leases {
+    if let Some(books) = facts.leases.first() {
         return super::lease::work_under_lock(facts, books);
     }
-    if let Some(book) = &facts.row_locks {
+    if let Some(book) = facts.row_locks.first() {
         return super::rows::work_under_lock(facts, book);
     }
     if facts.run.rules.lock.is_serializable() {

@@ -57,9 +57,24 @@ pub fn keyed_calls(timeline: &Timeline<'_>, ledger: &Ledger<'_>) -> Vec<KeyedCal
 /// it is the key that the first pod to make that call was granted. A pod that makes still another one of
 /// it has another lock.
 pub fn rule_keys_of(timeline: &Timeline<'_>, ledger: &Ledger<'_>, run: &RunFacts) -> Vec<LockKey> {
-    let keys = match &run.rules.lock {
+    let all = run.rules.lock.each();
+    all.flat_map(|lock| keys_of(timeline, ledger, run, lock))
+        .collect()
+}
+
+fn keys_of(
+    timeline: &Timeline<'_>,
+    ledger: &Ledger<'_>,
+    run: &RunFacts,
+    lock: &LockRule,
+) -> Vec<LockKey> {
+    let keys = match lock {
         LockRule::Named(key) => return vec![*key],
-        LockRule::Row(_) | LockRule::Rows(_) | LockRule::Serializable | LockRule::None => {
+        LockRule::Row(_)
+        | LockRule::Rows(_)
+        | LockRule::Serializable
+        | LockRule::Several(_)
+        | LockRule::None => {
             return Vec::new();
         }
         LockRule::FromCleanRun(keys) => keys,

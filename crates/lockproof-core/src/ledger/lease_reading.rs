@@ -93,7 +93,7 @@ fn read<'a>(
         connection.as_ref().or(known)
     };
     match &line.event {
-        Event::LockRow(change) => {
+        Event::LockRow(change) if change.lock == rule.place => {
             if matches!(change.fate, Some(Fate::RolledBack | Fate::Open)) {
                 return None;
             }

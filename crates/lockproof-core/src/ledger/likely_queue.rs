@@ -130,6 +130,7 @@ pub fn likely_queue(
             rule: LockRow {
                 table: qualified(&table),
                 row: BTreeMap::new(),
+                place: 0,
                 owner: owner.next().cloned(),
                 expiry,
                 held: Some(format!("{column} = {claimed}")),

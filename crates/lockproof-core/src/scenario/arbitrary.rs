@@ -97,7 +97,20 @@ fn subject() -> impl Strategy<Value = Subject> {
                 mode,
             }),
     ];
-    let lock = prop_oneof![2 => lock, 1 => lock_row()];
+    let lock = prop_oneof![2 => lock, 1 => lock_row()].boxed();
+    // Of one that protects all nothing is written but the lock.
+    let several = vec((lock.clone(), vec(words(), 0..2)), 1..3).prop_filter_map(
+        "locks are named once, and one alone protects less than all",
+        |all| {
+            let twice = matches!(all.as_slice(), [(one, _), (other, _)] if one == other);
+            let plain = matches!(all.as_slice(), [(_, protect)] if protect.is_empty());
+            let all = all
+                .into_iter()
+                .map(|(lock, protect)| ProtectingLock { lock, protect });
+            (!twice && !plain).then(|| LockName::Several(all.collect()))
+        },
+    );
+    let lock = prop_oneof![3 => lock, 1 => several.boxed()].boxed();
     let env = vec(("[A-Z a-z.é\"]{1,6}", "\\PC{0,5}[\n\"]?"), 0..3);
     (
         program(),
@@ -193,6 +206,7 @@ fn lock_row() -> impl Strategy<Value = LockName> {
                     held: Some(format!("{table} = 1")),
                     token: None,
                     fencing: false,
+                    place: 0,
                     queue: Some(match done {
                         Some(done) => Done::When(format!("{done} = 2")),
                         None => Done::Deleted,
@@ -210,6 +224,7 @@ fn lock_row() -> impl Strategy<Value = LockName> {
                 token,
                 fencing,
                 queue: None,
+                place: 0,
             }))
         })
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::fault_file::{ExpireFile, FaultFile};
-use super::lock_file::LockFile;
+use super::lock_file::LocksFile;
 use super::server_file::ServerFile;
 use crate::history::{OnContention, Release};
 
@@ -105,8 +105,9 @@ pub(super) struct SubjectFile {
     pub(super) ignore: Option<Spanned<Vec<Spanned<String>>>>,
     /// The lock that must guard them. Left out: whatever advisory lock the clean run takes, and a table that it
     /// locks by name around all that it writes; where there is none, the three lock invariants are not judged.
-    #[schemars(with = "Option<LockFile>")]
-    pub(super) lock: Option<Spanned<LockFile>>,
+    /// Several stand in brackets: a write needs each that names its table by `protect`, or names none.
+    #[schemars(with = "Option<LocksFile>")]
+    pub(super) lock: Option<Spanned<LocksFile>>,
     /// How a lock grant may end. `unlock`: by an unlock on its session. `process`: also with its session, if the
     /// pod's process ended by itself, with success, after its last protected write had committed. `any`: also by
     /// any end of the session. Default: `process`; with `seeder`, `unlock`.

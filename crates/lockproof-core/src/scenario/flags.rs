@@ -123,7 +123,7 @@ pub const KEY_FLAGS: [KeyFlag; 26] = [
         "lock",
         "LOCK",
         Lock,
-        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE], rows:NAME, serializable or { … } as in a file [default: what the clean run takes]",
+        "The lock that must guard them: KEY, KEY,KEY, table:NAME[:MODE], rows:NAME, serializable or { … } as in a file; more than once: a write needs each [default: what the clean run takes]",
     ),
     flag(
         "subject.release",
@@ -263,7 +263,7 @@ impl KeyFlag {
     /// Whether it may be given more than once.
     #[must_use]
     pub fn repeats(&self) -> bool {
-        matches!(self.shape, Words | Variables | Errors)
+        matches!(self.shape, Words | Variables | Errors | Lock)
     }
 
     /// Whether it says what must come of a schedule.
@@ -322,7 +322,14 @@ impl KeyFlag {
                     .collect();
                 inline(&pairs?)
             }
-            Lock => lock(one)?,
+            Lock => match values {
+                [_, _, ..] => {
+                    let several: Result<Vec<String>, String> =
+                        values.iter().map(|value| lock(value)).collect();
+                    format!("[{}]", several?.join(", "))
+                }
+                _ => lock(one)?,
+            },
             Errors => {
                 let errors: Vec<String> = parts().into_iter().map(error).collect();
                 format!("[{}]", errors.join(", "))
@@ -527,6 +534,20 @@ mod tests {
         assert!(lock("{ table = 7 }").unwrap_err().starts_with("--lock: "));
         let weak = lock("table:report:access share").unwrap_err();
         assert!(weak.starts_with("--lock: two pods can hold"), "{weak}");
+    }
+
+    #[test]
+    fn a_lock_that_is_given_more_than_once_is_each_of_several() {
+        let given = ["7", "{ rows = \"job\", protect = [\"mail\"] }"];
+        let LockName::Several(all) = with("lock", &given).unwrap().subject.lock.unwrap() else {
+            panic!("one lock of two");
+        };
+        let locks: Vec<&LockName> = all.iter().map(|one| &one.lock).collect();
+        let rows = LockName::Rows(TableName::new("job"));
+        assert_eq!(locks, [&LockName::Key(7), &rows]);
+        assert!(all[0].protect.is_empty());
+        assert_eq!(all[1].protect, ["mail"]);
+        assert!(with("lock", &["7", "key"]).is_err());
     }
 
     #[test]

@@ -4,12 +4,55 @@
 //! elsewhere.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::name::LockMode;
+
+/// The lock, or several in brackets, of which a write needs each that protects its table.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum LocksFile {
+    /// One.
+    One(Box<LockFile>),
+    /// Several.
+    Several(#[schemars(with = "Vec<LockFile>", length(min = 1))] Vec<Spanned<LockFile>>),
+}
+
+// What serde makes of an untagged enum forgets where things stood.
+impl<'de> Deserialize<'de> for LocksFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = LocksFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table such as { key = 0x47524f4f }, or several in brackets")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let one = LockFile::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(LocksFile::One(Box::new(one)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut several = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    several.push(one);
+                }
+                Ok(LocksFile::Several(several))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
 
 /// A lock: `{ key = 0x47524f4f }` or `{ keys = [1, 2] }` of an advisory lock, `{ relation = "report" }` of a
 /// table that the job locks by LOCK TABLE, or `{ table = "shedlock", row = { name = "report" }, owner =
@@ -76,6 +119,9 @@ pub(super) struct LockFile {
     /// over.
     #[schemars(with = "Option<String>", extend("const" = "required"))]
     pub(super) fencing: Option<Spanned<String>>,
+    /// The tables for which it is needed, where that is not all that are protected.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) protect: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// What a column of a lock row holds.

@@ -80,6 +80,26 @@ fn a_queue_says_when_a_row_is_claimed_and_when_it_is_done() {
 }
 
 #[test]
+fn several_locks_are_named_once_each_and_a_lock_row_is_protected_by_none() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    mistake(&with("«[]»"), "no lock is named");
+    mistake(&with("[{ key = 7 }, «{ key = 7 }»]"), "named twice");
+    mistake(
+        &with("[{ key = 7 }, { key = 8, protect = «[]» }]"),
+        "no table is protected",
+    );
+    mistake(
+        &with("[{ key = 7 }, «{ key = 8, keys = [1, 2] }»]"),
+        "a lock has one of",
+    );
+    mistake(&with("[{ key = 7 }, { «kye» = 8 }]"), "kye");
+    mistake(
+        &with("«[{ key = 7, protect = [\"l\"] }, { table = \"l\", owner = \"o\" }]»"),
+        "the table of the lock row, l, is protected, too",
+    );
+}
+
+#[test]
 fn time_passes_for_the_lock_row_in_a_line_of_its_own() {
     mistake(
         &with_turns("{ run = \"a\", expire = «\"lock\"» }"),

@@ -322,6 +322,18 @@ pub enum LockName {
     Rows(TableName),
     /// None: transactions are serializable.
     Serializable,
+    /// Several, or one that does not protect all: a write needs each that protects its table. Never empty, and none
+    /// of them several again.
+    Several(Vec<ProtectingLock>),
+}
+
+/// One of several locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectingLock {
+    /// Which one.
+    pub lock: LockName,
+    /// The tables that it protects; empty: all that are protected.
+    pub protect: Vec<String>,
 }
 
 impl LockName {
@@ -332,8 +344,18 @@ impl LockName {
             Self::Key(key) => LockKey::bigint(database, *key),
             Self::Keys([first, second]) => LockKey::two_ints(database, *first, *second),
             Self::Relation { table, .. } => LockKey::relation(database, *table),
-            Self::Row(_) | Self::Rows(_) | Self::Serializable => return None,
+            Self::Row(_) | Self::Rows(_) | Self::Serializable | Self::Several(_) => return None,
         })
+    }
+
+    /// This lock, or each of several.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        let (one, several) = match self {
+            Self::Several(all) => (None, all.as_slice()),
+            one => (Some(one), &[][..]),
+        };
+        let several = several.iter().map(|one| &one.lock);
+        one.into_iter().chain(several)
     }
 
     /// The row, where it is one.

@@ -9,8 +9,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::lock_file::{GUARDING_MODES, LockFile, RowValueFile};
-use super::model::LockName;
+use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
+use super::model::{LockName, ProtectingLock};
+use super::read_subject::protect;
 use super::read_values::duration;
 use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
@@ -23,9 +24,53 @@ const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the fo
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
-pub(super) fn lock(file: Spanned<LockFile>) -> Result<LockName, Wrong> {
+/// The lock of a scenario, or each of several.
+pub(super) fn locks(file: Spanned<LocksFile>) -> Result<LockName, Wrong> {
     let span = file.span();
-    let file = file.into_inner();
+    let several = match file.into_inner() {
+        LocksFile::One(one) if one.protect.is_none() => return lock(*one, span),
+        LocksFile::One(one) => vec![protecting(*one, span.clone())?],
+        LocksFile::Several(all) => {
+            let all = all.into_iter().map(|one| {
+                let span = one.span();
+                Ok((protecting(one.into_inner(), span.clone())?, span))
+            });
+            distinct(all.collect::<Result<Vec<_>, Wrong>>()?)?
+        }
+    };
+    match several.len() {
+        0 => Err(Wrong::new(span, "no lock is named").help(WAYS)),
+        // In brackets or not, one lock that protects all is that lock.
+        1 if several[0].protect.is_empty() => Ok(several
+            .into_iter()
+            .next()
+            .map_or_else(|| LockName::Several(Vec::new()), |one| one.lock)),
+        _ => Ok(LockName::Several(several)),
+    }
+}
+
+/// Refuses a lock that is named twice.
+fn distinct(all: Vec<(ProtectingLock, Range<usize>)>) -> Result<Vec<ProtectingLock>, Wrong> {
+    let mut known: Vec<ProtectingLock> = Vec::new();
+    for (one, span) in all {
+        if known.iter().any(|other| other.lock == one.lock) {
+            let help = "name each lock once, with all the tables that it is to `protect`";
+            return Err(Wrong::new(span, "this lock is named twice").help(help));
+        }
+        known.push(one);
+    }
+    Ok(known)
+}
+
+fn protecting(mut file: LockFile, span: Range<usize>) -> Result<ProtectingLock, Wrong> {
+    let protect = file.protect.take().map(protect).transpose()?;
+    Ok(ProtectingLock {
+        lock: lock(file, span)?,
+        protect: protect.unwrap_or_default(),
+    })
+}
+
+fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
     if file.table.is_some() || file.queue.is_some() {
         return row(file).map(|row| LockName::Row(Box::new(row)));
     }
@@ -140,6 +185,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held,
         token,
         fencing,
+        protect: _,
     } = file;
     let (table, of_queue) = match (table, queue) {
         (Some(table), None) => (table, false),
@@ -216,6 +262,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         token: column(token)?,
         fencing,
         queue: None,
+        place: 0,
     })
 }
 
@@ -246,6 +293,7 @@ fn queue(
         held: Some(claimed),
         token: None,
         fencing: false,
+        place: 0,
         queue: Some(match done.as_str() {
             "deleted" => Done::Deleted,
             _ => Done::When(done),

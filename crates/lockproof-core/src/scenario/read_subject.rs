@@ -14,7 +14,7 @@ use super::file::{AnswerFile, PrepareFile, SeederFile, SubjectFile};
 use super::model::{
     Endpoint, LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
-use super::read_lock::lock;
+use super::read_lock::locks;
 use super::read_values::{duration, sqlstate};
 use super::suggest::suggestion;
 
@@ -68,7 +68,7 @@ pub(super) fn subject(file: Spanned<SubjectFile>, directory: &Path) -> Result<Su
     subject.lock = match file.lock {
         Some(named) => {
             let span = named.span();
-            let lock = lock(named)?;
+            let lock = locks(named)?;
             not_protected(&lock, subject.protect.as_deref(), span)?;
             Some(lock)
         }
@@ -243,18 +243,22 @@ fn not_protected(
     protect: Option<&[String]>,
     span: std::ops::Range<usize>,
 ) -> Result<(), Wrong> {
-    let LockName::Row(row) = lock else {
-        return Ok(());
+    let own = match lock {
+        LockName::Several(all) => all.iter().flat_map(|one| &one.protect).collect(),
+        _ => Vec::new(),
     };
-    // The rows of a queue are the job's work, too.
-    if row.queue.is_some() {
-        return Ok(());
-    }
-    let table = TableName::new(&row.table);
-    let mut protected = protect.into_iter().flatten();
+    let mut protected = protect.into_iter().flatten().chain(own);
+    let rows: Vec<TableName> = lock
+        .each()
+        .filter_map(LockName::row)
+        // The rows of a queue are the job's work, too.
+        .filter(|row| row.queue.is_none())
+        .map(|row| TableName::new(&row.table))
+        .collect();
     let same = |name: &&String| {
         let name = TableName::new(name);
-        name.may_mean(table) || table.may_mean(name)
+        rows.iter()
+            .any(|table| name.may_mean(*table) || table.may_mean(name))
     };
     match protected.find(same) {
         Some(name) => {
@@ -266,7 +270,7 @@ fn not_protected(
     }
 }
 
-fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
+pub(super) fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
     if file.get_ref().is_empty() {
         let help = "leave `protect` out to protect every table that the clean run writes";
         return Err(Wrong::new(file.span(), "no table is protected").help(help));

@@ -3,7 +3,7 @@
 //! Owns that text: what a file is written with, and what a sentence gives somebody to paste.
 
 use super::duration::write_duration;
-use super::model::LockName;
+use super::model::{LockName, ProtectingLock};
 use super::toml_text::{bare, inline, text};
 use crate::history::{Done, Expiry, LockRow};
 
@@ -11,6 +11,13 @@ use crate::history::{Done, Expiry, LockRow};
 #[must_use]
 pub fn lock(name: &LockName) -> String {
     match name {
+        LockName::Several(all) => {
+            let all: Vec<String> = all.iter().map(protecting).collect();
+            match all.as_slice() {
+                [one] => one.clone(),
+                several => format!("[{}]", several.join(", ")),
+            }
+        }
         LockName::Key(key) if *key > 0xffff => format!("{{ key = {key:#x} }}"),
         LockName::Key(key) => format!("{{ key = {key} }}"),
         LockName::Relation { table, mode } => {
@@ -23,6 +30,19 @@ pub fn lock(name: &LockName) -> String {
         LockName::Serializable => "{ isolation = \"serializable\" }".to_owned(),
         LockName::Rows(table) => format!("{{ rows = {} }}", text(table.as_str())),
     }
+}
+
+/// A lock with the tables that it protects.
+fn protecting(one: &ProtectingLock) -> String {
+    let written = lock(&one.lock);
+    if one.protect.is_empty() {
+        return written;
+    }
+    let keys = written.trim_start_matches("{ ").trim_end_matches(" }");
+    inline(&[
+        keys.to_owned(),
+        format!("protect = {}", super::write::list(&one.protect)),
+    ])
 }
 
 fn lock_row(lock: &LockRow) -> String {

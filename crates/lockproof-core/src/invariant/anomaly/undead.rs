@@ -6,7 +6,7 @@ use super::super::belief::{Losses, lost};
 use super::super::facts::Facts;
 use super::super::ghosts::{Ghost, ghosts};
 use super::super::verdict::{Finding, NamedAnomaly};
-use crate::ledger::SectionEnd;
+use crate::ledger::{Leases, SectionEnd};
 use crate::name::{Anomaly, InvariantName};
 
 /// What is known of them.
@@ -86,7 +86,17 @@ impl<'f, 'a> Undead<'f, 'a> {
 
 /// A write of a pod whose lease another one had taken over.
 fn lost_lease(facts: &Facts<'_>, finding: &Finding, table: &str) -> Option<NamedAnomaly> {
-    let leases = facts.leases.as_ref()?;
+    let books = facts.leases.iter().flat_map(|books| &books.rows);
+    let mut books = books.filter_map(|leases| lost_lease_of(facts, leases, finding, table));
+    books.next()
+}
+
+fn lost_lease_of(
+    facts: &Facts<'_>,
+    leases: &Leases<'_>,
+    finding: &Finding,
+    table: &str,
+) -> Option<NamedAnomaly> {
     let pod = finding.pod.as_ref()?;
     let write = facts
         .writes

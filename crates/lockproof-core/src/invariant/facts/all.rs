@@ -17,8 +17,8 @@ use super::timers::{Timer, timers};
 use super::witness::blinded;
 use super::writes::{PodWrite, protected, writes};
 use crate::history::{
-    Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, OnContention, Pacing,
-    RunFacts,
+    Committing, Ending, Event, FinalState, HeldLock, KnownError, Line, LockRule, OnContention,
+    Pacing, RunFacts,
 };
 use crate::ledger::{
     FailedUnlock, Grant, Holders, Ledger, LockKind, RowBooks, RowLocks, failed_unlocks,
@@ -44,10 +44,10 @@ pub(crate) struct Facts<'a> {
     /// Steps by whose they are.
     pub by_connection: ByConnection<'a>,
     pub grants: &'a [Grant<'a>],
-    /// The books of the lock row, or of each row of the queue, where the lock is one.
-    pub leases: Option<RowBooks<'a>>,
-    /// The book of row locks, where rows of a table are the lock.
-    pub row_locks: Option<RowLocks<'a>>,
+    /// The books of each lock that is a row, or each row of a queue.
+    pub leases: Vec<RowBooks<'a>>,
+    /// The book of row locks, of each table of which rows are a lock.
+    pub row_locks: Vec<RowLocks<'a>>,
     pub failed_unlocks: Vec<FailedUnlock<'a>>,
     pub writes: Vec<PodWrite<'a>>,
     pub errors: Vec<PodError<'a>>,
@@ -149,12 +149,20 @@ impl<'a> Facts<'a> {
             reach,
             by_connection,
             grants: &ledger.grants,
-            leases: run.rules.lock.row().map(|row| RowBooks::of(timeline, row)),
+            leases: run
+                .rules
+                .lock
+                .each()
+                .filter_map(LockRule::row)
+                .map(|row| RowBooks::of(timeline, row))
+                .collect(),
             row_locks: run
                 .rules
                 .lock
-                .rows()
-                .map(|rows| RowLocks::of(timeline, rows)),
+                .each()
+                .filter_map(LockRule::rows)
+                .map(|rows| RowLocks::of(timeline, rows))
+                .collect(),
             errors,
             explained,
             commits,
@@ -268,6 +276,11 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Whether there are several locks: a pod that was refused one of them may have had another.
+    fn has_several(&self) -> bool {
+        matches!(self.run.rules.lock, LockRule::Several(_))
+    }
+
     /// Whether this pod left because it found the lock taken: it may under `on_contention = "skip"`, was
     /// told that it is, did nothing, was not alone, and never had the lock.
     pub fn skipped(&self, pod: &PodName) -> bool {
@@ -275,8 +288,9 @@ impl<'a> Facts<'a> {
         self.run.rules.on_contention == OnContention::Skip
             && !self.wrote(pod)
             && self.started().count() > 1
-            && !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
-            && !self.had_row(pod)
+            && (self.has_several()
+                || !grants.any(|grant| grant.pod() == pod && self.is_rule_key(&grant.key))
+                    && !self.had_row(pod))
             && self.refused(pod)
     }
 

@@ -25,8 +25,8 @@ pub fn was_refused(lines: &[Line], pod: &PodName) -> bool {
 impl Facts<'_> {
     /// Whether this pod asked for the lock and was told that it is taken.
     pub fn refused(&self, pod: &PodName) -> bool {
-        let books = self.leases.as_ref();
-        if books.is_some_and(|books| lease::was_refused(self, books, pod)) {
+        let mut leases = self.leases.iter();
+        if leases.any(|books| lease::was_refused(self, books, pod)) {
             return true;
         }
         let own = |step: &&StepFacts<'_>| step.pod() == pod && step.ran();

@@ -37,6 +37,7 @@ pub(super) fn rule() -> LockRow {
         token: None,
         fencing: false,
         queue: None,
+        place: 0,
     }
 }
 
@@ -167,6 +168,7 @@ impl Tale {
             (_, None) => Operation::Delete,
         };
         self.story.late(Event::LockRow(RowChange {
+            lock: 0,
             server_us: now,
             session: session(connection),
             connection: Some(name(connection)),
@@ -269,6 +271,7 @@ impl Tale {
             ..row
         });
         self.story.late(Event::LockRow(RowChange {
+            lock: 0,
             server_us: now,
             session: crate::name::Session {
                 pid: 9,

@@ -33,6 +33,7 @@ mod rows_model;
 mod rows_tale;
 mod serializable;
 mod servers;
+mod several;
 mod strangers;
 mod whole;
 

@@ -21,13 +21,18 @@ pub(super) struct Tale {
 impl Tale {
     /// Pods a and b, started, and rows of job as the lock.
     pub fn new() -> Self {
-        let mut story = Story::of(&["a", "b"]);
-        story.run.rules.lock = LockRule::Rows(RowsRule {
+        Self::of(LockRule::Rows(RowsRule {
             table: TableName::new("public.job"),
             how: None,
             named: true,
             children: Vec::new(),
-        });
+        }))
+    }
+
+    /// The same under this lock.
+    pub fn of(lock: LockRule) -> Self {
+        let mut story = Story::of(&["a", "b"]);
+        story.run.rules.lock = lock;
         story.start("a", 2).start("b", 2);
         Self {
             story,
@@ -176,7 +181,7 @@ impl Tale {
             step: Some(step),
             table: table.to_owned(),
             operation: Operation::Insert,
-            locks: Vec::new(),
+            locks: self.story.locks.clone(),
             extent: Extent {
                 rows,
                 ..Extent::default()
