@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use harness::{Need, need, need_all_of};
-use libtest_mimic::Failed;
+use libtest_mimic::{Completion, Failed, Trial};
 use lockproof::internals::cli::run::{Known, ScenarioResult, run_one};
 use lockproof::internals::server::{Server, ServerChoice, ServerOptions};
 use lockproof_core::scenario;
@@ -145,6 +145,17 @@ fn test(file: &Path, out: &Path) -> Result<(), Failed> {
     .into())
 }
 
+/// What runs of the cases, which stand outside of this project, left out.
+fn cases() -> Result<Completion, Failed> {
+    let Some(dir) = std::env::var_os("LOCKPROOF_CASES_DIR") else {
+        let lacks =
+            "needs LOCKPROOF_CASES_DIR: the directory that the cases' `check --keep` has filled";
+        return Ok(Completion::ignored_with(lacks));
+    };
+    left_out::only_what_is_listed_of_cases(Path::new(&dir))?;
+    Ok(Completion::Completed)
+}
+
 fn main() -> ExitCode {
     let arguments = harness::arguments();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
@@ -152,7 +163,7 @@ fn main() -> ExitCode {
         .join(format!("scenarios-{}", std::process::id()));
     let files = scenario::find(std::slice::from_ref(&root), None).expect("the scenario files");
     assert!(!files.is_empty(), "no scenario in {}", root.display());
-    let trials = files
+    let mut trials: Vec<Trial> = files
         .into_iter()
         .map(|file| {
             let name = file
@@ -165,6 +176,7 @@ fn main() -> ExitCode {
             harness::checked(name, move || test(&file, &out))
         })
         .collect();
+    trials.push(Trial::ignorable_test("cases: what was left out", cases));
     if arguments.list {
         return libtest_mimic::run(&arguments, trials).exit_code();
     }
