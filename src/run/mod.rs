@@ -47,7 +47,7 @@ pub use one_run::{Finished, run_once};
 pub(crate) use passage::Passage;
 pub use plan::{Place, Plan};
 pub use serial::SerialRuns;
-pub use trace::{TraceEntry, trace_hash, trace_of};
+pub use trace::{TraceEntry, trace_of};
 pub(crate) use trust::Trust;
 
 pub use crate::conductor::{LetGo, Silence, Waits, is_plain};
