@@ -64,7 +64,7 @@ async fn tried(theatre: &Theatre, lock: &'static str, all: bool) -> Tried {
     let clean = trial.measured().clean.lines().unwrap();
     let runs: [&[Line]; 2] = [&clean, &serial.lines];
     let begun = Instant::now();
-    let hazards = mine(&runs, &catalog, &rules(&serial.lines), &pods);
+    let hazards = mine(&runs[..], &catalog, &rules(&serial.lines), &pods);
     eprintln!("{lock}: mined in {} ms", begun.elapsed().as_millis());
     let mut tried = Tried {
         lock,

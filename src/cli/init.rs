@@ -20,6 +20,7 @@ use super::template::TemplateArguments;
 use crate::history::{RowsRule, ServerFacts};
 use crate::name::{KeyForm, LockKey, TableName};
 use crate::report::{count, visible, wrap};
+use crate::run::trace_of;
 use crate::scenario::{self, DemandedGuard, Expect, LockName, Scenario, write_duration};
 use crate::schedule::Schedule;
 use crate::search::{Stage, Trial, first_order};
@@ -219,6 +220,7 @@ fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
     let measured = trial.measured();
     let baseline = &measured.baseline;
     let tries = |text: &str| text.contains("pg_try_advisory") || text.contains("nowait");
+    let clean = measured.clean.lines()?;
     Ok(Seen {
         steps: baseline.steps,
         written: baseline.written.clone(),
@@ -228,8 +230,8 @@ fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
         took: measured.clean_time(),
         limit: trial.time_limit(),
         unstable: baseline.unstable_steps.clone(),
-        order: first_order(&measured.clean.lines()?, trial.pods()),
-        tries: measured.trace.iter().any(|entry| tries(&entry.normal)),
+        order: first_order(&clean, trial.pods()),
+        tries: trace_of(&clean).iter().any(|entry| tries(&entry.normal)),
     })
 }
 

@@ -13,7 +13,7 @@ use super::kept::KeptHistory;
 use super::one_run::{Finished, run_once};
 use super::plan::{Place, Plan};
 use super::serial::{SerialRuns, read, serial_plan};
-use super::trace::TraceEntry;
+use super::trace::{TraceEntry, trace_of};
 use crate::evidence::final_state;
 use crate::history::{
     Baseline, Catalog, Event, FinalState, KnownError, Line, LockRow, Made, OutputStream, RowsRule,
@@ -43,8 +43,6 @@ pub struct BaselineRuns {
     pub serial_runs: Arc<SerialRuns>,
     /// Keys and foreign keys, as they are when the subject has run.
     pub catalog: Catalog,
-    /// The clean run's trace.
-    pub trace: Vec<TraceEntry>,
     /// The locks with which the clean run guards itself, the database left aside.
     pub locks: Vec<LockKey>,
     /// The table of which these runs lock rows around all that they write.
@@ -162,7 +160,6 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             .filter(has_key)
             .map(|queue| queue.rule)
             .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left))),
-        trace: clean.trace.clone(),
         clean: clean.history.clone(),
         serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
         serial_runs: Arc::new(SerialRuns::starting(compared.runs, steps)),
@@ -187,14 +184,15 @@ struct MadeRun {
 impl MadeRun {
     fn of(run: Finished, clean: Option<&Self>) -> Result<Self, RunError> {
         let mut steps = BTreeMap::new();
-        for entry in &run.trace {
+        let trace = trace_of(&run.lines);
+        for entry in &trace {
             *steps.entry(entry.connection.pod.clone()).or_default() += 1;
         }
         Ok(Self {
             history: KeptHistory::of(run.lines)?,
-            unstable: clean.map_or_else(Vec::new, |clean| unstable(&clean.trace, &run.trace)),
+            unstable: clean.map_or_else(Vec::new, |clean| unstable(&clean.trace, &trace)),
             trace: match clean {
-                None => run.trace,
+                None => trace,
                 Some(_) => Vec::new(),
             },
             steps,

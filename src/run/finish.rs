@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::error::RunError;
 use super::pooled::Pooled;
 use super::real::{Outage, Run, wall_us};
-use super::trace::{trace_hash, trace_of};
+use super::trace::trace_hash;
 use super::witnessing::{is_silenced, witnessed};
 use crate::conductor::{Step, World};
 use crate::evidence::{ServerLog, Witnessed, final_state, read_witness, snapshot};
@@ -126,7 +126,7 @@ impl Run<'_> {
         self.steps.clear();
         let settling = self.settling.clone();
         self.note(Event::Settling(settling));
-        let hash = trace_hash(&trace_of(self.writer.lines()));
+        let hash = trace_hash(self.writer.lines());
         self.note(Event::RunEnded {
             trace_hash: hash.clone(),
         });

@@ -3,7 +3,7 @@
 //! Owns when one is folded and how. The history of a run of 50,000 statements takes some 170 MB as lines and 3 MB
 //! folded, and clean and serial runs are read a few times only. Knows nothing of what the lines mean.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,20 @@ impl KeptHistory {
         Self::folded_above(LONG, lines)
     }
 
+    /// Keeps a copy of these.
+    ///
+    /// # Errors
+    /// When a long one cannot be folded.
+    pub fn copy_of(lines: &[Line]) -> Result<Self, RunError> {
+        match lines.len() > LONG {
+            true => Ok(Self {
+                form: Arc::new(Form::Folded(fold(lines).map_err(RunError::Kept)?)),
+                last_us: lines.last().map_or(0, |line| line.at_us),
+            }),
+            false => Self::of(lines.to_vec()),
+        }
+    }
+
     fn folded_above(most: usize, lines: Vec<Line>) -> Result<Self, RunError> {
         let last_us = lines.last().map_or(0, |line| line.at_us);
         let form = match lines.len() > most {
@@ -66,6 +80,23 @@ impl KeptHistory {
         }
     }
 
+    /// Its lines, and nothing is kept any more.
+    ///
+    /// # Errors
+    /// When a long one cannot be unfolded.
+    pub fn into_lines(self) -> Result<Vec<Line>, RunError> {
+        match Arc::try_unwrap(self.form) {
+            Ok(Form::Lines(lines)) => Ok(lines),
+            Ok(Form::Folded(bytes)) => unfold(&bytes).map_err(RunError::Kept),
+            Err(shared) => Ok(Self {
+                form: shared,
+                ..self
+            }
+            .lines()?
+            .into_owned()),
+        }
+    }
+
     /// How long its run took.
     #[must_use]
     pub fn took(&self) -> Duration {
@@ -73,12 +104,12 @@ impl KeptHistory {
     }
 }
 
-/// Each line is let go as soon as it is folded.
-fn fold(lines: Vec<Line>) -> std::io::Result<Vec<u8>> {
+/// Of lines that are given away, each is let go as soon as it is folded.
+fn fold<L: Borrow<Line>>(lines: impl IntoIterator<Item = L>) -> std::io::Result<Vec<u8>> {
     let encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
     let mut file = BufWriter::new(encoder);
     for line in lines {
-        serde_json::to_writer(&mut file, &line)?;
+        serde_json::to_writer(&mut file, line.borrow())?;
         file.write_all(b"\n")?;
     }
     let encoder = file.into_inner().map_err(|error| error.into_error())?;
@@ -126,6 +157,8 @@ mod tests {
             bytes.len()
         );
         assert_eq!(kept.lines().unwrap(), lines);
+        assert_eq!(kept.clone().into_lines().unwrap(), lines);
+        assert_eq!(kept.into_lines().unwrap(), lines);
         let short = KeptHistory::of(lines.clone()).unwrap();
         assert!(matches!(short.lines().unwrap(), Cow::Borrowed(_)));
     }

@@ -13,7 +13,6 @@ use super::plan::{Place, Plan};
 use super::pooled::Pooled;
 use super::real::{RealWorld, Run};
 use super::reports::Reports;
-use super::trace::{TraceEntry, trace_of};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
@@ -34,8 +33,6 @@ const HELD: Duration = Duration::from_millis(1_100);
 pub struct Finished {
     /// Its history.
     pub lines: Vec<Line>,
-    /// Its trace.
-    pub trace: Vec<TraceEntry>,
     /// Hash over the trace.
     pub trace_hash: String,
     /// The most requests that a pod had open at once.
@@ -132,7 +129,6 @@ pub async fn run_once(
     dropped?;
     let lines = writer.finish()?;
     Ok(Finished {
-        trace: trace_of(&lines),
         lines,
         trace_hash,
         max_open_requests,

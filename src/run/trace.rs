@@ -55,6 +55,22 @@ impl TraceEntry {
 /// The trace of a history.
 #[must_use]
 pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
+    let mut trace = Vec::new();
+    each_entry(lines, |entry| trace.push(entry));
+    trace
+}
+
+/// The hash over the trace of a history, as 64 hexadecimal digits. The entries are made one at a time.
+pub(super) fn trace_hash(lines: &[Line]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    each_entry(lines, |entry| {
+        hasher.update(entry.to_string().as_bytes());
+        hasher.update(b"\n");
+    });
+    hasher.finalize().to_hex().to_string()
+}
+
+fn each_entry(lines: &[Line], does: impl FnMut(TraceEntry)) {
     let timeline = Timeline::of(lines);
     // Names that only their own session knows may be random.
     let mut names: HashMap<&ConnectionName, SessionNames> = HashMap::new();
@@ -84,16 +100,5 @@ pub fn trace_of(lines: &[Line]) -> Vec<TraceEntry> {
             outcome,
         })
     });
-    happened.collect()
-}
-
-/// The trace's hash, as 64 hexadecimal digits.
-#[must_use]
-pub fn trace_hash(trace: &[TraceEntry]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for entry in trace {
-        hasher.update(entry.to_string().as_bytes());
-        hasher.update(b"\n");
-    }
-    hasher.finalize().to_hex().to_string()
+    happened.for_each(does);
 }

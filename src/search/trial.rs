@@ -22,7 +22,9 @@ use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
 use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
-use crate::run::{BaselineRuns, Plan, SerialRuns, Waits, measure, qualified, run_once};
+use crate::run::{
+    BaselineRuns, KeptHistory, Plan, SerialRuns, Waits, measure, qualified, run_once,
+};
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::server::Server;
@@ -295,14 +297,25 @@ impl<'a> Trial<'a> {
         let history = dir.map(|dir| dir.join(HISTORY));
         self.serial_anew(&mut outcome, history.as_deref()).await?;
         if outcome.verdict.judgement == Judgement::Violated {
+            // Of two long histories one is folded while the other is made or judged.
+            let kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
             let bare = self.bare(schedule, dir).await?;
+            let bare = match bare {
+                Ok(lines) => Ok(KeptHistory::of(lines)?),
+                Err(why) => Err(why),
+            };
+            outcome.lines = kept.into_lines()?;
             // Once more: what has changed meanwhile says nothing about the lock.
             self.serial_anew(&mut outcome, history.as_deref()).await?;
             outcome.confirmation = match bare {
-                Ok(mut lines) => {
+                Ok(bare) => {
                     let path = dir.map(|dir| dir.join(CONFIRMATION));
+                    let kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
+                    let mut lines = bare.into_lines()?;
                     let worked = &outcome.verdict.worked;
                     let bare = self.judged(&mut lines, path.as_deref(), worked).await?;
+                    drop(lines);
+                    outcome.lines = kept.into_lines()?;
                     outcome.unweighed = Some(outcome.verdict.clone());
                     weigh(&mut outcome.verdict, &bare)
                 }

@@ -468,10 +468,8 @@ impl Work<'_> {
 
     fn hazards(&self, trial: &Trial<'_>) -> Result<Hazards, Failure> {
         let measured = trial.measured();
-        let mut runs = vec![measured.clean.lines()?.into_owned()];
-        for serial in &measured.serial {
-            runs.push(serial.lines()?.into_owned());
-        }
+        let mut runs = vec![measured.clean.clone()];
+        runs.extend_from_slice(&measured.serial);
         let hazards = Hazards::new(
             runs,
             measured.catalog.clone(),

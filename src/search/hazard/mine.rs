@@ -14,8 +14,8 @@ use super::keys::{equal_keys, parent_gone};
 use super::leases::leases;
 use super::locks::{contention, interleaved, outside_lock};
 use super::rows::{definition_changed, wiped_rows};
-use super::trace::Ground;
-use crate::history::{Catalog, Line, Rules};
+use super::trace::{Ground, Runs};
+use crate::history::{Catalog, Rules};
 use crate::name::PodName;
 
 /// The hazards of a subject, as far as executed runs show them; the most promising first.
@@ -25,7 +25,12 @@ use crate::name::PodName;
 /// adds the hazards of that course. `pods` are those that the schedules are for; with fewer than two
 /// there is no hazard. The same input gives the same hazards in the same order.
 #[must_use]
-pub fn mine(runs: &[&[Line]], catalog: &Catalog, rules: &Rules, pods: &[PodName]) -> Vec<Hazard> {
+pub fn mine(
+    runs: &(impl Runs + ?Sized),
+    catalog: &Catalog,
+    rules: &Rules,
+    pods: &[PodName],
+) -> Vec<Hazard> {
     let [a, b, ..] = pods else {
         return Vec::new();
     };

@@ -60,3 +60,4 @@ pub use finding::{Hazard, HazardKind};
 pub use mine::mine;
 pub use pairs::pairs;
 pub use refuted::{DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, when_taken};
+pub use trace::Runs;

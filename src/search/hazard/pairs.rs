@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::anchor::before;
 use super::parts::kept_apart;
-use super::trace::{Ground, Trace};
-use crate::history::{Catalog, Line, Rules};
+use super::trace::{Ground, Runs, Trace};
+use crate::history::{Catalog, Rules};
 use crate::name::PodName;
 use crate::schedule::{Move, Turn};
 use crate::search::footprint::{Step, independent};
@@ -17,7 +17,7 @@ use crate::search::footprint::{Step, independent};
 /// For each pair the turns that bring the two pods before these steps.
 #[must_use]
 pub fn pairs(
-    runs: &[&[Line]],
+    runs: &(impl Runs + ?Sized),
     catalog: &Catalog,
     rules: &Rules,
     pods: &[PodName],

@@ -38,7 +38,7 @@ pub(super) fn hazards(statements: &[&str]) -> Vec<Hazard> {
 
 pub(super) fn mined(runs: &[Vec<Line>], catalog: &Catalog) -> Vec<Hazard> {
     let runs: Vec<&[Line]> = runs.iter().map(Vec::as_slice).collect();
-    mine(&runs, catalog, &rules(), &pods())
+    mine(runs.as_slice(), catalog, &rules(), &pods())
 }
 
 pub(super) fn kinds(hazards: &[Hazard]) -> Vec<HazardKind> {
@@ -335,8 +335,9 @@ fn there_is_no_hazard_without_a_second_pod_or_without_steps() {
     let mut tale = Tale::of(&["a"]);
     tale.step("a.0", "insert into t (id) values (1)");
     let lines = tale.lines();
-    assert!(mine(&[&lines], &catalog(), &rules(), &pods()[..1]).is_empty());
-    assert!(mine(&[], &catalog(), &rules(), &pods()).is_empty());
+    assert!(mine(&[lines.as_slice()][..], &catalog(), &rules(), &pods()[..1]).is_empty());
+    let none: &[&[Line]] = &[];
+    assert!(mine(none, &catalog(), &rules(), &pods()).is_empty());
     assert!(hazards(&["select 1", "begin", "commit"]).is_empty());
 }
 

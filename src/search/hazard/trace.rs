@@ -13,6 +13,18 @@ use crate::sql::{self, nameless, names_made};
 /// The most different courses of a pod that are looked at; later ones rarely add anything.
 const MOST: usize = 8;
 
+/// Executed runs: the clean run first. Of long ones no two need be at hand at once.
+pub trait Runs {
+    /// Looks at each of them, in their order.
+    fn each(&self, look: &mut dyn FnMut(&[Line]));
+}
+
+impl Runs for [&[Line]] {
+    fn each(&self, look: &mut dyn FnMut(&[Line])) {
+        self.iter().for_each(|lines| look(lines));
+    }
+}
+
 /// The steps of one pod in one run, in their order.
 #[derive(Debug, Clone)]
 pub(super) struct Trace {
@@ -34,28 +46,29 @@ pub(super) struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     pub(super) fn of(
-        runs: &[&[Line]],
+        runs: &(impl Runs + ?Sized),
         catalog: &'a Catalog,
         rules: &'a Rules,
         a: &'a PodName,
         b: &'a PodName,
     ) -> Self {
+        let names = names_of_one_run(runs, catalog);
         let mut traces: Vec<Trace> = Vec::new();
         let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
-        let mut alone = Vec::new();
-        let all = runs.iter().map(|lines| Footprints::of(lines, catalog));
-        let mut all: Vec<Footprints> = all.collect();
-        let mut names = made_up(runs);
-        names.extend(made_by_sessions(&all));
-        if !names.is_empty() {
-            let steps = all.iter_mut().flat_map(|one| &mut one.steps);
-            steps.for_each(|step| leave_out(step, &names));
-        }
-        for footprints in &all {
+        let mut alone: Vec<Vec<Step>> = Vec::new();
+        runs.each(&mut |lines| {
+            let mut footprints = Footprints::of(lines, catalog);
+            if !names.is_empty() {
+                let steps = footprints.steps.iter_mut();
+                steps.for_each(|step| leave_out(step, &names));
+            }
             let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
             if let Some(first) = numbered.clone().next() {
                 let by_itself = numbered.by_ref().take_while(|step| step.pod == first.pod);
-                alone.push(by_itself.cloned().collect());
+                let steps: Vec<&Step> = by_itself.collect();
+                if !alone.iter().any(|one| same_texts(one, &steps)) {
+                    alone.push(steps.into_iter().cloned().collect());
+                }
             }
             for pod in footprints.pods() {
                 let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
@@ -73,7 +86,7 @@ impl<'a> Ground<'a> {
                     traces.push(trace);
                 }
             }
-        }
+        });
         Self {
             catalog,
             rules,
@@ -116,19 +129,40 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// Whether these steps have the same texts: a stop that one of them meets, the other does.
+fn same_texts(one: &[Step], other: &[&Step]) -> bool {
+    let same = |(one, other): (&Step, &&Step)| one.sql == other.sql && one.normal == other.normal;
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// The names that belong to one run or to one session alone.
+fn names_of_one_run(runs: &(impl Runs + ?Sized), catalog: &Catalog) -> BTreeSet<String> {
+    let mut created = Vec::new();
+    let mut by_form = BTreeMap::new();
+    runs.each(&mut |lines| {
+        created.push(names_created(lines));
+        add_names_of_sessions(&Footprints::of(lines, catalog), &mut by_form);
+    });
+    let several = by_form.into_values().filter(|names| names.len() > 1);
+    let mut names = made_up(&created);
+    names.extend(several.flatten());
+    names
+}
+
+/// The names, without their schemas, of what the pods of a run create.
+fn names_created(lines: &[Line]) -> BTreeSet<String> {
+    let texts = lines.iter().filter_map(|line| match &line.event {
+        Event::StepHeld { request, .. } => Some(&request.sql),
+        _ => None,
+    });
+    let objects = texts.flatten().flat_map(|text| sql::created(text));
+    let last = |name: String| name.rsplit('.').next().map(str::to_lowercase);
+    objects.filter_map(|object| last(object.name)).collect()
+}
+
 /// The names that the pods of one run alone made up: they create something by them, as no other run does. None where
 /// the clean run made up none.
-fn made_up(runs: &[&[Line]]) -> BTreeSet<String> {
-    let made = |lines: &&[Line]| -> BTreeSet<String> {
-        let texts = lines.iter().filter_map(|line| match &line.event {
-            Event::StepHeld { request, .. } => Some(&request.sql),
-            _ => None,
-        });
-        let objects = texts.flatten().flat_map(|text| sql::created(text));
-        let last = |name: String| name.rsplit('.').next().map(str::to_lowercase);
-        objects.filter_map(|object| last(object.name)).collect()
-    };
-    let all: Vec<BTreeSet<String>> = runs.iter().map(made).collect();
+fn made_up(all: &[BTreeSet<String>]) -> BTreeSet<String> {
     let only_there = |name: &&String| all.iter().filter(|one| one.contains(*name)).count() == 1;
     let clean_made_some = all
         .first()
@@ -139,22 +173,21 @@ fn made_up(runs: &[&[Line]]) -> BTreeSet<String> {
     all.iter().flatten().filter(only_there).cloned().collect()
 }
 
-/// The names of cursors, temporary tables and the like that each session makes up anew.
-fn made_by_sessions(runs: &[Footprints]) -> BTreeSet<String> {
-    let mut by_form: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for footprints in runs {
-        let steps = footprints.steps.iter();
-        let sessions: BTreeSet<_> = steps.map(|step| &step.connection).collect();
-        for session in sessions {
-            let own = footprints.steps.iter();
-            let own = own.filter(|step| step.connection == *session);
-            for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
-                by_form.entry(form).or_default().insert(name);
-            }
+/// Adds the names of cursors, temporary tables and the like that each session makes up anew, by the form of what
+/// makes them.
+fn add_names_of_sessions(
+    footprints: &Footprints,
+    by_form: &mut BTreeMap<String, BTreeSet<String>>,
+) {
+    let steps = footprints.steps.iter();
+    let sessions: BTreeSet<_> = steps.map(|step| &step.connection).collect();
+    for session in sessions {
+        let own = footprints.steps.iter();
+        let own = own.filter(|step| step.connection == *session);
+        for (form, name) in names_made(own.flat_map(|step| &step.normal)) {
+            by_form.entry(form).or_default().insert(name);
         }
     }
-    let several = by_form.into_values().filter(|names| names.len() > 1);
-    several.flatten().collect()
 }
 
 /// Leaves such names out of the step: another run has other ones, and no pod touches what another made up.

@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
+use crate::run::KeptHistory;
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, mine, other_course, pairs, refuted, when_taken,
+    DOES_NOT_WAIT, Hazard, OtherCourse, Runs, WhenTaken, mine, other_course, pairs, refuted,
+    when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -27,7 +29,7 @@ pub struct Hazards {
     rules: Rules,
     pods: Vec<PodName>,
     /// The histories that hazards are mined from.
-    runs: Vec<Vec<Line>>,
+    runs: Kept,
     /// Whether executed schedules are mined, too.
     again: bool,
     permitted: PermittedFaults,
@@ -52,12 +54,36 @@ pub struct Hazards {
     ahead: Option<Vec<Candidate>>,
 }
 
+/// Histories that are looked at one at a time.
+#[derive(Debug)]
+struct Kept(Vec<KeptHistory>);
+
+impl Kept {
+    fn add(&mut self, lines: &[Line]) {
+        match KeptHistory::copy_of(lines) {
+            Ok(run) => self.0.push(run),
+            Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
+        }
+    }
+}
+
+impl Runs for Kept {
+    fn each(&self, look: &mut dyn FnMut(&[Line])) {
+        for run in &self.0 {
+            match run.lines() {
+                Ok(lines) => look(&lines),
+                Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
+            }
+        }
+    }
+}
+
 impl Hazards {
     /// Of these clean and serial runs. With `again`, what the schedules themselves show is mined,
     /// too; that must be off where only a part of them is run, or the parts would not fit together.
     #[must_use]
     pub fn new(
-        runs: Vec<Vec<Line>>,
+        runs: Vec<KeptHistory>,
         catalog: Catalog,
         rules: Rules,
         pods: Vec<PodName>,
@@ -67,7 +93,7 @@ impl Hazards {
             catalog,
             rules,
             pods,
-            runs,
+            runs: Kept(runs),
             again,
             permitted: PermittedFaults::default(),
             rounds: 0,
@@ -94,8 +120,7 @@ impl Hazards {
     /// The hazards that the runs so far show, the likeliest first.
     #[must_use]
     pub fn mined(&self) -> Vec<Hazard> {
-        let runs: Vec<&[Line]> = self.runs.iter().map(Vec::as_slice).collect();
-        let mut mined = mine(&runs, &self.catalog, &self.rules, &self.pods);
+        let mut mined = mine(&self.runs, &self.catalog, &self.rules, &self.pods);
         mined.retain(|hazard| {
             let schedule = Schedule::Controlled(hazard.schedule());
             self.permitted.allow_all_of(&schedule)
@@ -106,8 +131,7 @@ impl Hazards {
     /// The turns that bring two pods before steps that are worth letting go together.
     #[must_use]
     pub fn pairs(&self) -> Vec<(Turn, Turn)> {
-        let runs: Vec<&[Line]> = self.runs.iter().map(Vec::as_slice).collect();
-        pairs(&runs, &self.catalog, &self.rules, &self.pods)
+        pairs(&self.runs, &self.catalog, &self.rules, &self.pods)
     }
 
     /// The hazards that were kept back until it was known whether pods wait: those that apply.
@@ -201,7 +225,7 @@ impl Strategy for Hazards {
             self.taken.extend(when_taken(one.lines));
             // A run that was stopped at its failure shows nothing that goes on from there.
             if self.again && !one.violated && one.conclusive {
-                self.runs.push(one.lines.to_vec());
+                self.runs.add(one.lines);
                 self.news = true;
             }
         }

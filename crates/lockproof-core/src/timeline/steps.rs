@@ -214,7 +214,8 @@ impl<'a> Steps<'a> {
                     session: None,
                     delivery: Delivery::Forwarded,
                     held_us: 0,
-                    endings: Vec::new(),
+                    // Nearly every step ends once.
+                    endings: Vec::with_capacity(1),
                     dropped: None,
                 });
             }
