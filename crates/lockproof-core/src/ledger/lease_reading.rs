@@ -82,7 +82,6 @@ impl<'a> RowBooks<'a> {
 }
 
 /// What a line tells of a row, and of which, if it was not rolled back; and whether lockproof did it.
-#[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
 fn read<'a>(
     timeline: &Timeline<'a>,
     rule: &LockRow,

@@ -185,10 +185,10 @@ fn comparisons(view: View<'_>) -> Vec<Compared> {
         } else if view.is(at + 1, "in") && view.is_kind(at + 2, TokenKind::Open) {
             let inside = (at + 3..view.closing(at + 2)).filter(|at| constant(*at));
             inside.for_each(|at| add(With::Constant(view.text(at).to_owned())));
-        } else if matches!(view.text(at + 1), "<" | "<=") {
-            if let Some(ago) = ago(view.part(at + 2, at + 12)) {
-                add(With::Ago(ago));
-            }
+        } else if matches!(view.text(at + 1), "<" | "<=")
+            && let Some(ago) = ago(view.part(at + 2, at + 12))
+        {
+            add(With::Ago(ago));
         }
     }
     found
