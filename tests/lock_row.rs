@@ -22,6 +22,7 @@ fn lease() -> LockRow {
         held: None,
         token: None,
         fencing: false,
+        place: 0,
     }
 }
 
