@@ -151,7 +151,14 @@ fn rows_of_keys(schema: &Value, table: &Value, way: &str, rows: &mut String) {
     keys.sort_by_key(|(name, _)| place(name));
     for (name, key) in keys {
         let item = &key["items"];
-        let (inner, list) = match key["$ref"].as_str() {
+        // One or several of a kind: its keys are those of one.
+        let one = &key["$ref"];
+        let table = key["$ref"].as_str().and_then(|name| {
+            let name = name.rsplit('/').next()?;
+            schema["$defs"][name]["anyOf"].as_array()?.first()
+        });
+        let one = table.map_or(one, |first| &first["$ref"]);
+        let (inner, list) = match one.as_str() {
             Some(inner) => (Some(inner), ""),
             None => (item["$ref"].as_str(), "[]"),
         };

@@ -14,6 +14,7 @@
 #     at-least   keeps the lock for a minute after it has given it back (lockAtLeastFor)
 #     brief      takes it for a tenth of a second
 #     unwatch    takes away the trigger that watches the row
+#     by-hand    somebody extends it meanwhile, in a session of the server's own
 set -euo pipefail
 source "$(dirname "$0")/../lib/sessions.bash"
 words=" $* "
@@ -67,6 +68,12 @@ work() {
   fi
 }
 
+by_hand() {
+  ask db "select dblink_exec('dbname=' || current_database() || ' port=' || current_setting('port')
+          || ' host=127.0.0.1 user=' || current_user || ' password=$PGPASSWORD',
+          \$\$update shedlock set lock_until = lock_until + interval '1 hour' where name = 'report'\$\$)" || exit 1
+}
+
 open db
 if is unwatch; then
   ask db 'drop trigger if exists "~lockproof_lock_row" on shedlock' || exit 1
@@ -80,6 +87,7 @@ if is renews || is goes-on || is anew; then
     work
   fi
 else
+  if is by-hand; then by_hand; fi
   work
 fi
 give_back

@@ -6,8 +6,7 @@
 use std::path::Path;
 
 use super::overlay::Overrides;
-use super::toml_text::{bare, inline, text};
-use super::write::list;
+use super::toml_text::{bare, inline, list, text};
 
 /// How the value of an option becomes the value of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

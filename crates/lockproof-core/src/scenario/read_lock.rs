@@ -11,8 +11,7 @@ use toml::Spanned;
 use super::error::Wrong;
 use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
 use super::model::{LockName, ProtectingLock};
-use super::read_subject::protect;
-use super::read_values::duration;
+use super::read_values::{duration, protect};
 use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
 

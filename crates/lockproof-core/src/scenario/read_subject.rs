@@ -15,7 +15,7 @@ use super::model::{
     Endpoint, LockName, Prepare, Program, SEEDER_LOCKS, SEEDER_PROFILES, SeederSettings, Subject,
 };
 use super::read_lock::locks;
-use super::read_values::{duration, sqlstate};
+use super::read_values::{duration, protect, sqlstate};
 use super::suggest::suggestion;
 
 /// What the harness itself tells every pod.
@@ -268,22 +268,6 @@ fn not_protected(
         }
         None => Ok(()),
     }
-}
-
-pub(super) fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
-    if file.get_ref().is_empty() {
-        let help = "leave `protect` out to protect every table that the clean run writes";
-        return Err(Wrong::new(file.span(), "no table is protected").help(help));
-    }
-    file.into_inner()
-        .into_iter()
-        .map(|table| {
-            if table.get_ref().trim().is_empty() {
-                return Err(Wrong::new(table.span(), "a table without a name"));
-            }
-            Ok(table.into_inner())
-        })
-        .collect()
 }
 
 fn answers(file: Spanned<Vec<AnswerFile>>) -> Result<Vec<NamedError>, Wrong> {

@@ -1,4 +1,4 @@
-//! Values that several tables of a scenario file have: durations, pods, SQLSTATEs.
+//! Values that several tables of a scenario file have: durations, pods, SQLSTATEs, protected tables.
 //!
 //! Owns what makes one of these texts possible. Where they stand is the affair of the tables.
 
@@ -49,4 +49,21 @@ pub(super) fn sqlstate(text: &Spanned<String>) -> Result<String, Wrong> {
         return Ok(given.clone());
     };
     Err(Wrong::new(text.span(), message))
+}
+
+/// The tables of a `protect`.
+pub(super) fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Wrong> {
+    if file.get_ref().is_empty() {
+        let help = "leave `protect` out to protect every table that the clean run writes";
+        return Err(Wrong::new(file.span(), "no table is protected").help(help));
+    }
+    file.into_inner()
+        .into_iter()
+        .map(|table| {
+            if table.get_ref().trim().is_empty() {
+                return Err(Wrong::new(table.span(), "a table without a name"));
+            }
+            Ok(table.into_inner())
+        })
+        .collect()
 }

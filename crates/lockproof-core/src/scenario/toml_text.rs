@@ -43,3 +43,9 @@ pub(super) fn inline(keys: &[String]) -> String {
     }
     format!("{{ {} }}", keys.join(", "))
 }
+
+/// A list of texts in one line.
+pub(super) fn list(values: &[impl AsRef<str>]) -> String {
+    let values: Vec<String> = values.iter().map(|value| text(value.as_ref())).collect();
+    format!("[{}]", values.join(", "))
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::duration::write_duration;
 use super::model::{Expect, Prepare, Program, Scenario, SeederSettings, Subject, Surroundings};
 use super::names::ExpectedVerdict;
-use super::toml_text::{bare, inline, text};
+use super::toml_text::{bare, inline, list, text};
 use super::write_lock::lock;
 use crate::cronjob::{CronJob, Policy};
 use crate::history::{NamedError, OnContention, PoolerSettings, Release};
@@ -389,11 +389,6 @@ fn expect(page: &mut Page, expect: &Expect) {
             page.key(key, &value);
         }
     }
-}
-
-pub(super) fn list(values: &[impl AsRef<str>]) -> String {
-    let values: Vec<String> = values.iter().map(|value| text(value.as_ref())).collect();
-    format!("[{}]", values.join(", "))
 }
 
 /// A list with one value a line.

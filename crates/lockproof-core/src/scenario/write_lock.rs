@@ -4,7 +4,7 @@
 
 use super::duration::write_duration;
 use super::model::{LockName, ProtectingLock};
-use super::toml_text::{bare, inline, text};
+use super::toml_text::{bare, inline, list, text};
 use crate::history::{Done, Expiry, LockRow};
 
 /// A lock as a scenario file names it, such as `{ key = 7 }`.
@@ -39,10 +39,7 @@ fn protecting(one: &ProtectingLock) -> String {
         return written;
     }
     let keys = written.trim_start_matches("{ ").trim_end_matches(" }");
-    inline(&[
-        keys.to_owned(),
-        format!("protect = {}", super::write::list(&one.protect)),
-    ])
+    inline(&[keys.to_owned(), format!("protect = {}", list(&one.protect))])
 }
 
 fn lock_row(lock: &LockRow) -> String {

@@ -2,14 +2,18 @@
 //!
 //! Owns that answer, and what makes it unknown; which invariant a write violates is theirs to say.
 
-use super::super::facts::{Facts, PodWrite};
+use super::super::facts::{Facts, PodWrite, write_words};
 use super::super::ruling::Found;
-use crate::history::RowMode;
+use crate::history::{Isolation, RowMode};
 use crate::ledger::{Asked, RowHold, RowLocks, RowLook, asked_by};
 use crate::name::TableName;
 
 /// Why nothing is known of the rows.
 pub(super) const UNSEEN: &str = "the lock is rows of a table, and this run had no witness that sees which transaction has them locked";
+
+/// Why nothing is known of the rows at a write, where the witness would have looked.
+const NOT_LOOKED: &str =
+    "the witness did not look at the rows: somebody has changed what is in the schema lockproof";
 
 /// How a write stands to the rows that are the lock.
 pub(super) enum Standing<'a> {
@@ -46,9 +50,13 @@ fn standing<'a>(facts: &Facts<'a>, book: &RowLocks<'a>, write: &PodWrite<'a>) ->
     // Of the transaction that was under way then the texts tell how it locked rows.
     let at = released.unwrap_or(write.seq);
     let Some(look) = book.at_write(write.extent, at) else {
-        return Standing::Unknown(
-            "the witness does not look in a serializable transaction, whose checks it would disturb".to_owned(),
-        );
+        let why = match write.extent.isolation {
+            Some(Isolation::Serializable) => {
+                "the witness does not look in a serializable transaction, whose checks it would disturb"
+            }
+            _ => NOT_LOOKED,
+        };
+        return Standing::Unknown(why.to_owned());
     };
     let own_table = TableName::new(write.table).may_mean(book.rule.table);
     if own_table {
@@ -124,4 +132,12 @@ fn referred<'a>(look: &RowLook<'a>, write: &PodWrite<'_>, released: u64) -> Opti
 pub(super) fn missing(facts: &Facts<'_>, found: &mut Found) {
     found.strangers(facts);
     found.blinded(facts);
+    let unseen = |write: &&PodWrite<'_>| {
+        write.extent.rows.is_none() && write.extent.isolation != Some(Isolation::Serializable)
+    };
+    if let Some(write) = facts.writes.iter().find(unseen) {
+        let words = write_words(write, facts.steps);
+        let why = format!("it cannot be told which rows were locked when {words}: {NOT_LOOKED}");
+        found.unclear(why, vec![write.seq]);
+    }
 }

@@ -374,18 +374,23 @@ fn without_evidence_nothing_is_claimed() {
     });
     let all = [SameSession, WorkUnderLock, MutualExclusion];
     assert_unclear(&blind, &all, "no witness that sees which transaction");
-    let unlooked = change(good().over(), 0, |event| match event {
-        Event::Write(write) => {
-            write.extent.rows = None;
-            true
-        }
-        _ => false,
-    });
+    let unlooked = |isolation: Option<Isolation>| {
+        change(good().over(), 0, move |event| match event {
+            Event::Write(write) => {
+                write.extent.rows = None;
+                write.extent.isolation = isolation;
+                true
+            }
+            _ => false,
+        })
+    };
     assert_unclear(
-        &unlooked,
+        &unlooked(Some(Isolation::Serializable)),
         &all[..2],
         "does not look in a serializable transaction",
     );
+    // Somebody has taken away what it looks at.
+    assert_unclear(&unlooked(None), &all, "did not look at the rows");
     let dropped = change(good().over(), 0, |event| match event {
         Event::Witness { lost, .. } => {
             lost.push("public.invoices".to_owned());
