@@ -33,6 +33,7 @@ mod request;
 mod returning;
 mod serial;
 mod shaping;
+mod stopwatch;
 mod trace;
 mod trust;
 mod watchers;
@@ -47,6 +48,7 @@ pub use one_run::{Finished, run_once};
 pub(crate) use passage::Passage;
 pub use plan::{Place, Plan};
 pub use serial::SerialRuns;
+pub use stopwatch::{Phase, Timings};
 pub use trace::{TraceEntry, trace_hash, trace_of};
 pub(crate) use trust::Trust;
 

@@ -13,6 +13,7 @@ use super::plan::{Place, Plan};
 use super::pooled::Pooled;
 use super::real::{RealWorld, Run};
 use super::reports::Reports;
+use super::stopwatch::{Phase, Stopwatch, Timings};
 use super::trace::{TraceEntry, trace_of};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
@@ -46,6 +47,8 @@ pub struct Finished {
     pub tls_failed: Option<String>,
     /// How long it took until the history began: database, connection to it, proxies.
     pub prepared: Duration,
+    /// What its time was spent with.
+    pub timings: Timings,
     /// The run's database, if it was to be kept.
     pub database: Option<Database>,
 }
@@ -68,7 +71,8 @@ pub async fn run_once(
     let begun = Instant::now();
     let database = place.set(template).await?;
     let created = begun.elapsed();
-    let mut conductor = match Run::begin(place, plan, database.clone(), writer).await {
+    let stopwatch = Stopwatch::since(begun, Phase::Database);
+    let mut conductor = match Run::begin(place, plan, database.clone(), writer, stopwatch).await {
         Ok(conductor) => conductor,
         Err(error) => {
             place.server.drop_database(database).await?;
@@ -76,11 +80,13 @@ pub async fn run_once(
         }
     };
     let ready = begun.elapsed();
+    conductor.world.stopwatch.enter(Phase::Harness);
     // On the heap: the layout of what awaits it would be too deep for the compiler.
     let result = Box::pin(conductor.conduct()).await;
     conductor.end_prepared().await;
     let restored = conductor.restore().await;
     let conducted = begun.elapsed();
+    conductor.world.stopwatch.enter(Phase::Database);
     let mut members = conductor.members.values();
     let tls_failed = members.find_map(|one| one.tls_failed.clone());
     let max_open_requests = conductor
@@ -102,6 +108,7 @@ pub async fn run_once(
         watchers,
         bodies,
         pooled,
+        stopwatch,
         ..
     } = world;
     // Pods die with their bodies, the connections with the watchers: only then can the database go.
@@ -130,6 +137,7 @@ pub async fn run_once(
     let trace_hash = result?;
     restored?;
     dropped?;
+    let timings = stopwatch.stop();
     let lines = writer.finish()?;
     Ok(Finished {
         trace: trace_of(&lines),
@@ -139,6 +147,7 @@ pub async fn run_once(
         max_gap_us,
         tls_failed,
         prepared: ready,
+        timings,
         database,
     })
 }
@@ -149,6 +158,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         database: Database,
         writer: Writer,
+        stopwatch: Stopwatch,
     ) -> Result<Self, RunError> {
         let client = connect(place.server, &database.name).await?;
         if let Some(rows) = plan.rules.lock.rows().filter(|_| plan.witness) {
@@ -173,6 +183,7 @@ impl<'a> Run<'a> {
             watchers: Watchers::new(watcher),
             begun,
             begun_wall,
+            stopwatch,
             bodies: BTreeMap::new(),
             asked: HashMap::new(),
             graces: Vec::new(),
@@ -257,6 +268,7 @@ impl<'a> Run<'a> {
             }
         }
         self.stop_everything().await?;
+        self.world.stopwatch.enter(Phase::Evidence);
         self.gather().await
     }
 }
