@@ -65,6 +65,10 @@ impl Kept {
             failure: found.failure.key().clone(),
             kind: found.breaks,
             what: self.what.clone(),
+            anomaly: found
+                .failure
+                .anomaly(&found.outcome.verdict)
+                .map(|one| one.name),
             rate: found.rate,
             schedule_file: self.file.clone(),
             artifacts: found.dir.clone(),
@@ -79,6 +83,9 @@ impl Finder<'_> {
         let talk = self.talk;
         let what = found.failure.words(&found.outcome.verdict);
         talk.result(&format!("\n{}", wrap("found", &what)));
+        if let Some(anomaly) = found.failure.anomaly(&found.outcome.verdict) {
+            talk.result(&wrap("anomaly", &anomaly.to_string()));
+        }
         if let Some(Rate { hits, of }) = found.rate {
             let told = format!("in {hits} of {of} runs of its schedule");
             talk.result(&wrap("it came", &told));
@@ -405,6 +412,9 @@ fn all_end(moves: &[Move], pods: usize) -> bool {
 /// Shows a failure that another search has kept.
 pub(super) fn tell_found(talk: Talk, found: &FoundJson) {
     talk.result(&wrap("found", &found.what));
+    if let Some(anomaly) = found.anomaly {
+        talk.result(&wrap("anomaly", anomaly.name()));
+    }
     if found.kind == Breaks::AfterCrash {
         talk.result(&wrap("", AFTER_CRASH));
     }

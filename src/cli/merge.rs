@@ -265,6 +265,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
     // The parts ran side by side, on machines of their own or not: the rates add up.
     merged.schedules_per_second = parts.iter().map(|part| part.schedules_per_second).sum();
     merged.elapsed_ms = parts.iter().map(|part| part.elapsed_ms).max().unwrap_or(0);
+    merged.timings = None;
     merged.interrupted = parts.iter().any(|part| part.interrupted);
     merged.broken_off = parts.iter().find_map(|part| part.broken_off.clone());
     merged.stopped_at_first = parts.iter().any(|part| part.stopped_at_first);

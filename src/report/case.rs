@@ -11,7 +11,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::every::EveryJson;
-use super::explore::{ExploreJson, count};
+use super::explore::{ExploreJson, FoundJson, count};
 use super::json::{ReproduceJson, ScenarioJson};
 use super::survey::SurveyJson;
 use crate::scenario::Scenario;
@@ -137,6 +137,15 @@ impl Case {
 }
 
 /// What a search as a whole came to; `cut`: it was not gone through, and says nothing of the rest.
+/// Which schedule failed, and what its failure is called.
+fn found_text(found: &FoundJson) -> String {
+    let text = format!("schedule {}: {}", found.at, found.why);
+    match found.anomaly {
+        Some(anomaly) => format!("{text}\nanomaly: {anomaly}"),
+        None => text,
+    }
+}
+
 fn whole(failed: u64, unclear: u64, cut: bool) -> CaseResult {
     match (failed, unclear) {
         (0, 0) if !cut => CaseResult::Passed,
@@ -156,7 +165,7 @@ impl Cases {
             .map(|one| Case {
                 name: one.failure.to_string(),
                 message: one.what.clone(),
-                text: format!("schedule {}: {}", one.at, one.why),
+                text: found_text(one),
                 ..Case::found(one.schedule_file.as_ref())
             })
             .collect();
@@ -260,7 +269,7 @@ impl Cases {
                 all.extend(one.found.iter().map(|failure| Case {
                     name: format!("{name}: {}", failure.failure),
                     message: failure.what.clone(),
-                    text: format!("schedule {}: {}", failure.at, failure.why),
+                    text: found_text(failure),
                     ..Case::found(failure.schedule_file.as_ref())
                 }));
                 let figures = match &one.nothing {

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::timings::TimingsJson;
 use crate::history::ServerFacts;
-use crate::name::InvariantName;
+use crate::name::{Anomaly, InvariantName};
 use crate::search::strategy::{Kind, SampledOut, Settings};
 use crate::search::{Breaks, FindingKey, LeftOpen, NotApplicable, Rate, Unclear};
 
@@ -48,7 +49,7 @@ pub struct ExploreJson {
     pub constraint: Option<String>,
     /// How much of the space was seen.
     pub space: SpaceJson,
-    /// How many schedules a second were run, all workers together.
+    /// How many schedules a second were run by wall time, all workers together; confirming failures is part of it.
     pub schedules_per_second: f64,
     /// What the first failure was shrunk to.
     pub shrunk: Option<ShrunkJson>,
@@ -88,8 +89,11 @@ pub struct ExploreJson {
     pub stopped_at_first: bool,
     /// The server.
     pub server: ServerFacts,
-    /// How long the schedules took.
+    /// How long the schedules took, and the confirming of what failed.
     pub elapsed_ms: u64,
+    /// What their time was spent with; only with `--timings`, and not of merged parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<TimingsJson>,
     /// How many of them were run at once.
     pub jobs: usize,
 }
@@ -147,6 +151,9 @@ pub struct FoundJson {
     pub kind: Breaks,
     /// What was found, in a sentence.
     pub what: String,
+    /// What it is called, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
     /// In how many of its runs it came, where not each showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,

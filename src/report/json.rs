@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::limit_sentence;
 use crate::history::ServerFacts;
 use crate::invariant::{Answered, GaveUp, Guard, InvariantVerdict, Judgement, Limit, Verdict};
+use crate::name::Anomaly;
 use crate::search::Replays;
 
 /// What `run --format json` prints.
@@ -106,6 +107,9 @@ pub struct InvariantJson {
     pub verdict: Judgement,
     /// Why.
     pub why: String,
+    /// What its first finding is called, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
 }
 
 /// A guard.
@@ -225,6 +229,10 @@ pub fn scenario_json(
                 name: one.name.to_string(),
                 verdict: one.judgement,
                 why: one.why.clone(),
+                anomaly: one
+                    .findings
+                    .iter()
+                    .find_map(|finding| Some(finding.anomaly.as_ref()?.name)),
             })
             .collect(),
         guards: verdict

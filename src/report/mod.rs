@@ -18,6 +18,7 @@ mod scene;
 mod story;
 mod survey;
 mod terminal;
+mod timings;
 mod visible;
 
 pub use answers::answer_sentence;
@@ -40,4 +41,5 @@ pub use play::play;
 pub use story::story;
 pub use survey::{GroupJson, NotFiredJson, SurveyJson, SweptJson, ranges};
 pub use terminal::{three_lines, verdict_block, wrap, wrap_lines};
+pub use timings::{TimingsJson, timing_lines};
 pub use visible::{visible, visible_json};

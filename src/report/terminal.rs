@@ -65,6 +65,9 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
             };
             if let Some(first) = one.findings.first() {
                 rows(&mut out, first);
+                if let Some(anomaly) = &first.anomaly {
+                    let _ = writeln!(out, "{}", wrap("anomaly", &anomaly.to_string()));
+                }
             }
             for finding in one.findings.iter().skip(1).take(FINDINGS - 1) {
                 let _ = writeln!(out, "{}", wrap("", &format!("- {}", finding.why)));

@@ -10,6 +10,7 @@ use super::environment::{Way, environment, node_name, wants_socket};
 use super::error::RunError;
 use super::hearing::PoolerReport;
 use super::real::{Body, Outage, RealWorld, Run, wall_us};
+use super::stopwatch::Phase;
 use crate::conductor::{
     Activity, Aim, Heard, Mistake, Need, Outcome, Queue, Rested, Sessions, Started, World,
 };
@@ -59,12 +60,18 @@ impl World for RealWorld<'_> {
         if within.is_zero() {
             return Ok(None);
         }
-        tokio::select! {
+        let before = self.stopwatch.enter(self.stopwatch.wait());
+        let heard = tokio::select! {
             biased;
-            Some(event) = self.wire.next() => Ok(Some(self.heard(event))),
-            Some(event) = self.output.recv() => Ok(Some(self.heard_of_pod(event))),
-            () = tokio::time::sleep(within) => Ok(None),
-        }
+            Some(event) = self.wire.next() => Some(Ok(event)),
+            Some(event) = self.output.recv() => Some(Err(event)),
+            () = tokio::time::sleep(within) => None,
+        };
+        self.stopwatch.enter(before);
+        Ok(heard.map(|heard| match heard {
+            Ok(event) => self.heard(event),
+            Err(event) => self.heard_of_pod(event),
+        }))
     }
 
     async fn take_in(
@@ -124,6 +131,9 @@ impl World for RealWorld<'_> {
         let Some(body) = self.bodies.get_mut(name) else {
             return Err(RunError::NoSuchPod(name.clone()));
         };
+        let before = self.stopwatch.enter(Phase::ProcessStart);
+        self.stopwatch.turned_away();
+        self.stopwatch.started(name);
         let lodging = self.dwelling.of(name.as_str())?;
         self.trust.move_in(&lodging)?;
         let inside = &self.plan.program.isolation;
@@ -177,10 +187,12 @@ impl World for RealWorld<'_> {
             shares_node: !pod.has_own_node(),
         };
         body.pod = Some(pod);
+        self.stopwatch.enter(before);
         Ok(started)
     }
 
     fn release(&mut self, connection: &ConnectionName, delivery: Delivery) {
+        self.stopwatch.released(connection);
         let handover = match delivery {
             Delivery::AnswerDropped => Handover::DropAnswer,
             // What takes the place of a step or of its answer is handed over by whoever has it.
@@ -220,12 +232,18 @@ impl World for RealWorld<'_> {
     }
 
     async fn look(&mut self, pids: &[i32]) -> Result<Sessions, RunError> {
-        Ok(self.watchers.activity(pids).await?)
+        let before = self.stopwatch.enter(Phase::Looks);
+        let seen = self.watchers.activity(pids).await;
+        self.stopwatch.enter(before);
+        Ok(seen?)
     }
 
     async fn look_at_locks(run: &mut Run<'_>) -> Result<Option<(i64, Vec<HeldLock>)>, RunError> {
         let asked = Instant::now();
-        let (server_us, locks) = run.world.watchers.locks().await?;
+        let before = run.world.stopwatch.enter(Phase::Looks);
+        let looked = run.world.watchers.locks().await;
+        run.world.stopwatch.enter(before);
+        let (server_us, locks) = looked?;
         // Free pods have gone on meanwhile: what they did before the server looked is written before
         // what it saw, or a lock would seem to be given back later than it was.
         if !run.orders.controlled {
@@ -309,7 +327,10 @@ impl World for RealWorld<'_> {
             .collect();
         let unseen = pods.iter().any(|pod| !pod.is_visible());
         let limits = SettleLimits::default();
+        self.stopwatch.turned_away();
+        let before = self.stopwatch.enter(self.stopwatch.wait());
         let seen = self.settler.wait(&pods, &self.activity, &limits).await;
+        self.stopwatch.enter(before);
         Rested {
             quiet: seen.quiet,
             leaves: seen.leaves,
@@ -323,7 +344,10 @@ impl World for RealWorld<'_> {
 
     async fn apply(run: &mut Run<'_>, aim: &Aim<'_>) -> Result<Outcome, RunError> {
         // The work of twenty faults: on the heap, for it is part of every future that may need it.
-        Box::pin(run.apply_by_kind(aim)).await
+        let before = run.world.stopwatch.enter(Phase::Faults);
+        let applied = Box::pin(run.apply_by_kind(aim)).await;
+        run.world.stopwatch.enter(before);
+        applied
     }
 
     async fn resume_session(&mut self, pid: i32) -> Result<(), RunError> {

@@ -28,6 +28,18 @@ impl RealWorld<'_> {
             event,
         } = event;
         let at = at.saturating_duration_since(self.begun);
+        match &event {
+            ConnectionEvent::Opened => self.stopwatch.opened(&connection),
+            ConnectionEvent::Started { .. } => self.stopwatch.connected(&connection),
+            ConnectionEvent::Ended { .. } => self.stopwatch.answered(&connection),
+            ConnectionEvent::ClientClosed(_)
+            | ConnectionEvent::ServerClosed(_)
+            | ConnectionEvent::Finished => {
+                self.stopwatch.connected(&connection);
+                self.stopwatch.answered(&connection);
+            }
+            _ => {}
+        }
         let report = match event {
             ConnectionEvent::Opened => Report::Opened,
             ConnectionEvent::Elsewhere { asked, refused } => {
@@ -89,7 +101,7 @@ impl RealWorld<'_> {
         }
     }
 
-    pub fn heard_of_pod(&self, event: PodEvent) -> Heard<PoolerReport> {
+    pub fn heard_of_pod(&mut self, event: PodEvent) -> Heard<PoolerReport> {
         match event {
             PodEvent::Output { pod, stream, line } => Heard::Output {
                 pod,
@@ -97,7 +109,10 @@ impl RealWorld<'_> {
                 // A subject that prints its DATABASE_URL must not put the password on record.
                 line: self.place.server.address().redact(line),
             },
-            PodEvent::Exited { pod, code, signal } => Heard::Exited { pod, code, signal },
+            PodEvent::Exited { pod, code, signal } => {
+                self.stopwatch.exited(&pod);
+                Heard::Exited { pod, code, signal }
+            }
         }
     }
 }

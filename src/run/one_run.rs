@@ -13,6 +13,7 @@ use super::plan::{Place, Plan};
 use super::pooled::Pooled;
 use super::real::{RealWorld, Run};
 use super::reports::Reports;
+use super::stopwatch::{Phase, Stopwatch, Timings};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
@@ -43,6 +44,8 @@ pub struct Finished {
     pub tls_failed: Option<String>,
     /// How long it took until the history began: database, connection to it, proxies.
     pub prepared: Duration,
+    /// What its time was spent with.
+    pub timings: Timings,
     /// The run's database, if it was to be kept.
     pub database: Option<Database>,
 }
@@ -65,7 +68,8 @@ pub async fn run_once(
     let begun = Instant::now();
     let database = place.set(template).await?;
     let created = begun.elapsed();
-    let mut conductor = match Run::begin(place, plan, database.clone(), writer).await {
+    let stopwatch = Stopwatch::since(begun, Phase::Database);
+    let mut conductor = match Run::begin(place, plan, database.clone(), writer, stopwatch).await {
         Ok(conductor) => conductor,
         Err(error) => {
             place.server.drop_database(database).await?;
@@ -73,11 +77,13 @@ pub async fn run_once(
         }
     };
     let ready = begun.elapsed();
+    conductor.world.stopwatch.enter(Phase::Harness);
     // On the heap: the layout of what awaits it would be too deep for the compiler.
     let result = Box::pin(conductor.conduct()).await;
     conductor.end_prepared().await;
     let restored = conductor.restore().await;
     let conducted = begun.elapsed();
+    conductor.world.stopwatch.enter(Phase::Database);
     let mut members = conductor.members.values();
     let tls_failed = members.find_map(|one| one.tls_failed.clone());
     let max_open_requests = conductor
@@ -99,6 +105,7 @@ pub async fn run_once(
         watchers,
         bodies,
         pooled,
+        stopwatch,
         ..
     } = world;
     // Pods die with their bodies, the connections with the watchers: only then can the database go.
@@ -127,6 +134,7 @@ pub async fn run_once(
     let trace_hash = result?;
     restored?;
     dropped?;
+    let timings = stopwatch.stop();
     let lines = writer.finish()?;
     Ok(Finished {
         lines,
@@ -135,6 +143,7 @@ pub async fn run_once(
         max_gap_us,
         tls_failed,
         prepared: ready,
+        timings,
         database,
     })
 }
@@ -145,6 +154,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         database: Database,
         writer: Writer,
+        stopwatch: Stopwatch,
     ) -> Result<Self, RunError> {
         let client = connect(place.server, &database.name).await?;
         let rows = plan.rules.lock.each().filter_map(LockRule::rows);
@@ -173,6 +183,7 @@ impl<'a> Run<'a> {
             watchers: Watchers::new(watcher),
             begun,
             begun_wall,
+            stopwatch,
             bodies: BTreeMap::new(),
             asked: HashMap::new(),
             graces: Vec::new(),
@@ -257,6 +268,7 @@ impl<'a> Run<'a> {
             }
         }
         self.stop_everything().await?;
+        self.world.stopwatch.enter(Phase::Evidence);
         self.gather().await
     }
 }

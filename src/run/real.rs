@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::plan::{Place, Plan};
 use super::pooled::Pooled;
 use super::reports::Reports;
+use super::stopwatch::Stopwatch;
 use super::trust::Trust;
 use super::watchers::Watchers;
 use crate::conductor::Conductor;
@@ -34,6 +35,8 @@ pub(super) struct RealWorld<'a> {
     pub watchers: Watchers,
     pub begun: Instant,
     pub begun_wall: SystemTime,
+    /// Where the run's time goes.
+    pub stopwatch: Stopwatch,
     pub bodies: BTreeMap<PodName, Body>,
     /// The lock calls of steps that have no answer yet, by their numbers on their connections.
     pub asked: HashMap<(ConnectionName, u64), Vec<LockCall>>,

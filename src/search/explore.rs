@@ -6,7 +6,7 @@
 
 use crate::search::strategy::Why;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use super::workers::{Probed, Workers};
 use crate::history::Line;
 use crate::invariant::Judgement;
 use crate::name::StepId;
+use crate::run::Timings;
 use crate::schedule::Schedule;
 
 /// Whether two steps of a run are independent, for each run.
@@ -111,9 +112,11 @@ pub struct Exploration {
     pub found: Vec<Found>,
     /// What the strategy says of its space.
     pub space: Space,
-    /// How long at least one of the schedules was being run. The confirmation of a failure counts only
-    /// where others were run meanwhile.
+    /// How long it took, from the first schedule's beginning to the last result: wall time, in which
+    /// failures were confirmed, too.
     pub took: Duration,
+    /// What the time of the schedules was spent with. (Confirming runs are not among them.)
+    pub timings: Timings,
     /// Whether an interrupt came before the end.
     pub interrupted: bool,
     /// Whether the search ended because a failure was enough.
@@ -154,18 +157,20 @@ pub fn explore(
         false => trial.clone(),
     };
     let workers = Workers::new(&trial, options.jobs.max(1), options.cancel.clone());
+    let begun = Instant::now();
     apart(|| {
         let mut search = Search {
             workers: &workers,
             options,
             told: Exploration::new(strategy.space()),
         };
-        if let Err(error) = search.run(strategy, independence, &mut progress) {
+        let result = search.run(strategy, independence, &mut progress);
+        search.told.took = begun.elapsed();
+        if let Err(error) = result {
             // What failed is not lost with it.
             if search.told.violations == 0 {
                 return Err(error);
             }
-            search.told.took = workers.busy.time();
             search.told.broken_off = Some(error.to_string());
         }
         search.told.space = strategy.space();
@@ -191,6 +196,7 @@ impl Exploration {
             found: Vec::new(),
             space,
             took: Duration::ZERO,
+            timings: Timings::default(),
             interrupted: false,
             stopped: false,
             broken_off: None,
@@ -228,6 +234,7 @@ impl Search<'_, '_> {
                     self.told.interrupted = true;
                     return Ok(false);
                 };
+                self.told.timings.add_schedules(&outcome.timings);
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
                 let mut unclear = unclear(&outcome.verdict, aimed);
@@ -298,7 +305,6 @@ impl Search<'_, '_> {
                 break;
             }
         }
-        self.told.took = self.workers.busy.time();
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::invariant::{Finding, Judgement, Verdict};
+use crate::invariant::{Finding, Judgement, NamedAnomaly, Verdict};
 use crate::name::InvariantName;
 use crate::scenario::Expect;
 
@@ -139,6 +139,12 @@ impl Failure {
         violations(verdict)
             .filter(|(name, finding)| FindingKey::of(*name, finding) == self.first)
             .map(|(_, finding)| finding)
+    }
+
+    /// What a verdict calls it, where the order of reads and writes tells.
+    #[must_use]
+    pub fn anomaly<'v>(&self, verdict: &'v Verdict) -> Option<&'v NamedAnomaly> {
+        self.findings(verdict).find_map(|one| one.anomaly.as_ref())
     }
 
     /// What a verdict says of it, in a sentence.

@@ -23,7 +23,8 @@ use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::run::{
-    BaselineRuns, KeptHistory, Plan, SerialRuns, Waits, measure, qualified, run_once,
+    BaselineRuns, KeptHistory, Phase, Plan, SerialRuns, Timings, Waits, measure, qualified,
+    run_once,
 };
 use crate::scenario::{LockName, Scenario};
 use crate::schedule::{Fault, Schedule};
@@ -86,6 +87,8 @@ pub struct Outcome {
     pub took: Duration,
     /// How long it took until the history began.
     pub prepared: Duration,
+    /// What the time was spent with, judging included.
+    pub timings: Timings,
 }
 
 impl<'a> Trial<'a> {
@@ -340,9 +343,10 @@ impl<'a> Trial<'a> {
     /// When the harness cannot do its work.
     pub async fn probe(&self, schedule: &Schedule) -> Result<Outcome, TrialError> {
         let stops = !matches!(self.stops, Stops::Never);
-        if stops && !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
+        let mut before = None;
+        if !schedule.has_faults() && !matches!(schedule, Schedule::Free(_)) {
             let plan = Plan {
-                stop_at_error: true,
+                stop_at_error: stops,
                 stop_only_at: match &self.stops {
                     Stops::AtOne(error) => Some(error.clone()),
                     Stops::AtAny | Stops::Never => None,
@@ -353,8 +357,12 @@ impl<'a> Trial<'a> {
                     && !self.plan.rules.lock.each().any(|one| one.rows().is_some())
                     && (self.plan.witness || self.plan.rules.lock == LockRule::None),
                 // Where no lock is judged the witness would tell nothing that the verdict needs.
+                // Behind an error it may see what no clean run does.
                 witness: self.plan.witness
-                    && !(self.lean && self.text_tells && self.plan.rules.lock == LockRule::None),
+                    && !(stops
+                        && self.lean
+                        && self.text_tells
+                        && self.plan.rules.lock == LockRule::None),
                 ..self.along(schedule)
             };
             let outcome = self.run_plan(&plan, Writer::in_memory(), None).await?;
@@ -365,8 +373,13 @@ impl<'a> Trial<'a> {
             if !stopped || outcome.verdict.judgement == Judgement::Violated {
                 return Ok(outcome);
             }
+            before = Some(outcome.timings);
         }
-        self.run_along(schedule, Writer::in_memory()).await
+        let mut outcome = self.run_along(schedule, Writer::in_memory()).await?;
+        if let Some(before) = before {
+            outcome.timings.add_run(&before);
+        }
+        Ok(outcome)
     }
 
     /// Runs the scenario once and judges it, without confirmation.
@@ -414,8 +427,11 @@ impl<'a> Trial<'a> {
         let mut run = run_once(seat.place(), plan, writer, false).await?;
         drop(seat);
         let took = begun.elapsed();
+        let judging = Instant::now();
         let mut verdict = self.judged(&mut run.lines, path.as_deref(), &[]).await?;
         look_again(self.stage, plan, &run.lines, &mut verdict, dir).await?;
+        let mut timings = run.timings;
+        timings.add(Phase::Judging, judging.elapsed());
         Ok(Outcome {
             unexpected: unexpected(&verdict, &self.scenario.expect),
             verdict,
@@ -425,6 +441,7 @@ impl<'a> Trial<'a> {
             confirmation: Confirmation::NotNeeded,
             took,
             prepared: run.prepared,
+            timings,
         })
     }
 

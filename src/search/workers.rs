@@ -5,8 +5,7 @@
 //! schedules come from.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
 
 use tokio::sync::watch;
 
@@ -31,48 +30,6 @@ pub fn default_jobs() -> usize {
     cores + cores.div_ceil(2)
 }
 
-/// How long at least one worker has been at work.
-#[derive(Debug, Default)]
-pub(super) struct Busy(Mutex<BusyTime>);
-
-#[derive(Debug, Default)]
-struct BusyTime {
-    workers: usize,
-    since: Option<Instant>,
-    before: Duration,
-}
-
-impl Busy {
-    fn change(&self, change: impl FnOnce(&mut BusyTime)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn begins(&self) {
-        self.change(|time| {
-            time.workers += 1;
-            time.since.get_or_insert_with(Instant::now);
-        });
-    }
-
-    fn ends(&self) {
-        self.change(|time| {
-            time.workers -= 1;
-            if time.workers == 0 {
-                time.before += time
-                    .since
-                    .take()
-                    .map_or(Duration::ZERO, |since| since.elapsed());
-            }
-        });
-    }
-
-    /// The time so far.
-    pub fn time(&self) -> Duration {
-        let time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        time.before + time.since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
 /// Runs schedules side by side.
 #[derive(Debug)]
 pub(super) struct Workers<'a> {
@@ -81,18 +38,15 @@ pub(super) struct Workers<'a> {
     pub jobs: usize,
     /// Becomes true at an interrupt.
     pub cancel: watch::Receiver<bool>,
-    /// How long they have been at work.
-    pub busy: Busy,
 }
 
 impl<'a> Workers<'a> {
-    /// So many at once; none is at work yet.
+    /// So many at once.
     pub fn new(trial: &'a Trial<'a>, jobs: usize, cancel: watch::Receiver<bool>) -> Self {
         Self {
             trial,
             jobs,
             cancel,
-            busy: Busy::default(),
         }
     }
 
@@ -147,7 +101,6 @@ impl<'a> Workers<'a> {
             let Some(schedule) = schedules.get(index) else {
                 return;
             };
-            self.busy.begins();
             let result = self.on_own_runtime(async {
                 tokio::select! {
                     biased;
@@ -156,7 +109,6 @@ impl<'a> Workers<'a> {
                     outcome = self.trial.probe(schedule) => Ok(Probed::Run(Box::new(outcome?))),
                 }
             });
-            self.busy.ends();
             let over = *stop.borrow();
             if done.send((index, result)).is_err() || over {
                 return;
@@ -192,29 +144,5 @@ pub(super) fn on_own_runtime<T>(
 pub(super) async fn becomes_true(mut flag: watch::Receiver<bool>) {
     if flag.wait_for(|flag| *flag).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_are_busy_while_one_of_them_is_and_only_then() {
-        let pause = Duration::from_millis(20);
-        let busy = Busy::default();
-        assert_eq!(busy.time(), Duration::ZERO);
-        busy.begins();
-        busy.begins();
-        std::thread::sleep(pause);
-        busy.ends();
-        let one = busy.time();
-        assert!(one >= pause);
-        std::thread::sleep(pause);
-        assert!(busy.time() >= one + pause, "the other still works");
-        busy.ends();
-        let both = busy.time();
-        std::thread::sleep(pause);
-        assert_eq!(busy.time(), both, "nobody works");
     }
 }

@@ -155,6 +155,10 @@ pub struct ExploreArguments {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
 
+    /// Print what the time of a schedule is spent with
+    #[arg(long)]
+    pub timings: bool,
+
     /// Run only one part of the schedules: I/N, I from 0; N alone takes I from JOB_COMPLETION_INDEX
     /// [default: all]
     #[arg(long, value_name = "I/N")]
@@ -234,6 +238,7 @@ impl ExploreArguments {
             seed: 1,
             faults: Vec::new(),
             jobs: None,
+            timings: false,
             shard: None,
             save: None,
             times: Some(1),

@@ -7,7 +7,10 @@ use std::path::Path;
 use crate::cli::common::{Talk, millis};
 use crate::cli::finding::Kept;
 use crate::history::ServerFacts;
-use crate::report::{ExploreJson, SpaceJson, count, limit_sentence, strategy_words, visible, wrap};
+use crate::report::{
+    ExploreJson, SpaceJson, TimingsJson, count, limit_sentence, strategy_words, timing_lines,
+    visible, wrap,
+};
 use crate::scenario::{Expect, ExpectedVerdict};
 use crate::search::strategy::{Kind, SampledOut, Settings, Shard};
 use crate::search::{self, Breaks, Exploration, LeftOpen, NotApplicable, Unclear, unexpected_find};
@@ -26,6 +29,8 @@ pub(super) struct Told {
     pub server: ServerFacts,
     pub subject: String,
     pub jobs: usize,
+    /// Whether it is to be told where the time went.
+    pub timings: bool,
     /// What a sample left out, where there was one.
     pub sampled_out: Option<Vec<SampledOut>>,
     /// What the search was to find, where it was said.
@@ -56,6 +61,11 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
         exploration.violations,
         exploration.inconclusive + exploration.unconfirmed
     ));
+    if let Some(timings) = result.timings() {
+        for line in timing_lines(&timings, result.jobs) {
+            talk.result(&line);
+        }
+    }
     for line in unclear_lines(&exploration.unclear) {
         talk.result(&line);
     }
@@ -242,9 +252,16 @@ impl Told {
         Some(reasons)
     }
 
+    /// What the time of its schedules was spent with, if that is asked and any was run.
+    fn timings(&self) -> Option<TimingsJson> {
+        let timings = &self.exploration.timings;
+        (self.timings && timings.schedules() > 0).then(|| timings.into())
+    }
+
     /// As JSON.
     pub fn document(self) -> ExploreJson {
         let unexpected = self.unexpected();
+        let timings = self.timings();
         let Self {
             exploration, kept, ..
         } = self;
@@ -301,6 +318,7 @@ impl Told {
             stopped_at_first: exploration.stopped,
             server: self.server,
             elapsed_ms: millis(exploration.took),
+            timings,
             jobs: self.jobs,
         }
     }

@@ -89,6 +89,7 @@ const USES: &[(&str, &[Form])] = &[
     ("no-faults", &[One(Hazards), One(Random), Every]),
     ("faults", &[One(Sweep), Survey]),
     ("jobs", &ALL_BUT_DIRECTED),
+    ("timings", &ANY_ONE),
     ("save", &ALL_BUT_DIRECTED),
     ("times", &ALL_BUT_DIRECTED),
     ("no_shrink", &ALL_BUT_DIRECTED),

@@ -81,6 +81,7 @@ impl Work<'_> {
                 server: server.facts().clone(),
                 subject: job.text.clone(),
                 jobs: self.arguments.jobs(self.scenario),
+                timings: self.arguments.timings,
                 sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
                 expect: self.expect.clone(),
                 locks: !trial.measured().locks.is_empty()

@@ -19,6 +19,9 @@ pub(super) struct FindingData {
     pub invariant: String,
     pub judgement: String,
     pub why: String,
+    /// What it is called, and what shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
     /// What it rests on.
@@ -59,6 +62,10 @@ pub(super) fn findings(
         invariant: verdict.name.to_string(),
         judgement: verdict.judgement.to_string(),
         why: shown(&finding.why),
+        anomaly: finding
+            .anomaly
+            .as_ref()
+            .map(|anomaly| shown(&anomaly.to_string())),
         pod: finding.pod.as_ref().map(|pod| shown(pod.as_str())),
         evidence: finding
             .seqs

@@ -141,6 +141,9 @@ fn findings(data: &PageData) -> Markup {
                                 button type="button" aria-label=(format!("show finding {} in the picture", number + 1)) { "show" }
                             }
                             p { (finding.why) }
+                            @if let Some(anomaly) = &finding.anomaly {
+                                p { "Anomaly: " (anomaly) }
+                            }
                             @if !finding.evidence.is_empty() {
                                 ul {
                                     @for line in finding.evidence.iter().take(12) {

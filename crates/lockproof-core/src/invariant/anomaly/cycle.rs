@@ -55,8 +55,13 @@ pub(super) fn name(
             all.retain(|one| touches(one, &meets));
         }
     }
-    // The strongest first, and of one name what is sure.
-    all.sort_by_key(|one| (one.name, std::cmp::Reverse(one.sure)));
+    // The strongest first, of one name what is sure, and of that what was last: what came before may have been
+    // wiped meanwhile.
+    all.sort_by_key(|one| {
+        let begun = |edge: &Edge<'_, '_>| edge.from.step.released.map_or(0, |at| at.seq);
+        let last: u64 = one.edges.iter().map(begun).sum();
+        (one.name, std::cmp::Reverse((one.sure, last)))
+    });
     let first = all.first()?;
     let alone = all.iter().all(|one| one.name == first.name);
     let known = first.sure == Same::Surely || alone && !accesses.opaque;

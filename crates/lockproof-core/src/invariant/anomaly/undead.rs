@@ -103,10 +103,8 @@ fn lost_lease_of(
         .iter()
         .find(|write| write.pod() == pod && finding.seqs.contains(&write.seq))?;
     let at = |change: usize| leases.changes.get(change).map(|one| one.server_us);
-    let own = || leases.sections.iter().filter(|one| one.pod() == pod);
-    let last = own()
-        .filter(|one| at(one.taken).is_some_and(|taken| taken < write.server_us))
-        .next_back()?;
+    let mut own = leases.sections.iter().filter(|one| one.pod() == pod);
+    let last = own.rfind(|one| at(one.taken).is_some_and(|taken| taken < write.server_us))?;
     let (end, SectionEnd::TakenOver | SectionEnd::TakenAway) = last.end? else {
         return None;
     };

@@ -1,0 +1,10 @@
+create table counter (id int primary key, n int not null);
+insert into counter values (1, 0), (2, 1);
+create table dial (id int primary key, n int not null);
+insert into dial values (1, 0);
+create table audit (first int not null, second int not null);
+create table duty (id int primary key, on_call boolean not null);
+insert into duty values (1, true), (2, true);
+create table payment (account int not null);
+create table parent (id int primary key);
+create table child (parent int not null references parent (id));
