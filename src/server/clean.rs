@@ -179,6 +179,15 @@ async fn instances(report: &mut CleanReport) {
     }
 }
 
+/// Whether a server works on this home for which its instance is there, though it is not for us: a lockproof may run in
+/// another root directory that shares the memory file system.
+fn is_elsewhere(home: &Path, instance: &Path) -> bool {
+    let marker = format!("-D {}", home.display());
+    let works = |pid: i32| machine::arguments(pid).contains(&marker);
+    let mut processes = machine::all_here().into_iter().map(|seen| seen.name.pid);
+    !instance.exists() && processes.any(|pid| works(pid) && !machine::is_gone_for(pid, instance))
+}
+
 /// Data on the memory file system whose instance is gone.
 fn data_homes(report: &mut CleanReport) {
     let Some(prefix) = home::shm_prefix() else {
@@ -198,7 +207,8 @@ fn data_homes(report: &mut CleanReport) {
         let home = entry.path();
         match fs::read_to_string(home.join(home::OWNER_FILE)) {
             Ok(instance) if !instance.is_empty() => {
-                if lease::is_abandoned(Path::new(&instance)) {
+                let instance = Path::new(&instance);
+                if lease::is_abandoned(instance) && !is_elsewhere(&home, instance) {
                     report.removed.extend(home::remove(&home));
                 }
             }

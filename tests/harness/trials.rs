@@ -139,7 +139,16 @@ pub fn arguments() -> Arguments {
         eprintln!("{why}");
         std::process::exit(2);
     }
-    Arguments::from_args()
+    let mut arguments = Arguments::from_args();
+    // These tests wait for servers and processes more than they compute: with one a core two cores were idle for more
+    // than half of the time.
+    if arguments.test_threads.is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let given = std::env::var("RUST_TEST_THREADS").ok();
+        let given = given.and_then(|number| number.parse().ok());
+        arguments.test_threads = Some(given.unwrap_or(2 * cores));
+    }
+    arguments
 }
 
 /// Runs the tests that the arguments ask for; the whole of a test program's `main`.

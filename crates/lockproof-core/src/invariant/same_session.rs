@@ -2,16 +2,18 @@
 //! returned true, the end of its transaction for xact locks, or, where `release = "any"`, or a fault
 //! took the pod, the session or the unlock, or kept from the pod that it had the lock, or where
 //! `release = "process"` and the pod was done (see `process_end`), the end of that session; no unlock
-//! returned false, no "you don't own a lock" in the log, unlocks balance grants.
+//! returned false, no "you don't own a lock" in the log (but of what a fault had taken from a pod that wrote nothing
+//! more), unlocks balance grants.
 //!
 //! Owns that rule. Evidence: `pg_locks`, answers of lock calls, warnings on the wire and in the log.
 
+use super::belief::told;
 use super::facts::{Facts, FailedUnlock, Grant, How, StepFacts, step_words};
 use super::process_end::{ProcessEnd, ProcessEnds};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::history::{Delivery, LockAction, Release};
-use crate::name::InvariantName;
+use crate::name::{InvariantName, PodName};
 
 const NAME: InvariantName = InvariantName::SameSession;
 
@@ -29,7 +31,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         return not_judged(NAME, super::ruling::NO_LOCK);
     }
     let mut found = Found::default();
-    for failed in &facts.failed_unlocks {
+    let failed = facts.failed_unlocks.iter();
+    for failed in failed.filter(|failed| !tidies_up(facts, failed)) {
         let key = failed
             .key
             .map_or_else(String::new, |key| format!(" (lock {key})"));
@@ -61,6 +64,36 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         _ => format!("all {grants} grants of the lock ended on the sessions that got them"),
     };
     found.ruling(NAME, facts, holds)
+}
+
+/// Whether a pod only gave back, by another session, what a fault had taken from it with its session: a client that
+/// connects again does so in its `finally`. Who has written since then has gone on without its lock.
+fn tidies_up(facts: &Facts<'_>, failed: &FailedUnlock<'_>) -> bool {
+    let pod = &failed.connection.pod;
+    let step = failed.step.and_then(|step| facts.steps.get(&step));
+    let Some((step, at)) = step.and_then(|step| Some((step, step.released?.seq))) else {
+        return false;
+    };
+    facts.grants.iter().any(|grant| {
+        let Some((end, How::Session)) = grant.end else {
+            return false;
+        };
+        grant.pod() == pod
+            && end < at
+            && Some(grant.session) != step.session
+            && failed.key.is_some_and(|key| key.same_key(&grant.key))
+            && facts.fault_ended(grant, end)
+            && !wrote_after(facts, pod, told(facts, grant, end))
+    })
+}
+
+/// Whether a pod sent a write of a protected table behind this line.
+fn wrote_after(facts: &Facts<'_>, pod: &PodName, line: u64) -> bool {
+    let mut writes = facts.writes.iter().filter(|write| write.pod() == pod);
+    writes.any(|write| {
+        let step = write.step.and_then(|step| facts.steps.get(&step));
+        step.map_or(write.seq, |step| step.held.seq) > line
+    })
 }
 
 /// Behind a pooler: which session the pod had got the lock on, where the unlock went to another.

@@ -250,6 +250,38 @@ fn a_job_that_goes_on_without_its_lock_is_caught() {
     );
 }
 
+/// A pod whose lock's session a fault has ended connects again and gives the lock back, which answers false; a write of
+/// the pod comes before, or nothing does, or the fault is missing.
+fn gives_back_what_is_lost(fault: bool, write: bool) -> Vec<Line> {
+    let mut story = Story::of(&["a"]);
+    story.start("a", 2).lock("a.0").write("a.1", INVOICES);
+    match fault {
+        true => terminated(&mut story, "a.0"),
+        false => {
+            story.lost("a.0", ClosedBy::Server);
+        }
+    }
+    if write {
+        story.write("a.1", SPLITS);
+    }
+    story
+        .connect("a.2")
+        .lock_with("a.2", call(LockAction::Unlock), Some(false))
+        .leaves("a.2")
+        .leaves("a.1")
+        .exits("a", 1);
+    story.end()
+}
+
+#[test]
+fn an_unlock_of_what_a_fault_took_is_told_only_of_who_wrote_since() {
+    assert_violated(&gives_back_what_is_lost(true, false), &[]);
+    let went_on = gives_back_what_is_lost(true, true);
+    assert_violated(&went_on, &[SameSession, WorkUnderLock]);
+    let no_fault = gives_back_what_is_lost(false, false);
+    assert_eq!(said(&no_fault, SameSession).findings.len(), 2);
+}
+
 #[test]
 fn a_write_sent_before_the_pod_could_know_is_reported_and_not_judged() {
     let mut story = Story::of(&["a", "b"]);
