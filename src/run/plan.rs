@@ -87,10 +87,8 @@ pub struct Plan {
     pub stop_at_error: bool,
     /// If set, the only error at which it is.
     pub stop_only_at: Option<NamedError>,
-    /// Whether advisory locks are read only where they can have changed (see [`is_plain`]), not at
+    /// Whether advisory locks are read only where they can have changed (see `is_plain`), not at
     /// every boundary. For subjects of which that is known to be enough.
-    ///
-    /// [`is_plain`]: super::is_plain
     pub sparse_locks: bool,
     /// The pooler between the pods and the server, if there is to be one.
     pub pooler: Option<PoolerSettings>,

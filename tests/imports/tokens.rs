@@ -1,5 +1,5 @@
 //! Rust source text as words and signs, without comments, literals and what stands under
-//! `#[cfg(test)]`.
+//! `#[cfg(test)]` or for a feature that is not on.
 
 /// A word or a sign, with the line that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,25 +127,29 @@ fn end_of_raw(chars: &[char], from: usize) -> usize {
     at + hashes
 }
 
-/// The tokens without each item that stands under `#[cfg(test)]`, and the modules among those.
+/// Marks of items that are left out: tests, and what stands in for a feature that is on by default.
+const MARKS: [&[&str]; 2] = [
+    &["#", "[", "cfg", "(", "test", ")", "]"],
+    &["#", "[", "cfg", "(", "not", "(", "feature", "=", ")", ")", "]"],
+];
+
+/// The tokens without each item that stands under one of the marks, and the modules among those.
 fn without_tests(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
-    const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut kept, mut tests) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < tokens.len() {
         let rest = &tokens[at..];
-        let marked = rest.len() > MARK.len()
-            && rest
-                .iter()
-                .zip(MARK)
-                .all(|(token, mark)| token.text == mark);
-        if marked {
-            let item = &rest[MARK.len()..];
+        let begins = |mark: &&&[&str]| {
+            let mut pairs = rest.iter().zip(mark.iter());
+            rest.len() > mark.len() && pairs.all(|(token, mark)| token.text == *mark)
+        };
+        if let Some(mark) = MARKS.iter().find(begins) {
+            let item = &rest[mark.len()..];
             let item = &item[..length_of_item(item)];
             let module = item.iter().position(|token| token.text == "mod");
             let name = module.and_then(|at| item.get(at + 1));
             tests.extend(name.map(|name| name.text.clone()));
-            at += MARK.len() + item.len();
+            at += mark.len() + item.len();
         } else {
             kept.push(tokens[at].clone());
             at += 1;
@@ -188,6 +192,8 @@ mod tests {
             mod tests { use crate::no::No; }
             #[cfg(test)]
             use crate::{no::No};
+            #[cfg(not(feature = "with"))]
+            use crate::no::{No};
             struct Last;
         "##;
         let words: Vec<String> = product_tokens(text).0.into_iter().map(|t| t.text).collect();

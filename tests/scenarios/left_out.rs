@@ -47,7 +47,7 @@ pub fn only_what_is_listed_of_cases(dir: &Path) -> Result<(), String> {
         let name = format!("case {}", claim.file_name().to_string_lossy());
         lines.extend(
             left.iter()
-                .filter_map(|one| unlisted(&name, &[one.clone()])),
+                .filter_map(|one| unlisted(&name, std::slice::from_ref(one))),
         );
     }
     if claims == 0 {
