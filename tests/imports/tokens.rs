@@ -130,7 +130,9 @@ fn end_of_raw(chars: &[char], from: usize) -> usize {
 /// Marks of items that are left out: tests, and what stands in for a feature that is on by default.
 const MARKS: [&[&str]; 2] = [
     &["#", "[", "cfg", "(", "test", ")", "]"],
-    &["#", "[", "cfg", "(", "not", "(", "feature", "=", ")", ")", "]"],
+    &[
+        "#", "[", "cfg", "(", "not", "(", "feature", "=", ")", ")", "]",
+    ],
 ];
 
 /// The tokens without each item that stands under one of the marks, and the modules among those.
