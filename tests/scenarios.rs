@@ -157,7 +157,7 @@ fn cases() -> Result<Completion, Failed> {
 }
 
 fn main() -> ExitCode {
-    let arguments = harness::arguments();
+    let arguments = harness::arguments_of_who_waits();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("scenarios-{}", std::process::id()));

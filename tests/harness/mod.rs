@@ -16,5 +16,6 @@ mod trials;
 pub use needs::{Need, axe, image, need, need_all_of, parse};
 pub(crate) use trials::tests;
 pub use trials::{
-    arguments, checked, long, on_each_server, on_this_thread, on_threads, run, trial,
+    arguments, arguments_of_who_waits, checked, long, on_each_server, on_this_thread, on_threads,
+    run, trial,
 };

@@ -139,9 +139,13 @@ pub fn arguments() -> Arguments {
         eprintln!("{why}");
         std::process::exit(2);
     }
-    let mut arguments = Arguments::from_args();
-    // These tests wait for servers and processes more than they compute: with one a core two cores were idle for more
-    // than half of the time.
+    Arguments::from_args()
+}
+
+/// The same, with two tests a core at once, where nobody has said how many: for a test program whose tests wait for
+/// servers and processes more than they compute (with one a core two cores were idle for more than half of the time).
+pub fn arguments_of_who_waits() -> Arguments {
+    let mut arguments = arguments();
     if arguments.test_threads.is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let given = std::env::var("RUST_TEST_THREADS").ok();
