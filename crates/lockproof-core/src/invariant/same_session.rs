@@ -8,6 +8,7 @@
 //! Owns that rule. Evidence: `pg_locks`, answers of lock calls, warnings on the wire and in the log.
 
 use super::belief::told;
+use super::cover::work;
 use super::facts::{Facts, FailedUnlock, Grant, How, StepFacts, step_words};
 use super::process_end::{ProcessEnd, ProcessEnds};
 use super::ruling::{Found, not_judged};
@@ -87,12 +88,12 @@ fn tidies_up(facts: &Facts<'_>, failed: &FailedUnlock<'_>) -> bool {
     })
 }
 
-/// Whether a pod sent a write of a protected table behind this line.
+/// Whether a pod sent a write that the lock should guard behind this line; without the witness, as its texts tell.
 fn wrote_after(facts: &Facts<'_>, pod: &PodName, line: u64) -> bool {
-    let mut writes = facts.writes.iter().filter(|write| write.pod() == pod);
-    writes.any(|write| {
-        let step = write.step.and_then(|step| facts.steps.get(&step));
-        step.map_or(write.seq, |step| step.held.seq) > line
+    let mut writes = work(facts).into_iter().filter(|write| write.pod == pod);
+    writes.any(|write| match write.step {
+        Some(step) => step.held.seq > line,
+        None => write.seqs.iter().any(|seq| *seq > line),
     })
 }
 

@@ -65,7 +65,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What is said of several locks, each named by its words.
+/// What is said of several locks, each named by its words. A finding that each of them has is about none.
 pub(super) fn together(said: Vec<(&str, InvariantVerdict)>) -> Option<InvariantVerdict> {
     let name = said.first()?.1.name;
     let any = |judgement| said.iter().any(|(_, one)| one.judgement == judgement);
@@ -77,33 +77,33 @@ pub(super) fn together(said: Vec<(&str, InvariantVerdict)>) -> Option<InvariantV
     .into_iter()
     .find(|judgement| any(*judgement))
     .unwrap_or(Judgement::NotJudged);
-    let locks: Vec<&str> = said.iter().map(|(words, _)| *words).collect();
-    let named = |words: &str, why: &str| match locks.iter().any(|lock| names(why, lock)) {
-        true => why.to_owned(),
-        false => format!("{words}: {why}"),
-    };
-    // What is not about one lock each of them finds.
-    let mut told: BTreeSet<String> = BTreeSet::new();
     let mut findings: Vec<Finding> = Vec::new();
     for wanted in [Judgement::Violated, Judgement::Inconclusive] {
         for (words, one) in said.iter().filter(|(_, one)| one.judgement == wanted) {
             for finding in &one.findings {
-                if told.insert(finding.why.clone()) {
-                    findings.push(Finding {
-                        why: named(words, &finding.why),
+                let shared = said.iter().all(|(_, one)| one.findings.contains(finding));
+                let told = match shared {
+                    true => finding.clone(),
+                    false => Finding {
+                        why: format!("{words}: {}", finding.why),
                         ..finding.clone()
-                    });
+                    },
+                };
+                if !findings.contains(&told) {
+                    findings.push(told);
                 }
             }
         }
     }
     let why = match (findings.len(), findings.first()) {
-        (_, Some(first)) if judgement != Judgement::Holds => match findings.len() {
-            1 => first.why.clone(),
-            several => format!("{} (and {} more)", first.why, several - 1),
-        },
+        (1, Some(first)) if judgement != Judgement::Holds => first.why.clone(),
+        (several, Some(first)) if judgement != Judgement::Holds => {
+            format!("{} (and {} more)", first.why, several - 1)
+        }
         _ => {
-            let each = said.iter().map(|(words, one)| named(words, &one.why));
+            let each = said
+                .iter()
+                .map(|(words, one)| format!("{words}: {}", one.why));
             each.collect::<Vec<_>>().join("; ")
         }
     };
@@ -117,13 +117,5 @@ pub(super) fn together(said: Vec<(&str, InvariantVerdict)>) -> Option<InvariantV
         why,
         findings,
         tables: tables.into_iter().collect(),
-    })
-}
-
-/// Whether a sentence names this lock.
-fn names(sentence: &str, lock: &str) -> bool {
-    sentence.match_indices(lock).any(|(at, _)| {
-        let behind = sentence[at + lock.len()..].chars().next();
-        behind.is_none_or(|next| !next.is_alphanumeric())
     })
 }

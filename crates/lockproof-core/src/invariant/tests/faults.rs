@@ -1,5 +1,6 @@
 //! Faults: what they excuse, and what they do not.
 
+use super::pacing::blind;
 use super::*;
 use crate::history::*;
 use crate::name::{GuardName, StepId};
@@ -278,6 +279,9 @@ fn an_unlock_of_what_a_fault_took_is_told_only_of_who_wrote_since() {
     assert_violated(&gives_back_what_is_lost(true, false), &[]);
     let went_on = gives_back_what_is_lost(true, true);
     assert_violated(&went_on, &[SameSession, WorkUnderLock]);
+    // Without the witness the texts tell who wrote.
+    assert_violated(&blind(gives_back_what_is_lost(true, false)), &[]);
+    assert_violated(&blind(went_on), &[SameSession, WorkUnderLock]);
     let no_fault = gives_back_what_is_lost(false, false);
     assert_eq!(said(&no_fault, SameSession).findings.len(), 2);
 }
