@@ -1,3 +1,5 @@
+//! Names of anomalies on hand-written histories: each with the order that makes it, and orders that have none.
+
 use super::super::judge::judge;
 use super::super::samples::*;
 use super::super::story::Story;
