@@ -71,6 +71,16 @@ pub fn limit_sentence(limit: &Limit) -> String {
             "the clean run took a lock {lock}, but not around all that it wrote: it was not judged \
              (`lock = {{ relation = \"…\" }}` asks for it)"
         ),
+        Limit::NoLockFor { tables } => format!(
+            "none of the locks protects {}: under which lock {} written was not judged (`protect` of a lock names its \
+             tables)",
+            joined(tables),
+            if tables.len() == 1 {
+                "it was"
+            } else {
+                "they were"
+            },
+        ),
         Limit::OutsideTheLock { tables } => format!(
             "{} {} written outside of the lock in each clean and serial run: whether the lock guards {} was not judged \
              (`protect = [\"…\"]` says so)",

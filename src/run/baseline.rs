@@ -253,10 +253,12 @@ impl OfAll {
             outside.take(&timeline, &locks.0);
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
-            if queue
-                .as_ref()
-                .is_some_and(|queue| !keeps_claims(&timeline, queue))
-            {
+            // The clean run must show that there is work elsewhere; a later pod may find nothing to do.
+            let kept = queue.as_ref().map(|queue: &LikelyQueue| {
+                let kept = keeps_claims(&timeline, queue);
+                queue.sure && kept.unwrap_or(number > 0)
+            });
+            if kept == Some(false) {
                 loose_queue = queue.take();
             }
             let (kept, passing) = locks

@@ -98,6 +98,7 @@ fn names(limit: &mut Limit) -> Option<&mut Vec<String>> {
         Limit::OnlyCounted { tables }
         | Limit::ByColumn { tables }
         | Limit::TablesNotCompared { tables, .. }
+        | Limit::NoLockFor { tables }
         | Limit::OutsideTheLock { tables } => Some(tables),
         _ => None,
     }

@@ -152,13 +152,15 @@ pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), Tri
 fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError> {
     let clean = measured.clean.lines()?;
     let versions = clean.iter().filter_map(|line| match &line.event {
-        Event::LockRow(change) => change.after.as_ref(),
+        Event::LockRow(change) if change.lock == rule.place => Some(change),
         _ => None,
     });
-    let (mut claimed, mut both) = (false, false);
-    for version in versions {
-        claimed |= version.held;
-        both |= version.held && version.done;
+    let (mut claimed, mut both, mut done) = (false, false, false);
+    for change in versions {
+        let after = change.after.as_ref();
+        claimed |= after.is_some_and(|version| version.held);
+        both |= after.is_some_and(|version| version.held && version.done);
+        done |= after.map_or(rule.queue == Some(Done::Deleted), |version| version.done);
     }
     // A job that takes the trigger away shows nothing.
     let watched = clean.iter().any(|line| match &line.event {
@@ -183,7 +185,32 @@ fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError>
             rule.held.as_deref().unwrap_or_default()
         )));
     }
+    if watched && !done {
+        let how = match &rule.queue {
+            Some(Done::When(done)) => format!("of none it came to be true that {done}"),
+            _ => "none was deleted".to_owned(),
+        };
+        return Err(TrialError::LockRow(format!(
+            "the clean run ends no row of {}: {how}. Look at `done`",
+            rule.table
+        )));
+    }
     Ok(())
+}
+
+/// Refuses a table that one of several locks protects and that is not there, neither before the clean run nor after it.
+pub(super) fn has_protected(rule: &LockRule, measured: &BaselineRuns) -> Result<(), TrialError> {
+    let (LockRule::Several(all), Some(left)) = (rule, measured.serial_runs.of_one()) else {
+        return Ok(());
+    };
+    let mut named = all.iter().flat_map(|one| &one.protect);
+    match named.find(|table| !left.state.tables.contains_key(*table)) {
+        Some(table) => Err(TrialError::Lock(format!(
+            "there is no table {table} when the clean run has ended, so that no lock can protect it. Look at `protect` (a \
+             table that is not in public needs its schema in front)"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a table of row locks that is not there, neither before the clean run nor after it.

@@ -13,7 +13,7 @@ use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
 use super::giving_up::{look_again, silence};
-use super::lock_rule::{has_rows, ignored, is_used, lock_rule, protected};
+use super::lock_rule::{has_protected, has_rows, ignored, is_used, lock_rule, protected};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
 use super::redact::{Redactor, redacted_error};
@@ -171,6 +171,7 @@ impl<'a> Trial<'a> {
             plan.rules.unguarded = outside.cloned().collect();
         }
         has_rows(&plan.rules.lock, &measured)?;
+        has_protected(&plan.rules.lock, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean.lines()?));

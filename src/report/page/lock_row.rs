@@ -65,11 +65,9 @@ impl<'a> RowBook<'a> {
         let Some(Event::Run(facts)) = timeline.lines.first().map(|line| &line.event) else {
             return None;
         };
-        let rule: &'a LockRow = facts.rules.lock.each().find_map(LockRule::row)?;
         // The rows of a queue are many books; the page has none for them yet.
-        if rule.queue.is_some() {
-            return None;
-        }
+        let mut rules = facts.rules.lock.each().filter_map(LockRule::row);
+        let rule: &'a LockRow = rules.find(|rule| rule.queue.is_none())?;
         let leases = Leases::of(timeline, rule);
         if leases.changes.is_empty() {
             return None;

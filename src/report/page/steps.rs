@@ -259,15 +259,15 @@ fn lock_results(answer: &Answer) -> impl Iterator<Item = &'static str> {
 /// What is special about steps.
 struct Marked<'a> {
     ghosts: HashSet<StepId>,
-    /// The lock, where it is a row: a step that writes its table is a lock operation.
-    row: Option<&'a LockRow>,
+    /// The locks that are rows: a step that writes the table of one is a lock operation.
+    rows: Vec<&'a LockRow>,
 }
 
 impl<'a> Marked<'a> {
     fn of(timeline: &Timeline<'a>) -> Self {
-        let row = match timeline.lines.first().map(|line| &line.event) {
-            Some(Event::Run(facts)) => facts.rules.lock.each().find_map(LockRule::row),
-            _ => None,
+        let rows = match timeline.lines.first().map(|line| &line.event) {
+            Some(Event::Run(facts)) => facts.rules.lock.each().filter_map(LockRule::row).collect(),
+            _ => Vec::new(),
         };
         let ghosts = timeline.lines.iter().filter_map(|line| match &line.event {
             Event::Ghost { step, .. } => Some(*step),
@@ -275,7 +275,7 @@ impl<'a> Marked<'a> {
         });
         Self {
             ghosts: ghosts.collect(),
-            row,
+            rows,
         }
     }
 
@@ -289,7 +289,7 @@ impl<'a> Marked<'a> {
             (
                 "lock",
                 !step.request.lock_calls.is_empty()
-                    || self.row.is_some_and(|row| asks_for_row(step, row)),
+                    || self.rows.iter().any(|row| asks_for_row(step, row)),
             ),
             (
                 "unlock",

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::again::attempted;
 use super::facts::{Facts, PodWrite, count, write_words};
 use super::lease;
-use super::ruling::{Found, inconclusive};
+use super::ruling::{Found, inconclusive, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
 use crate::name::{InvariantName, StepId};
 use crate::timeline::StepFacts;
@@ -80,33 +80,37 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
             });
         }
     }
-    let mut queues = facts.leases.iter();
-    let queue = queues.find(|books| books.rule.queue.is_some());
-    if transactions == 0 && queue.is_none() {
+    let queues = facts.leases.iter();
+    let queues: Vec<_> = queues.filter(|books| books.rule.queue.is_some()).collect();
+    if transactions == 0 && queues.is_empty() {
         return None;
     }
     if !facts.run.witness {
-        let why = match queue {
-            Some(_) => {
+        let why = match queues.is_empty() {
+            false => {
                 "the lock is a queue, and this run had no witness that sees who changes its rows"
             }
-            None => {
+            true => {
                 "a transaction came again, and this run had no witness that sees what it left on other sessions"
             }
         };
         return Some(inconclusive(NAME, why));
     }
     let mut holds = Vec::new();
-    match queue {
-        Some(books) => {
-            let done = lease::done_once(facts, books, &mut found);
-            holds.push(format!(
-                "{} of {} came to be done, each once",
-                count(done, "row"),
-                books.rule.words()
-            ));
-        }
-        None => found.blinded(facts),
+    let mut all_done = 0;
+    for books in &queues {
+        let done = lease::done_once(facts, books, &mut found);
+        all_done += done;
+        holds.push(format!(
+            "{} of {} came to be done, each once",
+            count(done, "row"),
+            books.rule.words()
+        ));
+    }
+    if queues.is_empty() {
+        found.blinded(facts);
+    } else if all_done == 0 && transactions == 0 && found.is_empty() {
+        return Some(not_judged(NAME, "no row of the queue came to be done"));
     }
     if transactions > 0 {
         holds.push(format!(

@@ -126,6 +126,12 @@ pub enum Limit {
         /// Which.
         tables: Vec<String>,
     },
+    /// Each of several locks protects tables of its own, and none of them these: who wrote them under which lock was
+    /// not judged.
+    NoLockFor {
+        /// Which.
+        tables: Vec<String>,
+    },
     /// Pods went, or wanted to go, to another database of the server.
     OtherDatabase {
         /// Which.

@@ -69,6 +69,13 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
     let passing = passing.flat_map(|base| base.passing_locks.iter());
     let passing = passing.filter(|lock| !facts.is_rule_key(lock));
     limits.extend(passing.map(|lock| Limit::PassingLock { lock: *lock }));
+    let own = facts.run.rules.of_each();
+    let tables = facts.run.rules.protect.iter();
+    let tables = tables.filter(|table| !own.iter().any(|rules| rules.protect.contains(table)));
+    let tables: Vec<String> = tables.cloned().collect();
+    if !tables.is_empty() {
+        limits.push(Limit::NoLockFor { tables });
+    }
     let tables = facts.run.rules.unguarded.clone();
     if !tables.is_empty() {
         limits.push(Limit::OutsideTheLock { tables });

@@ -24,6 +24,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether nothing was found and nothing is unclear.
+    pub fn is_empty(&self) -> bool {
+        self.violations.is_empty() && self.unclear.is_empty()
+    }
+
     /// A violation.
     pub fn violation(&mut self, finding: Finding) {
         self.violations.push(finding);

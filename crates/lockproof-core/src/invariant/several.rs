@@ -60,8 +60,20 @@ impl<'a> Parts<'a> {
             return judge(whole);
         }
         let said = self.parts.iter();
-        let said = said.filter_map(|(words, facts)| Some((words.as_str(), judge(facts)?)));
-        together(said.collect())
+        let said = said.filter_map(|(words, facts)| Some((words.as_str(), facts, judge(facts)?)));
+        let (held, held_by_none): (Vec<_>, Vec<_>) = said.partition(|(_, facts, one)| {
+            one.judgement != Judgement::NotJudged || !facts.run.rules.lock.is_serializable()
+        });
+        // Of a lock that nobody holds there is nothing to say beside one that somebody does.
+        let said = match held.is_empty() {
+            true => held_by_none,
+            false => held,
+        };
+        together(
+            said.into_iter()
+                .map(|(words, _, one)| (words, one))
+                .collect(),
+        )
     }
 }
 
@@ -72,11 +84,12 @@ pub(super) fn together(said: Vec<(&str, InvariantVerdict)>) -> Option<InvariantV
     let judgement = [
         Judgement::Violated,
         Judgement::Inconclusive,
-        Judgement::Holds,
+        // What holds of one lock says nothing of another.
+        Judgement::NotJudged,
     ]
     .into_iter()
     .find(|judgement| any(*judgement))
-    .unwrap_or(Judgement::NotJudged);
+    .unwrap_or(Judgement::Holds);
     let mut findings: Vec<Finding> = Vec::new();
     for wanted in [Judgement::Violated, Judgement::Inconclusive] {
         for (words, one) in said.iter().filter(|(_, one)| one.judgement == wanted) {
@@ -96,8 +109,8 @@ pub(super) fn together(said: Vec<(&str, InvariantVerdict)>) -> Option<InvariantV
         }
     }
     let why = match (findings.len(), findings.first()) {
-        (1, Some(first)) if judgement != Judgement::Holds => first.why.clone(),
-        (several, Some(first)) if judgement != Judgement::Holds => {
+        (1, Some(first)) => first.why.clone(),
+        (several, Some(first)) => {
             format!("{} (and {} more)", first.why, several - 1)
         }
         _ => {

@@ -314,7 +314,8 @@ impl<'a> Book<'a> {
             Some((_, SectionEnd::TakenOver | SectionEnd::TakenAway))
         );
         let same = before.owner == after.owner && before.token == after.token;
-        if late && same {
+        // Where no owner is stored a new claim looks the same; only one that another's time forbids is none.
+        if late && same && (kept_out || self.leases.rule.owner.is_some()) {
             return Deed::Foreign {
                 of: holder,
                 kept_out,

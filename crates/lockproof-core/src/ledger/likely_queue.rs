@@ -2,14 +2,14 @@
 //!
 //! Owns that guess, from the texts of clean and serial runs: a column that is set to a constant when a row is claimed,
 //! and to another, or the row deleted, when it is done, while what is free has a third. A flag that is set back to what
-//! it was is none. What a driver gives as a parameter, and what a function does, no text tells: such a queue must be
+//! it was makes no queue. What a driver gives as a parameter, and what a function does, no text tells: such a queue must be
 //! named. Knows nothing of which tables are protected.
 
 use std::collections::BTreeMap;
 
 use crate::history::{Done, Ending, Event, Expiry, Fate, LockRow};
 use crate::name::{PodName, TableName};
-use crate::sql::{Value, With, assigned, compared, created};
+use crate::sql::{Assigned, Value, With, assigned, compared, created};
 use crate::timeline::{StepFacts, Timeline};
 
 /// What names of columns say of an owner.
@@ -33,6 +33,8 @@ pub struct LikelyQueue {
     claimed: String,
     /// and when it is done; `None`: the row is deleted.
     done: Option<String>,
+    /// Whether the texts tell each of these for sure; else it is only suggested.
+    pub sure: bool,
 }
 
 /// What a step does to a row of a queue.
@@ -50,7 +52,14 @@ pub fn likely_queue(
 ) -> Option<LikelyQueue> {
     let steps = || clean.steps.values().filter(|step| rows(step) > 0);
     let texts = || steps().flat_map(|step| &step.request.sql);
-    let made: Vec<String> = texts()
+    // What asks for rows may find none, and a definition tells of none.
+    let asks: Vec<&String> = clean
+        .steps
+        .values()
+        .flat_map(|step| &step.request.sql)
+        .collect();
+    let made: Vec<String> = asks
+        .iter()
         .flat_map(|sql| created(sql))
         .map(|one| one.name)
         .collect();
@@ -76,12 +85,6 @@ pub fn likely_queue(
             }
         }
     }
-    // What asks for rows may find none.
-    let asks: Vec<&String> = clean
-        .steps
-        .values()
-        .flat_map(|step| &step.request.sql)
-        .collect();
     columns.into_iter().find_map(|(table, column, values)| {
         // With more, which of them means what no text says.
         let (claimed, done) = match (values.as_slice(), deleted.contains(&table)) {
@@ -101,6 +104,29 @@ pub fn likely_queue(
             }
             With::Ago(_) => false,
         });
+        let did = |sql: &String| {
+            let sets = |one: &Assigned, wanted: &String| {
+                let mut set = one.set.iter();
+                set.any(|(name, value)| {
+                    *name == column && *value == Value::Constant(wanted.clone())
+                })
+            };
+            let all = assigned(sql).into_iter().filter(|one| one.table == table);
+            let (mut claims, mut ends) = (false, false);
+            for one in all {
+                claims |= sets(&one, &claimed);
+                ends |= match &done {
+                    Some(done) => sets(&one, done),
+                    None => one.deletes,
+                };
+            }
+            (claims, ends)
+        };
+        let of_claimed = |sql: &String| {
+            let is = With::Constant(claimed.clone());
+            let mut all = compared(sql).into_iter();
+            all.any(|one| one.column == column && one.with == is)
+        };
         if !free || made.contains(&table) {
             return None;
         }
@@ -110,7 +136,11 @@ pub fn likely_queue(
             };
             one.table == table && one.set.iter().any(claims)
         })?;
-        let expiry = compares.iter().find_map(|one| {
+        // A time that has passed frees a claim where the statement that claims asks for claimed rows, too.
+        let reclaims = asks.iter().filter(|sql| did(sql).0 && of_claimed(sql));
+        let reclaims: Vec<_> = reclaims.collect();
+        let passed = reclaims.iter().flat_map(|sql| compared(sql));
+        let expiry = passed.into_iter().find_map(|one| {
             let With::Ago(lease) = one.with else {
                 return None;
             };
@@ -124,6 +154,12 @@ pub fn likely_queue(
             };
             set.then_some(expiry)
         });
+        // Who ends whatever is claimed has another stage of the work in hand, not its own claim.
+        let stages = asks
+            .iter()
+            .any(|sql| did(sql).1 && of_claimed(sql) && !sql.to_lowercase().contains(" and "));
+        let first = |wanted: fn((bool, bool)) -> bool| texts().position(|sql| wanted(did(sql)));
+        let ends_later = first(|(claims, _)| claims) <= first(|(_, ends)| ends);
         let owner = claim.set.iter().map(|(name, _)| name);
         let mut owner = owner.filter(|name| OWNER.iter().any(|word| name.contains(word)));
         Some(LikelyQueue {
@@ -132,7 +168,7 @@ pub fn likely_queue(
                 row: BTreeMap::new(),
                 place: 0,
                 owner: owner.next().cloned(),
-                expiry,
+                expiry: expiry.clone(),
                 held: Some(format!("{column} = {claimed}")),
                 token: None,
                 fencing: false,
@@ -141,6 +177,7 @@ pub fn likely_queue(
                     None => Done::Deleted,
                 }),
             },
+            sure: !stages && ends_later && (reclaims.is_empty() || expiry.is_some()),
             column,
             claimed,
             done,
@@ -148,10 +185,10 @@ pub fn likely_queue(
     })
 }
 
-/// Whether all that this run wrote elsewhere was written while its pod had a row of the queue claimed. A run that wrote
-/// nothing says nothing.
+/// Whether all that this run wrote elsewhere was written while its pod had a row of the queue claimed; `None` where it
+/// wrote nothing elsewhere.
 #[must_use]
-pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> bool {
+pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> Option<bool> {
     let own = TableName::new(&queue.rule.table);
     let mut wrote: Vec<u64> = Vec::new();
     for line in timeline.lines {
@@ -170,8 +207,11 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> bool {
         let step = write.step.and_then(|step| timeline.steps.get(&step));
         match step.and_then(|step| step.released) {
             Some(at) => wrote.push(at.seq),
-            None => return false,
+            None => return Some(false),
         }
+    }
+    if wrote.is_empty() {
+        return None;
     }
     // How many rows each pod has claimed and not done.
     let mut claimed: BTreeMap<&PodName, u64> = BTreeMap::new();
@@ -182,7 +222,7 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> bool {
         .collect();
     steps.sort_by_key(|(at, _)| *at);
     wrote.sort_unstable();
-    steps.into_iter().all(|(at, step)| {
+    let kept = steps.into_iter().all(|(at, step)| {
         let has = claimed.entry(step.pod()).or_default();
         let did: Vec<Did> = step
             .request
@@ -198,7 +238,8 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> bool {
             *has = has.saturating_sub(rows(step).max(1));
         }
         covered
-    })
+    });
+    Some(kept)
 }
 
 impl LikelyQueue {

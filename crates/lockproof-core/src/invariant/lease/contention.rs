@@ -2,21 +2,35 @@
 //!
 //! Owns those answers, by the text of its steps and what they were answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Facts;
 use super::order::committed;
 use crate::ledger::{RowBooks, asks_for_row, told_lost};
-use crate::name::PodName;
+use crate::name::{PodName, StepId};
+use crate::timeline::StepFacts;
 
 /// A pod that asked while another had it, in words.
 pub(in super::super) fn asked_while_had(facts: &Facts<'_>, books: &RowBooks<'_>) -> Option<String> {
     let spans = spans(facts, books);
     let row = books.rule.words();
-    let mut asking = facts.steps.values().filter(|step| {
-        asks_for_row(step, books.rule)
-            || step.request.opaque && told_lost(step, books.rule).is_some()
-    });
+    // Not each statement of a queue's table asks for one: it may put a row in, or end its own.
+    let got: BTreeSet<StepId> = match books.rule.queue {
+        Some(_) => {
+            let changes = books.rows.iter().flat_map(|row| &row.changes);
+            let got = changes.filter(|change| change.grants());
+            got.filter_map(|change| change.step).collect()
+        }
+        None => BTreeSet::new(),
+    };
+    let asks = |step: &StepFacts<'_>| match books.rule.queue {
+        Some(_) => got.contains(&step.id) || told_lost(step, books.rule).is_some(),
+        None => asks_for_row(step, books.rule),
+    };
+    let mut asking = facts
+        .steps
+        .values()
+        .filter(|step| asks(step) || step.request.opaque && told_lost(step, books.rule).is_some());
     asking.find_map(|step| {
         // Who has taken the row in a transaction that is still open lets nobody see it.
         let mut waits = step.endings.iter().flat_map(|end| end.blocked_by);

@@ -43,7 +43,7 @@ struct Own<'f, 'a> {
     last_end_us: i64,
 }
 
-/// All writes of protected tables with how they stand. Of several rows that its pod has got, one that it has still
+/// All writes of protected tables with how they stand; of a queue those of its own table left aside. Of several rows that its pod has got, one that it has still
 /// covers a write: which of them it is about nobody knows.
 pub(super) fn standings<'f, 'a>(
     facts: &'f Facts<'a>,
@@ -52,7 +52,9 @@ pub(super) fn standings<'f, 'a>(
     let by_pod = own_sections(books);
     let next: Vec<_> = books.rows.iter().map(next_grants).collect();
     let (mut found, mut without) = (Vec::new(), Vec::new());
-    for write in &facts.writes {
+    // Each change of a queue's own rows is in their books.
+    let own = |write: &&PodWrite<'_>| books.rule.queue.is_some() && write.table == books.rule.table;
+    for write in facts.writes.iter().filter(|write| !own(write)) {
         let own = by_pod.get(write.pod()).map_or(&[][..], Vec::as_slice);
         let after = own.partition_point(|one| one.taken_us <= write.server_us);
         let stands = |one: &Own<'f, 'a>| {

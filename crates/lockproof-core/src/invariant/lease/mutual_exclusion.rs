@@ -98,9 +98,14 @@ fn at_work_at_once(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
     }
     for row in &books.rows {
         for change in &row.changes {
-            let Deed::Foreign { of, .. } = change.deed else {
+            let Deed::Foreign { of, kept_out, .. } = change.deed else {
                 continue;
             };
+            // Whoever frees a row whose time has passed, or whose pod is dead, tidies up.
+            let frees = change.after.is_some_and(|after| !after.held && !after.done);
+            if frees && !kept_out || !outlived(facts, row, &row.sections[of], change) {
+                continue;
+            }
             let earlier = |one: &&LeaseSection<'_>| {
                 Some(one.pod()) == change.pod() && one.taken < row.sections[of].taken
             };

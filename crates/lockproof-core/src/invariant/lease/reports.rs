@@ -18,7 +18,7 @@ pub(in super::super) fn reports(facts: &Facts<'_>, books: &RowBooks<'_>) -> Vec<
     let mut reports = Vec::new();
     if let Some(Expiry::Since { column, lease }) = &books.rule.expiry {
         reports.push(format!(
-            "{} is taken to be had for {} s since {column}, as the scenario says",
+            "{} is taken to be had for {} s since {column}",
             books.rule.words(),
             lease.as_secs()
         ));

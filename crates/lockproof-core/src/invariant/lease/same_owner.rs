@@ -10,9 +10,10 @@ use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, outlived};
+use super::late::{Standing, standings};
 use super::order::committed;
 use super::story::{aged_words, change_words};
-use crate::ledger::{Deed, LeaseSection, Leases, RowBooks, told_lost};
+use crate::ledger::{Deed, LeaseChange, LeaseSection, Leases, RowBooks, told_lost};
 use crate::name::{InvariantName, PodName};
 use crate::timeline::StepFacts;
 
@@ -152,7 +153,10 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
     // For each pod the lines at which it was told so, and at which it was told that it has the lock.
     let mut told: BTreeMap<&PodName, Vec<(u64, Option<&StepFacts<'_>>)>> = BTreeMap::new();
     let changes = books.rows.iter().flat_map(|row| &row.changes);
-    for change in changes.filter(|change| change.grants()) {
+    // A renewal tells it, too: of several rows one may be lost and another not.
+    let tells =
+        |change: &&LeaseChange<'_>| change.grants() || matches!(change.deed, Deed::Renewal { .. });
+    for change in changes.filter(tells) {
         let step = change.step.and_then(|step| facts.steps.get(&step));
         if let (Some(pod), Some(end)) = (change.pod(), step.and_then(|step| step.last())) {
             told.entry(pod).or_default().push((end.at.seq, None));
@@ -176,7 +180,16 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
         of_pod.sort_by_key(|(seq, _)| *seq);
     }
     let mut once = BTreeSet::new();
-    for write in &facts.writes {
+    // What its pod has another row for is that row's work.
+    let under: BTreeSet<u64> = match books.rule.queue {
+        Some(_) => under(facts, books),
+        None => BTreeSet::new(),
+    };
+    for write in facts
+        .writes
+        .iter()
+        .filter(|write| !under.contains(&write.seq))
+    {
         let step = write.step.and_then(|step| facts.steps.get(&step));
         let (Some(released), Some(of_pod)) =
             (step.and_then(|step| step.released), told.get(write.pod()))
@@ -208,4 +221,13 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
             ..Finding::default()
         });
     }
+}
+
+/// The writes that were committed while their pods had a row.
+fn under(facts: &Facts<'_>, books: &RowBooks<'_>) -> BTreeSet<u64> {
+    let (stands, _) = standings(facts, books);
+    let had = stands
+        .into_iter()
+        .filter(|one| matches!(one.how, Standing::Under(_)));
+    had.map(|one| one.write.seq).collect()
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::super::facts::{Facts, PodWrite, count, write_words};
-use super::super::ruling::{Found, inconclusive};
+use super::super::ruling::{Found, inconclusive, not_judged};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
 use super::late::{Standing, Stands, standings};
@@ -18,6 +18,10 @@ use crate::ledger::{Leases, RowBooks};
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
+
+/// Why nothing is said where pods write the queue alone.
+const ONLY_THE_QUEUE: &str = "no protected table but the queue was written, and the changes of its rows are for the other \
+                              invariants";
 
 pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> InvariantVerdict {
     if !facts.run.witness {
@@ -93,6 +97,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
     }
     found.strangers(facts);
     missing(facts, books, &mut found);
+    if covered == 0 && tables.is_empty() && books.rule.queue.is_some() && found.is_empty() {
+        return not_judged(NAME, ONLY_THE_QUEUE);
+    }
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(

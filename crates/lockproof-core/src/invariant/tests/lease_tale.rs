@@ -319,6 +319,13 @@ impl Tale {
         }));
     }
 
+    /// A statement that is answered by this tag.
+    pub fn says(&mut self, connection: &str, sql: &str, tag: &str) -> &mut Self {
+        let step = self.asks(connection, sql);
+        self.answered(step, tag, 'I');
+        self
+    }
+
     /// A pod ends with success.
     pub fn ends(&mut self, who: &str) -> &mut Self {
         self.story

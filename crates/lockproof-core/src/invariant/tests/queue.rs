@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::lease_tale::*;
 use super::*;
 use crate::history::*;
+use crate::ledger::likely_queue;
 use crate::name::InvariantName::*;
+use crate::timeline::Timeline;
 
 /// Jobs that a worker claims for five minutes.
 pub(super) fn jobs() -> LockRow {
@@ -209,7 +211,7 @@ fn a_job_that_is_put_in_the_queue_under_the_key_of_a_deleted_one_is_another() {
 
 #[test]
 fn a_row_of_a_dead_pod_must_come_to_be_done_or_free() {
-    let dies = |rule: LockRow, expires: bool, healed: bool| {
+    let dies = |rule: LockRow, expires: bool, healed: bool, looks: bool| {
         let mut tale = Tale::with(rule, &["a", "b", "c"]);
         tale.row("1").takes("a.0", 1);
         tale.story.killed("a", 2);
@@ -223,10 +225,13 @@ fn a_row_of_a_dead_pod_must_come_to_be_done_or_free() {
         } else {
             does(&mut tale, "c", "2");
         }
+        if looks {
+            tale.touches_nothing("c.0");
+        }
         tale.ends("c").story.end()
     };
-    assert_violated(&dies(for_ever(), false, true), &[]);
-    let bad = dies(for_ever(), false, false);
+    assert_violated(&dies(for_ever(), false, true, true), &[]);
+    let bad = dies(for_ever(), false, false, true);
     assert_violated(&bad, &[ExactlyOnce]);
     let said = said(&bad, ExactlyOnce);
     assert!(
@@ -236,9 +241,11 @@ fn a_row_of_a_dead_pod_must_come_to_be_done_or_free() {
         said.why
     );
     // Time frees it, but then somebody must look.
-    assert_violated(&dies(jobs(), false, false), &[]);
-    assert_violated(&dies(jobs(), true, false), &[ExactlyOnce]);
-    assert_violated(&dies(jobs(), true, true), &[]);
+    assert_violated(&dies(jobs(), false, false, true), &[]);
+    assert_violated(&dies(jobs(), true, false, true), &[ExactlyOnce]);
+    assert_violated(&dies(jobs(), true, true, true), &[]);
+    // A worker that does one job and leaves has looked for no other.
+    assert_violated(&dies(for_ever(), false, false, false), &[]);
 }
 
 #[test]
@@ -299,4 +306,168 @@ fn a_change_that_nobody_logged_and_a_row_that_is_claimed_and_done_leave_all_uncl
             assert!(said.why.contains(words), "{}", said.why);
         }
     }
+}
+
+#[test]
+fn a_pod_that_has_another_row_still_is_not_told_that_it_has_none() {
+    let mut tale = Tale::of(jobs());
+    tale.row("1").takes("a.0", 1).row("2").takes("a.0", 1);
+    tale.works("a.1").leaves_it("a.0", true);
+    tale.touches_nothing("a.0").works("a.1");
+    assert_violated(&tale.row("1").leaves_it("a.0", true).over(), &[]);
+    // b has taken over one of two; the other is renewed, or it is not.
+    let renewed = |renews: bool| {
+        let mut tale = Tale::of(jobs());
+        tale.row("1").takes("a.0", 1).row("2").takes("a.0", 1);
+        tale.row("1")
+            .expires()
+            .takes("b.0", 2)
+            .touches_nothing("a.0");
+        let row = tale.row("2").held_by("a", 1);
+        match renews {
+            true => tale.sets("a.0", row),
+            false => tale.leaves_it("a.0", true),
+        };
+        tale.works("a.1");
+        if renews {
+            tale.leaves_it("a.0", true);
+        }
+        tale.row("1").works("b.1").leaves_it("b.0", true).over()
+    };
+    assert_violated(&renewed(true), &[]);
+    let wrote_on = renewed(false);
+    assert!(
+        verdict(&wrote_on)
+            .violated()
+            .any(|name| name == SameSession)
+    );
+}
+
+#[test]
+fn a_claim_that_stores_no_owner_is_a_claim_where_time_has_passed() {
+    let rule = || LockRow {
+        owner: None,
+        ..jobs()
+    };
+    let again = |expires: bool| {
+        let mut tale = Tale::of(rule());
+        let claim = |tale: &mut Tale, connection: &str| {
+            let row = tale
+                .held_by("", 1)
+                .map(|row| RowVersion { owner: None, ..row });
+            tale.sets(connection, row);
+        };
+        tale.row("1");
+        claim(&mut tale, "a.0");
+        tale.expires();
+        claim(&mut tale, "b.0");
+        tale.touches_nothing("a.0");
+        if expires {
+            tale.story.killed("b", 2);
+            tale.expires();
+        }
+        claim(&mut tale, "a.0");
+        tale.works("a.1").leaves_it("a.0", true);
+        match expires {
+            true => tale.ends("a").story.end(),
+            false => tale.over(),
+        }
+    };
+    assert_violated(&again(true), &[]);
+    assert!(verdict(&again(false)).violated().next().is_some());
+}
+
+#[test]
+fn who_was_told_that_it_lost_a_row_may_tidy_up_after_that() {
+    // b has ended the row; a looks, and stamps what is done.
+    let stamps = |told: bool| {
+        let mut tale = Tale::of(jobs());
+        tale.row("1").takes("a.0", 1).expires();
+        does(&mut tale, "b", "1");
+        if told {
+            tale.touches_nothing("a.0");
+        }
+        let row = tale.row.clone();
+        tale.sets("a.0", row).over()
+    };
+    assert_violated(&stamps(true), &[]);
+    assert!(said(&stamps(false), ExactlyOnce).judgement == Judgement::Violated);
+    // b has it and its time has passed: a, that was told, makes it free again.
+    let mut tale = Tale::of(jobs());
+    tale.row("1")
+        .takes("a.0", 1)
+        .expires()
+        .takes("b.0", 2)
+        .touches_nothing("a.0");
+    tale.expires().leaves_it("a.0", false);
+    assert_violated(&tale.over(), &[]);
+}
+
+#[test]
+fn what_a_pod_does_to_the_queue_alone_is_for_the_other_invariants() {
+    let mut tale = Tale::of(jobs());
+    tale.row("1")
+        .takes("a.0", 1)
+        .expires()
+        .leaves_it("b.0", false);
+    let lines = tale.over();
+    assert_violated(&lines, &[]);
+    assert_eq!(said(&lines, WorkUnderLock).judgement, Judgement::NotJudged);
+    assert_eq!(said(&lines, ExactlyOnce).judgement, Judgement::NotJudged);
+}
+
+/// Whether a queue is recognised by these statements, each with its answer: for sure, perhaps, or not.
+fn recognised(statements: &[(&str, &str)]) -> Option<bool> {
+    let mut tale = Tale::of(jobs());
+    for (sql, tag) in statements {
+        tale.says("a.0", sql, tag);
+    }
+    let lines = tale.over();
+    let found = likely_queue(&Timeline::of(&lines), |table| format!("public.{table}"));
+    found.map(|queue| queue.sure)
+}
+
+#[test]
+fn a_queue_is_recognised_where_the_texts_tell_all_of_it() {
+    let claim = "update job set state = 'running', locked_at = now() where id = (select id from job where state = 'new' \
+                 limit 1 for update skip locked) returning id";
+    let done = "update job set state = 'done' where id = $1 and state = 'running'";
+    let all = |claim, done| recognised(&[(claim, "UPDATE 1"), (done, "UPDATE 1")]);
+    assert_eq!(all(claim, done), Some(true));
+    let deletes = [
+        (claim, "UPDATE 1"),
+        ("delete from job where id = $1", "DELETE 1"),
+    ];
+    assert_eq!(recognised(&deletes), Some(true));
+    // A purge before any claim ends none.
+    let purges = [
+        ("delete from job where at < now()", "DELETE 1"),
+        (claim, "UPDATE 1"),
+    ];
+    assert_eq!(recognised(&purges), Some(false));
+    // Stages of a work, and a table of the job's own.
+    let stage = "update job set state = 'running' where state = 'new'";
+    assert_eq!(
+        all(
+            stage,
+            "update job set state = 'done' where state = 'running'"
+        ),
+        Some(false)
+    );
+    let own = [
+        ("create table job (id int, state text)", "CREATE TABLE"),
+        (claim, "UPDATE 1"),
+        (done, "UPDATE 1"),
+    ];
+    assert_eq!(recognised(&own), None);
+    // A claim that runs out: by a time that is read, or by one that is not.
+    let again = |time: &str| {
+        let claim = format!(
+            "update job set state = 'running', locked_at = now() where id = (select id from job where state = 'new' or \
+             state = 'running' and locked_at < {time} limit 1 for update skip locked) returning id"
+        );
+        recognised(&[(&claim, "UPDATE 1"), (done, "UPDATE 1")])
+    };
+    assert_eq!(again("now() - interval '5 minutes'"), Some(true));
+    assert_eq!(again("(now() - make_interval(mins => 5))"), Some(false));
 }

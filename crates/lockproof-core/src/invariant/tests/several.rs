@@ -119,3 +119,26 @@ fn locks_of_two_kinds_are_judged_and_a_finding_names_the_one_that_was_missing() 
         assert!(said.why.contains(&missing), "{}", said.why);
     }
 }
+
+#[test]
+fn what_is_not_judged_of_one_lock_is_not_judged_of_both_and_a_table_without_a_lock_is_told() {
+    let none = || OneLock {
+        lock: LockRule::None,
+        mode: None,
+        protect: vec![SPLITS.to_owned()],
+    };
+    let lines = work(vec![advisory(KEY, &[INVOICES]), none()], &[false, false]);
+    assert_violated(&lines, &[]);
+    let said = said(&lines, WorkUnderLock);
+    assert_eq!(said.judgement, Judgement::NotJudged, "{}", said.why);
+    let lines = work(
+        vec![advisory(KEY, &[INVOICES]), advisory(42, &[INVOICES])],
+        &[true, false],
+    );
+    let tables = vec![SPLITS.to_owned()];
+    assert!(
+        verdict(&lines)
+            .not_tested
+            .contains(&Limit::NoLockFor { tables })
+    );
+}
