@@ -6,6 +6,7 @@
 mod catalog;
 mod error;
 mod lock_row;
+mod lock_row_age;
 mod lock_row_sql;
 mod log;
 mod objects;
@@ -17,7 +18,8 @@ mod witness;
 pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
-pub use lock_row::{Aged, FoundRow, age_row, find_row, watch_queue};
+pub use lock_row::{FoundRow, find_row, watch_queue};
+pub use lock_row_age::{Aged, age_row};
 pub use log::{LogReader, LogRecord, ServerLog};
 pub use objects::there;
 pub use observer::{Activity, Observer};

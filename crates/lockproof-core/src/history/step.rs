@@ -159,6 +159,12 @@ pub fn wrote_nothing(tag: &str) -> bool {
     (counted && tag.ends_with(" 0")) || asks_nothing(tag)
 }
 
+/// How many rows a command tells of, by its tag; `None` where it counts none.
+#[must_use]
+pub fn rows_told(tag: &str) -> Option<u64> {
+    tag.rsplit(' ').next()?.parse().ok()
+}
+
 /// Whether a command only begins or ends a transaction, or sets something for its session, by its tag.
 #[must_use]
 pub fn asks_nothing(tag: &str) -> bool {

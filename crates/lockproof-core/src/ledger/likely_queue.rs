@@ -7,20 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Done, Ending, Event, Expiry, Fate, LockRow};
+use super::likely_row::OWNER;
+use crate::history::{Done, Ending, Event, Expiry, Fate, LockRow, rows_told};
 use crate::name::{PodName, TableName};
 use crate::sql::{Assigned, Value, With, assigned, compared, created};
 use crate::timeline::{StepFacts, Timeline};
 
-/// What names of columns say of an owner.
-const OWNER: [&str; 6] = [
-    "locked_by",
-    "owner",
-    "worker",
-    "claimed_by",
-    "holder",
-    "taken_by",
-];
+/// What names of columns say of an owner, beside what they say of a lock row's.
+const WORKER: [&str; 2] = ["worker", "taken_by"];
 
 /// A queue, with the texts by which its rows are claimed and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +155,8 @@ pub fn likely_queue(
         let first = |wanted: fn((bool, bool)) -> bool| texts().position(|sql| wanted(did(sql)));
         let ends_later = first(|(claims, _)| claims) <= first(|(_, ends)| ends);
         let owner = claim.set.iter().map(|(name, _)| name);
-        let mut owner = owner.filter(|name| OWNER.iter().any(|word| name.contains(word)));
+        let mut owner =
+            owner.filter(|name| OWNER.iter().chain(&WORKER).any(|word| name.contains(word)));
         Some(LikelyQueue {
             rule: LockRow {
                 table: qualified(&table),
@@ -278,6 +273,5 @@ fn rows(step: &StepFacts<'_>) -> u64 {
         return 0;
     };
     let tags = end.answer.tags.iter();
-    let count = |tag: &String| tag.rsplit(' ').next().and_then(|last| last.parse().ok());
-    tags.filter_map(count).max().unwrap_or(0_u64)
+    tags.filter_map(|tag| rows_told(tag)).max().unwrap_or(0)
 }

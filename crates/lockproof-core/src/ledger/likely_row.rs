@@ -14,7 +14,7 @@ use crate::timeline::Timeline;
 const LEASE: Duration = Duration::from_secs(300);
 
 /// What names of columns say, the surest first.
-const OWNER: [&str; 8] = [
+pub(super) const OWNER: [&str; 8] = [
     "locked_by",
     "lockedby",
     "lock_owner",

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Ending, Event, RowsRule};
+use crate::history::{Ending, Event, RowsRule, rows_told};
 use crate::name::{PodName, StepId, TableName};
 use crate::sql::row_locks;
 use crate::timeline::{StepFacts, Timeline, by_session};
@@ -81,10 +81,7 @@ fn held<'a>(timeline: &Timeline<'a>) -> Vec<Held<'a>> {
                 continue;
             };
             let done = end.ending == Ending::Done && end.answer.error.is_none();
-            let gave = end.answer.tags.iter().any(|tag| {
-                let count = tag.rsplit(' ').next().and_then(|last| last.parse().ok());
-                count.unwrap_or(0_u64) > 0
-            });
+            let gave = end.answer.tags.iter().any(|tag| rows_told(tag) > Some(0));
             if done && gave {
                 let clauses = step.request.normal.iter().flat_map(|sql| row_locks(sql));
                 for clause in clauses.filter(|clause| clause.keeps_its_like_out) {

@@ -25,8 +25,6 @@ pub struct Assigned {
 pub enum Value {
     /// A text or a number, as the statement spells it.
     Constant(String),
-    /// The time of the transaction, of the statement or of the clock.
-    Now,
     /// Something else.
     Other,
 }
@@ -143,11 +141,7 @@ fn value(view: View<'_>) -> Value {
     if constant && alone {
         return Value::Constant(view.text(0).to_owned());
     }
-    let call = view.is_any(0, &NOW) && view.is_kind(1, TokenKind::Open) && view.len() == 3;
-    match call || view.is(0, "current_timestamp") && view.len() == 1 {
-        true => Value::Now,
-        false => Value::Other,
-    }
+    Value::Other
 }
 
 /// The columns that a text compares with constants, and with times that have passed; what it sets is none.
@@ -236,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_update_tells_what_it_sets_to_constants_and_to_now() {
+    fn an_update_tells_what_it_sets_to_constants() {
         let sql = "update only app.job j set state = 'running', locked_at = now(), tries = tries + 1, by = $1
                    where id = (select id from app.job where state = 'new' or state in ('failed', 'late')
                      and locked_at < now() - interval '5 minutes' for update skip locked) returning id";
@@ -248,7 +242,7 @@ mod tests {
             all[0].set,
             [
                 ("state".to_owned(), constant("'running'")),
-                ("locked_at".to_owned(), Value::Now),
+                ("locked_at".to_owned(), Value::Other),
                 ("tries".to_owned(), Value::Other),
                 ("by".to_owned(), Value::Other),
             ]

@@ -6,7 +6,7 @@
 use super::super::lease;
 use super::Facts;
 use super::writes::protects;
-use crate::history::{Ending, Line, LockAction, LockCall, Request, Rules};
+use crate::history::{Ending, Line, LockAction, LockCall, Request, Rules, rows_told};
 use crate::ledger::Ledger;
 use crate::name::PodName;
 use crate::timeline::{EndingFacts, StepFacts, Timeline};
@@ -107,11 +107,10 @@ impl Facts<'_> {
     /// Whether `SKIP LOCKED` gave no row while another pod had in hand what the same statement gave it.
     fn passed_over(&self, step: &StepFacts<'_>, end: &EndingFacts<'_>) -> bool {
         let skips = |normal: &String| normal.to_lowercase().contains("skip locked");
-        let rows = |tag: &String| {
-            let count = tag.rsplit(' ').next().and_then(|last| last.parse().ok());
-            count.unwrap_or(0_u64)
+        let gave = |end: &EndingFacts<'_>| {
+            let mut tags = end.answer.tags.iter();
+            tags.any(|tag| rows_told(tag) > Some(0))
         };
-        let gave = |end: &EndingFacts<'_>| end.answer.tags.iter().any(|tag| rows(tag) > 0);
         if !step.request.normal.iter().any(skips) || end.answer.error.is_some() || gave(end) {
             return false;
         }
