@@ -13,6 +13,8 @@ use super::trace::{Ground, Trace};
 use crate::history::{LockRow, LockRule};
 use crate::name::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
+use crate::search::footprint::Step;
+use crate::sql::{Assigned, Value, assigned};
 
 /// Time passes for the lock row.
 fn expire() -> Move {
@@ -41,11 +43,29 @@ pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     }
 }
 
+/// Whether a step sets what says that a row of the queue is claimed, as its text tells.
+fn claims_by_text(rule: &LockRow, step: &Step) -> bool {
+    let held = rule.held.as_ref().filter(|_| rule.queue.is_some());
+    let claims = |one: Assigned| {
+        let mut set = one.set.into_iter();
+        set.any(|(column, value)| match value {
+            Value::Constant(value) => {
+                held.is_some_and(|held| *held == format!("{column} = {value}"))
+            }
+            Value::Other => false,
+        })
+    };
+    step.sql.iter().flat_map(|sql| assigned(sql)).any(claims)
+}
+
 fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: &mut Vec<Hazard>) {
     let lock = x.did(&rule.table, |_| true);
-    let Some(take) = lock.first().copied() else {
+    // A worker may first put rows in, or clear old ones away.
+    let takes = |place: &&usize| claims_by_text(rule, &x.steps[**place]);
+    let Some(take) = lock.iter().find(takes).or(lock.first()).copied() else {
         return;
     };
+    let lock: Vec<usize> = lock.into_iter().filter(|place| *place >= take).collect();
     let open = x.visible(take);
     let after = |places: Vec<usize>, from: usize| -> Vec<usize> {
         places.into_iter().filter(|place| *place > from).collect()

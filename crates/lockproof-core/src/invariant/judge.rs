@@ -84,7 +84,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     not_tested.extend(rows.fold(not_compared, |limits, books| {
         lease::with_the_row(books, limits)
     }));
-    let reports = reports(&facts);
+    let reports = reports(&facts, &parts);
     let idle = idle(&facts).into_iter().filter(|pod| !facts.refused(pod));
     let idle: Vec<PodName> = idle.cloned().collect();
     Ok(Verdict {

@@ -9,12 +9,13 @@ use super::cover::{Work, work};
 use super::facts::{Facts, Grant, Spans, StepFacts, count};
 use super::ghosts::{Ghost, ghosts};
 use super::process_end::{ProcessEnd, ProcessEnds};
+use super::several::Parts;
 use super::workers::idle;
 use crate::history::Event;
 use crate::name::{LockKey, PodName};
 
 /// One sentence for each thing that a tester should know and no invariant judges.
-pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
+pub(super) fn reports(facts: &Facts<'_>, parts: &Parts<'_>) -> Vec<String> {
     let mut reports = belief(facts);
     reports.extend(ghosts(facts).iter().map(Ghost::words));
     reports.extend(granted_again(facts));
@@ -27,8 +28,10 @@ pub(super) fn reports(facts: &Facts<'_>) -> Vec<String> {
             ));
         }
     }
-    for books in &facts.leases {
-        reports.extend(super::lease::reports(facts, books));
+    // What is said of a row is about the tables that it protects.
+    for part in parts.each(facts) {
+        let rows = part.leases.iter();
+        reports.extend(rows.flat_map(|books| super::lease::reports(part, books)));
     }
     reports.extend(did_nothing(facts));
     let limits = facts.limits.iter();

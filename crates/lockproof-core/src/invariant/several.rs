@@ -40,6 +40,13 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// The facts for each lock; of one lock, the whole.
+    pub fn each<'s>(&'s self, whole: &'s Facts<'a>) -> impl Iterator<Item = &'s Facts<'a>> {
+        let one = self.parts.is_empty().then_some(whole);
+        let parts = self.parts.iter().map(|(_, facts)| facts);
+        one.into_iter().chain(parts)
+    }
+
     /// What an invariant about the lock says: of one lock, or of each of several.
     pub fn judge(
         &self,
