@@ -57,9 +57,9 @@ fn numbers() -> impl Strategy<Value = Vec<u16>> {
     proptest::collection::vec(any::<u16>(), 40..160)
 }
 
-/// How many times as many histories are tried as in every test run: `LOCKPROOF_CASES=100`.
+/// How many times as many histories are tried as in every test run: `LOCKPROOF_DRAWS=100`.
 fn times() -> u32 {
-    std::env::var("LOCKPROOF_CASES").map_or(1, |times| times.parse().unwrap())
+    std::env::var("LOCKPROOF_DRAWS").map_or(1, |times| times.parse().unwrap())
 }
 
 fn config(cases: u32) -> ProptestConfig {

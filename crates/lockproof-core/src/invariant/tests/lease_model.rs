@@ -50,9 +50,9 @@ fn slowly(all: &[Next]) -> Vec<InvariantName> {
         match *one {
             Next::Take(pod) => {
                 exclusion |= holder.is_some_and(|other| other != pod) && keeps_out;
-                // One that has it renews it.
+                // One that has it renews it. Either tells the pod that it has it.
+                pods[pod].told = false;
                 if holder != Some(pod) {
-                    pods[pod].told = false;
                     last = Some(pod);
                 }
                 (holder, keeps_out) = (Some(pod), true);
@@ -103,7 +103,7 @@ fn told(all: &[Next]) -> Vec<Line> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(draws(300))]
     #[test]
     fn the_book_and_the_flags_agree(all in proptest::collection::vec(next(), 1..14)) {
         let verdict = verdict(&told(&all));

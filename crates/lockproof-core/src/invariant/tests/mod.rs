@@ -37,6 +37,8 @@ mod several;
 mod strangers;
 mod whole;
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+
 use super::samples::*;
 use super::story::*;
 use super::{InvariantVerdict, Judgement, Limit, Verdict, judge};
@@ -132,4 +134,22 @@ fn assert_violated(lines: &[Line], expected: &[InvariantName]) {
 /// The verdict as text, for a failed assertion.
 fn words(verdict: &Verdict) -> String {
     serde_json::to_string_pretty(verdict).unwrap()
+}
+
+/// How a model's histories are drawn: the same ones in every test run; with `LOCKPROOF_DRAWS=100` others, a
+/// hundred times as many.
+fn draws(cases: u32) -> ProptestConfig {
+    let (times, rng_seed) = match std::env::var("LOCKPROOF_DRAWS") {
+        Ok(times) => (
+            times.parse().expect("LOCKPROOF_DRAWS is a number"),
+            RngSeed::Random,
+        ),
+        Err(_) => (1, RngSeed::Fixed(1)),
+    };
+    ProptestConfig {
+        cases: cases * times,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }

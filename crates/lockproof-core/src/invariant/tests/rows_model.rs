@@ -118,7 +118,7 @@ fn sensible(all: Vec<Next>) -> Vec<Next> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(draws(400))]
     #[test]
     fn the_book_of_rows_and_the_flags_agree(all in proptest::collection::vec(next(), 1..24)) {
         let all = sensible(all);
