@@ -150,3 +150,41 @@ fn a_command_is_a_job_too_and_what_cannot_be_is_told() {
     let broken = job.schema("create tabel t ()").try_check().unwrap_err();
     assert!(broken.text.contains("syntax error"), "{broken}");
 }
+
+#[test]
+fn tests_run_each_in_a_process_of_its_own_and_side_by_side_as_nextest_has_it() {
+    // nextest asks for the names, and starts the program once for each.
+    let this = std::env::current_exe().unwrap();
+    let list = std::process::Command::new(&this)
+        .args(["--list", "--format", "terse"])
+        .output()
+        .unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    let closures: Vec<_> = names
+        .filter(|name| name.starts_with("a_closure_"))
+        .collect();
+    assert_eq!(closures.len(), 5, "{list}");
+    let started: Vec<_> = closures
+        .iter()
+        .map(|name| {
+            std::process::Command::new(&this)
+                .args(["--exact", name, "--nocapture"])
+                .env("NEXTEST", "1")
+                .env("NEXTEST_EXECUTION_MODE", "process-per-test")
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for (name, one) in closures.iter().zip(started) {
+        let ended = one.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{name}: {said}{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
+}
