@@ -255,12 +255,21 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
         pruned: sum(|part| part.space.pruned),
         diverged: sum(|part| part.space.diverged),
         sampled: first.sampled_out.is_some(),
+        draws: parts.iter().map(|part| part.space.draws).max().unwrap_or(0),
     };
+    let drawn = sum(|part| part.space.drawn);
     merged.space = SpaceJson {
         explored: merged.schedules,
         total: space.total,
         pruned: space.pruned,
         diverged: space.diverged,
+        draws: space.draws,
+        drawn,
+    };
+    // Draws are counted for themselves.
+    let space = Space {
+        total: space.total.map(|total| total.saturating_sub(space.draws)),
+        ..space
     };
     // The parts ran side by side, on machines of their own or not: the rates add up.
     merged.schedules_per_second = parts.iter().map(|part| part.schedules_per_second).sum();
@@ -330,6 +339,7 @@ fn join(parts: &[ExploreJson]) -> Result<ExploreJson, Failure> {
             explored: merged.schedules,
             violated: merged.violations,
             inconclusive: merged.inconclusive + merged.unconfirmed,
+            draws: drawn,
         },
     );
     Ok(merged)

@@ -98,6 +98,11 @@ pub struct ExploreJson {
     pub jobs: usize,
 }
 
+/// Whether there is nothing to tell.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// How much of the space was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceJson {
@@ -109,6 +114,12 @@ pub struct SpaceJson {
     pub pruned: u64,
     /// How many took another course than the run they were made from.
     pub diverged: u64,
+    /// Of a strategy that predicts: how many more were to be draws, of steps that are let go at the same moment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub draws: u64,
+    /// How many of those that were run were such draws.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drawn: u64,
 }
 
 /// What a failure was shrunk to.

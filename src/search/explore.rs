@@ -90,6 +90,8 @@ pub struct Rate {
 pub struct Exploration {
     /// How many schedules were run; those that only taught what to try next are not counted.
     pub schedules: u64,
+    /// How many of them were steps let go at the same moment.
+    pub draws: u64,
     /// How many of them failed: those that were found and confirmed, those that failed in the same way, and
     /// the one that an interrupt kept from being confirmed.
     pub violations: u64,
@@ -185,6 +187,7 @@ impl Exploration {
     fn new(space: Space) -> Self {
         Self {
             schedules: 0,
+            draws: 0,
             violations: 0,
             inconclusive: 0,
             unconfirmed: 0,
@@ -237,7 +240,9 @@ impl Search<'_, '_> {
                 self.told.timings.add_schedules(&outcome.timings);
                 let candidate = &round[index];
                 let independent = independence(&outcome.lines);
-                let mut unclear = unclear(&outcome.verdict, aimed);
+                // Whether two steps meet that are let go together is chance, in whatever strategy.
+                let together = candidate.schedule.has_together();
+                let mut unclear = unclear(&outcome.verdict, aimed && !together);
                 let course = other_course(&*strategy, candidate, &outcome);
                 if course.is_some() {
                     unclear = None;
@@ -263,6 +268,7 @@ impl Search<'_, '_> {
                     return Ok(true);
                 }
                 self.told.schedules += 1;
+                self.told.draws += u64::from(together);
                 self.told
                     .left_open
                     .take(self.told.schedules, &outcome.verdict);
@@ -297,7 +303,7 @@ impl Search<'_, '_> {
                 }
                 let missed = course.is_none()
                     && outcome.verdict.judgement == Judgement::Inconclusive
-                    && !(drawn && only_other_turns(&outcome.verdict));
+                    && !((drawn || together) && only_other_turns(&outcome.verdict));
                 self.told.missed += u64::from(missed);
                 self.count(candidate, *outcome)
             })?;

@@ -228,6 +228,76 @@ const IMPATIENT_BY_ITS_DATABASE: Race = Race {
     ..IMPATIENT
 };
 
+/// One statement each, with a middle that lasts: no boundary between two steps is where it goes wrong.
+const INSIDE: [Race; 4] = [
+    Race {
+        name: "insert what is not there, in one statement",
+        schema: "create table voucher (code text not null);",
+        racy: "ask s \"insert into voucher select 'A' from pg_sleep(0.1)
+                        where not exists (select from voucher where code = 'A')\"",
+        sound: "ask s 'select pg_advisory_lock(7)'
+                ask s \"insert into voucher select 'A' from pg_sleep(0.1)
+                        where not exists (select from voucher where code = 'A')\"
+                ask s 'select pg_advisory_unlock(7)'",
+        violates: "clean-state",
+    },
+    Race {
+        name: "a function that looks and then writes",
+        schema: "create table account (balance int not null); insert into account values (100);
+                 create function pay() returns void language plpgsql as $$
+                 declare had int;
+                 begin
+                   select balance into had from account;
+                   perform pg_sleep(0.1);
+                   update account set balance = had + 10;
+                 end $$;
+                 create function pay_right() returns void language plpgsql as $$
+                 declare had int;
+                 begin
+                   select balance into had from account for update;
+                   perform pg_sleep(0.1);
+                   update account set balance = had + 10;
+                 end $$;",
+        racy: "ask s 'select pay()'",
+        sound: "ask s 'select pay_right()'",
+        violates: "clean-state",
+    },
+    Race {
+        name: "a procedure that commits on its way",
+        schema: "create table item (id int primary key);
+                 create table part (item int primary key references item);
+                 create procedure refill() language plpgsql as $$
+                 begin
+                   delete from part; delete from item; commit;
+                   insert into item values (1); commit;
+                   perform pg_sleep(0.1);
+                   insert into part values (1);
+                 end $$;",
+        racy: "ask s 'call refill()'",
+        sound: "ask s 'select pg_advisory_lock(7)'
+                ask s 'call refill()'
+                ask s 'select pg_advisory_unlock(7)'",
+        violates: "no-errors",
+    },
+    Race {
+        name: "a trigger that counts",
+        schema: "create table booking (who text not null);
+                 create function one_only() returns trigger language plpgsql as $$
+                 begin
+                   if exists (select from booking) then return null; end if;
+                   perform pg_sleep(0.1);
+                   return new;
+                 end $$;
+                 create trigger one_only before insert on booking for each row execute function one_only();",
+        racy: "ask s \"insert into booking values ('me')\"",
+        sound: "ask s begin
+                ask s 'lock table booking in share row exclusive mode'
+                ask s \"insert into booking values ('me')\"
+                ask s commit",
+        violates: "clean-state",
+    },
+];
+
 fn script(job: &str) -> String {
     let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/lib/sessions.bash");
     format!("set -e\nsource {lib}\nopen s\n{job}\nclose s\n")
@@ -293,6 +363,12 @@ fn a_wait_that_ends_by_its_time_limit() {
 
 fn a_wait_that_ends_by_a_time_limit_that_no_statement_sets() {
     for race in [&IMPATIENT_FROM_ITS_START, &IMPATIENT_BY_ITS_DATABASE] {
+        found_within_ten_and_not_where_it_is_sound(race);
+    }
+}
+
+fn what_goes_wrong_inside_one_statement() {
+    for race in &INSIDE {
         found_within_ten_and_not_where_it_is_sound(race);
     }
 }
@@ -398,6 +474,7 @@ fn the_reduced_search_finds_what_the_unreduced_one_finds() {
 
 crate::harness::tests![
     write_skew,
+    what_goes_wrong_inside_one_statement,
     a_check_before_an_insert,
     a_check_before_a_flag_is_set,
     a_list_that_is_read_before_lock_table,

@@ -113,11 +113,7 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
         ));
     }
     if !matches!(result.settings, Settings::Overlap { .. }) {
-        talk.result(&wrap(
-            "not tested",
-            "one request cycle at a time; races inside a statement, a function or a multi-statement \
-             query are what --strategy overlap is for",
-        ));
+        talk.result(&wrap("not tested", &inside_words(exploration)));
     }
     if let Some(left_out) = &result.sampled_out {
         talk.result(&sampled_line(left_out));
@@ -290,9 +286,17 @@ impl Told {
             constraint: first.and_then(|failure| failure.constraint.clone()),
             space: SpaceJson {
                 explored: exploration.schedules,
-                total: exploration.space.total,
+                total: exploration
+                    .space
+                    .total
+                    .map(|total| total + exploration.space.draws),
                 pruned: exploration.space.pruned,
                 diverged: exploration.space.diverged,
+                draws: exploration.space.draws,
+                drawn: match exploration.space.draws {
+                    0 => 0,
+                    _ => exploration.draws,
+                },
             },
             schedules_per_second: exploration.schedules as f64 / seconds.max(1e-9),
             shrunk: first_kept.and_then(|kept| kept.shrunk),
@@ -321,5 +325,17 @@ impl Told {
             timings,
             jobs: self.jobs,
         }
+    }
+}
+
+/// What becomes of races inside a step.
+fn inside_words(exploration: &Exploration) -> String {
+    let inside = "one request cycle at a time; races inside a statement, a function or a multi-statement query";
+    match exploration.draws {
+        0 => format!("{inside} are what --strategy overlap is for"),
+        1 => format!("{inside} were left to chance, once (--strategy overlap tries more often)"),
+        draws => format!(
+            "{inside} were left to chance, {draws} times (--strategy overlap tries more often)"
+        ),
     }
 }

@@ -143,7 +143,7 @@ impl Work<'_> {
         talk.say("");
         let hazards = self.strategy == StrategyName::Hazards;
         let mut tried = Vec::new();
-        let total = self.most.or(strategy.space().total).or(foreseen);
+        let total = self.most.or(strategy.space().total.max(foreseen));
         let meter = Meter::new(talk, "schedules", total);
         let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
             if tried.len() < MOST_CELLS {
@@ -153,7 +153,9 @@ impl Work<'_> {
                     judgement: progress.judgement,
                 });
             }
-            if hazards || progress.judgement == Judgement::Violated {
+            // Twenty draws of one schedule that held are one line at the end.
+            let told = hazards && !progress.candidate.schedule.has_together();
+            if told || progress.judgement == Judgement::Violated {
                 talk.say(&wrap(
                     &format!("{:>3} {}", progress.number, word(progress)),
                     &why_words(&progress.candidate.why, &progress.candidate.schedule),
@@ -172,6 +174,7 @@ impl Work<'_> {
                 explored: exploration.schedules,
                 violated: exploration.violations,
                 inconclusive: exploration.inconclusive + exploration.unconfirmed,
+                draws: exploration.draws,
             },
         );
         // What a strategy promises is of interest where it found nothing.

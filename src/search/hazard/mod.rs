@@ -39,6 +39,7 @@ mod checks;
 mod deadlock;
 mod faults;
 mod finding;
+mod inside;
 mod keys;
 mod leases;
 mod locks;
@@ -58,6 +59,6 @@ mod tests;
 
 pub use finding::{Hazard, HazardKind};
 pub use mine::mine;
-pub use pairs::pairs;
+pub use pairs::{inner_pairs, pairs};
 pub use refuted::{DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, when_taken};
 pub use trace::Runs;

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::anchor::before;
+use super::inside::race_inside;
 use super::parts::kept_apart;
 use super::trace::{Ground, Runs, Trace};
 use crate::history::{Catalog, Rules};
@@ -22,6 +23,34 @@ pub fn pairs(
     rules: &Rules,
     pods: &[PodName],
 ) -> Vec<(Turn, Turn)> {
+    chosen(runs, catalog, rules, pods, |_, _| true)
+}
+
+/// Those of them of which a step has a middle in which the other can do harm: two of one form first.
+#[must_use]
+pub fn inner_pairs(
+    runs: &(impl Runs + ?Sized),
+    catalog: &Catalog,
+    rules: &Rules,
+    pods: &[PodName],
+) -> Vec<(Turn, Turn)> {
+    let same = |x: &Step, y: &Step| x.form() == y.form();
+    let mut found = chosen(runs, catalog, rules, pods, |x, y| {
+        same(x, y) && race_inside(x, y)
+    });
+    found.extend(chosen(runs, catalog, rules, pods, |x, y| {
+        !same(x, y) && race_inside(x, y)
+    }));
+    found
+}
+
+fn chosen(
+    runs: &(impl Runs + ?Sized),
+    catalog: &Catalog,
+    rules: &Rules,
+    pods: &[PodName],
+    wanted: impl Fn(&Step, &Step) -> bool,
+) -> Vec<(Turn, Turn)> {
     let [a, b, ..] = pods else {
         return Vec::new();
     };
@@ -36,7 +65,7 @@ pub fn pairs(
         for other in &places[index..] {
             let (x, y) = (&trace.steps[*one], &trace.steps[*other]);
             let touches = acts(x) || acts(y);
-            if !touches || independent(&x.own, &y.own, rules) || kept_apart(x, y) {
+            if !touches || !wanted(x, y) || independent(&x.own, &y.own, rules) || kept_apart(x, y) {
                 continue;
             }
             if let (Some(Move::Turn(first)), Some(Move::Turn(second))) =

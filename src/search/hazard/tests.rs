@@ -404,3 +404,44 @@ fn a_refutation_tells_a_row_lock_an_early_end_and_a_run_in_which_all_held() {
         "the steps ran in that order and every invariant held"
     );
 }
+
+#[test]
+fn only_what_has_a_middle_races_inside() {
+    let inner = |statements: &[&str]| {
+        let mut tale = Tale::of(&["a"]);
+        for sql in statements {
+            tale.step("a.0", sql);
+        }
+        let lines = tale.lines();
+        let runs: [&[Line]; 1] = [&lines];
+        inner_pairs(&runs[..], &catalog(), &rules(), &pods()).len()
+    };
+    // One moment each: their order is a hazard of another kind, or none.
+    for sql in [
+        "insert into parent (id) values (1)",
+        "update parent set id = 2 where id = 1",
+        "delete from child",
+        "insert into parent (id) values (1) on conflict do nothing",
+        "select * from parent",
+    ] {
+        assert_eq!(inner(&[sql]), 0, "{sql}");
+    }
+    for sql in [
+        "insert into parent (id) select 1 where not exists (select from parent where id = 1)",
+        "merge into parent using child on parent.id = child.id when not matched then insert values (child.id)",
+        "delete from child; delete from parent",
+        "select refill()",
+    ] {
+        assert_eq!(inner(&[sql]), 1, "{sql}");
+    }
+    // What it reads nobody writes, and what it writes nobody reads.
+    assert_eq!(inner(&["insert into parent (id) select id from child"]), 0);
+    // The other step does.
+    assert_eq!(
+        inner(&[
+            "insert into parent (id) select id from child where id > 3",
+            "update child set parent_id = (select max(id) from parent)"
+        ]),
+        1
+    );
+}

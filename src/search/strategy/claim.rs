@@ -13,6 +13,8 @@ pub struct Tally {
     pub violated: u64,
     /// How many of them could not be judged.
     pub inconclusive: u64,
+    /// How many of them were draws beside what a strategy predicts.
+    pub draws: u64,
 }
 
 /// What these runs mean, in a sentence.
@@ -28,6 +30,7 @@ pub fn claim(kind: Kind, space: &Space, tally: &Tally) -> String {
         explored,
         violated,
         inconclusive,
+        ..
     } = *tally;
     if explored == 0 {
         return "no schedule was run: nothing is known".to_owned();
@@ -76,6 +79,7 @@ fn enumerated(space: &Space, tally: &Tally) -> String {
         pruned,
         diverged,
         sampled,
+        ..
     } = *space;
     let done = tally.explored + pruned;
     let left_out = match pruned {
@@ -118,17 +122,40 @@ fn predicted(space: &Space, tally: &Tally) -> String {
     let Tally {
         explored,
         inconclusive,
+        draws,
         ..
     } = *tally;
+    let predictions = explored.saturating_sub(draws);
     let tried = match space.total {
-        Some(total) if total > explored => format!("{explored} of {total} predictions were tried"),
-        _ if explored == 1 => "1 prediction was tried".to_owned(),
-        _ => format!("{explored} predictions were tried"),
+        Some(total) if total > predictions => {
+            format!("{predictions} of {total} predictions were tried")
+        }
+        _ if predictions == 1 => "1 prediction was tried".to_owned(),
+        _ => format!("{predictions} predictions were tried"),
     };
-    match inconclusive {
-        0 => format!("{tried}, and none came true"),
-        _ => format!(
+    let drawn = match (draws, space.draws) {
+        (0, 0) => String::new(),
+        (draws, all) => {
+            let times = match draws {
+                1 => "once".to_owned(),
+                _ => format!("{draws} times"),
+            };
+            let of = match all > draws {
+                true => format!(" (of {all})"),
+                false => String::new(),
+            };
+            format!("steps that may race inside were let go at the same moment {times}{of}")
+        }
+    };
+    match (inconclusive, drawn.is_empty()) {
+        (0, true) => format!("{tried}, and none came true"),
+        (0, false) => format!("{tried}, and none came true; {drawn}, and nothing failed"),
+        (_, true) => format!(
             "{tried}, and none was seen to come true, but {inconclusive} could not be judged"
+        ),
+        (_, false) => format!(
+            "{tried}, and none was seen to come true; {drawn}, and nothing was seen to fail; but {inconclusive} of all \
+             these could not be judged"
         ),
     }
 }
@@ -149,6 +176,7 @@ mod tests {
             explored,
             violated,
             inconclusive,
+            draws: 0,
         }
     }
 
@@ -196,13 +224,36 @@ mod tests {
     }
 
     #[test]
+    fn draws_beside_predictions_are_counted_for_themselves() {
+        let of = |explored, inconclusive, draws| {
+            let space = Space {
+                total: Some(3),
+                draws: 20,
+                ..Space::default()
+            };
+            let tally = Tally {
+                draws,
+                ..tally(explored, 0, inconclusive)
+            };
+            claim(Kind::Predictions, &space, &tally)
+        };
+        assert_eq!(
+            of(23, 0, 20),
+            "3 predictions were tried, and none came true; steps that may race inside were let go at the same \
+             moment 20 times, and nothing failed"
+        );
+        assert!(of(4, 0, 1).contains("once (of 20)"), "{}", of(4, 0, 1));
+        assert!(of(23, 2, 20).ends_with("but 2 of all these could not be judged"));
+    }
+
+    #[test]
     fn an_enumeration_says_all_only_if_nothing_was_missed() {
         let of = |total, pruned, diverged, tally| {
             let space = Space {
                 total,
                 pruned,
                 diverged,
-                sampled: false,
+                ..Space::default()
             };
             claim(Kind::Enumeration, &space, &tally)
         };

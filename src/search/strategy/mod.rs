@@ -93,6 +93,9 @@ pub struct Space {
     pub diverged: u64,
     /// Whether only some steps of a repetition were tried: then all is not all there are.
     pub sampled: bool,
+    /// Of a strategy that predicts: how many draws there are beside that, of steps that are let go at the same
+    /// moment.
+    pub draws: u64,
 }
 
 /// What a clean result of a strategy is.

@@ -331,6 +331,7 @@ impl Strategy for Preemptions {
             pruned,
             diverged: self.diverged,
             sampled: self.sampled,
+            draws: 0,
         }
     }
 
