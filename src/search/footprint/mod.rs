@@ -53,6 +53,8 @@ mod waits;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waits_tests;
 
 pub use independent::independent;
 pub(super) use independent::{is_protected, writes_protected};
