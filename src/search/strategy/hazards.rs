@@ -8,14 +8,14 @@
 use crate::search::strategy::Why;
 use std::collections::BTreeSet;
 
+use super::kept::Kept;
 use super::{Candidate, Explored, Kind, Space, Strategy};
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
-use crate::run::KeptHistory;
+use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, OtherCourse, Runs, WhenTaken, mine, other_course, pairs, refuted,
-    when_taken,
+    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, mine, other_course, pairs, refuted, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -54,30 +54,6 @@ pub struct Hazards {
     ahead: Option<Vec<Candidate>>,
 }
 
-/// Histories that are looked at one at a time.
-#[derive(Debug)]
-struct Kept(Vec<KeptHistory>);
-
-impl Kept {
-    fn add(&mut self, lines: &[Line]) {
-        match KeptHistory::copy_of(lines) {
-            Ok(run) => self.0.push(run),
-            Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
-        }
-    }
-}
-
-impl Runs for Kept {
-    fn each(&self, look: &mut dyn FnMut(&[Line])) {
-        for run in &self.0 {
-            match run.lines() {
-                Ok(lines) => look(&lines),
-                Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
-            }
-        }
-    }
-}
-
 impl Hazards {
     /// Of these clean and serial runs. With `again`, what the schedules themselves show is mined,
     /// too; that must be off where only a part of them is run, or the parts would not fit together.
@@ -93,7 +69,7 @@ impl Hazards {
             catalog,
             rules,
             pods,
-            runs: Kept(runs),
+            runs: Kept::of(runs),
             again,
             permitted: PermittedFaults::default(),
             rounds: 0,
@@ -250,6 +226,10 @@ impl Strategy for Hazards {
         other_course(self.hazard_of(candidate)?, lines)
     }
 
+    fn failure(&mut self) -> Option<RunError> {
+        self.runs.failure()
+    }
+
     fn promise(&self) -> Option<String> {
         let parts = if self.again {
             ""
@@ -257,9 +237,18 @@ impl Strategy for Hazards {
             "; in a search that is split only clean and serial runs are looked at for conflicts, not \
              the schedules themselves"
         };
+        let lost = match self.runs.lost() {
+            0 => String::new(),
+            1 => {
+                "; the history of 1 run was lost, and no conflicts were looked for in it".to_owned()
+            }
+            lost => format!(
+                "; the histories of {lost} runs were lost, and no conflicts were looked for in them"
+            ),
+        };
         Some(format!(
             "these are the orders that conflicts of executed steps suggest, not all there are \
-             (--strategy preemptions and pct look further){parts}"
+             (--strategy preemptions and pct look further){parts}{lost}"
         ))
     }
 
