@@ -62,7 +62,34 @@ ask s 'reset all'";
     assert_eq!(held["tried"], "predictions");
 }
 
+/// It leaves if the wait ends by `lock_timeout`, and goes on if by `statement_timeout`.
+fn the_error_of_the_smaller_limit_comes_and_never_the_other() {
+    let limits = |lock: &str, statement: &str| {
+        format!(
+            "ask s \"set lock_timeout = '{lock}'\"\nask s \"set statement_timeout = '{statement}'\""
+        )
+    };
+    let take = "ask s 'select pg_advisory_lock(7)' || [[ $sqlstate != 55P03 ]] || exit 0";
+    // What is written is written in one transaction: with its lock it is sound.
+    let take = format!("{take}\nask s begin");
+    let give = format!("ask s commit\n{GIVE}");
+    is_found(&script(&limits("2min", "90s"), &take, &give));
+    let (held, code) = explored(&script(&limits("90000", "2min"), &take, &give));
+    assert_eq!(code, 0, "{held:#}");
+}
+
+/// The value is an expression: that the wait may end is said, and no error is made up.
+fn that_a_limit_is_not_known_is_told() {
+    let limits = "ask s \"select set_config('lock_timeout', repeat('6', 5), false)\"";
+    let (held, code) = explored(&script(limits, TAKE, GIVE));
+    assert_eq!(code, 0, "{held:#}");
+    let promise = held["promise"].as_str().unwrap();
+    assert!(promise.contains("ends by a time limit"), "{promise}");
+}
+
 crate::harness::tests![
+    that_a_limit_is_not_known_is_told,
+    the_error_of_the_smaller_limit_comes_and_never_the_other,
     a_limit_of_the_statement_that_a_call_sets_is_found,
     a_limit_of_one_transaction_is_found_that_goes_back_to_its_savepoint,
     no_limit_is_made_up_of_what_only_names_one_or_was_undone,

@@ -60,3 +60,4 @@ pub use independent::independent;
 pub(super) use independent::{is_protected, writes_protected};
 pub use steps::{Footprints, Step};
 pub use touched::{Footprint, LockUse, LockUseKind};
+pub use waits::WaitEnd;

@@ -13,6 +13,17 @@ const LIMITS: [&str; 2] = ["lock_timeout", "statement_timeout"];
 const LOCK: usize = 0;
 const STATEMENT: usize = 1;
 
+/// How a wait for a lock ends if it is not granted before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// Not at all.
+    Never,
+    /// By a time limit, with this SQLSTATE.
+    By(&'static str),
+    /// There may be a limit whose value is not known.
+    Unknown,
+}
+
 /// What a limit is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Limit {
@@ -121,8 +132,8 @@ impl WaitLimits {
         Unknown([LOCK, STATEMENT].map(|place| self.values.session[place] != self.began[place]))
     }
 
-    /// A request is sent. With what the first wait for a lock by it ends, if by one of its session's limits.
-    pub(super) fn sent(&mut self, request: &Request, delivery: Delivery) -> Option<&'static str> {
+    /// A request is sent. How its first wait for a lock ends by its session's limits.
+    pub(super) fn sent(&mut self, request: &Request, delivery: Delivery) -> WaitEnd {
         self.sent = Sent {
             before: self.values,
             rolled_back: self.saved.unwrap_or(self.values),
@@ -136,13 +147,13 @@ impl WaitLimits {
         for (index, statement) in statements.iter().enumerate() {
             // The timer of a statement began with it.
             let whole = self.values.now[STATEMENT];
-            let mut ends = sqlstate(self.values.now[LOCK], whole);
+            let mut ends = wait_end(self.values.now[LOCK], whole);
             for (place, change) in statement.all.iter().enumerate() {
                 let is_end = matches!(change, SettingChange::Ends { .. });
                 self.sent.ends_within |= is_end && index + 1 < count;
                 self.change(change);
                 if statement.before_lock.is_some_and(|before| place < before) {
-                    ends = sqlstate(self.values.now[LOCK], whole);
+                    ends = wait_end(self.values.now[LOCK], whole);
                 }
             }
             if statement.before_lock.is_some() {
@@ -150,7 +161,7 @@ impl WaitLimits {
             }
         }
         let found =
-            found.unwrap_or_else(|| sqlstate(self.values.now[LOCK], self.values.now[STATEMENT]));
+            found.unwrap_or_else(|| wait_end(self.values.now[LOCK], self.values.now[STATEMENT]));
         if delivery == Delivery::Replaced {
             let sent = std::mem::take(&mut self.sent);
             *self = as_it_was;
@@ -302,13 +313,14 @@ fn changes_of(request: &Request) -> Vec<SettingChanges> {
 
 /// With what a wait for a lock ends under these limits. The timer of the statement began first, so that it is the first
 /// to go off where both are the same (PostgreSQL's documentation of `lock_timeout`).
-fn sqlstate(lock: Limit, statement: Limit) -> Option<&'static str> {
+fn wait_end(lock: Limit, statement: Limit) -> WaitEnd {
     match (lock, statement) {
-        (Limit::Of(_), Limit::None) => Some("55P03"),
-        (Limit::None, Limit::Of(_)) => Some("57014"),
-        (Limit::Of(lock), Limit::Of(statement)) if lock < statement => Some("55P03"),
-        (Limit::Of(_), Limit::Of(_)) => Some("57014"),
-        (Limit::None, Limit::None) | (Limit::Unknown, _) | (_, Limit::Unknown) => None,
+        (Limit::None, Limit::None) => WaitEnd::Never,
+        (Limit::Unknown, _) | (_, Limit::Unknown) => WaitEnd::Unknown,
+        (Limit::Of(_), Limit::None) => WaitEnd::By("55P03"),
+        (Limit::None, Limit::Of(_)) => WaitEnd::By("57014"),
+        (Limit::Of(lock), Limit::Of(statement)) if lock < statement => WaitEnd::By("55P03"),
+        (Limit::Of(_), Limit::Of(_)) => WaitEnd::By("57014"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The limits of waits after requests and their answers.
 
-use super::waits::{Unknown, WaitLimits};
+use super::waits::{Unknown, WaitEnd, WaitLimits};
 use crate::history::{Answer, Delivery, Request, ServerError, Setting};
 use crate::schedule::PREPARE;
 use crate::search::tale::Tale;
@@ -35,7 +35,14 @@ fn after(limits: &mut WaitLimits, course: &[&str]) -> Option<&'static str> {
         limits.sent(&Tale::request(text), Delivery::Forwarded);
         limits.answered(&answer(status.chars().next().unwrap_or('I'), fails));
     }
-    limits.sent(&Tale::request(LOCK), Delivery::Forwarded)
+    by(limits.sent(&Tale::request(LOCK), Delivery::Forwarded))
+}
+
+fn by(end: WaitEnd) -> Option<&'static str> {
+    match end {
+        WaitEnd::By(sqlstate) => Some(sqlstate),
+        WaitEnd::Never | WaitEnd::Unknown => None,
+    }
 }
 
 fn told(course: &[&str]) -> Option<&'static str> {
@@ -195,7 +202,7 @@ fn a_savepoint_gives_back_what_there_was() {
 
 #[test]
 fn the_limit_counts_that_there_is_when_the_statement_waits() {
-    let ends = |sql: &str| session(&[]).sent(&Tale::request(sql), Delivery::Forwarded);
+    let ends = |sql: &str| by(session(&[]).sent(&Tale::request(sql), Delivery::Forwarded));
     for (sql, limited) in [
         (
             "set lock_timeout = 5; select pg_advisory_lock(1)",

@@ -15,7 +15,8 @@ use crate::name::PodName;
 use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, mine, other_course, pairs, refuted, when_taken,
+    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, mine, other_course, pairs, refuted,
+    unknown_limit, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -50,6 +51,8 @@ pub struct Hazards {
     waiting: Vec<Hazard>,
     /// How many of these do not apply.
     not_applicable: u64,
+    /// The first step of the clean run whose wait may end by a limit that is not known.
+    unknown_limit: Option<String>,
     /// The first round, where it was worked out before it was asked for.
     ahead: Option<Vec<Candidate>>,
 }
@@ -82,6 +85,7 @@ impl Hazards {
             taken: BTreeSet::new(),
             waiting: Vec::new(),
             not_applicable: 0,
+            unknown_limit: None,
             ahead: None,
         }
     }
@@ -170,6 +174,10 @@ impl Strategy for Hazards {
         }
         let mut candidates = Vec::new();
         if self.rounds == 0 {
+            self.unknown_limit = self
+                .runs
+                .clean()
+                .and_then(|lines| unknown_limit(&lines, &self.catalog));
             candidates.push(self.candidate(None));
             self.current.push(None);
         }
@@ -237,6 +245,12 @@ impl Strategy for Hazards {
             "; in a search that is split only clean and serial runs are looked at for conflicts, not \
              the schedules themselves"
         };
+        let untried = self.unknown_limit.as_ref().map_or_else(String::new, |step| {
+            format!(
+                "; whether the wait of {step} ends by a time limit the texts of its session do not tell, and no such \
+                 end was tried"
+            )
+        });
         let lost = match self.runs.lost() {
             0 => String::new(),
             1 => {
@@ -248,7 +262,7 @@ impl Strategy for Hazards {
         };
         Some(format!(
             "these are the orders that conflicts of executed steps suggest, not all there are \
-             (--strategy preemptions and pct look further){parts}{lost}"
+             (--strategy preemptions and pct look further){parts}{lost}{untried}"
         ))
     }
 
@@ -265,5 +279,66 @@ impl Strategy for Hazards {
                 refuted(hazard, explored.lines)
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::strategy::Limited;
+    use crate::search::tale::{Tale, catalog};
+
+    fn of(runs: Vec<KeptHistory>) -> Hazards {
+        let mut tale = Tale::of(&["a"]);
+        let mut rules = tale.step("a.0", "select 1").lines().into_iter();
+        let rules = rules.find_map(|line| match line.event {
+            crate::history::Event::Run(run) => Some(run.rules),
+            _ => None,
+        });
+        let pods = (0..2).map(PodName::of_index).collect();
+        Hazards::new(runs, catalog(), rules.unwrap(), pods, true)
+    }
+
+    fn kept() -> KeptHistory {
+        let mut tale = Tale::of(&["a"]);
+        KeptHistory::of(tale.step("a.0", "select 1").lines()).unwrap()
+    }
+
+    #[test]
+    fn a_wait_under_a_limit_that_is_not_known_is_told() {
+        for (set, told) in [
+            ("select set_config('lock_timeout', $1, false)", true),
+            ("select set_config('lock_timeout', '5', false)", false),
+            ("set lock_timeout = 0", false),
+        ] {
+            let mut tale = Tale::of(&["a"]);
+            let lines = tale.step("a.0", set).lock("a.0", 7).lines();
+            let mut hazards = of(vec![KeptHistory::of(lines).unwrap()]);
+            hazards.round();
+            let promise = hazards.promise().unwrap();
+            assert_eq!(
+                promise.contains("ends by a time limit"),
+                told,
+                "{set}: {promise}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_search_without_its_clean_run_fails_and_one_without_a_schedules_run_says_so() {
+        let mut lost = Limited::new(Box::new(of(vec![KeptHistory::spoilt()])), 10);
+        lost.round();
+        assert!(lost.failure().is_some());
+        let mut partly = of(vec![kept()]);
+        partly.runs.add_spoilt();
+        assert!(!partly.promise().unwrap().contains("lost"));
+        partly.round();
+        assert!(partly.failure().is_none());
+        let promise = partly.promise().unwrap();
+        assert!(
+            promise
+                .ends_with("the history of 1 run was lost, and no conflicts were looked for in it"),
+            "{promise}"
+        );
     }
 }

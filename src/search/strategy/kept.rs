@@ -3,6 +3,7 @@
 //! Owns what a loss means: without a clean or serial run nothing can be said of the job's conflicts, without the run of
 //! a schedule only less.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +39,11 @@ impl Kept {
         }
     }
 
+    /// The lines of the clean run.
+    pub(super) fn clean(&self) -> Option<Cow<'_, [Line]>> {
+        self.runs.first()?.lines().ok()
+    }
+
     /// Keeps that of a schedule.
     pub(super) fn add(&mut self, lines: &[Line]) {
         match KeptHistory::copy_of(lines) {
@@ -47,6 +53,12 @@ impl Kept {
                 self.losses().unkept += 1;
             }
         }
+    }
+
+    /// Keeps one that cannot be read again.
+    #[cfg(test)]
+    pub(super) fn add_spoilt(&mut self) {
+        self.runs.push(KeptHistory::spoilt());
     }
 
     /// How many runs of schedules were lost.
@@ -99,7 +111,7 @@ mod tests {
         let clean = KeptHistory::of(lines.clone()).unwrap();
         let mut kept = Kept::of(vec![clean.clone()]);
         kept.add(&lines);
-        kept.runs.push(KeptHistory::spoilt());
+        kept.add_spoilt();
         assert_eq!((looked_at(&kept), looked_at(&kept)), (2, 2));
         assert_eq!(kept.lost(), 1);
         assert!(kept.failure().is_none());
