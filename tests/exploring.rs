@@ -13,6 +13,8 @@ mod foreign;
 mod harness;
 #[path = "exploring/interrupts.rs"]
 mod interrupts;
+#[path = "exploring/limits.rs"]
+mod limits;
 #[path = "exploring/parts.rs"]
 mod parts;
 #[path = "exploring/races.rs"]
@@ -35,6 +37,7 @@ fn main() -> std::process::ExitCode {
         claims::tests(),
         foreign::tests(),
         interrupts::tests(),
+        limits::tests(),
         parts::tests(),
         races::tests(),
         sampled::tests(),

@@ -9,6 +9,7 @@ mod every;
 mod faults;
 pub(super) mod grids;
 mod search;
+mod subject_told;
 mod subjects;
 mod survey;
 mod told;

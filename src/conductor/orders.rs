@@ -23,7 +23,8 @@ pub(crate) struct Orders {
     pub faults: bool,
     /// Whether a pod has one request open at a time.
     pub one_request: bool,
-    /// Whether locks are read only where they can have changed.
+    /// Whether locks are read only where they can have changed. Behind an error that no clean run shows they are read
+    /// after each step.
     pub sparse_locks: bool,
     /// Whether the run stops at the first error of a statement that no clean run shows.
     pub stop_at_error: bool,

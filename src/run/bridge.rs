@@ -16,15 +16,21 @@ use crate::conductor::{
 };
 use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::pod::{Node, Pod, SettleLimits};
+use crate::pod::{Node, Pod, PodEvent, SettleLimits};
 use crate::server::{Guardian, Ward};
-use crate::wire::{Admission, Doors, Handover, Proxy, WireError};
+use crate::wire::{Admission, Doors, Handover, Proxy, WireError, WireEvent};
 
 /// What is added to the deadlock timeout where the log does not tell: the check itself, on a busy
 /// machine.
 const DEADLOCK_CHECK: Duration = Duration::from_millis(50);
 /// How long the log is asked for the check. (It may be switched off for a role or a session.)
 const UNLOGGED: Duration = Duration::from_secs(1);
+
+/// Where a report comes from.
+enum Source {
+    Wire(WireEvent),
+    Pod(PodEvent),
+}
 
 impl From<Mistake> for RunError {
     fn from(mistake: Mistake) -> Self {
@@ -63,14 +69,14 @@ impl World for RealWorld<'_> {
         let before = self.stopwatch.enter(self.stopwatch.wait());
         let heard = tokio::select! {
             biased;
-            Some(event) = self.wire.next() => Some(Ok(event)),
-            Some(event) = self.output.recv() => Some(Err(event)),
+            Some(event) = self.wire.next() => Some(Source::Wire(event)),
+            Some(event) = self.output.recv() => Some(Source::Pod(event)),
             () = tokio::time::sleep(within) => None,
         };
         self.stopwatch.enter(before);
         Ok(heard.map(|heard| match heard {
-            Ok(event) => self.heard(event),
-            Err(event) => self.heard_of_pod(event),
+            Source::Wire(event) => self.heard(event),
+            Source::Pod(event) => self.heard_of_pod(event),
         }))
     }
 

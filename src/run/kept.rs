@@ -97,6 +97,15 @@ impl KeptHistory {
         }
     }
 
+    /// One that cannot be read again.
+    #[cfg(test)]
+    pub(crate) fn spoilt() -> Self {
+        Self {
+            form: Arc::new(Form::Folded(vec![0xff; 8])),
+            last_us: 0,
+        }
+    }
+
     /// How long its run took.
     #[must_use]
     pub fn took(&self) -> Duration {

@@ -64,7 +64,8 @@ impl Trial<'_> {
     }
 }
 
-fn differs(verdict: &Verdict) -> bool {
+/// Whether the final rows are like those of no serial run.
+pub(super) fn differs(verdict: &Verdict) -> bool {
     let clean_state = verdict.of(InvariantName::CleanState);
     clean_state.is_some_and(|one| one.judgement == Judgement::Violated)
 }

@@ -225,6 +225,9 @@ impl Search<'_, '_> {
         loop {
             let shard = self.options.shard;
             let mut round = strategy.round();
+            if let Some(error) = strategy.failure() {
+                return Err(error.into());
+            }
             if round.is_empty() {
                 break;
             }

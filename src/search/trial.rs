@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::beside_serial::differs;
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
@@ -302,29 +303,30 @@ impl<'a> Trial<'a> {
         self.serial_anew(&mut outcome, history.as_deref()).await?;
         if outcome.verdict.judgement == Judgement::Violated {
             // Of two long histories one is folded while the other is made or judged.
-            let kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
-            let bare = self.bare(schedule, dir).await?;
-            let bare = match bare {
-                Ok(lines) => Ok(KeptHistory::of(lines)?),
-                Err(why) => Err(why),
-            };
-            outcome.lines = kept.into_lines()?;
-            // Once more: what has changed meanwhile says nothing about the lock.
-            self.serial_anew(&mut outcome, history.as_deref()).await?;
+            let mut kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
+            let mut bare = self.bare(schedule, dir).await?;
+            if differs(&outcome.verdict) {
+                // Once more: what has changed meanwhile says nothing about the lock.
+                let aside = bare.map(KeptHistory::of);
+                outcome.lines = kept.into_lines()?;
+                self.serial_anew(&mut outcome, history.as_deref()).await?;
+                kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
+                bare = match aside {
+                    Ok(aside) => Ok(aside?.into_lines()?),
+                    Err(why) => Err(why),
+                };
+            }
             outcome.confirmation = match bare {
-                Ok(bare) => {
+                Ok(mut lines) => {
                     let path = dir.map(|dir| dir.join(CONFIRMATION));
-                    let kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
-                    let mut lines = bare.into_lines()?;
                     let worked = &outcome.verdict.worked;
                     let bare = self.judged(&mut lines, path.as_deref(), worked).await?;
-                    drop(lines);
-                    outcome.lines = kept.into_lines()?;
                     outcome.unweighed = Some(outcome.verdict.clone());
                     weigh(&mut outcome.verdict, &bare)
                 }
                 Err(why) => Confirmation::NotPossible(why),
             };
+            outcome.lines = kept.into_lines()?;
         }
         self.redact(&mut outcome, dir)?;
         outcome.unexpected = unexpected(&outcome.verdict, &self.scenario.expect);

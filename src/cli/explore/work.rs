@@ -1,7 +1,7 @@
 //! One search from its clean runs to its result.
 //!
-//! Owns which strategy is made of the options, and what is said on the way. `finding` keeps what was found, and
-//! `told` tells the result.
+//! Owns which strategy is made of the options, and what is said on the way. `subject_told` tells what the clean run showed,
+//! `finding` keeps what was found, and `told` tells the result.
 
 use std::path::Path;
 
@@ -17,18 +17,18 @@ use crate::cli::common::{Failure, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::finding::{Finder, Kept};
 use crate::cli::progress::Meter;
-use crate::history::{Line, LockRow, LockRule, RowsRule, private};
+use crate::history::Line;
 use crate::invariant::Judgement;
-use crate::name::{LockKey, PodName};
-use crate::report::{ExploreJson, count, three_lines, why_words, wrap};
-use crate::scenario::{Expect, LockName, Scenario, write_lock};
+use crate::name::PodName;
+use crate::report::{ExploreJson, why_words, wrap};
+use crate::scenario::{Expect, Scenario};
 use crate::search::footprint::{Footprints, independent};
 use crate::search::strategy::{
     Hazards, Kills, Kind, Limited, Overlap, Pct, Preemptions, Sample, Settings, Shard, Stagger,
     Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
-    Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, explore,
+    Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, TrialError, explore,
     never_independent,
 };
 use crate::server::Server;
@@ -84,11 +84,7 @@ impl Work<'_> {
                 timings: self.arguments.timings,
                 sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
                 expect: self.expect.clone(),
-                locks: !trial.measured().locks.is_empty()
-                    || self.scenario.subject.lock.is_some()
-                    || trial.rules().lock.row().is_some()
-                    || trial.rules().lock.rows().is_some()
-                    || trial.rules().lock.is_serializable(),
+                locks: self.guards_itself(trial),
             })
         };
         let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;
@@ -247,104 +243,6 @@ impl Work<'_> {
         Ok(Some(Sample::of(&trial.measured().clean.lines()?)))
     }
 
-    /// What the clean run showed, and what is wrong with it for a search.
-    pub fn tell_subject(&self, trial: &Trial<'_>) -> Result<(), Failure> {
-        let measured = trial.measured();
-        let baseline = &measured.baseline;
-        for note in trial.notes() {
-            self.talk.say(&wrap("note", note));
-        }
-        if trial.rules().protect.is_empty() {
-            return Err(Failure::new(
-                Exit::Inconclusive,
-                "the clean run wrote no table: there is nothing that a lock could guard. Does the \
-                 subject find work to do in a fresh database? (--schema, --prepare)",
-            ));
-        }
-        let locks: Vec<String> = measured.locks.iter().map(LockKey::in_full).collect();
-        let locks = match locks.len() {
-            _ if matches!(trial.rules().lock, LockRule::Several(_)) => {
-                format!("is to guard itself with {}", trial.rules().lock.words())
-            }
-            0 if trial.rules().lock.rows().is_some() => {
-                let rows = trial.rules().lock.rows();
-                format!(
-                    "guards itself with {}",
-                    rows.map(RowsRule::in_full).unwrap_or_default()
-                )
-            }
-            0 if trial.rules().lock.is_serializable() => {
-                "guards itself with SERIALIZABLE transactions".to_owned()
-            }
-            0 if trial.rules().lock.row().is_some() => {
-                let row = trial.rules().lock.row().map(LockRow::in_full);
-                format!("guards itself with {}", row.unwrap_or_default())
-            }
-            0 => "takes no advisory lock".to_owned(),
-            _ => format!("takes {}", locks.join(", ")),
-        };
-        let written: Vec<&str> = baseline
-            .written
-            .iter()
-            .map(|table| table.strip_prefix("public.").unwrap_or(table))
-            .collect();
-        self.talk.say(&wrap(
-            "clean run",
-            &format!(
-                "{}, writes {}; {locks}",
-                count(u64::from(baseline.steps), "step"),
-                written.join(", ")
-            ),
-        ));
-        let unnamed = measured.locks.is_empty()
-            && self.scenario.subject.lock.is_none()
-            && trial.rules().lock.rows().is_none()
-            && trial.rules().lock.row().is_none()
-            && !trial.rules().lock.is_serializable();
-        if let Some(row) = measured.likely_row.clone().filter(|_| unnamed) {
-            let table = row.table.clone();
-            let (looks, page) = match row.queue {
-                Some(_) => (
-                    "is claimed by status and looks like a queue, though not all that is written lies between claim and end",
-                    "queues",
-                ),
-                None => ("is written first and last and looks like a lock", "leases"),
-            };
-            let lock = write_lock(&LockName::Row(Box::new(row)));
-            self.talk.say(&wrap(
-                "note",
-                &format!(
-                    "{table} {looks}. It is judged, and its time can pass, if it is named (docs/{page}.md), under \
-                     [subject] or by the option:"
-                ),
-            ));
-            // To be pasted: each as one line.
-            self.talk.say(&format!("                lock = {lock}"));
-            let word = lock.replace('\'', r"'\''");
-            self.talk.say(&format!("                --lock '{word}'"));
-        } else if unnamed {
-            self.talk.say(&wrap(
-                "note",
-                "without a lock, whether it is kept cannot be judged (same-session, work-under-lock, \
-                 mutual-exclusion); what goes wrong without it can",
-            ));
-        }
-        if !baseline.unstable_steps.is_empty() {
-            let file = self.out.join("differs.txt");
-            let all = baseline.unstable_steps.join("\n") + "\n";
-            let kept = private::make_directory(self.out).and_then(|()| private::write(&file, &all));
-            let text = format!(
-                "the subject does not do the same in every serial run, so a replay may differ, too; what differs: {}",
-                baseline.unstable_steps.join("; ")
-            );
-            let more = kept.map(|()| file.display().to_string()).ok();
-            for line in three_lines("note", &text, more.as_deref()) {
-                self.talk.say(&line);
-            }
-        }
-        Ok(())
-    }
-
     fn strategy(&self, trial: &Trial<'_>) -> Result<Box<dyn Strategy>, Failure> {
         let arguments = self.arguments;
         let pods = trial.pods();
@@ -387,7 +285,11 @@ impl Work<'_> {
                 })
             }
             StrategyName::Overlap => {
-                let pairs = self.hazards(trial)?.pairs();
+                let mut hazards = self.hazards(trial)?;
+                let pairs = hazards.pairs();
+                if let Some(error) = hazards.failure() {
+                    return Err(TrialError::from(error).into());
+                }
                 if pairs.is_empty() {
                     return Err(Failure::new(
                         Exit::Inconclusive,

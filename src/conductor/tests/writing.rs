@@ -146,6 +146,34 @@ fn sparse_locks_are_read_only_where_they_can_have_changed() {
 }
 
 #[test]
+fn behind_an_error_that_no_clean_run_shows_locks_are_read_after_each_step() {
+    let sparse = Orders {
+        sparse_locks: true,
+        ..orders()
+    };
+    // A preparation changes no lock, so that none is looked for after it.
+    let prepares = || {
+        p([
+            Add(1).on(0).prepared(),
+            Add(1).on(0).prepared(),
+            Add(1).into(),
+        ])
+    };
+    let looks = |first: crate::conductor::simulated::Op| {
+        let words = all(
+            &[p([first]), prepares()],
+            &[end("a"), end("b")],
+            sparse.clone(),
+        );
+        let begins = words.iter().position(|word| word.starts_with("b>"));
+        let of_b = words.iter().skip(begins.unwrap_or(words.len()));
+        of_b.filter(|word| word.ends_with("locks")).count()
+    };
+    let usual = looks(Add(0));
+    assert_eq!(looks(Check(0, 1)), usual + 2);
+}
+
+#[test]
 fn a_probe_stops_at_its_first_error_and_lets_nothing_more_go() {
     let stop = Orders {
         stop_at_error: true,

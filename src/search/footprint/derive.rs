@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::request::{Known, complete, footprint};
+use super::request::{Known, complete, footprint, is_isolation, is_rollback};
 use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
-use super::waits::WaitLimits;
-use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, Request, Setting, Write};
+use super::waits::{Unknown, WaitLimits};
+use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, PoolMode, Setting, Write};
 use crate::ledger::served;
 use crate::name::{ConnectionName, PodName, StepId};
-use crate::sql::{Kind, meaning};
 use crate::timeline::{EndingFacts, Happening, Snapshot, StepFacts, Timeline};
 
 impl Footprints {
@@ -77,6 +76,11 @@ struct Book<'t, 'a> {
     asked: BTreeMap<&'a ConnectionName, &'a [Setting]>,
     /// The limits that sessions have.
     limits: BTreeMap<&'a ConnectionName, WaitLimits>,
+    /// With which limits later sessions begin is not known of these,
+    later: Unknown,
+    /// nor, where a pooler gives server connections to one pod after the other, with which limits it gives them.
+    left: Unknown,
+    shares_sessions: bool,
 }
 
 impl<'t, 'a> Book<'t, 'a> {
@@ -89,6 +93,7 @@ impl<'t, 'a> Book<'t, 'a> {
                 writes.entry(step).or_default().push(write);
             }
         }
+        let pooler = timeline.run.and_then(|run| run.pooler.as_ref());
         Self {
             known,
             timeline,
@@ -102,6 +107,9 @@ impl<'t, 'a> Book<'t, 'a> {
             snapshots: BTreeSet::new(),
             asked: BTreeMap::new(),
             limits: BTreeMap::new(),
+            later: Unknown::default(),
+            left: Unknown::default(),
+            shares_sessions: pooler.is_some_and(|pooler| pooler.settings.mode != PoolMode::Session),
         }
     }
 
@@ -147,9 +155,12 @@ impl<'t, 'a> Book<'t, 'a> {
             self.snapshots.insert(connection);
         }
         let limits = self.limits.entry(connection);
-        let limits = limits.or_insert_with(|| WaitLimits::of(&began));
-        request.sql.iter().for_each(|sql| limits.sent(sql));
-        let waits_end = limits.sqlstate();
+        let limits = limits.or_insert_with(|| WaitLimits::of(&began, &self.later));
+        if !self.open.contains_key(connection) {
+            limits.may_be(&self.left);
+        }
+        let waits_end = limits.sent(request, step.delivery);
+        self.later.note(request);
         let index = self.steps.len();
         self.place.insert(id, index);
         if request.prepares {
@@ -252,10 +263,13 @@ impl<'t, 'a> Book<'t, 'a> {
             self.steps[index].footprint.absorb(&whole);
             self.steps[index].footprint.ends_transaction = was_open;
         }
-        if !goes_on {
-            if let Some(limits) = self.limits.get_mut(connection) {
-                limits.transaction_ended();
+        if let Some(limits) = self.limits.get_mut(connection) {
+            limits.answered(answer);
+            if self.shares_sessions {
+                self.left.add(limits.changed());
             }
+        }
+        if !goes_on {
             let end = self.steps[index].id;
             for member in std::mem::take(members) {
                 self.steps[member].effective = end;
@@ -386,23 +400,4 @@ impl<'t, 'a> Book<'t, 'a> {
             }
         }
     }
-}
-
-/// Whether the text asks, or may ask, for another isolation level than READ COMMITTED.
-fn is_isolation(request: &Request) -> bool {
-    request.sql.iter().chain(&request.normal).any(|sql| {
-        let text = sql.to_lowercase();
-        text.contains("isolation")
-            && !text.contains("read committed")
-            && !text.contains("read uncommitted")
-            || text.contains("repeatable read")
-            || text.contains("serializable")
-    })
-}
-
-fn is_rollback(request: &Request) -> bool {
-    request.normal.iter().any(|form| {
-        meaning(form, &[]).kinds.first() == Some(&Kind::Transaction)
-            && (form.starts_with("rollback") || form.starts_with("abort"))
-    })
 }

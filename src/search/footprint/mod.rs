@@ -53,8 +53,11 @@ mod waits;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waits_tests;
 
 pub use independent::independent;
 pub(super) use independent::{is_protected, writes_protected};
 pub use steps::{Footprints, Step};
 pub use touched::{Footprint, LockUse, LockUseKind};
+pub use waits::WaitEnd;

@@ -260,3 +260,23 @@ fn go_along(catalog: &Catalog, writes: &mut BTreeMap<String, BTreeSet<Operation>
     }
     writes.retain(|_, operations| !operations.is_empty());
 }
+
+/// Whether the text asks, or may ask, for another isolation level than READ COMMITTED.
+pub(super) fn is_isolation(request: &Request) -> bool {
+    request.sql.iter().chain(&request.normal).any(|sql| {
+        let text = sql.to_lowercase();
+        text.contains("isolation")
+            && !text.contains("read committed")
+            && !text.contains("read uncommitted")
+            || text.contains("repeatable read")
+            || text.contains("serializable")
+    })
+}
+
+/// Whether the request rolls back.
+pub(super) fn is_rollback(request: &Request) -> bool {
+    request.normal.iter().any(|form| {
+        meaning(form, &[]).kinds.first() == Some(&Kind::Transaction)
+            && (form.starts_with("rollback") || form.starts_with("abort"))
+    })
+}

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::touched::Footprint;
+use super::waits::WaitEnd;
 use crate::history::Ending;
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::schedule::SqlPattern;
@@ -28,8 +29,8 @@ pub struct Step {
     pub ending: Option<Ending>,
     /// Whether it was seen to wait for a lock.
     pub blocked: bool,
-    /// With which SQLSTATE a wait of it for a lock would end by a time limit of its session's; `None`: it has none.
-    pub waits_end: Option<&'static str>,
+    /// How a wait of it for a lock would end by a time limit of its session's.
+    pub waits_end: WaitEnd,
     /// The SQLSTATE of its error.
     pub error: Option<String>,
     /// What it touched; for the end of a transaction, what all of it touched. What [`independent`]

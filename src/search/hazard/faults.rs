@@ -7,12 +7,24 @@ use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
 use super::trace::{Ground, Trace};
+use crate::history::{Catalog, Line};
 use crate::name::{LockKey, PodName};
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
-use crate::search::footprint::{LockUse, LockUseKind, Step};
+use crate::search::footprint::{Footprints, LockUse, LockUseKind, Step, WaitEnd};
 
 fn fault(pod: &PodName, kind: FaultKind, session: SessionChoice) -> Move {
     Move::Fault(Fault::of_pod(kind, pod.clone(), session, Point::Before))
+}
+
+/// The first step of a run that waits for a lock for as long as a limit says of which the value is not known: its end by
+/// that limit is not tried.
+pub fn unknown_limit(lines: &[Line], catalog: &Catalog) -> Option<String> {
+    let footprints = Footprints::of(lines, catalog);
+    let waits = |step: &&Step| {
+        let mut locks = step.own.locks.iter();
+        step.waits_end == WaitEnd::Unknown && locks.any(|one| one.action == LockUseKind::Take)
+    };
+    footprints.steps.iter().find(waits).map(words)
 }
 
 /// The step before which a stands, and why, beside b that comes for the lock.
@@ -114,7 +126,7 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
     let waits = |one: &LockUse| {
         one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(key))
     };
-    if let Some(refusal) = y.steps[take].waits_end
+    if let WaitEnd::By(refusal) = y.steps[take].waits_end
         && y.steps[take].own.locks.iter().any(waits)
         && let (Some((until, middle, _)), Some(asks)) =
             (stands_before(*last), before(b, y, take, 0))

@@ -57,6 +57,7 @@ mod refuted_tests;
 #[cfg(test)]
 mod tests;
 
+pub use faults::unknown_limit;
 pub use finding::{Hazard, HazardKind};
 pub use mine::mine;
 pub use pairs::{inner_pairs, pairs};

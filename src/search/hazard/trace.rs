@@ -52,49 +52,65 @@ impl<'a> Ground<'a> {
         a: &'a PodName,
         b: &'a PodName,
     ) -> Self {
-        let names = names_of_one_run(runs, catalog);
-        let mut traces: Vec<Trace> = Vec::new();
-        let mut texts: BTreeMap<String, BTreeMap<PodName, BTreeSet<String>>> = BTreeMap::new();
-        let mut alone: Vec<Vec<Step>> = Vec::new();
-        runs.each(&mut |lines| {
-            let mut footprints = Footprints::of(lines, catalog);
-            if !names.is_empty() {
-                let steps = footprints.steps.iter_mut();
-                steps.for_each(|step| leave_out(step, &names));
-            }
-            let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
-            if let Some(first) = numbered.clone().next() {
-                let by_itself = numbered.by_ref().take_while(|step| step.pod == first.pod);
-                let steps: Vec<&Step> = by_itself.collect();
-                if !alone.iter().any(|one| same_texts(one, &steps)) {
-                    alone.push(steps.into_iter().cloned().collect());
-                }
-            }
-            for pod in footprints.pods() {
-                let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
-                for step in &steps {
-                    texts
-                        .entry(step.form())
-                        .or_default()
-                        .entry(pod.clone())
-                        .or_default()
-                        .insert(step.sql.join("; "));
-                }
-                let trace = Trace { steps };
-                let known = traces.iter().any(|one| one.same_course(&trace));
-                if !trace.steps.is_empty() && !known && traces.len() < MOST {
-                    traces.push(trace);
-                }
-            }
-        });
-        Self {
+        let mut ground = Self {
             catalog,
             rules,
             a,
             b,
+            traces: Vec::new(),
+            alone: Vec::new(),
+            texts: BTreeMap::new(),
+        };
+        let mut names = Names::default();
+        runs.each(&mut |lines| {
+            let footprints = Footprints::of(lines, catalog);
+            names.see(lines, &footprints);
+            ground.see(&footprints);
+        });
+        let names = names.of_one_run();
+        if names.is_empty() {
+            return ground;
+        }
+        // Which names are of one run alone is known when all have been looked at, and only without them it is known
+        // which courses are the same.
+        let (traces, alone, texts) = Default::default();
+        let mut nameless = Self {
             traces,
             alone,
             texts,
+            ..ground
+        };
+        runs.each(&mut |lines| {
+            let mut footprints = Footprints::of(lines, catalog);
+            let steps = footprints.steps.iter_mut();
+            steps.for_each(|step| leave_out(step, &names));
+            nameless.see(&footprints);
+        });
+        nameless
+    }
+
+    /// Adds what a run shows.
+    fn see(&mut self, footprints: &Footprints) {
+        let mut numbered = footprints.steps.iter().filter(|step| step.number.is_some());
+        if let Some(first) = numbered.clone().next() {
+            let by_itself = numbered.by_ref().take_while(|step| step.pod == first.pod);
+            let steps: Vec<&Step> = by_itself.collect();
+            if !self.alone.iter().any(|one| same_texts(one, &steps)) {
+                self.alone.push(steps.into_iter().cloned().collect());
+            }
+        }
+        for pod in footprints.pods() {
+            let steps: Vec<Step> = footprints.of_pod(&pod).cloned().collect();
+            for step in &steps {
+                let of_form = self.texts.entry(step.form()).or_default();
+                let of_pod = of_form.entry(pod.clone()).or_default();
+                of_pod.insert(step.sql.join("; "));
+            }
+            let trace = Trace { steps };
+            let known = self.traces.iter().any(|one| one.same_course(&trace));
+            if !trace.steps.is_empty() && !known && self.traces.len() < MOST {
+                self.traces.push(trace);
+            }
         }
     }
 
@@ -135,18 +151,29 @@ fn same_texts(one: &[Step], other: &[&Step]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
-/// The names that belong to one run or to one session alone.
-fn names_of_one_run(runs: &(impl Runs + ?Sized), catalog: &Catalog) -> BTreeSet<String> {
-    let mut created = Vec::new();
-    let mut by_form = BTreeMap::new();
-    runs.each(&mut |lines| {
-        created.push(names_created(lines));
-        add_names_of_sessions(&Footprints::of(lines, catalog), &mut by_form);
-    });
-    let several = by_form.into_values().filter(|names| names.len() > 1);
-    let mut names = made_up(&created);
-    names.extend(several.flatten());
-    names
+/// The names that runs and their sessions make.
+#[derive(Default)]
+struct Names {
+    /// What the pods of each run create.
+    created: Vec<BTreeSet<String>>,
+    /// What sessions make, by the form of what makes it.
+    by_form: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Names {
+    fn see(&mut self, lines: &[Line], footprints: &Footprints) {
+        self.created.push(names_created(lines));
+        add_names_of_sessions(footprints, &mut self.by_form);
+    }
+
+    /// Those that belong to one run or to one session alone.
+    fn of_one_run(self) -> BTreeSet<String> {
+        let forms = self.by_form.into_values();
+        let several = forms.filter(|names| names.len() > 1);
+        let mut names = made_up(&self.created);
+        names.extend(several.flatten());
+        names
+    }
 }
 
 /// The names, without their schemas, of what the pods of a run create.
@@ -293,4 +320,63 @@ pub(super) fn takes_away(operation: &Operation) -> bool {
 /// Whether an operation changes a table's definition.
 pub(super) fn defines(operation: &Operation) -> bool {
     matches!(operation, Operation::Ddl(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::search::tale::{Tale, catalog};
+
+    /// Runs that count how often they are gone through.
+    struct Counted {
+        runs: Vec<Vec<Line>>,
+        times: Cell<usize>,
+    }
+
+    impl Runs for Counted {
+        fn each(&self, look: &mut dyn FnMut(&[Line])) {
+            self.times.set(self.times.get() + 1);
+            self.runs.iter().for_each(|run| look(run));
+        }
+    }
+
+    fn ground(savepoints: [&str; 2]) -> (usize, usize) {
+        let run = |savepoint: &str| {
+            let mut tale = Tale::of(&["a"]);
+            let set = format!("savepoint {savepoint}");
+            tale.in_transaction("a.0", "begin")
+                .in_transaction("a.0", &set)
+                .step("a.0", "commit");
+            tale.lines()
+        };
+        let runs = Counted {
+            runs: savepoints.map(run).to_vec(),
+            times: Cell::new(0),
+        };
+        let none = Rules {
+            protect: Vec::new(),
+            lock: crate::history::LockRule::None,
+            lock_mode: None,
+            ignore: Vec::new(),
+            lock_rows: Vec::new(),
+            unguarded: Vec::new(),
+            release: crate::history::Release::Unlock,
+            on_contention: crate::history::OnContention::Wait,
+            answers: Vec::new(),
+            only_sqlstates: None,
+            guards: Vec::new(),
+        };
+        let (a, b) = (PodName::of_index(0), PodName::of_index(1));
+        let catalog = catalog();
+        let ground = Ground::of(&runs, &catalog, &none, &a, &b);
+        (runs.times.get(), ground.traces.len())
+    }
+
+    #[test]
+    fn runs_are_gone_through_once_and_again_only_where_each_makes_up_names_of_its_own() {
+        assert_eq!(ground(["s", "s"]), (1, 1));
+        assert_eq!(ground(["s_1", "s_2"]), (2, 1));
+    }
 }

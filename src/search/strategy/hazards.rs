@@ -9,14 +9,15 @@
 use crate::search::strategy::Why;
 use std::collections::BTreeSet;
 
+use super::kept::Kept;
 use super::{Candidate, Explored, Kind, Overlap, Space, Strategy};
 use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
-use crate::run::KeptHistory;
+use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, OtherCourse, Runs, WhenTaken, inner_pairs, mine, other_course, pairs,
-    refuted, when_taken,
+    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, inner_pairs, mine, other_course, pairs, refuted,
+    unknown_limit, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -57,36 +58,14 @@ pub struct Hazards {
     waiting: Vec<Hazard>,
     /// How many of these do not apply.
     not_applicable: u64,
+    /// The first step of the clean run whose wait may end by a limit that is not known.
+    unknown_limit: Option<String>,
     /// The first round, where it was worked out before it was asked for.
     ahead: Option<Vec<Candidate>>,
     /// The pairs of steps that may race inside, once they have been looked for.
     inner: Option<Vec<(Turn, Turn)>>,
     /// How many draws there are, once they have been handed out.
     draws: Option<u64>,
-}
-
-/// Histories that are looked at one at a time.
-#[derive(Debug)]
-struct Kept(Vec<KeptHistory>);
-
-impl Kept {
-    fn add(&mut self, lines: &[Line]) {
-        match KeptHistory::copy_of(lines) {
-            Ok(run) => self.0.push(run),
-            Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
-        }
-    }
-}
-
-impl Runs for Kept {
-    fn each(&self, look: &mut dyn FnMut(&[Line])) {
-        for run in &self.0 {
-            match run.lines() {
-                Ok(lines) => look(&lines),
-                Err(error) => tracing::error!(%error, "no conflicts are looked for in a run"),
-            }
-        }
-    }
 }
 
 impl Hazards {
@@ -104,7 +83,7 @@ impl Hazards {
             catalog,
             rules,
             pods,
-            runs: Kept(runs),
+            runs: Kept::of(runs),
             again,
             permitted: PermittedFaults::default(),
             rounds: 0,
@@ -117,6 +96,7 @@ impl Hazards {
             taken: BTreeSet::new(),
             waiting: Vec::new(),
             not_applicable: 0,
+            unknown_limit: None,
             ahead: None,
             inner: None,
             draws: None,
@@ -233,6 +213,10 @@ impl Strategy for Hazards {
         }
         let mut candidates = Vec::new();
         if self.rounds == 0 {
+            self.unknown_limit = self
+                .runs
+                .clean()
+                .and_then(|lines| unknown_limit(&lines, &self.catalog));
             candidates.push(self.candidate(None));
             self.current.push(None);
         }
@@ -291,6 +275,10 @@ impl Strategy for Hazards {
         other_course(self.hazard_of(candidate)?, lines)
     }
 
+    fn failure(&mut self) -> Option<RunError> {
+        self.runs.failure()
+    }
+
     fn promise(&self) -> Option<String> {
         let parts = if self.again {
             ""
@@ -298,9 +286,24 @@ impl Strategy for Hazards {
             "; in a search that is split only clean and serial runs are looked at for conflicts, not \
              the schedules themselves"
         };
+        let untried = self.unknown_limit.as_ref().map_or_else(String::new, |step| {
+            format!(
+                "; whether the wait of {step} ends by a time limit the texts of its session do not tell, and no such \
+                 end was tried"
+            )
+        });
+        let lost = match self.runs.lost() {
+            0 => String::new(),
+            1 => {
+                "; the history of 1 run was lost, and no conflicts were looked for in it".to_owned()
+            }
+            lost => format!(
+                "; the histories of {lost} runs were lost, and no conflicts were looked for in them"
+            ),
+        };
         Some(format!(
             "these are the orders that conflicts of executed steps suggest, not all there are \
-             (--strategy preemptions and pct look further){parts}"
+             (--strategy preemptions and pct look further){parts}{lost}{untried}"
         ))
     }
 
@@ -317,5 +320,66 @@ impl Strategy for Hazards {
                 refuted(hazard, explored.lines)
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::strategy::Limited;
+    use crate::search::tale::{Tale, catalog};
+
+    fn of(runs: Vec<KeptHistory>) -> Hazards {
+        let mut tale = Tale::of(&["a"]);
+        let mut rules = tale.step("a.0", "select 1").lines().into_iter();
+        let rules = rules.find_map(|line| match line.event {
+            crate::history::Event::Run(run) => Some(run.rules),
+            _ => None,
+        });
+        let pods = (0..2).map(PodName::of_index).collect();
+        Hazards::new(runs, catalog(), rules.unwrap(), pods, true)
+    }
+
+    fn kept() -> KeptHistory {
+        let mut tale = Tale::of(&["a"]);
+        KeptHistory::of(tale.step("a.0", "select 1").lines()).unwrap()
+    }
+
+    #[test]
+    fn a_wait_under_a_limit_that_is_not_known_is_told() {
+        for (set, told) in [
+            ("select set_config('lock_timeout', $1, false)", true),
+            ("select set_config('lock_timeout', '5', false)", false),
+            ("set lock_timeout = 0", false),
+        ] {
+            let mut tale = Tale::of(&["a"]);
+            let lines = tale.step("a.0", set).lock("a.0", 7).lines();
+            let mut hazards = of(vec![KeptHistory::of(lines).unwrap()]);
+            hazards.round();
+            let promise = hazards.promise().unwrap();
+            assert_eq!(
+                promise.contains("ends by a time limit"),
+                told,
+                "{set}: {promise}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_search_without_its_clean_run_fails_and_one_without_a_schedules_run_says_so() {
+        let mut lost = Limited::new(Box::new(of(vec![KeptHistory::spoilt()])), 10);
+        lost.round();
+        assert!(lost.failure().is_some());
+        let mut partly = of(vec![kept()]);
+        partly.runs.add_spoilt();
+        assert!(!partly.promise().unwrap().contains("lost"));
+        partly.round();
+        assert!(partly.failure().is_none());
+        let promise = partly.promise().unwrap();
+        assert!(
+            promise
+                .ends_with("the history of 1 run was lost, and no conflicts were looked for in it"),
+            "{promise}"
+        );
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Candidate, Explored, Kind, OtherCourse, Space, Strategy};
 use crate::history::Line;
+use crate::run::RunError;
 
 /// A strategy that ends after so many schedules, if it does not end before.
 pub struct Limited {
@@ -35,6 +36,10 @@ impl Strategy for Limited {
         round.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= u64::try_from(round.len()).unwrap_or(self.left);
         round
+    }
+
+    fn failure(&mut self) -> Option<RunError> {
+        self.strategy.failure()
     }
 
     fn learn(&mut self, explored: &[Explored<'_>]) {

@@ -8,6 +8,7 @@
 
 mod claim;
 mod hazards;
+mod kept;
 mod kills;
 mod limited;
 mod overlap;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::Line;
 use crate::name::StepId;
+use crate::run::RunError;
 use crate::schedule::Schedule;
 
 pub use crate::search::hazard::OtherCourse;
@@ -117,6 +119,11 @@ pub trait Strategy: Send {
 
     /// The next schedules, which may be run side by side in any order; empty: done.
     fn round(&mut self) -> Vec<Candidate>;
+
+    /// Why no round can be made: what it would be made from is lost. To be asked after each.
+    fn failure(&mut self) -> Option<RunError> {
+        None
+    }
 
     /// How many schedules there will be, as far as that is known before any was run. It may work out its first
     /// round for that, which it hands out unchanged.

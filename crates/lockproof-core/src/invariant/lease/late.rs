@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use super::super::facts::{Facts, PodWrite};
 use super::order::{Order, order};
+use super::spans::Spans;
 use crate::ledger::{LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
-use crate::name::PodName;
+use crate::name::{PodName, Session};
 
 /// How a write stands to its pod's lock.
 pub(super) enum Standing<'f, 'a> {
@@ -39,8 +40,8 @@ struct Own<'f, 'a> {
     row: usize,
     /// When it was got.
     taken_us: i64,
-    /// When the last of the pod's sections up to this one ended.
-    last_end_us: i64,
+    /// Until when it covers writes: when it ended, or the last write of the transaction that ended it.
+    end_us: i64,
 }
 
 /// All writes of protected tables with how they stand; of a queue those of its own table left aside. Of several rows that its pod has got, one that it has still
@@ -49,7 +50,11 @@ pub(super) fn standings<'f, 'a>(
     facts: &'f Facts<'a>,
     books: &'f RowBooks<'a>,
 ) -> (Vec<Stands<'f, 'a>>, Vec<&'f PodWrite<'a>>) {
-    let by_pod = own_sections(books);
+    let by_pod = own_sections(facts, books);
+    let spans: HashMap<_, _> = by_pod
+        .iter()
+        .map(|(pod, own)| (*pod, Spans::of(own.iter().map(|one| one.end_us))))
+        .collect();
     let next: Vec<_> = books.rows.iter().map(next_grants).collect();
     let (mut found, mut without) = (Vec::new(), Vec::new());
     // Each change of a queue's own rows is in their books.
@@ -62,16 +67,15 @@ pub(super) fn standings<'f, 'a>(
             let how = of_section(facts, row, &next[one.row], write, one.section);
             Stands { write, row, how }
         };
-        let Some((newest, earlier)) = own[..after].split_last() else {
+        let Some(newest) = own[..after].last() else {
             without.push(write);
             continue;
         };
         let mut newest = stands(newest);
         if !matches!(newest.how, Standing::Under(_)) {
-            let open = earlier.iter().rev();
-            let mut open = open
-                .take_while(|one| one.last_end_us >= write.server_us)
-                .map(stands);
+            let open = spans.get(write.pod()).into_iter();
+            let open = open.flat_map(|spans| spans.covering(after - 1, write.server_us));
+            let mut open = open.map(|place| stands(&own[place]));
             if let Some(other) = open.find(|one| matches!(one.how, Standing::Under(_))) {
                 newest = other;
             }
@@ -81,27 +85,43 @@ pub(super) fn standings<'f, 'a>(
     (found, without)
 }
 
+/// When each transaction that wrote protected tables did so last.
+fn last_writes(facts: &Facts<'_>) -> HashMap<(Session, u64), i64> {
+    let mut last = HashMap::new();
+    for write in &facts.writes {
+        if let Some(transaction) = write.extent.transaction {
+            let at = last.entry((write.session, transaction)).or_insert(i64::MIN);
+            *at = write.server_us.max(*at);
+        }
+    }
+    last
+}
+
 /// The sections of each pod, in the order in which it got them.
-fn own_sections<'f, 'a>(books: &'f RowBooks<'a>) -> HashMap<&'f PodName, Vec<Own<'f, 'a>>> {
+fn own_sections<'f, 'a>(
+    facts: &Facts<'_>,
+    books: &'f RowBooks<'a>,
+) -> HashMap<&'f PodName, Vec<Own<'f, 'a>>> {
+    let last_writes = last_writes(facts);
     let mut by_pod: HashMap<&PodName, Vec<Own<'f, 'a>>> = HashMap::new();
     for (place, row) in books.rows.iter().enumerate() {
         for section in &row.sections {
-            let end = section.end.map(|(end, _)| row.changes[end].server_us);
+            let end = section.end.map(|(end, _)| {
+                let end = &row.changes[end];
+                let with_it = end.transaction;
+                let last = with_it.and_then(|own| last_writes.get(&(end.session, own)));
+                last.map_or(end.server_us, |last| end.server_us.max(*last))
+            });
             by_pod.entry(section.pod()).or_default().push(Own {
                 section,
                 row: place,
                 taken_us: row.changes[section.taken].server_us,
-                last_end_us: end.unwrap_or(i64::MAX),
+                end_us: end.unwrap_or(i64::MAX),
             });
         }
     }
     for own in by_pod.values_mut() {
         own.sort_by_key(|one| one.taken_us);
-        let mut last = i64::MIN;
-        for one in own {
-            last = last.max(one.last_end_us);
-            one.last_end_us = last;
-        }
     }
     by_pod
 }

@@ -15,6 +15,7 @@ mod order;
 mod reports;
 mod rows;
 mod same_owner;
+mod spans;
 mod story;
 mod work_under_lock;
 
