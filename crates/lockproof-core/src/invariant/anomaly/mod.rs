@@ -21,6 +21,7 @@ mod cycle;
 mod graph;
 mod reading;
 mod rows;
+mod said;
 mod snapshot;
 mod undead;
 mod units;

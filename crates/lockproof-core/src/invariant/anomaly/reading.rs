@@ -4,16 +4,16 @@
 //! bear on each other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::super::facts::Facts;
 use super::access::{Access, Does, Found, Unit};
+use super::said::{Said, is_of, key_of};
 use super::snapshot::OwnSnapshots;
 use super::units::Units;
-use crate::history::{Delivery, Ending, Event, Fate, Operation, Write};
+use crate::history::{Delivery, Ending, Event, Fate, Operation, Request, Write};
 use crate::name::{PodName, StepId};
-use crate::sql::{
-    Condition, Kind, OneTable, RowsMeant, TablesRead, meaning, one_table, tables_read,
-};
+use crate::sql::{Kind, OneTable, RowsMeant, TablesRead};
 use crate::timeline::StepFacts;
 
 /// What a run's pods read and wrote.
@@ -51,6 +51,7 @@ struct Book<'a> {
     writes: HashMap<StepId, Vec<&'a Write>>,
     /// What the server's log says beside the error of a step.
     details: HashMap<StepId, &'a str>,
+    said: HashMap<&'a [String], Rc<Said>>,
     found: Accesses<'a>,
 }
 
@@ -90,6 +91,7 @@ impl<'a> Book<'a> {
             snapshots: OwnSnapshots::of(facts),
             writes,
             details,
+            said: HashMap::new(),
             found: Accesses::default(),
         }
     }
@@ -107,6 +109,17 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// What a request's text says; the same text is read once.
+    fn said(&mut self, request: &'a Request) -> Rc<Said> {
+        let known = self.said.get(request.sql.as_slice());
+        if let Some(said) = known {
+            return Rc::clone(said);
+        }
+        let said = Rc::new(Said::of(request));
+        self.said.insert(&request.sql, Rc::clone(&said));
+        said
+    }
+
     fn unit(&self, step: &StepFacts<'a>, end: StepId) -> Unit<'a> {
         (
             step.pod(),
@@ -122,13 +135,8 @@ impl<'a> Book<'a> {
         if request.look_up || request.prepares {
             return;
         }
-        // A longer text is cut.
-        let alone = match request.sql.as_slice() {
-            [sql] if request.normal.len() == 1 && sql.chars().count() < 2_000 => Some(sql),
-            _ => None,
-        };
-        let text = alone.and_then(|sql| one_table(sql));
-        let kind = alone.and_then(|sql| meaning(sql, &[]).kinds.first().copied());
+        let said = self.said(request);
+        let (text, kind) = (said.text.clone(), said.kind);
         let error = end.answer.error.as_ref();
         let gone = end.ending == Ending::Gone;
         let commit = match end.answer.transaction {
@@ -154,9 +162,9 @@ impl<'a> Book<'a> {
                 .collect(),
         };
         let heard = matches!(step.delivery, Delivery::Forwarded) && !gone;
-        let looks = tables_read(&request.sql, &request.normal);
+        let looks = &said.looks;
         let own_snapshot = self.snapshots.has(step.id);
-        let told = match &looks {
+        let told = match looks {
             TablesRead::Known(looks) => own_snapshot || looks.tables.is_empty(),
             TablesRead::Unknown(_) => false,
         };
@@ -338,35 +346,4 @@ impl<'a> Book<'a> {
             _ => None,
         }
     }
-}
-
-/// Whether a statement of this kind says of what was done which rows that were.
-fn is_of(kind: Option<Kind>, does: Does) -> bool {
-    matches!(
-        (kind, does),
-        (Some(Kind::Insert | Kind::CopyIn), Does::Insert)
-            | (Some(Kind::Update), Does::Update)
-            | (Some(Kind::Delete | Kind::Truncate), Does::Delete)
-    )
-}
-
-/// The key that is there already: `Key (id, day)=(1, 2) already exists.`
-fn key_of(detail: &str) -> Option<Condition> {
-    let (columns, rest) = detail.strip_prefix("Key (")?.split_once(")=(")?;
-    let values = rest.strip_suffix(") already exists.")?;
-    let is_name = |name: &&str| {
-        name.chars()
-            .all(|char| char.is_alphanumeric() || char == '_')
-    };
-    let columns: Vec<&str> = columns.split(", ").collect();
-    let values: Vec<&str> = values.split(", ").collect();
-    if columns.len() != values.len() || !columns.iter().all(is_name) {
-        return None;
-    }
-    let pairs = columns.iter().zip(values);
-    Some(Condition::pins(
-        pairs
-            .map(|(column, value)| (column.to_lowercase(), value.to_owned()))
-            .collect(),
-    ))
 }

@@ -5,13 +5,16 @@ mod names;
 mod near_misses;
 mod size;
 
+use super::super::facts::Facts;
 use super::super::judge::judge;
 use super::super::samples::*;
 use super::super::story::Story;
 use super::super::verdict::NamedAnomaly;
 use crate::history::*;
+use crate::ledger::Ledger;
 use crate::name::{Anomaly, InvariantName, StepId};
 use crate::sql::meaning;
+use crate::timeline::Timeline;
 
 /// The tag with which the server answers a text, where nothing else is said of it.
 fn tag_of(sql: &str) -> &'static str {
@@ -173,6 +176,16 @@ fn history(table: &str, steps: &[(&str, &str)]) -> Vec<Line> {
 /// What the rows of `account`, which no serial run leaves, are called after these steps.
 fn named_of(steps: &[(&str, &str)]) -> Option<NamedAnomaly> {
     named(&history("account", steps), InvariantName::CleanState)
+}
+
+/// What is asked of the facts of this history.
+fn with_facts<T>(lines: &[Line], ask: impl FnOnce(&Facts<'_>) -> T) -> T {
+    let Event::Run(run) = &lines[0].event else {
+        panic!("a history begins with its run");
+    };
+    let timeline = Timeline::of(lines);
+    let ledger = Ledger::of(&timeline);
+    ask(&Facts::from(&timeline, &ledger, run))
 }
 
 fn name_of(steps: &[(&str, &str)]) -> Option<Anomaly> {

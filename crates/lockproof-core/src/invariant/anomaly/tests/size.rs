@@ -1,19 +1,11 @@
 //! That names cost little, however long a history is: by the work that is done, which is the same on any machine.
 
-use super::super::super::facts::Facts;
 use super::super::graph::{Graph, MOST};
 use super::super::reading::accesses;
 use super::*;
-use crate::ledger::Ledger;
-use crate::timeline::Timeline;
 
 fn looked_at(lines: &[Line]) -> usize {
-    let Event::Run(run) = &lines[0].event else {
-        panic!("no run");
-    };
-    let timeline = Timeline::of(lines);
-    let ledger = Ledger::of(&timeline);
-    Graph::of(accesses(&Facts::from(&timeline, &ledger, run))).looked_at()
+    with_facts(lines, |facts| Graph::of(accesses(facts)).looked_at())
 }
 
 /// Two pods that each look at a row and update it, by turns.
