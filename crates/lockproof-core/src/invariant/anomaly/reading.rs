@@ -11,7 +11,7 @@ use super::access::{Access, Does, Found, Unit};
 use super::said::{Said, is_of, key_of};
 use super::snapshot::OwnSnapshots;
 use super::units::Units;
-use crate::history::{Delivery, Ending, Event, Fate, Operation, Request, Write};
+use crate::history::{Changed, Delivery, Ending, Event, Fate, Operation, Request, Write};
 use crate::name::{PodName, StepId};
 use crate::sql::{Kind, OneTable, RowsMeant, TablesRead};
 use crate::timeline::StepFacts;
@@ -32,7 +32,7 @@ pub(super) fn accesses<'a>(facts: &'a Facts<'a>) -> Accesses<'a> {
     let untold = |step: &StepFacts<'_>| step.ran() && step.request.opaque;
     let blind = !facts.lost.is_empty() || !facts.silenced.is_empty();
     let untold = !facts.run.witness && facts.steps.values().any(untold);
-    if units == Units::Unknown || blind || untold {
+    if units == Units::Unknown || facts.split || blind || untold {
         return Accesses::default();
     }
     let mut book = Book::of(facts, units);
@@ -109,6 +109,13 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// Whether this is, by its name, a table that is written.
+    fn is_written(&self, spelled: &str) -> bool {
+        let alone = spelled.rsplit('.').next().unwrap_or(spelled);
+        self.known
+            .contains_key(&alone.replace('"', "").to_lowercase())
+    }
+
     /// What a request's text says; the same text is read once.
     fn said(&mut self, request: &'a Request) -> Rc<Said> {
         let known = self.said.get(request.sql.as_slice());
@@ -165,7 +172,11 @@ impl<'a> Book<'a> {
         let looks = &said.looks;
         let own_snapshot = self.snapshots.has(step.id);
         let told = match looks {
-            TablesRead::Known(looks) => own_snapshot || looks.tables.is_empty(),
+            // What nobody writes may be a view of what is written.
+            TablesRead::Known(looks) => {
+                let mut tables = looks.tables.iter();
+                looks.tables.is_empty() || own_snapshot && tables.all(|one| self.is_written(one))
+            }
             TablesRead::Unknown(_) => false,
         };
         if !told {
@@ -278,8 +289,9 @@ impl<'a> Book<'a> {
                     // A statement that met no row wrote none.
                     Some(rows) if rows.iter().all(|one| one.rows == 0) => {}
                     Some(rows) => {
-                        let own = |one: &crate::history::Changed| {
-                            one.rows > 0 && one.table.to_lowercase() == table
+                        let own = |one: &Changed| {
+                            let mut names = one.above.iter().chain([&one.table]);
+                            one.rows > 0 && names.any(|name| name.to_lowercase() == table)
                         };
                         let some = rows.iter().any(own);
                         add(table, does, some);

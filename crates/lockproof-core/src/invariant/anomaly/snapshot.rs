@@ -37,14 +37,14 @@ impl OwnSnapshots {
             }
             for transaction in steps.split_inclusive(|step| step.leaves_none_open()) {
                 let said = transaction.iter().filter_map(|step| asked(step)).max();
-                let committed = said.map(|long| !long).unwrap_or_else(|| {
-                    let of = |step: &&StepFacts<'_>| !witnessed.usual(&settings, session, step);
-                    transaction.iter().all(|step| of(step))
+                let long = said.unwrap_or_else(|| {
+                    let usual = |step: &&StepFacts<'_>| witnessed.usual(&settings, session, step);
+                    transaction.iter().any(usual)
                 });
                 let seen = transaction
                     .iter()
                     .any(|step| witnessed.isolated.contains(&step.id));
-                if committed && !seen {
+                if !long && !seen {
                     own.extend(transaction.iter().map(|step| step.id));
                 }
             }

@@ -53,7 +53,13 @@ fn who_looks_again_before_it_writes_loses_nothing() {
         ),
         ("a", SET),
     ]);
-    // A function may have looked.
+    // A view may show it, and a function may have looked.
+    no_name(&[
+        ("a", LOOK),
+        ("b", LATER),
+        ("a", "select balance from rich_accounts"),
+        ("a", SET),
+    ]);
     no_name(&[("a", LOOK), ("b", LATER), ("a", "select f()"), ("a", SET)]);
 }
 
