@@ -22,7 +22,8 @@ struct Witnessed<'a> {
     /// Whether the usual level is another one, by session and by pod.
     sessions: BTreeMap<Session, bool>,
     pods: BTreeMap<&'a PodName, bool>,
-    any: bool,
+    /// What is taken to be so of others: without the witness nobody knows.
+    others: bool,
 }
 
 impl OwnSnapshots {
@@ -60,7 +61,10 @@ impl OwnSnapshots {
 
 impl<'a> Witnessed<'a> {
     fn of(facts: &Facts<'a>) -> Self {
-        let mut told = Self::default();
+        let mut told = Self {
+            others: !facts.run.witness,
+            ..Self::default()
+        };
         for line in facts.lines {
             let Event::Write(write) = &line.event else {
                 continue;
@@ -69,7 +73,7 @@ impl<'a> Witnessed<'a> {
                 told.isolated.extend(write.step);
             }
             let long = write.extent.usual.is_some();
-            told.any |= long;
+            told.others |= long;
             *told.sessions.entry(write.session).or_default() |= long;
             if let Some(connection) = &write.connection {
                 *told.pods.entry(&connection.pod).or_default() |= long;
@@ -90,7 +94,7 @@ impl<'a> Witnessed<'a> {
             .sessions
             .get(&session)
             .or_else(|| self.pods.get(step.pod()));
-        *asked.or(seen).unwrap_or(&self.any)
+        *asked.or(seen).unwrap_or(&self.others)
     }
 }
 

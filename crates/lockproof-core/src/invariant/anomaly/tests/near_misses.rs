@@ -277,6 +277,30 @@ fn a_level_that_a_connection_or_its_role_has_from_its_beginning() {
 }
 
 #[test]
+fn without_the_witness_only_a_text_tells_the_level() {
+    let twice = |begin: &str| {
+        let mut story = Story::of(&["a", "b"]);
+        story.run.rules.lock = LockRule::None;
+        story.run.witness = false;
+        story.witness = false;
+        if let Some(baseline) = &mut story.run.baseline {
+            baseline.serial = vec![state("account", 1), state("account", 1)];
+        }
+        story.start("a", 1).start("b", 1);
+        within(&mut story, "a.0", begin, "BEGIN", 'T');
+        within(&mut story, "a.0", LOOK, "SELECT 1", 'T');
+        step(&mut story, "b.0", SET);
+        within(&mut story, "a.0", LOOK, "SELECT 1", 'T');
+        step(&mut story, "a.0", "commit");
+        let lines = ended(story, &["a", "b"], "account");
+        named(&lines, InvariantName::CleanState).map(|one| one.name)
+    };
+    assert_eq!(twice("begin"), None);
+    let said = twice("begin isolation level read committed");
+    assert_eq!(said, Some(Anomaly::NonRepeatableRead));
+}
+
+#[test]
 fn a_write_is_where_it_is_committed() {
     // b's update is seen by nobody before its commit, which comes after all that a does.
     no_name(&[
