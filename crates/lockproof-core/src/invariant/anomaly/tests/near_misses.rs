@@ -146,6 +146,12 @@ fn rows_that_are_made_after_others_were_wiped_are_not_written_over() {
     no_name(&[wipe, other_wipe, other_fill, fill]);
     no_name(&[wipe, other_fill, fill]);
     no_name(&[wipe, other_wipe, wipe]);
+    no_name(&[
+        ("a", "delete from account where id = 1"),
+        ("b", "insert into account (id) values (1)"),
+        ("b", "delete from account where id = 2"),
+        ("a", "insert into account (id) values (2)"),
+    ]);
 }
 
 #[test]
