@@ -9,7 +9,7 @@ case $1-$LOCKPROOF_POD in
     ask s "update counter set n = $((answer + 1)) where id = 1"
     ;;
   leave-a | leave-b)
-    ask s 'select count(*) from duty where on_call'
+    ask s 'select sum(on_call::int) from duty'
     id=1
     [[ $LOCKPROOF_POD == b ]] && id=2
     [[ $answer -lt 2 ]] || ask s "update duty set on_call = false where id = $id"

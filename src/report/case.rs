@@ -136,7 +136,6 @@ impl Case {
     }
 }
 
-/// What a search as a whole came to; `cut`: it was not gone through, and says nothing of the rest.
 /// Which schedule failed, and what its failure is called.
 fn found_text(found: &FoundJson) -> String {
     let text = format!("schedule {}: {}", found.at, found.why);
@@ -146,6 +145,7 @@ fn found_text(found: &FoundJson) -> String {
     }
 }
 
+/// What a search as a whole came to; `cut`: it was not gone through, and says nothing of the rest.
 fn whole(failed: u64, unclear: u64, cut: bool) -> CaseResult {
     match (failed, unclear) {
         (0, 0) if !cut => CaseResult::Passed,

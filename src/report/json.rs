@@ -107,7 +107,7 @@ pub struct InvariantJson {
     pub verdict: Judgement,
     /// Why.
     pub why: String,
-    /// What its first finding is called, where that is known.
+    /// What the first of its findings is called that has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<Anomaly>,
 }
@@ -229,10 +229,7 @@ pub fn scenario_json(
                 name: one.name.to_string(),
                 verdict: one.judgement,
                 why: one.why.clone(),
-                anomaly: one
-                    .findings
-                    .iter()
-                    .find_map(|finding| Some(finding.anomaly.as_ref()?.name)),
+                anomaly: one.anomaly().map(|named| named.name),
             })
             .collect(),
         guards: verdict

@@ -65,9 +65,9 @@ pub fn verdict_block(verdict: &Verdict, all: bool) -> String {
             };
             if let Some(first) = one.findings.first() {
                 rows(&mut out, first);
-                if let Some(anomaly) = &first.anomaly {
-                    let _ = writeln!(out, "{}", wrap("anomaly", &anomaly.to_string()));
-                }
+            }
+            if let Some(anomaly) = one.anomaly() {
+                let _ = writeln!(out, "{}", wrap("anomaly", &anomaly.to_string()));
             }
             for finding in one.findings.iter().skip(1).take(FINDINGS - 1) {
                 let _ = writeln!(out, "{}", wrap("", &format!("- {}", finding.why)));
@@ -163,4 +163,38 @@ pub fn wrap(label: &str, text: &str) -> String {
         column += length;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::{InvariantVerdict, NamedAnomaly};
+    use crate::name::{Anomaly, InvariantName};
+
+    #[test]
+    fn the_name_of_a_violation_is_told_whichever_finding_has_it() {
+        let finding = |anomaly| Finding {
+            why: "found".to_owned(),
+            anomaly,
+            ..Finding::default()
+        };
+        let named = NamedAnomaly {
+            name: Anomaly::LostUpdate,
+            how: "a read; b wrote; a wrote".to_owned(),
+        };
+        let one = InvariantVerdict {
+            name: InvariantName::CleanState,
+            judgement: Judgement::Violated,
+            why: "found".to_owned(),
+            findings: vec![finding(None), finding(Some(named))],
+            tables: Vec::new(),
+        };
+        // What JSON tells.
+        assert_eq!(
+            one.anomaly().map(|named| named.name),
+            Some(Anomaly::LostUpdate)
+        );
+        let block = verdict_block(&Verdict::saying(Judgement::Violated, vec![one]), false);
+        assert!(block.contains("lost-update: a read"), "{block}");
+    }
 }

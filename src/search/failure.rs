@@ -144,7 +144,7 @@ impl Failure {
     /// What a verdict calls it, where the order of reads and writes tells.
     #[must_use]
     pub fn anomaly<'v>(&self, verdict: &'v Verdict) -> Option<&'v NamedAnomaly> {
-        self.findings(verdict).find_map(|one| one.anomaly.as_ref())
+        Finding::name_of(self.findings(verdict))
     }
 
     /// What a verdict says of it, in a sentence.

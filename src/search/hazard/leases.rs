@@ -160,6 +160,14 @@ impl Sight<'_, '_> {
         })
     }
 
+    /// What is said of the lock row, or of a row of the queue.
+    fn of_row(&self, lock: &'static str, queue: &'static str) -> &'static str {
+        match self.rule.queue {
+            Some(_) => queue,
+            None => lock,
+        }
+    }
+
     /// Two pods have found the same row free: the one claims it when the other is at work on it, or has ended it.
     fn double_pick_up(&self, take: usize) -> Vec<Hazard> {
         let (a, b) = (self.ground.a, self.ground.b);
@@ -198,7 +206,10 @@ impl Sight<'_, '_> {
                 "{a}'s lease runs out before {}, {b} takes it over, and {a} comes late",
                 words(&self.x.steps[place])
             ),
-            "a write of a pod that has the lock no longer",
+            self.of_row(
+                "a write of a pod that has the lock no longer",
+                "a write of a pod that has its row no longer",
+            ),
             place,
             vec![stop, expire(), end(b), end(a)],
         )
@@ -216,10 +227,14 @@ impl Sight<'_, '_> {
         self.hazard(
             HazardKind::BlindTakeOver,
             format!(
-                "{b} comes for the lock row while {a} has it, before {}",
+                "{b} comes for {} while {a} has it, before {}",
+                self.of_row("the lock row", "a row of the queue"),
                 words(&self.x.steps[place])
             ),
-            "two pods that have the lock at once",
+            self.of_row(
+                "two pods that have the lock at once",
+                "two pods that have one row at once",
+            ),
             place,
             vec![stop, comes, end(a), end(b)],
         )
@@ -235,10 +250,11 @@ impl Sight<'_, '_> {
         self.hazard(
             HazardKind::DeadOwner,
             format!(
-                "{a} dies with the lock row in hand, before {}",
+                "{a} dies with {} in hand, before {}",
+                self.of_row("the lock row", "a row of the queue"),
                 words(&self.x.steps[place])
             ),
-            "a lock that nobody gives back",
+            self.of_row("a lock that nobody gives back", "a row that nobody ends"),
             place,
             moves,
         )
@@ -253,7 +269,10 @@ impl Sight<'_, '_> {
             return self.hazard(
                 HazardKind::LateRenewal,
                 format!("{a}'s lease runs out before {step}, {b} takes it over, and {a} renews"),
-                "a renewal of another's lock, or one that nobody looks at",
+                self.of_row(
+                    "a renewal of another's lock, or one that nobody looks at",
+                    "a renewal of another's claim, or one that nobody looks at",
+                ),
                 place,
                 vec![stop, expire(), end(b), end(a)],
             );
@@ -263,7 +282,10 @@ impl Sight<'_, '_> {
         self.hazard(
             HazardKind::ReleaseOfAnothers,
             format!("{a}'s lease runs out before {step}, {b} takes it over, and {a} gives it back"),
-            "a lock that another pod gives back",
+            self.of_row(
+                "a lock that another pod gives back",
+                "a row that another pod gives back or ends",
+            ),
             place,
             vec![stop, expire(), at_work, end(a), end(b)],
         )

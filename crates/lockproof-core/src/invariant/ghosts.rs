@@ -15,6 +15,7 @@ pub(super) struct Ghost<'a> {
     /// The line from which on it had no client.
     pub seq: u64,
     pub connection: &'a ConnectionName,
+    pub step: StepId,
     /// The statement, as a step.
     pub what: String,
     /// What it wrote after that, by the server's log: each table once, with what was done to it.
@@ -53,6 +54,7 @@ pub(super) fn ghosts<'a>(facts: &Facts<'a>) -> Vec<Ghost<'a>> {
             ghosts.push(Ghost {
                 seq: line.seq,
                 connection,
+                step: *step,
                 what: facts
                     .steps
                     .get(step)

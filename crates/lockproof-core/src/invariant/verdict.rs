@@ -103,6 +103,21 @@ pub struct InvariantVerdict {
     pub tables: Vec<String>,
 }
 
+impl Finding {
+    /// What findings are called that are told as one: by the first that has a name.
+    pub fn name_of<'f>(mut all: impl Iterator<Item = &'f Self>) -> Option<&'f NamedAnomaly> {
+        all.find_map(|one| one.anomaly.as_ref())
+    }
+}
+
+impl InvariantVerdict {
+    /// What its violation is called, where one of its findings has a name.
+    #[must_use]
+    pub fn anomaly(&self) -> Option<&NamedAnomaly> {
+        Finding::name_of(self.findings.iter())
+    }
+}
+
 /// A move of a run, and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedMove {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::belief::{lost, written_in_belief};
 use super::cover::{Work, held_words, tables, work};
-use super::facts::{Facts, count, list};
+use super::facts::{Facts, count, list, was_each};
 use super::ruling::{Found, not_judged};
 use super::verdict::{Finding, InvariantVerdict, Judgement};
 use crate::history::LockRule;
@@ -96,9 +96,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
         ),
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
-            "{} of {} were each made under the table's lock",
+            "{} of {} {} made under the table's lock",
             count(covered, "write"),
-            count(candidates.len(), "protected table")
+            count(candidates.len(), "protected table"),
+            was_each(covered)
         ),
     };
     let ruling = InvariantVerdict {

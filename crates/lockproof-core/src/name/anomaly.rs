@@ -15,15 +15,15 @@ named! {
         DirtyWrite = "dirty-write",
         /// What one had written was overwritten before it came back to it.
         LostWrite = "lost-write",
-        /// One read what the other had half done (intermediate read, G1b).
+        /// One read what the other had half done, and wrote once more (intermediate read, G1b).
         DirtyRead = "dirty-read",
-        /// One wrote over the other's write, by what it had read before that.
+        /// One wrote over the other's write, and had last read before that (P4).
         LostUpdate = "lost-update",
-        /// One read the same twice and another value the second time.
+        /// One read the same twice, and the other had changed or deleted it in between (P2).
         NonRepeatableRead = "non-repeatable-read",
-        /// Rows came or went that one had looked for.
+        /// Rows were made that one had looked for (P3).
         Phantom = "phantom",
-        /// Each wrote what the other had read, and not the same (G2-item).
+        /// Each changed what the other had read, and not the same (A5B).
         WriteSkew = "write-skew",
     }
 }

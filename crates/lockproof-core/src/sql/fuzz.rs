@@ -1,7 +1,7 @@
 //! Fuzz target: what a statement means, of texts that no server would take.
 
 use super::lexer::lex;
-use super::{Parameter, beginnings, meaning, statements, tables_read};
+use super::{Parameter, beginnings, meaning, one_table, statements, tables_read};
 use crate::edits::{Drawn, edited_text, files};
 
 #[test]
@@ -49,6 +49,9 @@ fn every_text_has_a_meaning() {
         }
         // A step's statements are read one by one, too.
         let _ = tables_read(&parts, &found.normal);
+        for part in &parts {
+            assert_eq!(one_table(part), one_table(&format!("/* a */ {part} ;")));
+        }
     });
 }
 

@@ -1,20 +1,17 @@
-//! What each step of a run read and wrote, and when that was.
+//! One access of a step to a table, and how two of them bear on each other.
 //!
-//! Owns accesses: whose, of which table and which rows, and between which lines of the history it took effect. A
-//! write takes effect when it is committed, a read when its statement runs (READ COMMITTED). Knows nothing of
-//! cycles.
+//! Owns the edges of the serialization graph: whether a later access depends on an earlier one. Knows nothing of
+//! where accesses come from, nor of cycles.
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Facts, StepFacts};
-use super::super::verdict::Finding;
-use super::rows::{Rows, Same};
-use crate::history::{Event, Fate, LockRule, Operation};
+use super::rows::{Meant, Same, same};
 use crate::name::{PodName, StepId};
-use crate::sql::{Kind, TablesRead, meaning, tables_read};
+use crate::sql::{OneTable, RowsMeant, SetColumn};
+use crate::timeline::StepFacts;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Does {
     /// Rows were looked at.
     Read,
@@ -45,334 +42,133 @@ pub(super) struct Access<'a> {
     pub step: &'a StepFacts<'a>,
     pub table: String,
     pub does: Does,
-    pub rows: Rows,
+    /// What its text says.
+    pub text: OneTable,
+    /// Whether there surely was a row that it means.
+    pub some: bool,
     /// What a constraint of the server's found on which it failed.
     pub fails: Option<Found>,
-    from: u64,
-    until: u64,
+    /// Between these lines it took effect: a write when it was committed, a read when its statement ran.
+    pub from: u64,
+    pub until: u64,
+    /// The sessions for which its statement waited.
+    pub waited: Vec<i32>,
 }
 
-impl Access<'_> {
+impl<'a> Access<'a> {
     /// Whether it is a write.
     pub fn writes(&self) -> bool {
         self.does != Does::Read
     }
 
+    /// Whose it is.
+    pub fn pod(&self) -> &'a PodName {
+        self.unit.0
+    }
+
     /// Whether it took effect before the other.
     pub fn before(&self, other: &Self) -> bool {
-        let waited = |step: &StepFacts<'_>| {
-            let by = step.endings.iter().flat_map(|end| end.blocked_by);
-            by.copied().collect::<Vec<i32>>()
-        };
-        let pid = |access: &Self| access.step.session.map(|session| session.pid);
         if self.until < other.from {
             return true;
         }
         // Who waited for the other's row came after it, though the lines of both overlap.
+        let pid = self.step.session.map(|session| session.pid);
         other.from < self.until
             && self.from > other.from
             && self.writes()
             && (other.writes() || other.fails.is_some())
-            && pid(self).is_some_and(|pid| waited(other.step).contains(&pid))
+            && pid.is_some_and(|pid| other.waited.contains(&pid))
+    }
+
+    fn meant(&self) -> Meant<'_> {
+        Meant {
+            rows: &self.text.rows,
+            some: self.some,
+        }
     }
 
     /// Whether both mean a row in common.
     pub fn same(&self, other: &Self) -> Same {
-        let same = self.rows.same(&other.rows);
-        let some = |one: &Self| one.does == Does::Read && matches!(one.rows, Rows::Where(..));
-        let all = |one: &Self| one.rows == Rows::All && one.writes();
         match (self.fails, other.fails) {
-            (Some(what), _) => what.by(other),
-            (_, Some(what)) => what.by(self),
-            // Whether a reader found some of what was changed is not known.
-            _ if some(self) && all(other) || some(other) && all(self) => same.min(Same::Perhaps),
-            _ => same,
+            (Some(what), _) => what.by(self, other),
+            (_, Some(what)) => what.by(other, self),
+            _ => same(self.meant(), other.meant()),
         }
+    }
+
+    /// Whether the later one (of another unit) depends on this: it read or wrote over what this wrote, or wrote
+    /// over what this read.
+    pub fn leads_to(&self, later: &Self) -> Same {
+        use Does::{Delete, Insert, Read, Update};
+        match (self.does, later.does) {
+            (Read, Read) => Same::No,
+            // Of rows that are gone nothing is written over, and rows that are made are new ones.
+            (Delete, Update | Insert | Delete) | (Update | Insert, Insert) => Same::No,
+            _ => self.same(later).min(self.columns(later)),
+        }
+    }
+
+    /// Whether both are about a column in common.
+    fn columns(&self, other: &Self) -> Same {
+        match (self.does, other.does) {
+            (Does::Update, Does::Update) => shared(&self.text.sets, &other.text.sets),
+            (Does::Read, Does::Update) if self.fails.is_none() => self.looks_at(&other.text.sets),
+            (Does::Update, Does::Read) if other.fails.is_none() => other.looks_at(&self.text.sets),
+            // A constraint looks at keys.
+            (Does::Read, Does::Update) | (Does::Update, Does::Read) => Same::Perhaps,
+            _ => Same::Surely,
+        }
+    }
+
+    /// Whether a read looks at one of these columns.
+    fn looks_at(&self, sets: &Option<Vec<SetColumn>>) -> Same {
+        let Some(sets) = sets else {
+            return Same::Perhaps;
+        };
+        let mut names = sets.iter().map(|one| &one.name);
+        Same::surely_if(names.any(|name| self.sees(name)))
+    }
+
+    /// Whether a read surely looks at this column.
+    pub fn sees(&self, column: &String) -> bool {
+        self.text.looks_at_all || self.text.looks.contains(column)
+    }
+
+    /// Whether it writes over what was in this column: whatever that was, it is gone.
+    pub fn overwrites(&self, column: &String) -> bool {
+        let sets = self.text.sets.iter().flatten();
+        self.does == Does::Delete || sets.into_iter().any(|one| one.name == *column && one.blind)
+    }
+
+    /// The columns of its condition.
+    pub fn condition(&self) -> Option<&BTreeSet<String>> {
+        match &self.text.rows {
+            RowsMeant::Where(condition) => Some(&condition.columns),
+            _ => None,
+        }
+    }
+}
+
+/// Whether two lists of columns have one in common.
+fn shared(one: &Option<Vec<SetColumn>>, other: &Option<Vec<SetColumn>>) -> Same {
+    let (Some(one), Some(other)) = (one, other) else {
+        return Same::Perhaps;
+    };
+    let meets = one.iter().any(|a| other.iter().any(|b| a.name == b.name));
+    match meets {
+        true => Same::Surely,
+        false => Same::No,
     }
 }
 
 impl Found {
-    /// Whether it comes of what this did: of a row that was made, or of one that was taken away.
-    fn by(self, other: &Access<'_>) -> Same {
-        match (self, other.does, &other.rows) {
-            (Self::Missing, Does::Delete, Rows::All) => Same::Surely,
-            (Self::Missing, Does::Insert, _) | (Self::There, Does::Delete, _) => Same::No,
+    /// Whether what failed (`at`) found this because of what the other did.
+    fn by(self, at: &Access<'_>, other: &Access<'_>) -> Same {
+        match (self, other.does) {
+            (Self::Missing, Does::Insert) | (Self::There, Does::Delete) => Same::No,
+            (Self::Missing, Does::Delete) => Same::surely_if(other.text.rows == RowsMeant::All),
+            (Self::There, Does::Insert) => same(at.meant(), other.meant()),
             _ => Same::Perhaps,
-        }
-    }
-}
-
-/// All accesses of a run.
-#[derive(Debug)]
-pub(super) struct Accesses<'a> {
-    pub all: Vec<Access<'a>>,
-    /// Whether something was done that nobody can tell.
-    pub opaque: bool,
-}
-
-impl<'a> Accesses<'a> {
-    /// Those of the run's pods.
-    pub fn of(facts: &'a Facts<'a>) -> Self {
-        let mut book = Book::of(facts);
-        if takes_its_lock_again(facts) {
-            book.accesses.opaque = true;
-            return book.accesses;
-        }
-        for step in facts.steps.values().filter(|step| step.ran()) {
-            book.read(step);
-        }
-        book.accesses
-    }
-
-    /// The access that failed in this error; `None` where the finding is of none.
-    pub fn failed(&self, facts: &Facts<'_>, finding: &Finding) -> Option<&Access<'a>> {
-        let error = facts
-            .errors
-            .iter()
-            .find(|error| error.seqs == finding.seqs)?;
-        let step = error.step?;
-        self.all
-            .iter()
-            .find(|access| access.fails.is_some() && access.step.id == step)
-    }
-}
-
-/// Whether a pod was granted a lock of the rule more than once: what belongs together is not known then.
-fn takes_its_lock_again(facts: &Facts<'_>) -> bool {
-    let ruled = facts
-        .grants
-        .iter()
-        .filter(|one| facts.is_rule_key(&one.key));
-    let mut seen = BTreeSet::new();
-    ruled.into_iter().any(|grant| !seen.insert(grant.pod()))
-}
-
-struct Book<'a> {
-    facts: &'a Facts<'a>,
-    /// Tables that are known to be written, by their whole names.
-    known: BTreeSet<&'a str>,
-    by_transaction: bool,
-    accesses: Accesses<'a>,
-}
-
-impl<'a> Book<'a> {
-    fn of(facts: &'a Facts<'a>) -> Self {
-        let witnessed = facts.lines.iter().filter_map(|line| match &line.event {
-            Event::Write(write) => Some(write.table.as_str()),
-            _ => None,
-        });
-        let baseline = facts.run.baseline.iter().flat_map(|one| &one.written);
-        Self {
-            facts,
-            known: witnessed.chain(baseline.map(String::as_str)).collect(),
-            by_transaction: matches!(
-                facts.run.rules.lock,
-                LockRule::Rows(_) | LockRule::Serializable
-            ),
-            accesses: Accesses {
-                all: Vec::new(),
-                opaque: false,
-            },
-        }
-    }
-
-    /// The table that a text means by this name.
-    fn table(&self, spelled: &str) -> String {
-        let plain = spelled.replace('"', "").to_lowercase();
-        if plain.contains('.') {
-            return plain;
-        }
-        let mut ends = self.known.iter().filter(|one| {
-            one.rsplit('.').next().map(str::to_lowercase).as_deref() == Some(plain.as_str())
-        });
-        match (ends.next(), ends.next()) {
-            (Some(one), None) => one.to_lowercase(),
-            _ => format!("public.{plain}"),
-        }
-    }
-
-    fn read(&mut self, step: &'a StepFacts<'a>) {
-        let request = step.request;
-        if request.look_up || request.prepares {
-            return;
-        }
-        let (Some(released), Some(end)) = (step.released, step.last()) else {
-            self.accesses.opaque = true;
-            return;
-        };
-        let long = request.sql.iter().any(|sql| sql.chars().count() >= 2_000);
-        let isolated = request
-            .normal
-            .iter()
-            .any(|form| form.contains("repeatable read") || form.contains("serializable"));
-        let looks = match tables_read(&request.sql, &request.normal) {
-            TablesRead::Known(looks) => looks,
-            TablesRead::Unknown(_) => {
-                self.accesses.opaque = true;
-                return;
-            }
-        };
-        self.accesses.opaque |= request.opaque || isolated;
-        let one = request.sql.len() == 1 && request.normal.len() == 1 && !long;
-        let kinds = |form: &String| meaning(form, &[]).kinds.first().copied();
-        let kind = request
-            .normal
-            .first()
-            .and_then(kinds)
-            .unwrap_or(Kind::Unknown);
-        let error = end.answer.error.as_ref();
-        let rows = |access: Does, tables: usize| match request.sql.first() {
-            Some(sql) if one && tables == 1 => match (kind, access) {
-                (Kind::Truncate, _) => Rows::All,
-                (Kind::Insert, _) if sql.to_lowercase().contains("do update") => Rows::Unknown,
-                (Kind::Insert | Kind::CopyIn, Does::Insert) => Rows::of(sql, true),
-                (Kind::Update | Kind::Delete | Kind::Read, _) => Rows::of(sql, false),
-                _ => Rows::Unknown,
-            },
-            _ if one && kind == Kind::Truncate => Rows::All,
-            _ => Rows::Unknown,
-        };
-        let unit = |step: &StepFacts<'a>, end: StepId| -> Unit<'a> {
-            (step.pod(), self.by_transaction.then_some(end))
-        };
-        let commit = match end.answer.transaction {
-            Some('T') => self.facts.commit_of(step).filter(|_| error.is_none()),
-            _ => Some(step),
-        };
-        let whole = unit(step, commit.map_or(step.id, |commit| commit.id));
-        let written: BTreeSet<String> = request.writes.iter().map(|one| self.table(one)).collect();
-        let mut found = Vec::new();
-        for table in looks.tables.iter().map(|one| self.table(one)) {
-            let own = written.contains(&table) && looks.tables.len() == 1;
-            let rows = match kind {
-                // What it looks for to change it has its own access.
-                Kind::Insert | Kind::CopyIn => Rows::Unknown,
-                _ if own || written.is_empty() => rows(Does::Read, looks.tables.len()),
-                _ => Rows::Unknown,
-            };
-            found.push(Access {
-                unit: whole,
-                step,
-                table,
-                does: Does::Read,
-                rows,
-                fails: None,
-                from: released.seq,
-                until: end.at.seq,
-            });
-        }
-        if let Some(error) = error {
-            let looked = self.looked_at(step, &error.sqlstate, error.table.as_deref());
-            if let Some((table, what)) = looked {
-                found.push(Access {
-                    unit: whole,
-                    step,
-                    table,
-                    does: Does::Read,
-                    rows: Rows::Unknown,
-                    fails: Some(what),
-                    from: step.blocked().unwrap_or(released).seq,
-                    until: end.at.seq,
-                });
-            }
-        } else if let Some(commit) = commit
-            && !self.facts.rolled_back.contains(&step.id)
-            && let (Some(let_go), Some(over)) = (commit.released, commit.last())
-        {
-            let from = match commit.id == step.id {
-                true => step.blocked().unwrap_or(let_go),
-                false => let_go,
-            };
-            for (table, does) in self.writes(step, &written, kind) {
-                found.push(Access {
-                    unit: whole,
-                    step,
-                    rows: match kind == Kind::Truncate || written.contains(&table) {
-                        true => rows(does, written.len()),
-                        false => Rows::Unknown,
-                    },
-                    table,
-                    does,
-                    fails: None,
-                    from: from.seq,
-                    until: over.at.seq,
-                });
-            }
-        }
-        self.accesses.all.extend(found);
-    }
-
-    /// What a step wrote that stayed: by the witness where there is one, else by its text and its tag.
-    fn writes(
-        &self,
-        step: &StepFacts<'_>,
-        written: &BTreeSet<String>,
-        kind: Kind,
-    ) -> Vec<(String, Does)> {
-        let mut all = Vec::new();
-        for line in self.facts.lines {
-            let Event::Write(write) = &line.event else {
-                continue;
-            };
-            let kept = write.extent.fate != Some(Fate::RolledBack);
-            let some = write
-                .extent
-                .changed
-                .as_ref()
-                .is_none_or(|all| !all.is_empty());
-            if write.step != Some(step.id) || !kept || !some {
-                continue;
-            }
-            let does = match write.operation {
-                Operation::Insert => Does::Insert,
-                Operation::Update => Does::Update,
-                Operation::Delete | Operation::Truncate => Does::Delete,
-                Operation::Ddl(_) => continue,
-            };
-            all.push((write.table.to_lowercase(), does));
-        }
-        if !all.is_empty() || self.facts.run.witness {
-            all.dedup();
-            return all;
-        }
-        let answer = step.last().map(|end| end.answer);
-        let nothing = |tag: &String| tag.ends_with(" 0");
-        if answer.is_none_or(|answer| answer.tags.iter().all(nothing)) {
-            return all;
-        }
-        let does = match kind {
-            Kind::Insert | Kind::CopyIn => Does::Insert,
-            Kind::Delete | Kind::Truncate => Does::Delete,
-            _ => Does::Update,
-        };
-        written.iter().map(|table| (table.clone(), does)).collect()
-    }
-
-    /// The table in which a constraint that failed looked: of a unique key its own, of a foreign key the one that
-    /// the server's log names.
-    fn looked_at(
-        &self,
-        step: &StepFacts<'_>,
-        sqlstate: &str,
-        table: Option<&str>,
-    ) -> Option<(String, Found)> {
-        match sqlstate {
-            "23505" => Some((self.table(table?), Found::There)),
-            "23503" => self.facts.lines.iter().find_map(|line| {
-                let Event::ServerLog(log) = &line.event else {
-                    return None;
-                };
-                let detail = log.detail.as_ref().filter(|_| log.step == Some(step.id))?;
-                let said = [
-                    ("is not present in table \"", Found::Missing),
-                    ("is still referenced from table \"", Found::There),
-                ];
-                let (named, what) = said
-                    .iter()
-                    .find_map(|(said, what)| Some((detail.split_once(said)?.1, *what)))?;
-                Some((self.table(named.split_once('"')?.0), what))
-            }),
-            _ => None,
         }
     }
 }

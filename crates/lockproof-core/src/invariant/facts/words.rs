@@ -20,6 +20,14 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// What is said of so many things, one by one: `1 write was made`, `2 writes were each made`.
+pub(crate) fn was_each(number: usize) -> &'static str {
+    match number {
+        1 => "was",
+        _ => "were each",
+    }
+}
+
 /// Milliseconds for people.
 pub(crate) fn millis(us: u64) -> String {
     if us < 10_000 {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Facts, PodWrite, count, write_words};
+use super::super::facts::{Facts, PodWrite, count, was_each, write_words};
 use super::super::ruling::{Found, inconclusive, not_judged};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
@@ -103,8 +103,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
-            "{} were each committed while their pod had {}",
+            "{} {} committed while the pod that made it had {}",
             count(covered, "write"),
+            was_each(covered),
             match books.rule.queue {
                 Some(_) => format!("a row of {}", books.rule.words()),
                 None => books.rule.words(),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Facts, count, write_words};
+use super::super::facts::{Facts, count, was_each, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::InvariantVerdict;
 use super::standing::{Standing, UNSEEN, missing, standings};
@@ -54,8 +54,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, book: &RowLocks<'_>) -> Invaria
     let holds = match writes {
         0 => "no pod did protected work while another session of it had the lock".to_owned(),
         _ => format!(
-            "{} were each made on the session, and in the transaction, that had locked {}",
+            "{} {} made on the session, and in the transaction, that had locked {}",
             count(writes, "write"),
+            was_each(writes),
             book.rule.words()
         ),
     };

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Facts, PodWrite, count, write_words};
+use super::super::facts::{Facts, PodWrite, count, was_each, write_words};
 use super::super::ruling::{Found, inconclusive, not_judged};
 use super::super::verdict::{Finding, InvariantVerdict, Judgement};
 use super::standing::{Standing, UNSEEN, missing, standings};
@@ -78,8 +78,9 @@ pub(in super::super) fn judge(facts: &Facts<'_>, book: &RowLocks<'_>) -> Invaria
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
         _ => format!(
-            "{} were each made in a transaction that had locked {rows}",
-            count(covered, "write")
+            "{} {} made in a transaction that had locked {rows}",
+            count(covered, "write"),
+            was_each(covered)
         ),
     };
     let ruling = InvariantVerdict {

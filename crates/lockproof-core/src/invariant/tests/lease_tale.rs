@@ -14,7 +14,7 @@ use crate::schedule::{Fault, FaultKind, Point, SessionChoice};
 pub(super) const LEASE: i64 = 300_000_000;
 
 /// A story with a lock row.
-pub(super) struct Tale {
+pub(in crate::invariant) struct Tale {
     pub story: Story,
     pub row: Option<RowVersion>,
     /// Of a queue: which row that is, and the others.
@@ -27,7 +27,7 @@ pub(super) struct Tale {
 }
 
 /// The row that the scenario names.
-pub(super) fn rule() -> LockRow {
+pub(in crate::invariant) fn rule() -> LockRow {
     LockRow {
         table: "public.lease".to_owned(),
         row: [("name".to_owned(), "report".to_owned())].into(),

@@ -14,7 +14,7 @@ mod held;
 mod lease;
 mod lease_evidence;
 mod lease_model;
-mod lease_tale;
+pub(in crate::invariant) mod lease_tale;
 mod limit;
 mod locks;
 mod one_event;

@@ -57,6 +57,25 @@ fn pods_that_claim_each_a_row_of_its_own_hold() {
 }
 
 #[test]
+fn a_change_of_a_row_that_its_pod_never_claimed_is_reported() {
+    let reports = |row: &str| {
+        let mut tale = Tale::of(jobs());
+        tale.row("2").takes("b.0", 1).leaves_it("b.0", false);
+        tale.row("1").takes("a.0", 1).works("a.1");
+        tale.row(row).leaves_it("a.0", true);
+        verdict(&tale.over()).reports
+    };
+    let said = |row: &str| {
+        let all = reports(row);
+        all.into_iter().any(|one| {
+            one.starts_with("pod a changed row 2 of lease, which it had never claimed, while it had row 1 of lease")
+        })
+    };
+    assert!(said("2"), "{:?}", reports("2"));
+    assert!(!said("1"));
+}
+
+#[test]
 fn a_claim_of_a_row_that_another_has_violates_mutual_exclusion() {
     let over = |expires: bool| {
         let mut tale = Tale::of(jobs());
