@@ -50,8 +50,8 @@ fn slowly(all: &[Next]) -> Vec<InvariantName> {
         match *one {
             Next::Take(pod) => {
                 exclusion |= holder.is_some_and(|other| other != pod) && keeps_out;
-                // One that has it renews it.
-                if holder != Some(pod) {
+                // One that has it renews it. When its time has passed it gets it anew.
+                if holder != Some(pod) || !keeps_out {
                     pods[pod].told = false;
                     last = Some(pod);
                 }
