@@ -28,7 +28,7 @@ const UNLOGGED: Duration = Duration::from_secs(1);
 
 /// Where a report comes from.
 enum Source {
-    Wire(WireEvent),
+    Wire(Box<WireEvent>),
     Pod(PodEvent),
 }
 
@@ -69,13 +69,13 @@ impl World for RealWorld<'_> {
         let before = self.stopwatch.enter(self.stopwatch.wait());
         let heard = tokio::select! {
             biased;
-            Some(event) = self.wire.next() => Some(Source::Wire(event)),
+            Some(event) = self.wire.next() => Some(Source::Wire(Box::new(event))),
             Some(event) = self.output.recv() => Some(Source::Pod(event)),
             () = tokio::time::sleep(within) => None,
         };
         self.stopwatch.enter(before);
         Ok(heard.map(|heard| match heard {
-            Source::Wire(event) => self.heard(event),
+            Source::Wire(event) => self.heard(*event),
             Source::Pod(event) => self.heard_of_pod(event),
         }))
     }
