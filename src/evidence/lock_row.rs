@@ -10,18 +10,18 @@ use tokio_postgres::{Client, Row};
 
 use super::error::{EvidenceError, bounded};
 use super::lock_row_sql::{TimeType, condition, ident, literal, version};
-use crate::history::{Done, Expiry, LockRow};
+use crate::history::{Claim, Done, Expiry, LockRow};
 
 /// A lock row as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRow {
     /// What it means, its names as the catalog spells them: table `schema.table`.
     pub rule: LockRow,
-    /// Whether the row is there; of a queue, that its table is.
+    /// Whether the row is there; of a queue, and of claims, that its table is.
     pub there: bool,
     /// The type of the column that says until when, or since when, it is had.
     pub(super) time: Option<TimeType>,
-    /// Of a queue: the columns of the primary key, by which a row is known.
+    /// The columns by which a row is known: of a queue those of the primary key, of claims those of the key that is claimed.
     key: Vec<String>,
 }
 
@@ -69,12 +69,13 @@ pub async fn find_row(
         )));
     };
     let (schema, name): (String, String) = (table.get(1), table.get(2));
+    let oid: u32 = table.get(0);
     if !matches!(table.get::<_, &str>(3), "r" | "p") {
         return Ok(Err(format!("{} is no table", rule.table)));
     }
-    let columns = bounded(what, client.query(COLUMNS, &[&table.get::<_, u32>(0)])).await?;
+    let columns = bounded(what, client.query(COLUMNS, &[&oid])).await?;
     let columns: Vec<Column> = columns.iter().map(column).collect();
-    let found = match resolve(rule, &schema, &name, &columns) {
+    let mut found = match resolve(rule, &schema, &name, &columns) {
         Ok(found) => found,
         Err(why) => return Ok(Err(why)),
     };
@@ -84,15 +85,23 @@ pub async fn find_row(
     } else {
         "held"
     };
-    let done = match &found.rule.queue {
+    let done = match &rule.queue {
         Some(Done::When(done)) => Some(("done", done)),
         _ => None,
     };
-    let held = found.rule.held.as_ref().map(|held| (held_key, held));
+    let held = found.rule.held.clone();
+    let held = held.as_ref().map(|held| (held_key, held));
     for (key, text) in held.into_iter().chain(done) {
         if let Some(why) = wrong_condition(client, &from, &rule.table, key, text).await? {
             return Ok(Err(why));
         }
+    }
+    if let Some(claim) = &mut found.rule.claim {
+        claim.loose = super::claim_key::loose(client, oid, &claim.columns).await?;
+        return Ok(Ok(FoundRow {
+            there: true,
+            ..found
+        }));
     }
     if rule.queue.is_some() {
         if found.key.is_empty() {
@@ -244,6 +253,23 @@ fn resolve(
             ));
         }
     }
+    let claim = match &rule.claim {
+        None => None,
+        Some(claim) => {
+            let mut named: Vec<String> = Vec::new();
+            for column in &claim.columns {
+                let column = find("columns", column)?.name.clone();
+                if named.contains(&column) {
+                    return Err(format!("`columns` names {column} of {} twice", rule.table));
+                }
+                named.push(column);
+            }
+            Some(Claim {
+                columns: named,
+                loose: None,
+            })
+        }
+    };
     Ok(FoundRow {
         rule: LockRow {
             table: format!("{schema}.{table}"),
@@ -254,15 +280,19 @@ fn resolve(
             token,
             fencing: rule.fencing,
             queue: rule.queue.clone(),
+            claim: claim.clone(),
             place: rule.place,
         },
         there: false,
         time,
-        key: columns
-            .iter()
-            .filter(|column| column.key && rule.queue.is_some())
-            .map(|column| column.name.clone())
-            .collect(),
+        key: match claim {
+            Some(claim) => claim.columns,
+            None => columns
+                .iter()
+                .filter(|column| column.key && rule.queue.is_some())
+                .map(|column| column.name.clone())
+                .collect(),
+        },
     })
 }
 
@@ -296,7 +326,7 @@ impl FoundRow {
         format!(
             "insert into lockproof.watched_rows values ({relation}::regclass, {name}, {trigger_name});
 create function lockproof.lock_row{place}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
+language plpgsql security definer set search_path = pg_catalog, {schema}{settings} as $lockproof$
 declare
   at bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
   before jsonb;
@@ -339,6 +369,7 @@ alter table {from} enable always trigger {trigger};",
                 _ => "",
             },
             schema = ident(schema),
+            settings = self.settings(),
             old = matches("old"),
             new = matches("new"),
             before = version("old"),
@@ -346,7 +377,18 @@ alter table {from} enable always trigger {trigger};",
         )
     }
 
-    /// What the trigger says of a change; of a queue, with the key of the row.
+    /// One key is one text, whatever the session of its writer has set.
+    fn settings(&self) -> &'static str {
+        match self.rule.claim {
+            Some(_) => {
+                " set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' set extra_float_digits = 1 \
+                 set bytea_output = 'hex'"
+            }
+            None => "",
+        }
+    }
+
+    /// What the trigger says of a change; of a queue, and of claims, with the key of the row.
     fn say(&self) -> String {
         let line = |row: &str, before: &str, after: &str| {
             format!(
@@ -364,6 +406,11 @@ alter table {from} enable always trigger {trigger};",
             let columns = self.key.iter();
             let columns: Vec<String> = columns
                 .map(|column| format!("{record}.{}::text", ident(column)))
+                // Of a claim, too, where it is NULL.
+                .map(|column| match self.rule.claim {
+                    Some(_) => format!("quote_nullable({column})"),
+                    None => column,
+                })
                 .collect();
             format!("concat_ws(', ', {})", columns.join(", "))
         };

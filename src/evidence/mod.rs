@@ -4,6 +4,7 @@
 //! connection and never through a proxy, and to the pooler about whom it lets through. Knows nothing of schedules or verdicts.
 
 mod catalog;
+mod claim_key;
 mod error;
 mod lock_row;
 mod lock_row_age;

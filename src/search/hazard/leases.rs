@@ -71,8 +71,7 @@ fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: 
         places.into_iter().filter(|place| *place > from).collect()
     };
     // Of a queue the next claim is neither a renewal nor a release: nothing is in hand then.
-    let claims =
-        |place: &usize| rule.queue.is_some() && x.steps[*place].form() == x.steps[take].form();
+    let claims = |place: &usize| rule.is_many() && x.steps[*place].form() == x.steps[take].form();
     let lock: Vec<usize> = lock.into_iter().filter(|place| !claims(place)).collect();
     let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
@@ -85,7 +84,7 @@ fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: 
         y,
         open,
     };
-    if rule.queue.is_some() {
+    if rule.is_many() {
         found.extend(sight.double_pick_up(take));
     }
     let middle = work[work.len() / 2];

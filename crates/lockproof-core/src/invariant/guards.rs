@@ -146,6 +146,16 @@ fn wrote(facts: &Facts<'_>) -> Result<String, String> {
         .filter(|(name, _)| facts.wrote(name))
         .map(|(name, _)| name.to_string())
         .collect();
+    // Whoever dies with a claim in hand has written nothing yet, and whoever comes after it writes nothing any more.
+    let claimed = facts.started().map(|(name, _)| name).find(|name| {
+        let mut claims = facts.leases.iter();
+        claims.any(|books| super::lease::claimed(facts, books, name))
+    });
+    if let (true, Some(pod)) = (wrote.is_empty(), claimed) {
+        return Ok(format!(
+            "pod {pod} made a claim, and no pod wrote a protected table"
+        ));
+    }
     match wrote.len() {
         0 => Err("no pod wrote a protected table: there was nothing to guard".to_owned()),
         1 => Ok(format!("pod {} wrote protected tables", wrote[0])),

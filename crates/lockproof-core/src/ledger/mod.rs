@@ -40,7 +40,7 @@ pub use holders::{Holder, Holders, served};
 pub use isolation::{Loose, LooseHow, not_serializable};
 pub use kind::{LetGo, LockKind};
 pub use lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
-pub use lease_words::{asks_for_row, told_lost};
+pub use lease_words::{asks_for_row, tells_of_claim, told_lost};
 pub use likely_queue::{LikelyQueue, keeps_claims, likely_queue};
 pub use likely_row::likely_lock_row;
 pub use lock_rows::lock_rows_of;

@@ -11,15 +11,17 @@ use toml::Spanned;
 use super::error::Wrong;
 use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
 use super::model::{LockName, ProtectingLock};
+use super::read_claim;
 use super::read_values::{duration, protect};
 use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
 
 /// How each kind is written.
-const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
+pub(super) const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
                     `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
                     SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
-                    'done'\" }` for jobs that are claimed by their status, `{ isolation = \"serializable\" }`, or `{ table = \
+                    'done'\" }` for jobs that are claimed by their status, `{ claim = \"run_log\", columns = [\"job\", \"day\"] }` for \
+                    a key that only one can insert, `{ isolation = \"serializable\" }`, or `{ table = \
                     \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
                     a row";
 
@@ -70,6 +72,9 @@ fn protecting(mut file: LockFile, span: Range<usize>) -> Result<ProtectingLock, 
 }
 
 fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
+    if file.claim.is_some() {
+        return read_claim::claim(file).map(|row| LockName::Row(Box::new(row)));
+    }
     if file.table.is_some() || file.queue.is_some() {
         return row(file).map(|row| LockName::Row(Box::new(row)));
     }
@@ -94,8 +99,8 @@ fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
             })
         }
         _ => {
-            let message = "a lock has one of `key`, `keys`, `relation`, `rows`, `queue` and `table`, and `mode` goes \
-                           with `relation`";
+            let message = "a lock has one of `key`, `keys`, `relation`, `rows`, `queue`, `claim` and `table`, and `mode` \
+                           goes with `relation`";
             Err(Wrong::new(span, message).help(WAYS))
         }
     }
@@ -140,7 +145,9 @@ fn of_a_row(file: &LockFile) -> Option<(&'static str, Range<usize>)> {
         ("done", &file.done),
     ];
     let row = file.row.as_ref().map(|row| ("row", row.span()));
-    row.or_else(|| {
+    let columns = file.columns.as_ref();
+    let columns = columns.map(|columns| ("columns", columns.span()));
+    row.or(columns).or_else(|| {
         let mut given = texts.into_iter();
         given.find_map(|(key, text)| Some((key, text.as_ref()?.span())))
     })
@@ -184,8 +191,14 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held,
         token,
         fencing,
+        claim: _,
+        columns: of_key,
         protect: _,
     } = file;
+    if let Some(of_key) = of_key {
+        let message = "`columns` goes with `claim`, and names the key that only one can insert";
+        return Err(Wrong::new(of_key.span(), message).help(WAYS));
+    }
     let (table, of_queue) = match (table, queue) {
         (Some(table), None) => (table, false),
         (None, Some(queue)) => (queue, true),
@@ -261,6 +274,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         token: column(token)?,
         fencing,
         queue: None,
+        claim: None,
         place: 0,
     })
 }
@@ -293,6 +307,7 @@ fn queue(
         token: None,
         fencing: false,
         place: 0,
+        claim: None,
         queue: Some(match done.as_str() {
             "deleted" => Done::Deleted,
             _ => Done::When(done),
@@ -339,7 +354,7 @@ fn column(text: Option<Spanned<String>>) -> Result<Option<String>, Wrong> {
     text.map(|text| name(text, "a column")).transpose()
 }
 
-fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
+pub(super) fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
     let trimmed = text.get_ref().trim();
     if trimmed.is_empty() || trimmed.contains('\0') {
         return Err(Wrong::new(

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::super::facts::{Facts, PodWrite};
+use super::claims::claim_standings;
 use super::order::{Order, order};
 use crate::ledger::{LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::name::PodName;
@@ -20,8 +21,10 @@ pub(super) enum Standing<'f, 'a> {
     Late(&'f LeaseSection<'a>, &'f LeaseChange<'a>),
     /// This change, by which another pod got it, was on its way at the same time.
     InFlight(&'f LeaseSection<'a>, &'f LeaseChange<'a>),
-    /// This change, by which its pod gave it back, was on its way at the same time.
+    /// This change, by which its pod gave it back, or got it, was on its way at the same time.
     Unclear(&'f LeaseChange<'a>),
+    /// Of a claim: it was committed only after the write.
+    Early(&'f LeaseChange<'a>),
 }
 
 /// A write of a protected table.
@@ -49,11 +52,14 @@ pub(super) fn standings<'f, 'a>(
     facts: &'f Facts<'a>,
     books: &'f RowBooks<'a>,
 ) -> (Vec<Stands<'f, 'a>>, Vec<&'f PodWrite<'a>>) {
+    if books.rule.claim.is_some() {
+        return claim_standings(facts, books);
+    }
     let by_pod = own_sections(books);
     let next: Vec<_> = books.rows.iter().map(next_grants).collect();
     let (mut found, mut without) = (Vec::new(), Vec::new());
-    // Each change of a queue's own rows is in their books.
-    let own = |write: &&PodWrite<'_>| books.rule.queue.is_some() && write.table == books.rule.table;
+    // Each change of the rows of a queue, or of claims, is in their books.
+    let own = |write: &&PodWrite<'_>| books.rule.is_many() && write.table == books.rule.table;
     for write in facts.writes.iter().filter(|write| !own(write)) {
         let own = by_pod.get(write.pod()).map_or(&[][..], Vec::as_slice);
         let after = own.partition_point(|one| one.taken_us <= write.server_us);
@@ -107,7 +113,7 @@ fn own_sections<'f, 'a>(books: &'f RowBooks<'a>) -> HashMap<&'f PodName, Vec<Own
 }
 
 /// For each change the next one by which somebody got the lock, itself included.
-fn next_grants(leases: &Leases<'_>) -> Vec<Option<usize>> {
+pub(super) fn next_grants(leases: &Leases<'_>) -> Vec<Option<usize>> {
     let mut next = vec![None; leases.changes.len()];
     let mut last = None;
     for (place, change) in leases.changes.iter().enumerate().rev() {
@@ -119,7 +125,7 @@ fn next_grants(leases: &Leases<'_>) -> Vec<Option<usize>> {
     next
 }
 
-fn of_section<'f, 'a>(
+pub(super) fn of_section<'f, 'a>(
     facts: &'f Facts<'a>,
     leases: &'f Leases<'a>,
     next: &[Option<usize>],

@@ -41,6 +41,10 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
 /// Changes by which a pod got the row while another had it.
 fn taken_while_had(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let row = &leases.name;
+    if leases.rule.claim.is_some() {
+        super::claims::claimed_twice(facts, leases, found);
+        return;
+    }
     for change in &leases.changes {
         let from = match change.deed {
             Deed::TakeOver {
