@@ -112,6 +112,13 @@ struct Sight<'s, 'g> {
 }
 
 impl Sight<'_, '_> {
+    fn what(&self) -> &'static str {
+        match self.rule.claim {
+            Some(_) => "the claim",
+            None => "the lock row",
+        }
+    }
+
     /// Where another can come before the step at this place: before its transaction, if that locks the row.
     fn window(&self, place: usize) -> Option<usize> {
         let own = |other: &usize| *other == place || self.x.one_transaction(*other, place);
@@ -215,7 +222,8 @@ impl Sight<'_, '_> {
         self.hazard(
             HazardKind::BlindTakeOver,
             format!(
-                "{b} comes for the lock row while {a} has it, before {}",
+                "{b} comes for {} while {a} has it, before {}",
+                self.what(),
                 words(&self.x.steps[place])
             ),
             "two pods that have the lock at once",
@@ -234,10 +242,14 @@ impl Sight<'_, '_> {
         self.hazard(
             HazardKind::DeadOwner,
             format!(
-                "{a} dies with the lock row in hand, before {}",
+                "{a} dies with {} in hand, before {}",
+                self.what(),
                 words(&self.x.steps[place])
             ),
-            "a lock that nobody gives back",
+            match self.rule.claim {
+                Some(_) => "work that is lost with the pod that claimed it",
+                None => "a lock that nobody gives back",
+            },
             place,
             moves,
         )
