@@ -3,6 +3,7 @@
 #
 #   report.sh claim-first      commits the claim, and makes the report in a transaction after that
 #   report.sh one-transaction  claims in the transaction of the report, ON CONFLICT DO NOTHING
+#   report.sh one-statement    claim and report are one statement
 #   report.sh waits-for-error  the same with a plain INSERT: a unique violation says that the day is claimed
 #   report.sh work-first       makes the report, and claims in its transaction: who cannot claim undoes the report
 #   report.sh counts           as one-transaction, and whoever is late counts the tries in the claim
@@ -49,6 +50,10 @@ case $how in
     if [[ $answer == t ]]; then report other; fi
     ask db "commit"
     close other
+    ;;
+  one-statement)
+    ask db "with claim as ($claim) insert into report (day, line)
+      select '2026-01-01', line from claim, generate_series(1, 2) line"
     ;;
   waits-for-error)
     ask db "begin"

@@ -155,3 +155,12 @@ pub(super) const GUARDING_MODES: [&str; 4] = [
     LockMode::Exclusive.name(),
     LockMode::AccessExclusive.name(),
 ];
+
+/// How each kind is written.
+pub(super) const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
+                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
+                    SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
+                    'done'\" }` for jobs that are claimed by their status, `{ claim = \"run_log\", columns = [\"job\", \"day\"] }` for \
+                    a key that only one can insert, `{ isolation = \"serializable\" }`, or `{ table = \
+                    \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
+                    a row";

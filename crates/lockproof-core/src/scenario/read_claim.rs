@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::error::Wrong;
-use super::lock_file::LockFile;
-use super::read_lock::{WAYS, name};
+use super::lock_file::{LockFile, WAYS};
+use super::read_values::name;
 use crate::history::{Claim, LockRow};
 
 /// A claim has nothing but the key, and perhaps which rows are claims at all.

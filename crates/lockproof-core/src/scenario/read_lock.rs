@@ -9,21 +9,12 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
+use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile, WAYS};
 use super::model::{LockName, ProtectingLock};
 use super::read_claim;
-use super::read_values::{duration, protect};
+use super::read_values::{duration, name, protect};
 use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
-
-/// How each kind is written.
-pub(super) const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
-                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
-                    SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
-                    'done'\" }` for jobs that are claimed by their status, `{ claim = \"run_log\", columns = [\"job\", \"day\"] }` for \
-                    a key that only one can insert, `{ isolation = \"serializable\" }`, or `{ table = \
-                    \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
-                    a row";
 
 /// The lock of a scenario, or each of several.
 pub(super) fn locks(file: Spanned<LocksFile>) -> Result<LockName, Wrong> {
@@ -352,17 +343,6 @@ fn expiry(
 
 fn column(text: Option<Spanned<String>>) -> Result<Option<String>, Wrong> {
     text.map(|text| name(text, "a column")).transpose()
-}
-
-pub(super) fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
-    let trimmed = text.get_ref().trim();
-    if trimmed.is_empty() || trimmed.contains('\0') {
-        return Err(Wrong::new(
-            text.span(),
-            format!("this names no {}", &what[2..]),
-        ));
-    }
-    Ok(trimmed.to_owned())
 }
 
 fn columns(

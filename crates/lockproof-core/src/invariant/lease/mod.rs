@@ -17,6 +17,7 @@ mod order;
 mod reports;
 mod rows;
 mod same_owner;
+mod standing;
 mod story;
 mod work_under_lock;
 
