@@ -6,15 +6,16 @@
 use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
+use crate::history::Loose;
 
-/// The unique indexes on a table: name, its columns (an expression is NULL), the predicate of a partial one, whether it
-/// counts at all, whether it is checked at once.
+/// The unique indexes on a table: name, its columns (an expression is NULL), whether it is partial,
+/// whether it counts at all, whether it is checked at once.
 const INDEXES: &str = "
 select c.relname::text,
   array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k (attnum, at)
         left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum > 0
         where k.at <= i.indnkeyatts),
-  pg_catalog.pg_get_expr(i.indpred, i.indrelid), i.indisvalid and i.indisready, i.indimmediate,
+  i.indpred is not null, i.indisvalid and i.indisready, i.indimmediate,
   coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
 from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
 where i.indrelid = $1::oid and i.indisunique order by i.indisprimary desc, c.relname";
@@ -29,7 +30,7 @@ pub(super) async fn loose(
     client: &Client,
     table: u32,
     columns: &[String],
-) -> Result<Option<String>, EvidenceError> {
+) -> Result<Option<Loose>, EvidenceError> {
     let what = "what keeps the key of a claim unique";
     let indexes = bounded(what, client.query(INDEXES, &[&table])).await?;
     let nullable = bounded(what, client.query(NULLABLE, &[&table])).await?;
@@ -47,24 +48,21 @@ pub(super) async fn loose(
             continue;
         }
         let nulls_are_one: bool = index.get(5);
-        let open = if let Some(predicate) = index.get::<_, Option<String>>(2) {
-            format!("the unique index {name} is partial: {predicate}")
+        let open = if index.get(2) {
+            Loose::Partial(name)
         } else if !index.get::<_, bool>(3) {
-            format!("the unique index {name} is not valid")
+            Loose::Invalid(name)
         } else if !index.get::<_, bool>(4) {
-            format!("the unique constraint {name} can be deferred")
+            Loose::Deferred(name)
         } else if let Some(column) = null.filter(|_| !nulls_are_one) {
-            format!("{column} can be NULL, and the unique index {name} takes no NULL for another")
+            Loose::Nullable {
+                column: column.clone(),
+                index: name,
+            }
         } else {
             return Ok(None);
         };
         why.get_or_insert(open);
     }
-    let none = || {
-        format!(
-            "there is no unique index on exactly ({})",
-            columns.join(", ")
-        )
-    };
-    Ok(Some(why.unwrap_or_else(none)))
+    Ok(Some(why.unwrap_or(Loose::NoIndex)))
 }

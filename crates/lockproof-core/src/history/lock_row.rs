@@ -53,7 +53,51 @@ pub struct Claim {
     /// Why the table can hold one key twice: it has no unique index on exactly these columns, or that is partial, or
     /// a column can be NULL. `None`: it cannot, or nobody has asked the catalog yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loose: Option<String>,
+    pub loose: Option<Loose>,
+}
+
+/// Why a table can hold one key twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loose {
+    /// No unique index is on exactly its columns.
+    NoIndex,
+    /// This one is, and it is partial.
+    Partial(String),
+    /// This one is, and it is not valid.
+    Invalid(String),
+    /// This one is, and it may be checked only at the end of a transaction.
+    Deferred(String),
+    /// A column can be NULL, and no NULL equals another.
+    Nullable {
+        /// The column.
+        column: String,
+        /// The unique index.
+        index: String,
+    },
+}
+
+impl Claim {
+    /// Why the table can hold one key twice, in words.
+    #[must_use]
+    pub fn loose_words(&self) -> Option<String> {
+        Some(match self.loose.as_ref()? {
+            Loose::NoIndex => {
+                format!(
+                    "there is no unique index on exactly ({})",
+                    self.columns.join(", ")
+                )
+            }
+            Loose::Partial(index) => format!("the unique index {index} is partial"),
+            Loose::Invalid(index) => format!("the unique index {index} is not valid"),
+            Loose::Deferred(index) => format!("the unique constraint {index} can be deferred"),
+            Loose::Nullable { column, index } => {
+                format!(
+                    "{column} can be NULL, and the unique index {index} takes no NULL for another"
+                )
+            }
+        })
+    }
 }
 
 /// When a row of a queue is done.
@@ -146,8 +190,7 @@ impl LockRow {
     #[must_use]
     pub fn in_full(&self) -> String {
         if let Some(claim) = &self.claim {
-            let loose = claim.loose.as_ref();
-            let loose = loose.map_or(String::new(), |why| {
+            let loose = claim.loose_words().map_or(String::new(), |why| {
                 format!("; nothing keeps a key from being inserted twice ({why}), so that the rows decide")
             });
             return format!("{} by ({}){loose}", self.words(), claim.columns.join(", "));

@@ -147,11 +147,15 @@ fn wrote(facts: &Facts<'_>) -> Result<String, String> {
         .map(|(name, _)| name.to_string())
         .collect();
     // Whoever dies with a claim in hand has written nothing yet, and whoever comes after it writes nothing any more.
-    let claimed = facts.started().map(|(name, _)| name).find(|name| {
+    let claimed = |name: &&PodName| {
         let mut claims = facts.leases.iter();
         claims.any(|books| super::lease::claimed(facts, books, name))
-    });
-    if let (true, Some(pod)) = (wrote.is_empty(), claimed) {
+    };
+    let mut pods = facts
+        .started()
+        .map(|(name, _)| name)
+        .filter(|_| wrote.is_empty());
+    if let Some(pod) = pods.find(claimed) {
         return Ok(format!(
             "pod {pod} made a claim, and no pod wrote a protected table"
         ));

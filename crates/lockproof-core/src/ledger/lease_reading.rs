@@ -241,7 +241,7 @@ impl<'a> Book<'_, 'a> {
             (Some(after), Some((holder, true))) => {
                 self.renewed(place, change, after, holder, connection)
             }
-            // Whoever counts, or notes, something in a claim that a living pod has does not get it by that.
+            // Whoever counts, or notes, something in the claim of another does not get it by that.
             (Some(_), Some((holder, false))) if self.is_touch(change, holder) => Deed::Nothing,
             (Some(after), Some((holder, false))) => {
                 self.over(place, change, after, holder, connection)
@@ -348,7 +348,7 @@ impl<'a> Book<'_, 'a> {
         }
     }
 
-    /// Whether a change of a claim's row leaves the claim with the living pod that has it.
+    /// Whether a change of a claim's row leaves the claim with the pod that has it, which lives or has done its work.
     fn is_touch(&self, change: &LeaseChange<'a>, holder: usize) -> bool {
         let step = change.step.and_then(|step| self.steps.get(&step));
         let at = step.and_then(|step| step.released);
@@ -356,7 +356,7 @@ impl<'a> Book<'_, 'a> {
         let pod = self.pods.get(self.leases.sections[holder].pod());
         self.leases.rule.claim.is_some()
             && change.before.is_some_and(|before| before.held)
-            && pod.is_none_or(|pod| pod.lived_at(at))
+            && pod.is_none_or(|pod| pod.lived_at(at) || pod.succeeded())
     }
 
     /// Of two claims with one key: ends the one that this pod has.

@@ -13,6 +13,7 @@ use super::super::verdict::Finding;
 use super::order::{Order, committed, order};
 use super::standing::{Standing, Stands, next_grants, of_section};
 use super::story::change_words;
+use crate::history::Claim;
 use crate::ledger::{Deed, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::name::{PodName, Session};
 
@@ -224,7 +225,7 @@ pub(super) fn claimed_twice(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut 
         }
         let claim = leases.rule.claim.as_ref();
         let columns = claim.map_or(String::new(), |claim| claim.columns.join(", "));
-        let loose = claim.and_then(|claim| claim.loose.as_ref());
+        let loose = claim.and_then(Claim::loose_words);
         let loose = loose.map_or(String::new(), |why| format!(" ({why})"));
         found.violation(Finding {
             why: format!(

@@ -180,17 +180,26 @@ fn a_claim_that_another_deletes_while_its_pod_lives_violates_same_owner() {
 }
 
 #[test]
-fn a_note_in_the_claim_of_a_living_pod_gives_it_to_nobody_else() {
-    let told = |works: bool| {
+fn a_note_in_the_claim_of_another_gives_it_to_nobody_else() {
+    let told = |ended: bool, works: bool| {
         let mut tale = tale();
-        tale.takes("a.0", 1).takes("b.0", 1).works("a.1");
+        tale.takes("a.0", 1).works("a.1");
+        if ended {
+            tale.ends("a");
+        }
+        tale.takes("b.0", 1);
         if works {
             tale.works("b.0");
         }
-        tale.over()
+        if !ended {
+            tale.ends("a");
+        }
+        tale.ends("b").story.end()
     };
-    assert_violated(&told(false), &[]);
-    assert_violated(&told(true), &[WorkUnderLock]);
+    for ended in [false, true] {
+        assert_violated(&told(ended, false), &[]);
+        assert_violated(&told(ended, true), &[WorkUnderLock]);
+    }
 }
 
 #[test]
