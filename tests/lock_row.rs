@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lockproof::internals::evidence::{Aged, WITNESS_SQL, age_row, find_row};
-use lockproof_core::history::{Done, Expiry, LockRow};
+use lockproof_core::history::{Claim, Done, Expiry, LockRow};
 use tokio_postgres::Client;
 
 fn lease() -> LockRow {
@@ -24,6 +24,7 @@ fn lease() -> LockRow {
         fencing: false,
         place: 0,
         queue: None,
+        claim: None,
     }
 }
 
@@ -276,12 +277,88 @@ async fn what_is_wrong_with_a_queue_is_said_in_a_sentence() {
     server.release().await.unwrap();
 }
 
+const LOGS: &str = "
+create table good (job text not null, day date not null, note text, primary key (job, day));
+create table loose (job text not null, day date not null, note text, unique (job, day, note));
+create table nullable (job text not null, day date, unique (job, day));
+create table partial (job text not null, day date not null, done bool);
+create unique index partial_key on partial (day, job) where done;
+create table later (job text not null, day date not null, unique (job, day) deferrable initially deferred);
+create table several (job text not null, day date not null, done bool);
+create unique index several_1 on several (job, day) where done;
+create unique index several_2 on several (day, job) include (done);
+create table lower (job text not null, day date not null);
+create unique index lower_key on lower (lower(job), day);";
+
+async fn the_catalog_says_whether_a_key_can_be_claimed_twice() {
+    let server = support::server().await;
+    let database = server.create_database("claim_keys", None).await.unwrap();
+    let client = server.connect(&database.name).await.unwrap();
+    client.batch_execute(LOGS).await.unwrap();
+    let version: i32 = client
+        .query_one("select current_setting('server_version_num')::int", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let mut tables = vec![
+        ("good", None),
+        ("several", None),
+        (
+            "loose",
+            Some("there is no unique index on exactly (job, day)"),
+        ),
+        (
+            "lower",
+            Some("there is no unique index on exactly (job, day)"),
+        ),
+        (
+            "nullable",
+            Some("day can be NULL, and the unique index nullable_job_day_key"),
+        ),
+        ("partial", Some("the unique index partial_key is partial")),
+        (
+            "later",
+            Some("the unique constraint later_job_day_key can be deferred"),
+        ),
+    ];
+    if version >= 150_000 {
+        let made = "create table nulls (job text, day date, unique nulls not distinct (job, day))";
+        client.batch_execute(made).await.unwrap();
+        tables.push(("nulls", None));
+    }
+    for (table, wanted) in tables {
+        let rule = LockRow {
+            table: table.to_owned(),
+            row: BTreeMap::new(),
+            owner: None,
+            expiry: None,
+            claim: Some(Claim {
+                columns: vec!["job".to_owned(), "Day".to_owned()],
+                loose: None,
+            }),
+            ..lease()
+        };
+        let found = find_row(&client, &rule).await.unwrap().unwrap();
+        let claim = found.rule.claim.unwrap();
+        assert_eq!(claim.columns, ["job", "day"]);
+        match (claim.loose_words(), wanted) {
+            (None, None) => {}
+            (Some(why), Some(wanted)) => assert!(why.starts_with(wanted), "{table}: {why}"),
+            (why, _) => panic!("{table}: {why:?}"),
+        }
+    }
+    drop(client);
+    server.drop_database(database).await.unwrap();
+    server.release().await.unwrap();
+}
+
 crate::harness::tests![
     time_passes_for_what_can_expire_and_for_nothing_else,
     whoever_has_the_row_or_its_table_locked_is_not_waited_for_and_time_stands,
     a_watched_row_makes_nobody_wait_who_would_not_wait_without,
     time_passes_for_the_claims_of_a_queue_and_a_row_that_is_locked_keeps_it_from_all,
     what_is_wrong_with_a_queue_is_said_in_a_sentence,
+    the_catalog_says_whether_a_key_can_be_claimed_twice,
 ];
 
 fn main() -> std::process::ExitCode {

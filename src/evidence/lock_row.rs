@@ -1,28 +1,26 @@
-//! A lock that is a row: whether the database has it, and the trigger that watches it.
+//! A lock that is a row, or each row of a table: whether the database has it as the scenario says.
 //!
-//! Owns the SQL of these. The trigger is on the lock's table alone and fires for each row, after the statement,
-//! whatever `session_replication_role` says; it reads `xmin` of the row before and after, so that the versions
-//! of the row are a chain. Where no lock row is named there is none of it. Knows nothing of who may change the
-//! row.
+//! Owns what is asked of the catalog and of the table for that. Knows nothing of how it is watched, and of who may change
+//! it.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::error::{EvidenceError, bounded};
-use super::lock_row_sql::{TimeType, condition, ident, literal, version};
-use crate::history::{Done, Expiry, LockRow};
+use super::lock_row_sql::{TimeType, condition, ident};
+use crate::history::{Claim, Done, Expiry, LockRow};
 
 /// A lock row as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRow {
     /// What it means, its names as the catalog spells them: table `schema.table`.
     pub rule: LockRow,
-    /// Whether the row is there; of a queue, that its table is.
+    /// Whether the row is there; of a queue, and of claims, that its table is.
     pub there: bool,
     /// The type of the column that says until when, or since when, it is had.
     pub(super) time: Option<TimeType>,
-    /// Of a queue: the columns of the primary key, by which a row is known.
-    key: Vec<String>,
+    /// The columns by which a row is known: of a queue those of the primary key, of claims those of the key that is claimed.
+    pub(super) key: Vec<String>,
 }
 
 const COLUMNS: &str = "
@@ -69,12 +67,13 @@ pub async fn find_row(
         )));
     };
     let (schema, name): (String, String) = (table.get(1), table.get(2));
+    let oid: u32 = table.get(0);
     if !matches!(table.get::<_, &str>(3), "r" | "p") {
         return Ok(Err(format!("{} is no table", rule.table)));
     }
-    let columns = bounded(what, client.query(COLUMNS, &[&table.get::<_, u32>(0)])).await?;
+    let columns = bounded(what, client.query(COLUMNS, &[&oid])).await?;
     let columns: Vec<Column> = columns.iter().map(column).collect();
-    let found = match resolve(rule, &schema, &name, &columns) {
+    let mut found = match resolve(rule, &schema, &name, &columns) {
         Ok(found) => found,
         Err(why) => return Ok(Err(why)),
     };
@@ -84,15 +83,23 @@ pub async fn find_row(
     } else {
         "held"
     };
-    let done = match &found.rule.queue {
+    let done = match &rule.queue {
         Some(Done::When(done)) => Some(("done", done)),
         _ => None,
     };
-    let held = found.rule.held.as_ref().map(|held| (held_key, held));
+    let held = found.rule.held.clone();
+    let held = held.as_ref().map(|held| (held_key, held));
     for (key, text) in held.into_iter().chain(done) {
         if let Some(why) = wrong_condition(client, &from, &rule.table, key, text).await? {
             return Ok(Err(why));
         }
+    }
+    if let Some(claim) = &mut found.rule.claim {
+        claim.loose = super::claim_key::loose(client, oid, &claim.columns).await?;
+        return Ok(Ok(FoundRow {
+            there: true,
+            ..found
+        }));
     }
     if rule.queue.is_some() {
         if found.key.is_empty() {
@@ -244,6 +251,23 @@ fn resolve(
             ));
         }
     }
+    let claim = match &rule.claim {
+        None => None,
+        Some(claim) => {
+            let mut named: Vec<String> = Vec::new();
+            for column in &claim.columns {
+                let column = find("columns", column)?.name.clone();
+                if named.contains(&column) {
+                    return Err(format!("`columns` names {column} of {} twice", rule.table));
+                }
+                named.push(column);
+            }
+            Some(Claim {
+                columns: named,
+                loose: None,
+            })
+        }
+    };
     Ok(FoundRow {
         rule: LockRow {
             table: format!("{schema}.{table}"),
@@ -254,15 +278,19 @@ fn resolve(
             token,
             fencing: rule.fencing,
             queue: rule.queue.clone(),
+            claim: claim.clone(),
             place: rule.place,
         },
         there: false,
         time,
-        key: columns
-            .iter()
-            .filter(|column| column.key && rule.queue.is_some())
-            .map(|column| column.name.clone())
-            .collect(),
+        key: match claim {
+            Some(claim) => claim.columns,
+            None => columns
+                .iter()
+                .filter(|column| column.key && rule.queue.is_some())
+                .map(|column| column.name.clone())
+                .collect(),
+        },
     })
 }
 
@@ -280,139 +308,9 @@ fn time_type(key: &str, column: &Column) -> Result<TimeType, String> {
 }
 
 impl FoundRow {
-    /// The SQL that puts the trigger on the row's table. The witness must be there.
-    #[must_use]
-    pub fn watch(&self) -> String {
-        let (schema, table) = self.names();
-        let from = format!("{}.{}", ident(schema), ident(table));
-        let version = |record: &str| version(&self.rule, self.time, record, table);
-        let matches = |record: &str| condition(&self.rule, record);
-        // Several lock rows can be in one table.
-        let place = match self.rule.place {
-            0 => String::new(),
-            place => format!("_{place}"),
-        };
-        let trigger = format!("~lockproof_lock_row{place}");
-        format!(
-            "insert into lockproof.watched_rows values ({relation}::regclass, {name}, {trigger_name});
-create function lockproof.lock_row{place}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, {schema} as $lockproof$
-declare
-  at bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
-  before jsonb;
-  after jsonb;
-  sub bigint;
-begin
-  if tg_op <> 'INSERT' and ({old}) then
-    before := {before};
-  end if;
-  if tg_op <> 'DELETE' then
-    if ({new}) then
-      after := {after};
-    end if;
-    sub := new.xmin::text::bigint;
-  else
-    -- A row that is gone does not say which savepoint took it: the innermost that has written.
-    sub := (select max(l.transactionid::text::bigint) from pg_locks l
-            where l.pid = pg_backend_pid() and l.locktype = 'transactionid' and l.granted
-              and l.mode = 'ExclusiveLock');
-  end if;
-  if before is null and after is null then
-    return null;
-  end if;
-{say}{zone}  return null;
-end
-$lockproof$;
-create trigger {trigger} after insert or update or delete on {from}
-  for each row execute function lockproof.lock_row{place}();
-alter table {from} enable always trigger {trigger};",
-            trigger = ident(&trigger),
-            trigger_name = literal(&trigger),
-            relation = literal(&from),
-            name = literal(&self.rule.table),
-            say = self.say(),
-            zone = match self.time {
-                // What a time without a zone means only its writer's session tells; it goes with the version.
-                Some(TimeType::Local) => {
-                    "  insert into lockproof.row_zones values (clock_timestamp(), current_setting('TimeZone'));\n"
-                }
-                _ => "",
-            },
-            schema = ident(schema),
-            old = matches("old"),
-            new = matches("new"),
-            before = version("old"),
-            after = version("new"),
-        )
-    }
-
-    /// What the trigger says of a change; of a queue, with the key of the row.
-    fn say(&self) -> String {
-        let line = |row: &str, before: &str, after: &str| {
-            format!(
-                "  perform lockproof.say('lockproof-row ' || jsonb_build_object(
-    'at', at, 'lock', {place}, 'op', tg_op, 'xact', pg_current_xact_id_if_assigned()::text::bigint, 'sub', sub,
-    'row', {row}, 'before', {before}, 'after', {after})::text);
-",
-                place = self.rule.place,
-            )
-        };
-        if self.key.is_empty() {
-            return line("null", "before", "after");
-        }
-        let key = |record: &str| {
-            let columns = self.key.iter();
-            let columns: Vec<String> = columns
-                .map(|column| format!("{record}.{}::text", ident(column)))
-                .collect();
-            format!("concat_ws(', ', {})", columns.join(", "))
-        };
-        let (old, new) = (key("old"), key("new"));
-        // A job that is put in the queue is nobody's yet; one whose key changes is another from then on.
-        format!(
-            "  if tg_op = 'INSERT' then
-    if not (after ->> 'held')::boolean and not (after ->> 'done')::boolean then
-      return null;
-    end if;
-  {insert}  elsif tg_op = 'DELETE' then
-  {delete}  elsif {old} = {new} then
-  {update}  else
-  {away}  {there}  end if;
-",
-            insert = line(&new, "null::jsonb", "after"),
-            delete = line(&old, "before", "null::jsonb"),
-            update = line(&new, "before", "after"),
-            away = line(&old, "before", "null::jsonb"),
-            there = line(&new, "null::jsonb", "after"),
-        )
-    }
-
+    /// Schema and table.
     pub(super) fn names(&self) -> (&str, &str) {
         let table = self.rule.table.as_str();
         table.split_once('.').unwrap_or(("public", table))
     }
-}
-
-/// Puts the trigger on the table of a queue that clean and serial runs have shown. One that the scenario names has it
-/// from its template.
-///
-/// # Errors
-/// When the server does not do it.
-pub async fn watch_queue(client: &Client, rule: &LockRow) -> Result<(), EvidenceError> {
-    let what = "that it watches the queue";
-    let watched = "select exists (select 1 from lockproof.watched_rows)";
-    if rule.queue.is_none()
-        || bounded(what, client.query_one(watched, &[]))
-            .await?
-            .get::<_, bool>(0)
-    {
-        return Ok(());
-    }
-    let found = find_row(client, rule).await?;
-    let found = found.map_err(|why| EvidenceError::Unreadable {
-        what: "the queue that the clean run has shown",
-        why,
-    })?;
-    bounded(what, client.batch_execute(&found.watch())).await?;
-    Ok(())
 }

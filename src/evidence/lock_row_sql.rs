@@ -101,6 +101,10 @@ pub(super) fn held(rule: &LockRow, time: Option<TimeType>, record: &str, table: 
     if let Some(held) = &rule.held {
         all.push(holds(held, record, table));
     }
+    // Each row of the table is a claim unless a condition says which are.
+    if all.is_empty() {
+        all.push("true".to_owned());
+    }
     format!("({})", all.join(" and "))
 }
 

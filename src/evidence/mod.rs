@@ -4,10 +4,12 @@
 //! connection and never through a proxy, and to the pooler about whom it lets through. Knows nothing of schedules or verdicts.
 
 mod catalog;
+mod claim_key;
 mod error;
 mod lock_row;
 mod lock_row_age;
 mod lock_row_sql;
+mod lock_row_watch;
 mod log;
 mod objects;
 mod observer;
@@ -18,8 +20,9 @@ mod witness;
 pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
-pub use lock_row::{FoundRow, find_row, watch_queue};
+pub use lock_row::{FoundRow, find_row};
 pub use lock_row_age::{Aged, age_row};
+pub use lock_row_watch::watch_queue;
 pub use log::{LogReader, LogRecord, ServerLog};
 pub use objects::there;
 pub use observer::{Activity, Observer};

@@ -21,8 +21,9 @@ use crate::history::{
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
-    Ledger, LikelyQueue, OutsideLocks, is_kept, keeps_claims, keeps_rows, keyed_calls,
-    likely_lock_row, likely_queue, lock_rows_of, not_serializable, row_guards, used_keys,
+    Ledger, LikelyClaim, LikelyQueue, OutsideLocks, is_kept, keeps_claims, keeps_rows, keyed_calls,
+    likely_claims, likely_lock_row, likely_queue, lock_rows_of, not_serializable, row_guards,
+    used_keys,
 };
 use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
@@ -159,7 +160,8 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             .loose_queue
             .filter(has_key)
             .map(|queue| queue.rule)
-            .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left))),
+            .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left)))
+            .or_else(|| likely_claim(&of_all.claims, &catalog)),
         clean: clean.history.clone(),
         serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
         serial_runs: Arc::new(SerialRuns::starting(compared.runs, steps)),
@@ -219,6 +221,8 @@ struct OfAll {
     queue: Option<LikelyQueue>,
     /// One of which the clean run claims rows, where not all that is written elsewhere lies between claim and end.
     loose_queue: Option<LikelyQueue>,
+    /// Rows that may be claims.
+    claims: Vec<LikelyClaim>,
     later_check_lines: Vec<Vec<String>>,
     /// Of the run of all pods.
     writers: Vec<PodName>,
@@ -238,6 +242,7 @@ impl OfAll {
         let mut tables = Vec::new();
         let mut serializable = true;
         let (mut queue, mut loose_queue) = (None, None);
+        let mut claims = Vec::new();
         let mut checks: Vec<Vec<String>> = Vec::new();
         let mut last = Vec::new();
         for (number, run) in runs.iter().enumerate() {
@@ -249,7 +254,11 @@ impl OfAll {
                 guards = row_guards(&timeline, qualified);
                 tables = written(&timeline);
                 queue = likely_queue(&timeline, qualified);
+                claims = likely_claims(&timeline, qualified);
             }
+            claims
+                .iter_mut()
+                .for_each(|claim: &mut LikelyClaim| claim.take(&timeline));
             outside.take(&timeline, &locks.0);
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
@@ -284,11 +293,19 @@ impl OfAll {
             serializable,
             queue,
             loose_queue,
+            claims,
             // The first are the clean run's.
             later_check_lines: checks.split_off(checks.len().min(1)),
             writers: last,
         })
     }
+}
+
+/// The one of these that looks most like a claim: a later pod was told that the key is there, and did nothing.
+fn likely_claim(claims: &[LikelyClaim], catalog: &Catalog) -> Option<LockRow> {
+    let seen = claims.iter().filter(|claim| claim.seen);
+    let mut all = seen.chain(claims.iter().filter(|claim| !claim.seen));
+    all.find_map(|claim| claim.rule(catalog))
 }
 
 /// Whether the server checks all that a run writes of these tables, and all of them that it reads before; a run that

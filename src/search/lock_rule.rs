@@ -90,10 +90,10 @@ pub(super) fn protected(
             add(qualified(table));
         }
     }
-    // Where the work is in the queue's own rows, these are what is guarded.
+    // Where the work is in the rows of the queue, or of claims, itself, these are what is guarded.
     if tables.is_empty() {
-        let queues = rows.iter().filter(|row| row.queue.is_some());
-        tables.extend(queues.map(|row| row.table.clone()));
+        let many = rows.iter().filter(|row| row.is_many());
+        tables.extend(many.map(|row| row.table.clone()));
     }
     tables
 }
@@ -116,18 +116,21 @@ fn children(catalog: &Catalog, table: TableName) -> Vec<TableName> {
 pub(super) fn ignored(stage: &Stage, named: &[String]) -> Vec<String> {
     let mut all = named.to_vec();
     for row in stage.lock_rows() {
-        if row.rule.queue.is_none() && !all.contains(&row.rule.table) {
+        if !row.rule.is_many() && !all.contains(&row.rule.table) {
             all.push(row.rule.table.clone());
         }
     }
     all
 }
 
-/// Refuses a lock row that is not there and that the clean run does not make, and a queue of which the clean run claims
-/// no row, or some that are done then.
+/// Refuses a lock row that is not there and that the clean run does not make, a queue of which the clean run claims
+/// no row, or some that are done then, and claims of which it makes none.
 pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), TrialError> {
     if row.rule.queue.is_some() {
         return is_claimed(&row.rule, measured);
+    }
+    if row.rule.claim.is_some() {
+        return is_inserted(&row.rule, measured);
     }
     let made = |line: &Line| match &line.event {
         Event::LockRow(change) => change.lock == row.rule.place,
@@ -149,6 +152,34 @@ pub(super) fn is_used(row: &FoundRow, measured: &BaselineRuns) -> Result<(), Tri
     )))
 }
 
+/// Whether the clean run saw who changes the rows of this lock.
+fn is_watched(rule: &LockRow, clean: &[Line]) -> bool {
+    clean.iter().any(|line| match &line.event {
+        Event::Witness { lost, .. } => !lost.contains(&rule.table),
+        _ => false,
+    })
+}
+
+fn is_inserted(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError> {
+    let clean = measured.clean.lines()?;
+    let inserted = clean.iter().any(|line| match &line.event {
+        Event::LockRow(change) => {
+            let is = change.after.as_ref().is_some_and(|after| after.held);
+            let was = change.before.as_ref().is_some_and(|before| before.held);
+            change.lock == rule.place && is && !was
+        }
+        _ => false,
+    });
+    match inserted || !is_watched(rule, &clean) {
+        true => Ok(()),
+        false => Err(TrialError::LockRow(format!(
+            "the clean run claims nothing in {}: it inserts no row there. Look at `claim`, or at whether the job finds \
+             work in a fresh database",
+            rule.table
+        ))),
+    }
+}
+
 fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError> {
     let clean = measured.clean.lines()?;
     let versions = clean.iter().filter_map(|line| match &line.event {
@@ -163,10 +194,7 @@ fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError>
         done |= after.map_or(rule.queue == Some(Done::Deleted), |version| version.done);
     }
     // A job that takes the trigger away shows nothing.
-    let watched = clean.iter().any(|line| match &line.event {
-        Event::Witness { lost, .. } => !lost.contains(&rule.table),
-        _ => false,
-    });
+    let watched = is_watched(rule, &clean);
     let conditions = match (&rule.held, &rule.queue) {
         (Some(held), Some(Done::When(done))) => format!("claimed ({held}) and done ({done})"),
         (held, _) => format!("claimed ({})", held.as_deref().unwrap_or_default()),

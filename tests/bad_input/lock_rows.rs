@@ -80,6 +80,33 @@ fn a_lock_row_that_nobody_makes_is_a_wrong_scenario() {
     );
 }
 
+fn claims_that_the_template_has_otherwise_are_a_wrong_scenario() {
+    for (lock, words) in [
+        (
+            "{ claim = \"m\", columns = [\"name\"] }",
+            "there is no table m once schema and prepare are done",
+        ),
+        (
+            "{ claim = \"l\", columns = [\"name\", \"month\"] }",
+            "l has no column month, which `columns` names; its columns are name, owner, until, day, epoch",
+        ),
+        (
+            "{ claim = \"l\", columns = [\"day\", \"DAY\"] }",
+            "`columns` names day of l twice",
+        ),
+        (
+            "{ claim = \"l\", columns = [\"name\"], held = \"owner\" }",
+            "`held = \"owner\"` is no condition",
+        ),
+        (
+            "{ claim = \"l\", columns = [\"name\"] }",
+            "the clean run claims nothing in public.l: it inserts no row there",
+        ),
+    ] {
+        cannot(lock, &[words]);
+    }
+}
+
 fn a_protected_lock_row_is_told_at_its_place() {
     let sandbox = Sandbox::new();
     let text = format!(
@@ -99,5 +126,6 @@ fn a_protected_lock_row_is_told_at_its_place() {
 crate::harness::tests![
     a_lock_row_that_the_template_has_otherwise_is_a_wrong_scenario,
     a_lock_row_that_nobody_makes_is_a_wrong_scenario,
+    claims_that_the_template_has_otherwise_are_a_wrong_scenario,
     a_protected_lock_row_is_told_at_its_place,
 ];

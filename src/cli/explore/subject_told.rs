@@ -59,14 +59,21 @@ impl Work<'_> {
                     "is claimed by status and looks like a queue, though not all that is written lies between claim and end",
                     "queues",
                 ),
+                None if row.claim.is_some() => (
+                    "gets one row, whose key nobody else can insert then, and looks like a claim",
+                    "claims",
+                ),
                 None => ("is written first and last and looks like a lock", "leases"),
+            };
+            let judged = match row.claim {
+                Some(_) => "It is judged",
+                None => "It is judged, and its time can pass,",
             };
             let lock = write_lock(&LockName::Row(Box::new(row)));
             self.talk.say(&wrap(
                 "note",
                 &format!(
-                    "{table} {looks}. It is judged, and its time can pass, if it is named (docs/{page}.md), under \
-                     [subject] or by the option:"
+                    "{table} {looks}. {judged} if it is named (docs/{page}.md), under [subject] or by the option:"
                 ),
             ));
             // To be pasted: each as one line.

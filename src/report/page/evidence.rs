@@ -224,7 +224,7 @@ fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
             };
             let (before, after) = (is(&change.before), is(&change.after));
             let row = match &change.row {
-                Some(key) => format!("row {key} of the queue"),
+                Some(key) => format!("row {key} of the lock's table"),
                 None => "the lock row".to_owned(),
             };
             format!("{who} changed {row}: before {before}, after {after}")

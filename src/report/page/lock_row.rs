@@ -67,7 +67,7 @@ impl<'a> RowBook<'a> {
         };
         // The rows of a queue are many books; the page has none for them yet.
         let mut rules = facts.rules.lock.each().filter_map(LockRule::row);
-        let rule: &'a LockRow = rules.find(|rule| rule.queue.is_none())?;
+        let rule: &'a LockRow = rules.find(|rule| !rule.is_many())?;
         let leases = Leases::of(timeline, rule);
         if leases.changes.is_empty() {
             return None;

@@ -71,8 +71,7 @@ fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: 
         places.into_iter().filter(|place| *place > from).collect()
     };
     // Of a queue the next claim is neither a renewal nor a release: nothing is in hand then.
-    let claims =
-        |place: &usize| rule.queue.is_some() && x.steps[*place].form() == x.steps[take].form();
+    let claims = |place: &usize| rule.is_many() && x.steps[*place].form() == x.steps[take].form();
     let lock: Vec<usize> = lock.into_iter().filter(|place| !claims(place)).collect();
     let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
@@ -85,7 +84,7 @@ fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: 
         y,
         open,
     };
-    if rule.queue.is_some() {
+    if rule.is_many() {
         found.extend(sight.double_pick_up(take));
     }
     let middle = work[work.len() / 2];
@@ -113,6 +112,13 @@ struct Sight<'s, 'g> {
 }
 
 impl Sight<'_, '_> {
+    fn what(&self) -> &'static str {
+        match self.rule.claim {
+            Some(_) => "the claim",
+            None => self.of_row("the lock row", "a row of the queue"),
+        }
+    }
+
     /// Where another can come before the step at this place: before its transaction, if that locks the row.
     fn window(&self, place: usize) -> Option<usize> {
         let own = |other: &usize| *other == place || self.x.one_transaction(*other, place);
@@ -228,7 +234,7 @@ impl Sight<'_, '_> {
             HazardKind::BlindTakeOver,
             format!(
                 "{b} comes for {} while {a} has it, before {}",
-                self.of_row("the lock row", "a row of the queue"),
+                self.what(),
                 words(&self.x.steps[place])
             ),
             self.of_row(
@@ -251,10 +257,13 @@ impl Sight<'_, '_> {
             HazardKind::DeadOwner,
             format!(
                 "{a} dies with {} in hand, before {}",
-                self.of_row("the lock row", "a row of the queue"),
+                self.what(),
                 words(&self.x.steps[place])
             ),
-            self.of_row("a lock that nobody gives back", "a row that nobody ends"),
+            match self.rule.claim {
+                Some(_) => "work that is lost with the pod that claimed it",
+                None => self.of_row("a lock that nobody gives back", "a row that nobody ends"),
+            },
             place,
             moves,
         )

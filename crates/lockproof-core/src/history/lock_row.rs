@@ -1,5 +1,5 @@
 //! The words for a lock that is a row of a table, a lease: what its columns mean, and what the server tells
-//! of each change of it; and for a queue, each row of which is such a lock.
+//! of each change of it; and for a queue or a table of claims, each row of which is such a lock.
 //!
 //! Owns those values; they are part of the format. Knows nothing of who holds such a lock.
 
@@ -37,9 +37,67 @@ pub struct LockRow {
     /// Where each row of the table is a lock by itself, a job to be done: when one is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Done>,
+    /// Where each key of the table is a lock by itself, which whoever inserts the key has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// Which of the run's lock rows it is, from 0; in a scenario always 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub place: usize,
+}
+
+/// A key that only one can insert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Its columns. Never empty.
+    pub columns: Vec<String>,
+    /// Why the table can hold one key twice: it has no unique index on exactly these columns, or that is partial, or
+    /// a column can be NULL. `None`: it cannot, or nobody has asked the catalog yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loose: Option<Loose>,
+}
+
+/// Why a table can hold one key twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loose {
+    /// No unique index is on exactly its columns.
+    NoIndex,
+    /// This one is, and it is partial.
+    Partial(String),
+    /// This one is, and it is not valid.
+    Invalid(String),
+    /// This one is, and it may be checked only at the end of a transaction.
+    Deferred(String),
+    /// A column can be NULL, and no NULL equals another.
+    Nullable {
+        /// The column.
+        column: String,
+        /// The unique index.
+        index: String,
+    },
+}
+
+impl Claim {
+    /// Why the table can hold one key twice, in words.
+    #[must_use]
+    pub fn loose_words(&self) -> Option<String> {
+        Some(match self.loose.as_ref()? {
+            Loose::NoIndex => {
+                format!(
+                    "there is no unique index on exactly ({})",
+                    self.columns.join(", ")
+                )
+            }
+            Loose::Partial(index) => format!("the unique index {index} is partial"),
+            Loose::Invalid(index) => format!("the unique index {index} is not valid"),
+            Loose::Deferred(index) => format!("the unique constraint {index} can be deferred"),
+            Loose::Nullable { column, index } => {
+                format!(
+                    "{column} can be NULL, and the unique index {index} takes no NULL for another"
+                )
+            }
+        })
+    }
 }
 
 /// When a row of a queue is done.
@@ -87,12 +145,21 @@ impl Expiry {
 }
 
 impl LockRow {
-    /// `the lock row of shedlock (name = 'report')`, `the queue job`.
+    /// Whether each row of the table is a lock by itself: a queue, or claims.
+    #[must_use]
+    pub fn is_many(&self) -> bool {
+        self.queue.is_some() || self.claim.is_some()
+    }
+
+    /// `the lock row of shedlock (name = 'report')`, `the queue job`, `the claims in run_log`.
     #[must_use]
     pub fn words(&self) -> String {
         let table = self.table.strip_prefix("public.").unwrap_or(&self.table);
         if self.queue.is_some() {
             return format!("the queue {table}");
+        }
+        if self.claim.is_some() {
+            return format!("the claims in {table}");
         }
         let row: Vec<String> = self
             .row
@@ -105,9 +172,29 @@ impl LockRow {
         }
     }
 
-    /// The same, and of a queue what makes a row of it claimed: `the queue job (claimed: state = 'running')`.
+    /// One of these locks: `the lock row of shedlock`, `a row of the queue job`, `a claim in run_log`.
+    #[must_use]
+    pub fn one_of(&self) -> String {
+        let table = self.table.strip_prefix("public.").unwrap_or(&self.table);
+        if self.claim.is_some() {
+            format!("a claim in {table}")
+        } else if self.queue.is_some() {
+            format!("a row of {}", self.words())
+        } else {
+            self.words()
+        }
+    }
+
+    /// The same, and of a queue what makes a row of it claimed: `the queue job (claimed: state = 'running')`; of claims the
+    /// key, and why the table can hold one twice.
     #[must_use]
     pub fn in_full(&self) -> String {
+        if let Some(claim) = &self.claim {
+            let loose = claim.loose_words().map_or(String::new(), |why| {
+                format!("; nothing keeps a key from being inserted twice ({why}), so that the rows decide")
+            });
+            return format!("{} by ({}){loose}", self.words(), claim.columns.join(", "));
+        }
         match (&self.queue, &self.held) {
             (Some(_), Some(claimed)) => format!("{} (claimed: {claimed})", self.words()),
             _ => self.words(),
@@ -134,7 +221,7 @@ pub struct RowChange {
     pub by_lockproof: bool,
     /// What was done.
     pub operation: Operation,
-    /// Of a queue: which row, by its primary key.
+    /// Of a queue: which row, by its primary key; of claims by the claimed key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
     /// The row before.

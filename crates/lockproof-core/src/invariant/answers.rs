@@ -10,11 +10,11 @@ use super::again::{came_again, nothing_after, was_undone_alone};
 use super::facts::{Facts, FaultFacts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
 use crate::history::{
-    Ending, Event, Line, LockAction, LockCall, Object, OnContention, Request, Rules, ServerError,
-    wrote_nothing,
+    Ending, Event, Line, LockAction, LockCall, LockRule, Object, OnContention, Request, Rules,
+    ServerError, wrote_nothing,
 };
 use crate::ledger::Ledger;
-use crate::name::PodName;
+use crate::name::{PodName, TableName};
 use crate::sql;
 use crate::timeline::{StepFacts, Timeline};
 
@@ -191,7 +191,8 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if came_again(facts, step, !unique) && !(unique && took_away(facts, step)) {
         return Standing::Answer(AnswerReason::CameAgain);
     }
-    let skip = rules.on_contention == OnContention::Skip;
+    let skip =
+        rules.on_contention == OnContention::Skip || claim_is_taken(rules, error.sqlstate, table);
     if skip && tells_of_lock && !facts.wrote_after(error.pod(), wire) {
         return Standing::Answer(AnswerReason::Left);
     }
@@ -221,6 +222,16 @@ pub(super) fn took_for_answer(
 fn tells_of_lock(rules: &Rules, request: &Request, sqlstate: &str, table: Option<&str>) -> bool {
     sqlstate == NOT_AVAILABLE
         || sqlstate == UNIQUE && writes_nothing_protected(rules, request, table)
+        || claim_is_taken(rules, sqlstate, table)
+}
+
+/// Whether an error says that a key is claimed already, by the table that it names.
+fn claim_is_taken(rules: &Rules, sqlstate: &str, table: Option<&str>) -> bool {
+    let rows = rules.lock.each().filter_map(LockRule::row);
+    let mut claims = rows.filter(|row| row.claim.is_some());
+    let table = table.map(TableName::new);
+    sqlstate == UNIQUE
+        && claims.any(|row| table.is_some_and(|table| table.may_mean(TableName::new(&row.table))))
 }
 
 /// Whether the pod itself took rows away from the table in which this step found one, before it put its own there:

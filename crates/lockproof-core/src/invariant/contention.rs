@@ -17,9 +17,10 @@ pub(super) fn contention(facts: &Facts<'_>) -> Result<String, String> {
         if let Some(met) = super::lease::asked_while_had(facts, books) {
             return Ok(met);
         }
-        let row = match books.rule.queue {
-            Some(_) => "a row of the queue",
-            None => "the lock row",
+        let row = match (&books.rule.queue, &books.rule.claim) {
+            (Some(_), _) => "a row of the queue",
+            (None, Some(_)) => "a claim",
+            (None, None) => "the lock row",
         };
         nobody.push(format!("no pod asked for {row} while another had it"));
     }

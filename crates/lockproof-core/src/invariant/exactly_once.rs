@@ -2,9 +2,10 @@
 //! effects once. What it wrote in the failed transaction is undone; what it wrote on its other sessions meanwhile is
 //! not, and must not be written again.
 //!
-//! And of a queue: each row is done once, which is `lease/exactly_once`'s affair.
+//! And of a queue: each row is done once, which is `lease/exactly_once`'s affair; and of claims: no work is lost with the pod
+//! that claimed it, which is `lease/lost_work`'s.
 //!
-//! Only where such a transaction came again, or the lock is a queue. Two attempts are one transaction if their first statements have the same
+//! Only where such a transaction came again, or the lock is a queue or a claim. Two attempts are one transaction if their first statements have the same
 //! text; two writes are one effect if their statements have the same normal form and change rows of the same
 //! protected table, both for good. An effect that changes no row the second time (ON CONFLICT DO NOTHING) is left once.
 
@@ -29,8 +30,9 @@ struct Attempt<'f, 'a> {
     to: u64,
 }
 
-/// `None`: no transaction came again, and the lock is no queue.
-pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
+/// `None`: no transaction came again, and the lock is neither a queue nor a claim. `clean`: what is said of the final
+/// rows.
+pub(super) fn judge(facts: &Facts<'_>, clean: &InvariantVerdict) -> Option<InvariantVerdict> {
     let mut found = Found::default();
     let mut told: BTreeSet<(StepId, StepId)> = BTreeSet::new();
     let mut transactions = 0;
@@ -81,14 +83,14 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
         }
     }
     let queues = facts.leases.iter();
-    let queues: Vec<_> = queues.filter(|books| books.rule.queue.is_some()).collect();
+    let queues: Vec<_> = queues.filter(|books| books.rule.is_many()).collect();
     if transactions == 0 && queues.is_empty() {
         return None;
     }
     if !facts.run.witness {
         let why = match queues.is_empty() {
             false => {
-                "the lock is a queue, and this run had no witness that sees who changes its rows"
+                "who has the lock its rows say, and this run had no witness that sees who changes them"
             }
             true => {
                 "a transaction came again, and this run had no witness that sees what it left on other sessions"
@@ -99,6 +101,16 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
     let mut holds = Vec::new();
     let mut all_done = 0;
     for books in &queues {
+        if books.rule.claim.is_some() {
+            let claims = lease::lost_with_claimers(facts, books, clean, &mut found);
+            all_done += claims;
+            let row = books.rule.words();
+            holds.push(format!(
+                "of {} ({row}) no work was lost",
+                count(claims, "claim")
+            ));
+            continue;
+        }
         let done = lease::done_once(facts, books, &mut found);
         all_done += done;
         holds.push(format!(
@@ -110,7 +122,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> Option<InvariantVerdict> {
     if queues.is_empty() {
         found.blinded(facts);
     } else if all_done == 0 && transactions == 0 && found.is_empty() {
-        return Some(not_judged(NAME, "no row of the queue came to be done"));
+        let of_claims = queues.iter().all(|books| books.rule.claim.is_some());
+        let why = match of_claims {
+            true => "no pod claimed anything",
+            false => "no row of the queue came to be done",
+        };
+        return Some(not_judged(NAME, why));
     }
     if transactions > 0 {
         holds.push(format!(

@@ -146,6 +146,20 @@ fn wrote(facts: &Facts<'_>) -> Result<String, String> {
         .filter(|(name, _)| facts.wrote(name))
         .map(|(name, _)| name.to_string())
         .collect();
+    // Whoever dies with a claim in hand has written nothing yet, and whoever comes after it writes nothing any more.
+    let claimed = |name: &&PodName| {
+        let mut claims = facts.leases.iter();
+        claims.any(|books| super::lease::claimed(facts, books, name))
+    };
+    let mut pods = facts
+        .started()
+        .map(|(name, _)| name)
+        .filter(|_| wrote.is_empty());
+    if let Some(pod) = pods.find(claimed) {
+        return Ok(format!(
+            "pod {pod} made a claim, and no pod wrote a protected table"
+        ));
+    }
     match wrote.len() {
         0 => Err("no pod wrote a protected table: there was nothing to guard".to_owned()),
         1 => Ok(format!("pod {} wrote protected tables", wrote[0])),

@@ -44,9 +44,9 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
     let answers = Answers::of(&facts);
     let workers = Workers::of(&facts, worked);
     let (clean_state, not_compared) = clean_state::judge(&facts, &workers);
-    let exactly_once = exactly_once::judge(&facts);
-    // Of a queue it says more than the final rows do: what is told first is what a failure is known by.
-    let of_queue = facts.leases.iter().any(|books| books.rule.queue.is_some());
+    let exactly_once = exactly_once::judge(&facts, &clean_state);
+    // Of a queue, and of claims, it says more than the final rows do: what is told first is what a failure is known by.
+    let of_many = facts.leases.iter().any(|books| books.rule.is_many());
     let mut invariants = vec![
         no_errors::judge(&facts, &answers),
         parts.judge(&facts, same_session::judge),
@@ -54,7 +54,7 @@ pub fn judge_knowing(history: &[Line], worked: &[PodName]) -> Result<Verdict, Ma
         parts.judge(&facts, mutual_exclusion::judge),
         no_leak::judge(&facts),
     ];
-    let (first, last) = match of_queue {
+    let (first, last) = match of_many {
         true => (exactly_once, None),
         false => (None, exactly_once),
     };

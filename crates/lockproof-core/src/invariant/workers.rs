@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 
 use super::facts::Facts;
+use super::lease;
 use crate::history::{OnContention, wrote_nothing};
 use crate::name::PodName;
 use crate::timeline::StepFacts;
@@ -137,8 +138,18 @@ pub(super) fn idle<'f>(facts: &'f Facts<'_>) -> Vec<&'f PodName> {
             && facts.hit(pod).is_none()
             && !facts.wrote(pod)
             && !(skips && facts.refused(pod))
+            && !was_late(facts, pod)
     });
     idle.map(|(pod, _)| pod).collect()
+}
+
+/// Whether it found all that it wanted to claim claimed: whoever does the work is another then, as in serial runs.
+fn was_late(facts: &Facts<'_>, pod: &PodName) -> bool {
+    let mut claims = facts
+        .leases
+        .iter()
+        .filter(|books| books.rule.claim.is_some());
+    claims.any(|books| lease::was_refused(facts, books, pod))
 }
 
 /// Every order of these, the given one first.

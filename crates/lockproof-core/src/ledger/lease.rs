@@ -137,7 +137,7 @@ pub struct Gap {
 pub struct Leases<'a> {
     /// What the row means.
     pub rule: &'a LockRow,
-    /// Which row it is, in words: `the lock row of lease`, `row 5 of job`.
+    /// Which row it is, in words: `the lock row of lease`, `row 5 of job`, `claim (day) = ('2026-01-01') in run_log`.
     pub name: String,
     /// Its changes, in the order of its versions.
     pub changes: Vec<LeaseChange<'a>>,
@@ -154,7 +154,7 @@ pub struct Leases<'a> {
 pub struct RowBooks<'a> {
     /// What they mean.
     pub rule: &'a LockRow,
-    /// The book of each; of a queue, of each that pods had in hand, by its key.
+    /// The book of each; of a queue, of each that pods had in hand, by its key; of claims, of each key.
     pub rows: Vec<Leases<'a>>,
 }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::lease::{Deed, Gap, LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
 use crate::history::{Event, Fate, Line, LockRow, Operation, RowVersion};
-use crate::name::{ConnectionName, PodName, TableName};
-use crate::timeline::Timeline;
+use crate::name::{ConnectionName, PodName, StepId, TableName};
+use crate::timeline::{PodFacts, StepFacts, Timeline};
 
 impl<'a> Leases<'a> {
     /// The book of this row.
@@ -20,17 +20,21 @@ impl<'a> Leases<'a> {
             .lines
             .iter()
             .filter_map(|line| read(timeline, rule, line));
-        Self::from_changes(rule, rule.words(), read.map(|(_, change)| change).collect())
+        let changes = read.map(|(_, change)| change).collect();
+        Self::from_changes(timeline, rule, rule.words(), changes)
     }
 
     /// The book of a row with these changes.
     fn from_changes(
+        timeline: &Timeline<'a>,
         rule: &'a LockRow,
         name: String,
         mut changes: Vec<(LeaseChange<'a>, bool)>,
     ) -> Self {
         changes.sort_by_key(|(change, _)| (change.server_us, change.seq));
         let mut book = Book {
+            pods: &timeline.pods,
+            steps: &timeline.steps,
             leases: Self {
                 rule,
                 name,
@@ -55,7 +59,7 @@ impl<'a> RowBooks<'a> {
     /// The books of the row, or of each row of the queue.
     #[must_use]
     pub fn of(timeline: &Timeline<'a>, rule: &'a LockRow) -> Self {
-        if rule.queue.is_none() {
+        if !rule.is_many() {
             let rows = vec![Leases::of(timeline, rule)];
             return Self { rule, rows };
         }
@@ -72,7 +76,11 @@ impl<'a> RowBooks<'a> {
         let table = rule.table.strip_prefix("public.").unwrap_or(&rule.table);
         let book = |(row, mut changes): (&str, Vec<_>)| {
             changes.extend(of_all.iter().cloned());
-            Leases::from_changes(rule, format!("row {row} of {table}"), changes)
+            let name = match &rule.claim {
+                Some(claim) => format!("claim ({}) = ({row}) in {table}", claim.columns.join(", ")),
+                None => format!("row {row} of {table}"),
+            };
+            Leases::from_changes(timeline, rule, name, changes)
         };
         Self {
             rule,
@@ -144,7 +152,9 @@ enum Known<'a> {
     Is(&'a RowVersion),
 }
 
-struct Book<'a> {
+struct Book<'t, 'a> {
+    pods: &'t BTreeMap<&'a PodName, PodFacts<'a>>,
+    steps: &'t BTreeMap<StepId, StepFacts<'a>>,
     leases: Leases<'a>,
     row: Known<'a>,
     /// The section of whoever has the lock.
@@ -155,7 +165,7 @@ struct Book<'a> {
     last: HashMap<&'a PodName, usize>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> Book<'_, 'a> {
     fn take(&mut self, mut change: LeaseChange<'a>, by_lockproof: bool) {
         let place = self.leases.changes.len();
         if change.before.is_none() && change.after.is_none() {
@@ -186,7 +196,7 @@ impl<'a> Book<'a> {
             }
             // That a job is put in the queue is not told.
             (Known::Absent, Some(before)) => {
-                self.leases.rule.queue.is_some() && !before.held && !before.done
+                self.leases.rule.is_many() && !before.held && !before.done
             }
         };
         if !follows && !self.several {
@@ -231,6 +241,8 @@ impl<'a> Book<'a> {
             (Some(after), Some((holder, true))) => {
                 self.renewed(place, change, after, holder, connection)
             }
+            // Whoever counts, or notes, something in the claim of another does not get it by that.
+            (Some(_), Some((holder, false))) if self.is_touch(change, holder) => Deed::Nothing,
             (Some(after), Some((holder, false))) => {
                 self.over(place, change, after, holder, connection)
             }
@@ -240,6 +252,9 @@ impl<'a> Book<'a> {
             }
             (None, Some((_, true))) => {
                 self.end(place, SectionEnd::Released);
+                Deed::Release
+            }
+            (None, Some((_, false))) if self.gives_back_own(place, &connection.pod) => {
                 Deed::Release
             }
             (None, Some((of, false))) => {
@@ -295,7 +310,10 @@ impl<'a> Book<'a> {
                 (Known::Is(_), None) => true,
                 (Known::Nothing | Known::Absent, _) => false,
             };
-            self.end(place, SectionEnd::TakenOver);
+            // Of two rows with one key both are claims.
+            if self.leases.rule.claim.is_none() {
+                self.end(place, SectionEnd::TakenOver);
+            }
             self.begin(place, after, connection);
             return match still {
                 true => Deed::SecondRow { of: holder },
@@ -330,6 +348,30 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// Whether a change of a claim's row leaves the claim with the pod that has it, which lives or has done its work.
+    fn is_touch(&self, change: &LeaseChange<'a>, holder: usize) -> bool {
+        let step = change.step.and_then(|step| self.steps.get(&step));
+        let at = step.and_then(|step| step.released);
+        let at = at.map_or(change.seq, |at| at.seq);
+        let pod = self.pods.get(self.leases.sections[holder].pod());
+        self.leases.rule.claim.is_some()
+            && change.before.is_some_and(|before| before.held)
+            && pod.is_none_or(|pod| pod.lived_at(at) || pod.succeeded())
+    }
+
+    /// Of two claims with one key: ends the one that this pod has.
+    fn gives_back_own(&mut self, place: usize, pod: &PodName) -> bool {
+        let own = self.last.get(pod).copied();
+        let section = own.map(|own| &mut self.leases.sections[own]);
+        match section.filter(|section| section.end.is_none()) {
+            Some(section) if self.leases.rule.claim.is_some() => {
+                section.end = Some((place, SectionEnd::Released));
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn begin(&mut self, place: usize, after: &RowVersion, connection: &'a ConnectionName) {
         let section = self.leases.sections.len();
         self.holder = Some(section);
@@ -348,6 +390,14 @@ impl<'a> Book<'a> {
     fn end(&mut self, place: usize, how: SectionEnd) {
         if let Some(holder) = self.holder.take() {
             self.leases.sections[holder].end = Some((place, how));
+        }
+        // Of two claims with one key the other stands.
+        if self.several && self.leases.rule.claim.is_some() {
+            let sections = self.leases.sections.iter();
+            self.holder = sections
+                .rev()
+                .position(|one| one.end.is_none())
+                .map(|back| self.leases.sections.len() - 1 - back);
         }
     }
 }

@@ -167,6 +167,7 @@ pub fn likely_queue(
                 held: Some(format!("{column} = {claimed}")),
                 token: None,
                 fencing: false,
+                claim: None,
                 queue: Some(match &done {
                     Some(done) => Done::When(format!("{column} = {done}")),
                     None => Done::Deleted,

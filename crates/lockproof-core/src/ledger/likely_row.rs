@@ -85,6 +85,7 @@ fn named(name: &str, table: &Table) -> Option<LockRow> {
         token: None,
         fencing: false,
         queue: None,
+        claim: None,
         place: 0,
     })
 }

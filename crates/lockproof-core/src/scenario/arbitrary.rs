@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::history::{
-    Done, Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
+    Claim, Done, Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
 };
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
@@ -195,38 +195,64 @@ fn lock_row() -> impl Strategy<Value = LockName> {
         of(name()),
         any::<bool>(),
         of(of(name())),
+        any::<bool>(),
     )
-        .prop_map(|(table, row, owner, expiry, held, token, fencing, queue)| {
-            if let Some(done) = queue {
-                return LockName::Row(Box::new(LockRow {
-                    table: format!("é{table}"),
-                    row: BTreeMap::new(),
-                    owner,
-                    expiry,
-                    held: Some(format!("{table} = 1")),
-                    token: None,
-                    fencing: false,
-                    place: 0,
-                    queue: Some(match done {
-                        Some(done) => Done::When(format!("{done} = 2")),
-                        None => Done::Deleted,
-                    }),
-                }));
-            }
+        .prop_map(
+            |(table, row, owner, expiry, held, token, fencing, queue, claim)| {
+                if claim {
+                    return LockName::Row(Box::new(claims(&table, held)));
+                }
+                if let Some(done) = queue {
+                    return LockName::Row(Box::new(LockRow {
+                        table: format!("é{table}"),
+                        row: BTreeMap::new(),
+                        owner,
+                        expiry,
+                        held: Some(format!("{table} = 1")),
+                        token: None,
+                        fencing: false,
+                        place: 0,
+                        claim: None,
+                        queue: Some(match done {
+                            Some(done) => Done::When(format!("{done} = 2")),
+                            None => Done::Deleted,
+                        }),
+                    }));
+                }
 
-            let told = owner.is_some() || expiry.is_some() || held.is_some();
-            LockName::Row(Box::new(LockRow {
-                table: format!("é{table}"),
-                row: row.into_iter().collect(),
-                owner: owner.or((!told).then(|| "owner".to_owned())),
-                expiry,
-                held,
-                token,
-                fencing,
-                queue: None,
-                place: 0,
-            }))
-        })
+                let told = owner.is_some() || expiry.is_some() || held.is_some();
+                LockName::Row(Box::new(LockRow {
+                    table: format!("é{table}"),
+                    row: row.into_iter().collect(),
+                    owner: owner.or((!told).then(|| "owner".to_owned())),
+                    expiry,
+                    held,
+                    token,
+                    fencing,
+                    queue: None,
+                    claim: None,
+                    place: 0,
+                }))
+            },
+        )
+}
+
+fn claims(table: &str, held: Option<String>) -> LockRow {
+    LockRow {
+        table: format!("é{table}"),
+        row: BTreeMap::new(),
+        owner: None,
+        expiry: None,
+        held,
+        token: None,
+        fencing: false,
+        queue: None,
+        claim: Some(Claim {
+            columns: vec![format!("{table}1"), table.to_owned()],
+            loose: None,
+        }),
+        place: 0,
+    }
 }
 
 fn answer() -> impl Strategy<Value = NamedError> {

@@ -342,7 +342,8 @@ fn lock(given: &str) -> Result<String, String> {
     let wrong = || {
         format!(
             "{given:?} is no lock: write 4711 or 0x47524f4f for pg_advisory_lock(bigint), 1,2 for the form with two \
-             ints, table:report or table:report:MODE for LOCK TABLE, rows:job for SELECT … FOR UPDATE, serializable, or a table as in a file, such as {{ table = \
+             ints, table:report or table:report:MODE for LOCK TABLE, rows:job for SELECT … FOR UPDATE, claim:run_log:job,day for a \
+             key that only one can insert, serializable, or a table as in a file, such as {{ table = \
              \"shedlock\", row = {{ name = \"report\" }}, owner = \"locked_by\", until = \"lock_until\" }}"
         )
     };
@@ -374,6 +375,20 @@ fn lock(given: &str) -> Result<String, String> {
         .or_else(|| given.strip_prefix("rows="))
     {
         return Ok(inline(&[format!("rows = {}", text(table.trim()))]));
+    }
+    if let Some(claim) = given.strip_prefix("claim:") {
+        let Some((table, columns)) = claim.rsplit_once(':') else {
+            return Err(wrong());
+        };
+        let columns: Vec<String> = columns
+            .split(',')
+            .map(|one| one.trim().to_owned())
+            .collect();
+        let columns = format!("columns = {}", list(&columns));
+        return Ok(inline(&[
+            format!("claim = {}", text(table.trim())),
+            columns,
+        ]));
     }
     if let Some((first, second)) = given.split_once(',') {
         let (first, second) = (number(first), number(second));
@@ -530,6 +545,19 @@ mod tests {
         assert!(lock("key").unwrap_err().contains("is no lock"));
         let row = r#"{ table = "shedlock", row = { name = "x" }, owner = "locked_by", until = "lock_until" }"#;
         assert!(matches!(lock(row), Ok(LockName::Row(row)) if row.table == "shedlock"));
+        for claim in [
+            "claim:run_log:job, day",
+            "{ claim = \"run_log\", columns = [\"job\", \"day\"] }",
+        ] {
+            let Ok(LockName::Row(row)) = lock(claim) else {
+                panic!("{claim}");
+            };
+            assert_eq!(
+                (row.table.as_str(), row.claim.unwrap().columns.len()),
+                ("run_log", 2)
+            );
+        }
+        assert!(lock("claim:run_log").is_err() && lock("claim:run_log:").is_err());
         assert!(lock("{ table = 7 }").unwrap_err().starts_with("--lock: "));
         let weak = lock("table:report:access share").unwrap_err();
         assert!(weak.starts_with("--lock: two pods can hold"), "{weak}");

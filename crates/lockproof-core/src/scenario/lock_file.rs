@@ -58,7 +58,8 @@ impl<'de> Deserialize<'de> for LocksFile {
 /// table that the job locks by LOCK TABLE, or `{ table = "shedlock", row = { name = "report" }, owner =
 /// "locked_by", until = "lock_until" }` of a row that says who has the lock, and until when; or `{ rows = "job" }`
 /// where each transaction that works locks rows of a table, `{ queue = "job", claimed = "state = 'running'", done =
-/// "state = 'done'" }` where a worker claims jobs by their status, `{ isolation = "serializable" }` where none is held.
+/// "state = 'done'" }` where a worker claims jobs by their status, `{ claim = "run_log", columns = ["job", "day"] }` where one inserts a key
+/// that nobody else can insert then, `{ isolation = "serializable" }` where none is held.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -90,6 +91,13 @@ pub(super) struct LockFile {
     /// not there any more then.
     #[schemars(with = "Option<String>")]
     pub(super) done: Option<Spanned<String>>,
+    /// Of claims: the table into which whoever is to do the work inserts a key that only one can insert, with the schema
+    /// in front where it is not public.
+    #[schemars(with = "Option<String>")]
+    pub(super) claim: Option<Spanned<String>>,
+    /// Of claims: the columns of that key, such as `["job", "day"]`.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub(super) columns: Option<Spanned<Vec<Spanned<String>>>>,
     /// Of a lock row: its table, with the schema in front where it is not public.
     #[schemars(with = "Option<String>")]
     pub(super) table: Option<Spanned<String>>,
@@ -109,7 +117,8 @@ pub(super) struct LockFile {
     /// With `since`: how long it is had, such as "5m".
     #[schemars(with = "Option<String>")]
     pub(super) lease: Option<Spanned<String>>,
-    /// Of a lock row: an SQL condition that says whether anybody has it, such as "is_locked = 1".
+    /// Of a lock row: an SQL condition that says whether anybody has it, such as "is_locked = 1"; of claims, where not
+    /// each row is one, whether a row is.
     #[schemars(with = "Option<String>")]
     pub(super) held: Option<Spanned<String>>,
     /// Of a lock row: the column of the fencing token, a whole number that each grant makes higher.
@@ -146,3 +155,12 @@ pub(super) const GUARDING_MODES: [&str; 4] = [
     LockMode::Exclusive.name(),
     LockMode::AccessExclusive.name(),
 ];
+
+/// How each kind is written.
+pub(super) const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
+                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
+                    SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
+                    'done'\" }` for jobs that are claimed by their status, `{ claim = \"run_log\", columns = [\"job\", \"day\"] }` for \
+                    a key that only one can insert, `{ isolation = \"serializable\" }`, or `{ table = \
+                    \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
+                    a row";

@@ -80,6 +80,52 @@ fn a_queue_says_when_a_row_is_claimed_and_when_it_is_done() {
 }
 
 #[test]
+fn claims_have_a_table_and_the_columns_of_a_key_and_nothing_of_other_locks() {
+    let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
+    for (lock, words) in [
+        (
+            "{ claim = «\"log\"» }",
+            "which key is claimed? There are no `columns`",
+        ),
+        ("{ claim = \"log\", columns = «[]» }", "`columns` is empty"),
+        (
+            "{ claim = \"log\", columns = [«\" \"»] }",
+            "this names no column",
+        ),
+        (
+            "{ claim = «\" \"», columns = [\"day\"] }",
+            "this names no table",
+        ),
+        (
+            "{ claim = \"log\", columns = [\"day\", «\"day\"»] }",
+            "`columns` names day twice",
+        ),
+        (
+            "{ claim = \"log\", columns = [\"day\"], owner = «\"me\"» }",
+            "`owner` does not go with `claim`",
+        ),
+        (
+            "{ claim = \"log\", columns = [\"day\"], queue = «\"job\"» }",
+            "`queue` does not go with `claim`",
+        ),
+        (
+            "{ claim = «\"log\"», columns = [\"day\"], key = 7 }",
+            "a lock is a key in the table `claim`, or",
+        ),
+        (
+            "{ table = \"l\", owner = \"o\", columns = «[\"day\"]» }",
+            "`columns` goes with `claim`",
+        ),
+        ("{ key = 7, columns = «[\"day\"]» }", "`columns` goes with"),
+    ] {
+        mistake(&with(lock), words);
+    }
+    let protected = "title = \"t\"\n[subject]\ncommand = [\"x\"]\nprotect = [\"log\"]\nlock = «{ claim = \"log\", columns = \
+                     [\"day\"] }»\n";
+    mistake(protected, "the table of the claims, log, is protected, too");
+}
+
+#[test]
 fn several_locks_are_named_once_each_and_a_lock_row_is_protected_by_none() {
     let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
     mistake(&with("«[]»"), "no lock is named");

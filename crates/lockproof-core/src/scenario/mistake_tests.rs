@@ -484,7 +484,7 @@ fn a_lock_is_named_in_one_way_and_a_mode_must_guard() {
     let with = |lock: &str| format!("title = \"t\"\n[subject]\ncommand = [\"x\"]\nlock = {lock}\n");
     mistake(
         &with("«{ key = 1, relation = \"t\" }»"),
-        "a lock has one of `key`, `keys`, `relation`, `rows`, `queue` and `table`",
+        "a lock has one of `key`, `keys`, `relation`, `rows`, `queue`, `claim` and `table`",
     );
     mistake(
         &with("«{ key = 1, mode = \"exclusive\" }»"),

@@ -20,6 +20,7 @@ mod names;
 mod overlay;
 mod places;
 mod read;
+mod read_claim;
 mod read_cronjob;
 mod read_expect;
 mod read_fault;

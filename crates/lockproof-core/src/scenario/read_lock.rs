@@ -9,19 +9,12 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Wrong;
-use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile};
+use super::lock_file::{GUARDING_MODES, LockFile, LocksFile, RowValueFile, WAYS};
 use super::model::{LockName, ProtectingLock};
-use super::read_values::{duration, protect};
+use super::read_claim;
+use super::read_values::{duration, name, protect};
 use crate::history::{Done, Expiry, LockRow};
 use crate::name::{LockMode, TableName};
-
-/// How each kind is written.
-const WAYS: &str = "write `{ key = 0x47524f4f }`, `{ keys = [1, 2] }` for the form with two ints, \
-                    `{ relation = \"report\" }`, perhaps with a `mode`, for LOCK TABLE, `{ rows = \"job\" }` for \
-                    SELECT … FOR UPDATE, `{ queue = \"job\", claimed = \"state = 'running'\", done = \"state = \
-                    'done'\" }` for jobs that are claimed by their status, `{ isolation = \"serializable\" }`, or `{ table = \
-                    \"shedlock\", row = { name = \"report\" }, owner = \"locked_by\", until = \"lock_until\" }` for \
-                    a row";
 
 /// The lock of a scenario, or each of several.
 pub(super) fn locks(file: Spanned<LocksFile>) -> Result<LockName, Wrong> {
@@ -70,6 +63,9 @@ fn protecting(mut file: LockFile, span: Range<usize>) -> Result<ProtectingLock, 
 }
 
 fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
+    if file.claim.is_some() {
+        return read_claim::claim(file).map(|row| LockName::Row(Box::new(row)));
+    }
     if file.table.is_some() || file.queue.is_some() {
         return row(file).map(|row| LockName::Row(Box::new(row)));
     }
@@ -94,8 +90,8 @@ fn lock(file: LockFile, span: Range<usize>) -> Result<LockName, Wrong> {
             })
         }
         _ => {
-            let message = "a lock has one of `key`, `keys`, `relation`, `rows`, `queue` and `table`, and `mode` goes \
-                           with `relation`";
+            let message = "a lock has one of `key`, `keys`, `relation`, `rows`, `queue`, `claim` and `table`, and `mode` \
+                           goes with `relation`";
             Err(Wrong::new(span, message).help(WAYS))
         }
     }
@@ -140,7 +136,9 @@ fn of_a_row(file: &LockFile) -> Option<(&'static str, Range<usize>)> {
         ("done", &file.done),
     ];
     let row = file.row.as_ref().map(|row| ("row", row.span()));
-    row.or_else(|| {
+    let columns = file.columns.as_ref();
+    let columns = columns.map(|columns| ("columns", columns.span()));
+    row.or(columns).or_else(|| {
         let mut given = texts.into_iter();
         given.find_map(|(key, text)| Some((key, text.as_ref()?.span())))
     })
@@ -184,8 +182,14 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         held,
         token,
         fencing,
+        claim: _,
+        columns: of_key,
         protect: _,
     } = file;
+    if let Some(of_key) = of_key {
+        let message = "`columns` goes with `claim`, and names the key that only one can insert";
+        return Err(Wrong::new(of_key.span(), message).help(WAYS));
+    }
     let (table, of_queue) = match (table, queue) {
         (Some(table), None) => (table, false),
         (None, Some(queue)) => (queue, true),
@@ -261,6 +265,7 @@ fn row(file: LockFile) -> Result<LockRow, Wrong> {
         token: column(token)?,
         fencing,
         queue: None,
+        claim: None,
         place: 0,
     })
 }
@@ -293,6 +298,7 @@ fn queue(
         token: None,
         fencing: false,
         place: 0,
+        claim: None,
         queue: Some(match done.as_str() {
             "deleted" => Done::Deleted,
             _ => Done::When(done),
@@ -337,17 +343,6 @@ fn expiry(
 
 fn column(text: Option<Spanned<String>>) -> Result<Option<String>, Wrong> {
     text.map(|text| name(text, "a column")).transpose()
-}
-
-fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
-    let trimmed = text.get_ref().trim();
-    if trimmed.is_empty() || trimmed.contains('\0') {
-        return Err(Wrong::new(
-            text.span(),
-            format!("this names no {}", &what[2..]),
-        ));
-    }
-    Ok(trimmed.to_owned())
 }
 
 fn columns(

@@ -262,7 +262,16 @@ fn not_protected(
     };
     match protected.find(same) {
         Some(name) => {
-            let message = format!("the table of the lock row, {name}, is protected, too");
+            let of_claims = lock.each().filter_map(LockName::row).any(|row| {
+                let table = TableName::new(&row.table);
+                let name = TableName::new(name);
+                row.claim.is_some() && (name.may_mean(table) || table.may_mean(name))
+            });
+            let lock = match of_claims {
+                true => "claims",
+                false => "lock row",
+            };
+            let message = format!("the table of the {lock}, {name}, is protected, too");
             let help = "leave it out of `protect`: the lock's own row is judged by what it means";
             Err(Wrong::new(span, message).help(help))
         }

@@ -67,3 +67,15 @@ pub(super) fn protect(file: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>
         })
         .collect()
 }
+
+/// A name that is not empty; `what` it names, with its article.
+pub(super) fn name(text: Spanned<String>, what: &str) -> Result<String, Wrong> {
+    let trimmed = text.get_ref().trim();
+    if trimmed.is_empty() || trimmed.contains('\0') {
+        return Err(Wrong::new(
+            text.span(),
+            format!("this names no {}", &what[2..]),
+        ));
+    }
+    Ok(trimmed.to_owned())
+}

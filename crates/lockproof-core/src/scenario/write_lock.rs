@@ -43,12 +43,15 @@ fn protecting(one: &ProtectingLock) -> String {
 }
 
 fn lock_row(lock: &LockRow) -> String {
-    let kind = if lock.queue.is_some() {
-        "queue"
-    } else {
-        "table"
+    let kind = match (&lock.queue, &lock.claim) {
+        (Some(_), _) => "queue",
+        (None, Some(_)) => "claim",
+        (None, None) => "table",
     };
     let mut keys = vec![format!("{kind} = {}", text(&lock.table))];
+    if let Some(claim) = &lock.claim {
+        keys.push(format!("columns = {}", list(&claim.columns)));
+    }
     if !lock.row.is_empty() {
         let columns = lock.row.iter();
         let columns: Vec<String> = columns

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Facts;
 use super::order::committed;
+use crate::history::{Ending, wrote_nothing};
 use crate::ledger::{RowBooks, asks_for_row, told_lost};
 use crate::name::{PodName, StepId};
 use crate::timeline::StepFacts;
@@ -67,7 +68,11 @@ fn spans<'a>(facts: &Facts<'_>, books: &RowBooks<'a>) -> BTreeMap<&'a PodName, V
         };
         let end = section.end.map(|(place, _)| row.changes[place].step);
         let to = end.and_then(|step| committed(facts, step));
-        let to = to.map_or(u64::MAX, |to| to.from);
+        // A claim stays when its pod is gone.
+        let gone = facts.pods.get(section.pod()).and_then(|pod| pod.exit);
+        let gone = gone.filter(|_| books.rule.claim.is_some());
+        let gone = gone.map_or(u64::MAX, |gone| gone.seq);
+        let to = to.map_or(gone, |to| to.from);
         spans
             .entry(&section.connection.pod)
             .or_default()
@@ -94,4 +99,19 @@ pub(in super::super) fn was_refused(
     let mut steps = facts.steps.values().filter(|step| step.pod() == pod);
     !sections.any(|(_, section)| section.pod() == pod)
         && steps.any(|step| told_lost(step, books.rule).is_some())
+}
+
+/// Whether this pod made a claim, as the texts of its steps and their answers tell.
+pub(in super::super) fn claimed(facts: &Facts<'_>, books: &RowBooks<'_>, pod: &PodName) -> bool {
+    let inserted = |step: &StepFacts<'_>| {
+        let end = step.last().filter(|end| end.ending == Ending::Done);
+        end.is_some_and(|end| {
+            let mut tags = end.answer.tags.iter();
+            end.answer.error.is_none()
+                && tags.any(|tag| tag.starts_with("INSERT ") && !wrote_nothing(tag))
+        })
+    };
+    let mut steps = facts.steps.values();
+    books.rule.claim.is_some()
+        && steps.any(|step| step.pod() == pod && asks_for_row(step, books.rule) && inserted(step))
 }

@@ -61,7 +61,8 @@ fn missing_of(leases: &Leases<'_>, found: &mut Found) {
     }
 }
 
-/// Whether the pod of this section lived when another changed its row. Of a queue the row of a dead pod is anybody's.
+/// Whether the pod of this section lived when another changed its row. Of a queue, and
+/// of claims, the row of a dead pod is anybody's.
 pub(super) fn outlived(
     facts: &Facts<'_>,
     leases: &Leases<'_>,
@@ -72,7 +73,7 @@ pub(super) fn outlived(
     let at = step.and_then(|step| step.released);
     let at = at.map_or(change.seq, |at| at.seq);
     let pod = facts.pods.get(section.pod());
-    leases.rule.queue.is_none() || pod.is_none_or(|pod| pod.lived_at(at))
+    !leases.rule.is_many() || pod.is_none_or(|pod| pod.lived_at(at))
 }
 
 /// Sections whose time passed on the real clock while their pod lived: each in words. The gate holds pods for

@@ -6,32 +6,11 @@
 use std::collections::HashMap;
 
 use super::super::facts::{Facts, PodWrite};
-use super::order::{Order, order};
+use super::claims::claim_standings;
 use super::spans::Spans;
-use crate::ledger::{LeaseChange, LeaseSection, Leases, RowBooks, SectionEnd};
+use super::standing::{Standing, Stands, next_grants, of_section};
+use crate::ledger::{LeaseSection, RowBooks};
 use crate::name::{PodName, Session};
-
-/// How a write stands to its pod's lock.
-pub(super) enum Standing<'f, 'a> {
-    /// Its pod had the lock when the write was committed.
-    Under(&'f LeaseSection<'a>),
-    /// Its pod had given it back by this change.
-    GivenBack(&'f LeaseChange<'a>),
-    /// Another pod had got it by this change.
-    Late(&'f LeaseSection<'a>, &'f LeaseChange<'a>),
-    /// This change, by which another pod got it, was on its way at the same time.
-    InFlight(&'f LeaseSection<'a>, &'f LeaseChange<'a>),
-    /// This change, by which its pod gave it back, was on its way at the same time.
-    Unclear(&'f LeaseChange<'a>),
-}
-
-/// A write of a protected table.
-pub(super) struct Stands<'f, 'a> {
-    pub write: &'f PodWrite<'a>,
-    /// The row that this is about; of a queue, that which its pod got last, or has still.
-    pub row: &'f Leases<'a>,
-    pub how: Standing<'f, 'a>,
-}
 
 /// A section of a pod.
 struct Own<'f, 'a> {
@@ -50,6 +29,9 @@ pub(super) fn standings<'f, 'a>(
     facts: &'f Facts<'a>,
     books: &'f RowBooks<'a>,
 ) -> (Vec<Stands<'f, 'a>>, Vec<&'f PodWrite<'a>>) {
+    if books.rule.claim.is_some() {
+        return claim_standings(facts, books);
+    }
     let by_pod = own_sections(facts, books);
     let spans: HashMap<_, _> = by_pod
         .iter()
@@ -57,8 +39,8 @@ pub(super) fn standings<'f, 'a>(
         .collect();
     let next: Vec<_> = books.rows.iter().map(next_grants).collect();
     let (mut found, mut without) = (Vec::new(), Vec::new());
-    // Each change of a queue's own rows is in their books.
-    let own = |write: &&PodWrite<'_>| books.rule.queue.is_some() && write.table == books.rule.table;
+    // Each change of the rows of a queue, or of claims, is in their books.
+    let own = |write: &&PodWrite<'_>| books.rule.is_many() && write.table == books.rule.table;
     for write in facts.writes.iter().filter(|write| !own(write)) {
         let own = by_pod.get(write.pod()).map_or(&[][..], Vec::as_slice);
         let after = own.partition_point(|one| one.taken_us <= write.server_us);
@@ -124,58 +106,4 @@ fn own_sections<'f, 'a>(
         own.sort_by_key(|one| one.taken_us);
     }
     by_pod
-}
-
-/// For each change the next one by which somebody got the lock, itself included.
-fn next_grants(leases: &Leases<'_>) -> Vec<Option<usize>> {
-    let mut next = vec![None; leases.changes.len()];
-    let mut last = None;
-    for (place, change) in leases.changes.iter().enumerate().rev() {
-        if change.grants() {
-            last = Some(place);
-        }
-        next[place] = last;
-    }
-    next
-}
-
-fn of_section<'f, 'a>(
-    facts: &'f Facts<'a>,
-    leases: &'f Leases<'a>,
-    next: &[Option<usize>],
-    write: &PodWrite<'a>,
-    section: &'f LeaseSection<'a>,
-) -> Standing<'f, 'a> {
-    let (place, how) = match section.end {
-        Some(end) => end,
-        None => return Standing::Under(section),
-    };
-    let end = &leases.changes[place];
-    match how {
-        SectionEnd::Released => match order(facts, write, end) {
-            Order::Before => Standing::Under(section),
-            Order::After => Standing::GivenBack(end),
-            // Of one session the server's clock tells.
-            Order::Unknown if end.session == write.session => {
-                match end.server_us < write.server_us {
-                    true => Standing::GivenBack(end),
-                    false => Standing::Under(section),
-                }
-            }
-            Order::Unknown => Standing::Unclear(end),
-        },
-        SectionEnd::TakenOver | SectionEnd::TakenAway => {
-            let Some(grant) = next[place].map(|place| &leases.changes[place]) else {
-                return Standing::Under(section);
-            };
-            if grant.pod() == Some(section.pod()) {
-                return Standing::Under(section);
-            }
-            match order(facts, write, grant) {
-                Order::Before => Standing::Under(section),
-                Order::After => Standing::Late(section, grant),
-                Order::Unknown => Standing::InFlight(section, grant),
-            }
-        }
-    }
 }

@@ -10,7 +10,8 @@ use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, outlived, ran_out};
-use super::late::{Standing, Stands, standings};
+use super::late::standings;
+use super::standing::{Standing, Stands};
 use super::story::{change_words, section_lines, section_words};
 use super::work_under_lock::finding;
 use crate::ledger::{Deed, LeaseSection, Leases, RowBooks, SectionEnd};
@@ -41,6 +42,10 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
 /// Changes by which a pod got the row while another had it.
 fn taken_while_had(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     let row = &leases.name;
+    if leases.rule.claim.is_some() {
+        super::claims::claimed_twice(facts, leases, found);
+        return;
+    }
     for change in &leases.changes {
         let from = match change.deed {
             Deed::TakeOver {

@@ -24,6 +24,10 @@ pub(in super::super) fn left(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mu
 }
 
 fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
+    // A claim is there to stay; whether its work was done is the affair of exactly-once.
+    if leases.rule.claim.is_some() {
+        return;
+    }
     let Some(section) = leases.sections.last().filter(|one| one.end.is_none()) else {
         return;
     };

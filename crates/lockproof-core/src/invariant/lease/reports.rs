@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::{Facts, write_words};
-use super::late::{Standing, Stands, standings};
+use super::late::standings;
+use super::standing::{Standing, Stands};
 use super::story::{aged_words, change_words};
 use crate::history::Expiry;
 use crate::ledger::{Deed, LeaseSection, RowBooks};

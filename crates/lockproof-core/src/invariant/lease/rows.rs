@@ -9,8 +9,8 @@ use crate::state::Reason;
 
 /// These limits, with one for the lock's table in the place of all that they say of it.
 pub(in super::super) fn with_the_row(books: &RowBooks<'_>, limits: Vec<Limit>) -> Vec<Limit> {
-    // What is left of a queue is the job's work.
-    if books.rule.queue.is_some() {
+    // What is left of a queue, or of claims, is the job's work.
+    if books.rule.is_many() {
         return limits;
     }
     let table = &books.rule.table;

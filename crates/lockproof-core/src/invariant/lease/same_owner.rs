@@ -10,12 +10,13 @@ use super::super::facts::{Facts, count, write_words};
 use super::super::ruling::{Found, inconclusive};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, outlived};
-use super::late::{Standing, standings};
+use super::late::standings;
 use super::order::committed;
+use super::standing::Standing;
 use super::story::{aged_words, change_words};
 use crate::ledger::{Deed, LeaseChange, LeaseSection, Leases, RowBooks, told_lost};
 use crate::name::{InvariantName, PodName};
-use crate::timeline::StepFacts;
+use crate::timeline::{EndingFacts, StepFacts};
 
 const NAME: InvariantName = InvariantName::SameSession;
 
@@ -67,16 +68,23 @@ fn of_others(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
             (Some(own), None) => format!("{}; ", change_words(facts, &leases.changes[own.taken])),
             (None, _) => String::new(),
         };
+        let advice = match &leases.rule.claim {
+            Some(_) => "Only whoever has a claim may take it back".to_owned(),
+            None => format!(
+                "A release or a renewal must name its owner (`… and {} = $1`), and look at how many rows it touched",
+                leases.rule.owner.as_deref().unwrap_or("an owner's column")
+            ),
+        };
         found.violation(Finding {
             why: format!(
-                "{} changed {} while pod {} had it: {own}{}; {}. A release or a renewal must name its owner (`… \
-                 and {} = $1`), and look at how many rows it touched",
-                change.pod().map_or_else(|| change.session.to_string(), |pod| format!("pod {pod}")),
+                "{} changed {} while pod {} had it: {own}{}; {}. {advice}",
+                change
+                    .pod()
+                    .map_or_else(|| change.session.to_string(), |pod| format!("pod {pod}")),
                 leases.name,
                 other.pod(),
                 change_words(facts, taken),
-                change_words(facts, change),
-                leases.rule.owner.as_deref().unwrap_or("an owner's column")
+                change_words(facts, change)
             ),
             seqs: vec![taken.seq, change.seq],
             pod: change.pod().cloned(),
@@ -163,7 +171,9 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
         }
     }
     for step in facts.steps.values() {
-        let Some(end) = told_lost(step, books.rule) else {
+        // That somebody has a key says nothing of another that its pod has.
+        let lost = told_lost(step, books.rule);
+        let Some(end) = lost.filter(|end| !is_refusal(books, end)) else {
             continue;
         };
         // One that never had it was refused it: what it writes is the affair of work-under-lock. And one that has
@@ -183,6 +193,7 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
     // What its pod has another row for is that row's work.
     let under: BTreeSet<u64> = match books.rule.queue {
         Some(_) => under(facts, books),
+        None if books.rule.claim.is_some() => under(facts, books),
         None => BTreeSet::new(),
     };
     for write in facts
@@ -221,6 +232,13 @@ fn went_on(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mut Found) {
             ..Finding::default()
         });
     }
+}
+
+/// Whether an answer says that a key is claimed already.
+fn is_refusal(books: &RowBooks<'_>, end: &EndingFacts<'_>) -> bool {
+    let mut tags = end.answer.tags.iter();
+    books.rule.claim.is_some()
+        && (end.answer.error.is_some() || tags.any(|tag| tag.starts_with("INSERT ")))
 }
 
 /// The writes that were committed while their pods had a row.

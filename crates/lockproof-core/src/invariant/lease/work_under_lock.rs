@@ -8,13 +8,15 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Facts, PodWrite, count, was_each, write_words};
+use super::super::facts::{Facts, PodWrite, count, step_words, was_each, write_words};
 use super::super::ruling::{Found, inconclusive, not_judged};
 use super::super::verdict::{Finding, InvariantVerdict};
 use super::evidence::{UNSEEN, missing, ran_out};
-use super::late::{Standing, Stands, standings};
+use super::late::standings;
+use super::standing::{Standing, Stands};
 use super::story::{change_words, section_lines, section_words};
-use crate::ledger::{Leases, RowBooks};
+use crate::history::{Event, Fate};
+use crate::ledger::{Leases, RowBooks, told_lost};
 use crate::name::InvariantName;
 
 const NAME: InvariantName = InvariantName::WorkUnderLock;
@@ -22,6 +24,10 @@ const NAME: InvariantName = InvariantName::WorkUnderLock;
 /// Why nothing is said where pods write the queue alone.
 const ONLY_THE_QUEUE: &str = "no protected table but the queue was written, and the changes of its rows are for the other \
                               invariants";
+
+/// The same of claims.
+const ONLY_THE_CLAIMS: &str = "no protected table but that of the claims was written, and the changes of its rows are for the \
+                               other invariants";
 
 pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> InvariantVerdict {
     if !facts.run.witness {
@@ -38,12 +44,10 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
         tables.insert(write.table);
         if told.insert((write.table, write.pod().as_str())) {
             let words = write_words(write, facts.steps);
-            let row = match books.rule.queue {
-                Some(_) => format!("a row of {}", books.rule.words()),
-                None => books.rule.words(),
-            };
-            let why = format!("{words} and had never got {row}");
-            found.violation(finding(facts, write, Vec::new(), why));
+            let row = books.rule.one_of();
+            let (refused, line) = refused_words(facts, books, write);
+            let why = format!("{words} and had never got {row}{refused}");
+            found.violation(finding(facts, write, line.into_iter().collect(), why));
         }
     }
     for Stands {
@@ -72,10 +76,23 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
                 change_words(facts, by)
             ),
             Standing::Late(section, by) => format!(
-                "{} after another pod had got {row}, without knowing: {}. The lock row, locked in the write's own \
-                 transaction, or a fencing token in the write would have refused it",
+                "{} after another pod had got {row}, without knowing: {}. {}",
                 words(),
-                section_words(facts, leases, section, by)
+                section_words(facts, leases, section, by),
+                match &leases.rule.claim {
+                    Some(_) =>
+                        "Of a claim in the work's own transaction nobody takes anything away",
+                    None => {
+                        "The lock row, locked in the write's own transaction, or a fencing token in the write would \
+                         have refused it"
+                    }
+                }
+            ),
+            Standing::Early(by) => format!(
+                "{}, which was committed before the claim was ({}): what undoes one of them leaves the other. Claim in the \
+                 work's transaction, or commit the claim first",
+                words(),
+                change_words(facts, by)
             ),
             Standing::Unclear(by) => {
                 let why = format!(
@@ -97,8 +114,12 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
     }
     found.strangers(facts);
     missing(facts, books, &mut found);
-    if covered == 0 && tables.is_empty() && books.rule.queue.is_some() && found.is_empty() {
-        return not_judged(NAME, ONLY_THE_QUEUE);
+    if covered == 0 && tables.is_empty() && books.rule.is_many() && found.is_empty() {
+        let why = match books.rule.queue {
+            Some(_) => ONLY_THE_QUEUE,
+            None => ONLY_THE_CLAIMS,
+        };
+        return not_judged(NAME, why);
     }
     let holds = match covered {
         0 => "no pod wrote a protected table".to_owned(),
@@ -106,10 +127,7 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
             "{} {} committed while the pod that made it had {}",
             count(covered, "write"),
             was_each(covered),
-            match books.rule.queue {
-                Some(_) => format!("a row of {}", books.rule.words()),
-                None => books.rule.words(),
-            }
+            books.rule.one_of()
         ),
     };
     InvariantVerdict {
@@ -118,10 +136,51 @@ pub(in super::super) fn judge(facts: &Facts<'_>, books: &RowBooks<'_>) -> Invari
     }
 }
 
+/// That the pod of this write was told that the key is taken, or that its claim was rolled back; and the line that tells
+/// it.
+fn refused_words(
+    facts: &Facts<'_>,
+    books: &RowBooks<'_>,
+    write: &PodWrite<'_>,
+) -> (String, Option<u64>) {
+    let steps = facts.steps.values();
+    let mut own = steps.filter(|step| step.pod() == write.pod());
+    let told = own.find_map(|step| {
+        let end = told_lost(step, books.rule).filter(|_| books.rule.claim.is_some())?;
+        Some((step, end.at.seq))
+    });
+    match told {
+        Some((step, seq)) => {
+            let told = format!("; {} told it that the key is taken", step.words());
+            (told, Some(seq))
+        }
+        None => match undone(facts, books, write) {
+            Some((step, seq)) => (format!("; its claim in {step} was rolled back"), Some(seq)),
+            None => (String::new(), None),
+        },
+    }
+}
+
+/// A claim of this write's pod that was rolled back: by which step it was made, and the line that tells it.
+fn undone(facts: &Facts<'_>, books: &RowBooks<'_>, write: &PodWrite<'_>) -> Option<(String, u64)> {
+    facts.lines.iter().find_map(|line| {
+        let Event::LockRow(change) = &line.event else {
+            return None;
+        };
+        let own = change
+            .connection
+            .as_ref()
+            .filter(|one| one.pod == *write.pod())?;
+        let undone = change.fate == Some(Fate::RolledBack) && change.lock == books.rule.place;
+        let claims = books.rule.claim.is_some() && change.after.is_some();
+        (undone && claims).then(|| (step_words(change.step, facts.steps, own, None), line.seq))
+    })
+}
+
 /// The lines of the row's changes that show how a write stands.
 fn lines_of(leases: &Leases<'_>, standing: &Standing<'_, '_>) -> Vec<u64> {
     match standing {
-        Standing::GivenBack(by) | Standing::Unclear(by) => vec![by.seq],
+        Standing::GivenBack(by) | Standing::Unclear(by) | Standing::Early(by) => vec![by.seq],
         Standing::Late(section, by) | Standing::InFlight(section, by) => {
             section_lines(leases, section, by)
         }

@@ -37,6 +37,7 @@ pub(in crate::invariant) fn rule() -> LockRow {
         token: None,
         fencing: false,
         queue: None,
+        claim: None,
         place: 0,
     }
 }
@@ -237,6 +238,14 @@ impl Tale {
         let (_, state) = self.transaction(connection);
         let step = self.asks(connection, "update lease set … where locked_by = $1");
         self.answered(step, "UPDATE 0", state);
+        self
+    }
+
+    /// A claim of a key that is there already.
+    pub fn is_late(&mut self, connection: &str) -> &mut Self {
+        let (_, state) = self.transaction(connection);
+        let step = self.asks(connection, "insert into lease … on conflict do nothing");
+        self.answered(step, "INSERT 0 0", state);
         self
     }
 

@@ -3,6 +3,8 @@
 //! Owns the helpers by which a test changes one event of a good history and asks what is said.
 
 mod answers;
+mod claims;
+mod claims_model;
 mod cronjob;
 mod errors;
 mod faults;
