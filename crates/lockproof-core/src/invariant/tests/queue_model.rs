@@ -151,6 +151,20 @@ fn told(all: &[Next]) -> Vec<Line> {
     tale.over()
 }
 
+#[test]
+fn freeing_a_row_whose_time_has_passed_again_is_no_work_on_it() {
+    let all = [
+        Next::Claim(0, 0),
+        Next::Expire(0),
+        Next::Claim(1, 0),
+        Next::Expire(0),
+        Next::Free(0, 0),
+    ];
+    let verdict = verdict(&told(&all));
+    let violated: Vec<_> = verdict.violated().filter(|name| *name != NoLeak).collect();
+    assert_eq!(violated, slowly(&all), "{}", words(&verdict));
+}
+
 proptest! {
     #![proptest_config(draws(300))]
     #[test]
