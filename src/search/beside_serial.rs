@@ -64,8 +64,14 @@ impl Trial<'_> {
     }
 }
 
-/// Whether the final rows are like those of no serial run.
-pub(super) fn differs(verdict: &Verdict) -> bool {
+impl Outcome {
+    /// Whether its final rows are like those of no serial run.
+    pub(super) fn differs_from_serial(&self) -> bool {
+        differs(&self.verdict)
+    }
+}
+
+fn differs(verdict: &Verdict) -> bool {
     let clean_state = verdict.of(InvariantName::CleanState);
     clean_state.is_some_and(|one| one.judgement == Judgement::Violated)
 }

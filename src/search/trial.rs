@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::beside_serial::differs;
 use super::error::TrialError;
 use super::expectation::unexpected;
 use super::failure::FindingKey;
@@ -305,7 +304,7 @@ impl<'a> Trial<'a> {
             // Of two long histories one is folded while the other is made or judged.
             let mut kept = KeptHistory::of(std::mem::take(&mut outcome.lines))?;
             let mut bare = self.bare(schedule, dir).await?;
-            if differs(&outcome.verdict) {
+            if outcome.differs_from_serial() {
                 // Once more: what has changed meanwhile says nothing about the lock.
                 let aside = bare.map(KeptHistory::of);
                 outcome.lines = kept.into_lines()?;
