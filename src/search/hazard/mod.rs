@@ -53,6 +53,8 @@ mod trace;
 #[cfg(test)]
 mod checks_tests;
 #[cfg(test)]
+mod claims_tests;
+#[cfg(test)]
 mod refuted_tests;
 #[cfg(test)]
 mod tests;

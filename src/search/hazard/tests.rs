@@ -7,7 +7,7 @@ use crate::history::{
 use crate::name::{LockKey, LockMode, PodName};
 use crate::search::tale::{Tale, catalog};
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         protect: Vec::new(),
         lock: LockRule::None,
@@ -23,7 +23,7 @@ fn rules() -> Rules {
     }
 }
 
-fn pods() -> [PodName; 2] {
+pub(super) fn pods() -> [PodName; 2] {
     ["a", "b"].map(PodName::new)
 }
 

@@ -3,7 +3,9 @@
 use super::lease_tale::*;
 use super::*;
 use crate::history::*;
+use crate::ledger::likely_claims;
 use crate::name::InvariantName::*;
+use crate::timeline::Timeline;
 
 /// Claims by a key of two columns.
 pub(super) fn claims() -> LockRow {
@@ -330,4 +332,90 @@ fn a_change_that_nobody_logged_leaves_all_unclear() {
             said.why
         );
     }
+}
+
+/// A run in which pods insert into lease and invoices: whose statement it is, its text, how many rows it made.
+fn inserts(statements: &[(&str, &str, u64)]) -> Vec<Line> {
+    let mut tale = Tale::of(claims());
+    for (connection, sql, rows) in statements {
+        let table = match sql.contains("lease") {
+            true => "public.lease",
+            false => INVOICES,
+        };
+        let request = Request {
+            sql: vec![(*sql).to_owned()],
+            normal: vec![(*sql).to_owned()],
+            writes: vec![table.to_owned()],
+            ..Request::default()
+        };
+        let step = tale.story.held(connection, request);
+        tale.story.release(connection, step);
+        if *rows > 0 {
+            let operation = Operation::Insert;
+            tale.story.witness(connection, table, Some(step), operation);
+        }
+        let answer = Answer {
+            tags: vec![format!("INSERT 0 {rows}")],
+            transaction: Some('I'),
+            ..Answer::default()
+        };
+        tale.story.ended(step, Ending::Done, answer);
+    }
+    tale.over()
+}
+
+#[test]
+fn a_row_that_is_inserted_once_before_the_work_elsewhere_looks_like_a_claim() {
+    const PLAIN: &str = "insert into lease (job, day) values (?, ?)";
+    const TOLERATES: &str = "insert into lease (job, day) values (?, ?) on conflict do nothing";
+    const WORK: &str = "insert into invoices (id) values (?)";
+    let key = |name: &str, columns: &[&str]| UniqueKey {
+        name: name.to_owned(),
+        table: "public.lease".to_owned(),
+        columns: columns.iter().map(|one| (*one).to_owned()).collect(),
+    };
+    let catalog = Catalog {
+        // The serial id is none of what the statement names.
+        keys: vec![
+            key("lease_pkey", &["id"]),
+            key("lease_key", &["job", "day"]),
+        ],
+        ..Catalog::default()
+    };
+    let suggested = |clean: &[(&str, &str, u64)], later: &[(&str, &str, u64)]| {
+        let qualified = |name: &str| format!("public.{name}");
+        let (clean, later) = (inserts(clean), inserts(later));
+        let mut all = likely_claims(&Timeline::of(&clean), qualified);
+        all.iter_mut()
+            .for_each(|one| one.take(&Timeline::of(&later)));
+        let rule = all.iter().find_map(|one| one.rule(&catalog));
+        rule.map(|rule| (rule.table, rule.claim.unwrap().columns))
+    };
+    let wanted = (
+        "public.lease".to_owned(),
+        vec!["job".to_owned(), "day".to_owned()],
+    );
+    let alone = [("a.0", TOLERATES, 1), ("a.0", WORK, 1)];
+    assert_eq!(suggested(&alone, &[]), Some(wanted.clone()));
+    // The text does not tell it, a later pod that leaves the work does.
+    let plain = [("a.0", PLAIN, 1), ("a.0", WORK, 1)];
+    assert_eq!(suggested(&plain, &[]), None);
+    let last = [("a.0", WORK, 1), ("a.0", TOLERATES, 1)];
+    let late = [last[0], last[1], ("b.0", TOLERATES, 0)];
+    assert_eq!(suggested(&last, &[]), None);
+    assert_eq!(suggested(&last, &late), Some(wanted));
+    let works = [last[0], last[1], ("b.0", TOLERATES, 0), ("b.0", WORK, 1)];
+    assert_eq!(suggested(&last, &works), None);
+    // Rows of a table that is filled are none, and neither is one where nothing else is done.
+    let filled = [
+        ("a.0", TOLERATES, 1),
+        ("a.0", TOLERATES, 1),
+        ("a.0", WORK, 1),
+    ];
+    assert_eq!(suggested(&filled, &[]), None);
+    assert_eq!(
+        suggested(&[("a.0", TOLERATES, 2), ("a.0", WORK, 1)], &[]),
+        None
+    );
+    assert_eq!(suggested(&[("a.0", TOLERATES, 1)], &[]), None);
 }
