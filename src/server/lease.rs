@@ -315,7 +315,8 @@ pub(super) async fn becomes_abandoned(instance: &Path, within: Duration) -> bool
     }
 }
 
-/// `None`: somebody has the start lock, so it cannot be told.
+/// `None`: it cannot be told yet. Somebody has the start lock; or nobody holds the lease while the keeper is there,
+/// which is about to take it, or is dying itself.
 fn abandoned(instance: &Path) -> Option<bool> {
     let Some(folder) = instance.parent() else {
         return Some(true);
@@ -328,9 +329,9 @@ fn abandoned(instance: &Path) -> Option<bool> {
         other => other,
     };
     let free = state::is_free(&instance.join(LEASE_FILE));
-    let abandoned = free && !keeper_lives(instance);
+    let kept = free && keeper_lives(instance);
     drop(start);
-    Some(abandoned)
+    (!kept).then_some(free)
 }
 
 /// A free lease with a keeper alive means that the keeper is about to take it. One that still

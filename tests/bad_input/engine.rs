@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::sandbox::{Sandbox, becomes, finish};
@@ -117,6 +117,15 @@ impl Drop for Engine {
     }
 }
 
+/// `clean` removes whatever was left on the engine, also what another test has left there on purpose.
+static LEFT_ON_THE_ENGINE: Mutex<()> = Mutex::new(());
+
+fn nobody_else_cleans() -> MutexGuard<'static, ()> {
+    LEFT_ON_THE_ENGINE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
 const JOB: [&str; 3] = [
     "sh",
     "-c",
@@ -149,6 +158,7 @@ fn an_engine_that_accepts_and_never_answers_is_given_up_in_a_sentence() {
 
 fn an_engine_that_hangs_while_it_starts_or_removes_a_container_is_told_with_what_may_be_left() {
     need(Need::Containers);
+    let _alone = nobody_else_cleans();
     for (request, says) in [("/start", "a container of "), ("DELETE /", "container ")] {
         let engine = Engine::that_hangs_at(Some(request));
         let sandbox = Sandbox::new();
@@ -175,6 +185,7 @@ fn an_engine_that_hangs_while_it_starts_or_removes_a_container_is_told_with_what
 
 fn a_container_whose_engine_dies_in_the_middle_is_named_and_clean_removes_it() {
     need(Need::Containers);
+    let _alone = nobody_else_cleans();
     let engine = Engine::that_hangs_at(None);
     let sandbox = Sandbox::new();
     sandbox.write("it.toml", scenario(&JOB, ""));
