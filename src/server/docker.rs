@@ -201,36 +201,19 @@ pub(super) async fn changed_within(engine: &Docker, id: &str, limit: Duration) -
         .any(|time| u64::try_from(now - time).is_ok_and(|age| Duration::from_secs(age) < limit))
 }
 
-/// How often the engine is asked to remove a container that it could not remove.
-const REMOVALS: u32 = 5;
-
-/// Removes a container with its volumes, running or not. One that is gone already is no error. An engine may
-/// fail at first ("tried to kill container, but did not receive an exit event": one that is paused, say), so that
-/// it is asked again.
+/// Removes a container with its volumes, running or not. One that is gone already is no error.
 pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), String> {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
     let remove = async {
-        let mut tried = 0;
-        loop {
-            let options = RemoveContainerOptionsBuilder::new()
-                .force(true)
-                .v(true)
-                .build();
-            tried += 1;
-            match engine.remove_container(id, Some(options)).await {
-                Err(DockerError::DockerResponseServerError {
-                    status_code: 404 | 409,
-                    ..
-                }) => return Ok(()),
-                Err(DockerError::DockerResponseServerError {
-                    status_code: 500..=599,
-                    ..
-                }) if tried < REMOVALS => {
-                    // It refuses this to one that is not paused.
-                    let _ = engine.unpause_container(id).await;
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                other => return other,
-            }
+        match engine.remove_container(id, Some(options)).await {
+            Err(DockerError::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(()),
+            other => other,
         }
     };
     bounded(engine, &format!("remove container {id}"), remove).await

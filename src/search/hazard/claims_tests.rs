@@ -2,28 +2,15 @@
 
 use super::tests::{of, pods, turns};
 use super::*;
-use crate::history::{Claim, LockRow, LockRule};
+use crate::history::{LockRow, LockRule};
 use crate::search::tale::{Tale, catalog};
 
 /// The hazards of a job that claims in public.parent and works in public.child.
 fn hazards(tale: &mut Tale) -> Vec<Hazard> {
     let mut rules = super::tests::rules();
     rules.protect = vec!["public.child".to_owned()];
-    rules.lock = LockRule::Row(Box::new(LockRow {
-        table: "public.parent".to_owned(),
-        row: std::collections::BTreeMap::new(),
-        owner: None,
-        expiry: None,
-        held: None,
-        token: None,
-        fencing: false,
-        queue: None,
-        claim: Some(Claim {
-            columns: vec!["id".to_owned()],
-            loose: None,
-        }),
-        place: 0,
-    }));
+    let claims = LockRow::of_claims("public.parent".to_owned(), vec!["id".to_owned()]);
+    rules.lock = LockRule::Row(Box::new(claims));
     let lines = tale.lines();
     let runs: Vec<&[_]> = vec![&lines];
     mine(runs.as_slice(), &catalog(), &rules, &pods())

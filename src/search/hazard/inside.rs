@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::search::footprint::Step;
+use crate::sql::{Kind, meaning};
 
 /// Whether one of these steps has a middle in which the other can do harm.
 pub(super) fn race_inside(one: &Step, other: &Step) -> bool {
@@ -30,13 +31,12 @@ fn is_cut_by(step: &Step, other: &Step) -> bool {
         step.own.reads.contains(table) || step.own.checks.contains(table)
     };
     // MERGE looks at the rows of its target, too.
-    let merges = step.normal.iter().any(|one| one.starts_with("merge "));
+    let merges = kinds(step).any(|kind| kind == Kind::Merge);
     let reads = written.iter().any(|table| {
         looked_at(step, table) || merges && step.own.writes.contains_key(table.as_str())
     });
-    let mut own = step.own.writes.keys();
     let touched = |table: &&String| written.contains(table) || looked_at(other, table);
-    let writes = own.by_ref().filter(touched).count();
+    let writes = step.own.writes.keys().filter(touched).count();
     reads && writes > 0 || writes > 1
 }
 
@@ -50,9 +50,18 @@ fn is_one_moment(step: &Step) -> bool {
     let [normal] = step.normal.as_slice() else {
         return false;
     };
+    let plain = |kind| {
+        matches!(
+            kind,
+            Kind::Insert | Kind::Update | Kind::Delete | Kind::CopyIn | Kind::Truncate
+        )
+    };
     let mut words = normal.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    let plain = ["insert", "update", "delete", "copy", "truncate"];
-    words.next().is_some_and(|first| plain.contains(&first))
-        && step.own.writes.len() <= 1
-        && words.all(|word| word != "select")
+    kinds(step).all(plain) && step.own.writes.len() <= 1 && words.all(|word| word != "select")
+}
+
+/// The kinds of its statements.
+fn kinds(step: &Step) -> impl Iterator<Item = Kind> {
+    let kinds = |normal: &String| meaning(normal, &[]).kinds;
+    step.normal.iter().flat_map(kinds)
 }

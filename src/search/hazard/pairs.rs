@@ -23,7 +23,8 @@ pub fn pairs(
     rules: &Rules,
     pods: &[PodName],
 ) -> Vec<(Turn, Turn)> {
-    chosen(runs, catalog, rules, pods, |_, _| true)
+    let conflicting = conflicting(runs, catalog, rules, pods, |_, _| true);
+    conflicting.into_iter().map(|(_, pair)| pair).collect()
 }
 
 /// Those of them of which a step has a middle in which the other can do harm: two of one form first.
@@ -34,23 +35,19 @@ pub fn inner_pairs(
     rules: &Rules,
     pods: &[PodName],
 ) -> Vec<(Turn, Turn)> {
-    let same = |x: &Step, y: &Step| x.form() == y.form();
-    let mut found = chosen(runs, catalog, rules, pods, |x, y| {
-        same(x, y) && race_inside(x, y)
-    });
-    found.extend(chosen(runs, catalog, rules, pods, |x, y| {
-        !same(x, y) && race_inside(x, y)
-    }));
-    found
+    let mut found = conflicting(runs, catalog, rules, pods, race_inside);
+    found.sort_by_key(|(same_form, _)| !same_form);
+    found.into_iter().map(|(_, pair)| pair).collect()
 }
 
-fn chosen(
+/// Those that are wanted, each with whether both steps are of one form.
+fn conflicting(
     runs: &(impl Runs + ?Sized),
     catalog: &Catalog,
     rules: &Rules,
     pods: &[PodName],
     wanted: impl Fn(&Step, &Step) -> bool,
-) -> Vec<(Turn, Turn)> {
+) -> Vec<(bool, (Turn, Turn))> {
     let [a, b, ..] = pods else {
         return Vec::new();
     };
@@ -71,7 +68,8 @@ fn chosen(
             if let (Some(Move::Turn(first)), Some(Move::Turn(second))) =
                 (before(a, trace, *one, 0), before(b, trace, *other, 0))
             {
-                found.push((first, second));
+                // Of each form there is one place.
+                found.push((one == other, (first, second)));
             }
         }
     }

@@ -145,6 +145,26 @@ impl Expiry {
 }
 
 impl LockRow {
+    /// The claims in this table, by the key of these columns.
+    #[must_use]
+    pub fn of_claims(table: String, columns: Vec<String>) -> Self {
+        Self {
+            table,
+            row: BTreeMap::new(),
+            owner: None,
+            expiry: None,
+            held: None,
+            token: None,
+            fencing: false,
+            queue: None,
+            claim: Some(Claim {
+                columns,
+                loose: None,
+            }),
+            place: 0,
+        }
+    }
+
     /// Whether each row of the table is a lock by itself: a queue, or claims.
     #[must_use]
     pub fn is_many(&self) -> bool {

@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{
-    Catalog, Claim, Ending, Event, Fate, LockRow, UniqueKey, rows_told, wrote_nothing,
-};
+use crate::history::{Catalog, Ending, Event, Fate, LockRow, UniqueKey, rows_told, wrote_nothing};
 use crate::name::{PodName, TableName};
 use crate::sql::{Inserted, inserted};
 use crate::timeline::{StepFacts, Timeline};
@@ -142,21 +140,7 @@ impl LikelyClaim {
         if keys.any(|other| other.columns != key.columns) {
             return None;
         }
-        Some(LockRow {
-            table: self.table.clone(),
-            row: BTreeMap::new(),
-            owner: None,
-            expiry: None,
-            held: None,
-            token: None,
-            fencing: false,
-            queue: None,
-            claim: Some(Claim {
-                columns: key.columns.clone(),
-                loose: None,
-            }),
-            place: 0,
-        })
+        Some(LockRow::of_claims(self.table.clone(), key.columns.clone()))
     }
 }
 

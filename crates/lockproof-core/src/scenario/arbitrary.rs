@@ -238,20 +238,10 @@ fn lock_row() -> impl Strategy<Value = LockName> {
 }
 
 fn claims(table: &str, held: Option<String>) -> LockRow {
+    let columns = vec![format!("{table}1"), table.to_owned()];
     LockRow {
-        table: format!("é{table}"),
-        row: BTreeMap::new(),
-        owner: None,
-        expiry: None,
         held,
-        token: None,
-        fencing: false,
-        queue: None,
-        claim: Some(Claim {
-            columns: vec![format!("{table}1"), table.to_owned()],
-            loose: None,
-        }),
-        place: 0,
+        ..LockRow::of_claims(format!("é{table}"), columns)
     }
 }
 

@@ -3,12 +3,10 @@
 //! Owns which keys of a scenario's `lock` go with `claim`. Whether the table and its columns are there, and whether an
 //! index keeps the key unique, only the database tells.
 
-use std::collections::BTreeMap;
-
 use super::error::Wrong;
 use super::lock_file::{LockFile, WAYS};
 use super::read_values::name;
-use crate::history::{Claim, LockRow};
+use crate::history::LockRow;
 
 /// A claim has nothing but the key, and perhaps which rows are claims at all.
 pub(super) fn claim(file: LockFile) -> Result<LockRow, Wrong> {
@@ -89,18 +87,7 @@ pub(super) fn claim(file: LockFile) -> Result<LockRow, Wrong> {
         named.push(column);
     }
     Ok(LockRow {
-        table: name(claim, "a table")?,
-        row: BTreeMap::new(),
-        owner: None,
-        expiry: None,
         held: held.map(|held| name(held, "a condition")).transpose()?,
-        token: None,
-        fencing: false,
-        queue: None,
-        claim: Some(Claim {
-            columns: named,
-            loose: None,
-        }),
-        place: 0,
+        ..LockRow::of_claims(name(claim, "a table")?, named)
     })
 }

@@ -1,3 +1,5 @@
+//! What one statement on one table says of its rows and columns.
+
 use super::*;
 
 fn rows(sql: &str) -> RowsMeant {

@@ -9,16 +9,8 @@ use crate::timeline::Timeline;
 
 /// Claims by a key of two columns.
 pub(super) fn claims() -> LockRow {
-    LockRow {
-        row: Default::default(),
-        owner: None,
-        expiry: None,
-        claim: Some(Claim {
-            columns: vec!["job".to_owned(), "day".to_owned()],
-            loose: None,
-        }),
-        ..rule()
-    }
+    let columns = ["job", "day"].map(str::to_owned);
+    LockRow::of_claims(rule().table, columns.into())
 }
 
 fn tale() -> Tale {
