@@ -13,7 +13,7 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::cronjob::{CronJob, Policy, Timetable};
 use crate::history::{
-    Claim, Done, Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
+    Done, Expiry, LockRow, NamedError, OnContention, PoolMode, PoolerSettings, Release,
 };
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
