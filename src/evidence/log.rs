@@ -2,12 +2,14 @@
 //! server and an external one.
 //!
 //! Owns the csvlog format (24 columns on 13, 26 from 14). A sentinel line, written at the end, must
-//! have arrived before the log counts as read.
+//! have arrived before the log counts as read. A long log is kept in a file without a name, not in memory.
 
 use std::collections::HashMap;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use tempfile::SpooledTempFile;
 use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
@@ -16,8 +18,16 @@ use super::error::{EvidenceError, bounded};
 const SENTINEL_LIMIT: Duration = Duration::from_secs(30);
 /// How long the sentinel is waited for before it is asked whether the log still is that file.
 const ROTATION_POLL: Duration = Duration::from_millis(250);
+/// So many bytes of a log are asked for at a time.
+const CHUNK: i64 = 1 << 20;
+/// A line of it is not longer than this: what is looked at while a run goes on ends with a line.
+const LONGEST: i64 = 16 << 20;
+/// A log longer than this goes to a file.
+const IN_MEMORY: usize = 4 << 20;
 /// Statements are cut at this many characters.
 const STATEMENT: usize = 2_000;
+
+const READ: &str = "select pg_read_binary_file($1, $2, $3, true)";
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +79,8 @@ impl LogReader {
     pub async fn begin(client: &Client) -> Result<Self, EvidenceError> {
         let mut reader = Self::at_its_end(client).await?;
         reader.first = sentinel(client).await?;
-        let log = reader.read_until(client, reader.first.as_bytes()).await?;
+        let passage = reader.read_until(client, reader.first.as_bytes()).await?;
+        let log = passage.whole()?;
         let at = find(&log, reader.first.as_bytes()).unwrap_or(0);
         let begins = log[..at].iter().rposition(|byte| *byte == b'\n');
         reader.offset += i64::try_from(begins.map_or(0, |end| end + 1)).unwrap_or(0);
@@ -117,8 +128,8 @@ impl LogReader {
         let row = bounded(
             "what is in its log",
             client.query_one(
-                "select pg_read_binary_file($1, $2, 16777216, true)",
-                &[&self.file, &self.looked_to],
+                READ,
+                &[&self.file, &self.looked_to, &LONGEST],
             ),
         )
         .await?;
@@ -145,15 +156,16 @@ impl LogReader {
     /// When the sentinel does not arrive within 30 s or the log cannot be read.
     pub async fn finish(self, client: &Client, database: &str) -> Result<ServerLog, EvidenceError> {
         let sentinel = sentinel(client).await?;
-        let log = self.read_until(client, sentinel.as_bytes()).await?;
-        if !begins_with(&log, &self.first) {
+        let passage = self.read_until(client, sentinel.as_bytes()).await?;
+        if find(&passage.first_line, self.first.as_bytes()).is_none() {
+            // The file was emptied, and may have grown past the place since.
             return Err(EvidenceError::Rotated {
                 now: self.file.clone(),
                 file: self.file,
             });
         }
         Ok(ServerLog {
-            text: log,
+            text: passage.text,
             database: database.to_owned(),
             to_utc_us: self.to_utc_us,
         })
@@ -180,27 +192,20 @@ impl LogReader {
         })
     }
 
-    async fn read_until(&self, client: &Client, sentinel: &[u8]) -> Result<Vec<u8>, EvidenceError> {
+    async fn read_until(&self, client: &Client, sentinel: &[u8]) -> Result<Passage, EvidenceError> {
         let begun = tokio::time::Instant::now();
         let mut looked = begun;
-        let mut log: Vec<u8> = Vec::new();
+        let mut passage = Passage::new(sentinel);
         loop {
-            let from = self.offset + i64::try_from(log.len()).unwrap_or(i64::MAX);
+            let from = self.offset + passage.length;
             let row = bounded(
                 "what is in its log",
-                client.query_one(
-                    "select pg_read_binary_file($1, $2, 16777216, true)",
-                    &[&self.file, &from],
-                ),
+                client.query_one(READ, &[&self.file, &from, &CHUNK]),
             )
             .await?;
-            let chunk: Option<&[u8]> = row.get(0);
-            let seen = log.len().saturating_sub(sentinel.len());
-            log.extend_from_slice(chunk.unwrap_or_default());
-            let complete =
-                find(&log[seen..], sentinel).is_some_and(|at| log[seen + at..].contains(&b'\n'));
-            if complete {
-                return Ok(log);
+            let chunk = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();
+            if passage.take(chunk)? {
+                return Ok(passage);
             }
             if looked.elapsed() > ROTATION_POLL {
                 looked = tokio::time::Instant::now();
@@ -209,11 +214,11 @@ impl LogReader {
             if begun.elapsed() > SENTINEL_LIMIT {
                 return Err(EvidenceError::Sentinel {
                     file: self.file.clone(),
-                    read: log.len(),
+                    read: usize::try_from(passage.length).unwrap_or(0),
                     limit: SENTINEL_LIMIT,
                 });
             }
-            if chunk.unwrap_or_default().is_empty() {
+            if chunk.is_empty() {
                 // The line is on its way through the logging collector's pipe.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -221,10 +226,62 @@ impl LogReader {
     }
 }
 
-/// Whether the first line of this log says this: a file that was emptied may have grown past the place since.
-fn begins_with(log: &[u8], first: &str) -> bool {
-    let line = log.split(|byte| *byte == b'\n').next();
-    line.is_some_and(|line| find(line, first.as_bytes()).is_some())
+/// What has been read of a log on the way to a sentinel.
+struct Passage {
+    text: SpooledTempFile,
+    /// How many bytes.
+    length: i64,
+    /// Its first line, as far as it has been read.
+    first_line: Vec<u8>,
+    sentinel: Vec<u8>,
+    /// Its last bytes: the sentinel may lie across the border of two chunks, and its line may go on.
+    last: Vec<u8>,
+}
+
+impl Passage {
+    fn new(sentinel: &[u8]) -> Self {
+        Self {
+            text: SpooledTempFile::new(IN_MEMORY),
+            length: 0,
+            first_line: Vec::new(),
+            sentinel: sentinel.to_vec(),
+            last: Vec::new(),
+        }
+    }
+
+    /// Takes in what comes next; whether the whole line of the sentinel has come.
+    fn take(&mut self, chunk: &[u8]) -> Result<bool, EvidenceError> {
+        self.text.write_all(chunk).map_err(not_kept)?;
+        self.length += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        if !self.first_line.ends_with(b"\n") {
+            let line = chunk.split_inclusive(|byte| *byte == b'\n').next();
+            self.first_line.extend_from_slice(line.unwrap_or_default());
+        }
+        self.last.extend_from_slice(chunk);
+        let found = find(&self.last, &self.sentinel);
+        if found.is_some_and(|at| self.last[at..].contains(&b'\n')) {
+            return Ok(true);
+        }
+        let kept = self.sentinel.len().saturating_sub(1);
+        let from = found.unwrap_or(self.last.len().saturating_sub(kept));
+        self.last.drain(..from);
+        Ok(false)
+    }
+
+    /// All of it, at once.
+    fn whole(mut self) -> Result<Vec<u8>, EvidenceError> {
+        let mut whole = Vec::new();
+        self.text.rewind().map_err(not_kept)?;
+        self.text.read_to_end(&mut whole).map_err(not_kept)?;
+        Ok(whole)
+    }
+}
+
+fn not_kept(why: std::io::Error) -> EvidenceError {
+    EvidenceError::Unreadable {
+        what: "the server's log, which was put into a file of the temporary directory",
+        why: why.to_string(),
+    }
 }
 
 /// Writes a line into the log that nobody else writes; its text.
@@ -262,27 +319,45 @@ fn check_in(line: &[u8]) -> Option<(i32, i64)> {
 /// the room of their text.
 #[derive(Debug)]
 pub struct ServerLog {
-    text: Vec<u8>,
+    text: SpooledTempFile,
     database: String,
     to_utc_us: i64,
 }
 
 impl ServerLog {
-    /// Its records of this database, in their order.
-    pub fn records(&self) -> impl Iterator<Item = Result<LogRecord, EvidenceError>> + '_ {
+    /// Its records of this database, in their order, from the first one.
+    ///
+    /// # Errors
+    /// When the file that a long one was put into cannot be read.
+    pub fn records(
+        &mut self,
+    ) -> Result<impl Iterator<Item = Result<LogRecord, EvidenceError>> + '_, EvidenceError> {
+        self.text.rewind().map_err(not_kept)?;
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .from_reader(&self.text[..]);
-        reader.into_byte_records().filter_map(|row| match row {
-            Ok(row) => self.record(&row).map(Ok),
+            .from_reader(&mut self.text);
+        let whose = Whose {
+            database: &self.database,
+            to_utc_us: self.to_utc_us,
+        };
+        Ok(reader.into_byte_records().filter_map(move |row| match row {
+            Ok(row) => whose.record(&row).map(Ok),
             Err(error) => Some(Err(EvidenceError::Unreadable {
                 what: "the server's log",
                 why: error.to_string(),
             })),
-        })
+        }))
     }
+}
 
+/// Whose lines are wanted, and in which time they are written.
+struct Whose<'a> {
+    database: &'a str,
+    to_utc_us: i64,
+}
+
+impl Whose<'_> {
     fn record(&self, row: &csv::ByteRecord) -> Option<LogRecord> {
         // A line that another session is still writing may be cut: it has no column 22.
         if row.len() < 23 || row.get(2) != Some(self.database.as_bytes()) {
@@ -294,7 +369,7 @@ impl ServerLog {
         let started = session_id.split('.').next()?;
         Some(LogRecord {
             server_us: time(&field(0)).unwrap_or(0) + self.to_utc_us,
-            database: self.database.clone(),
+            database: self.database.to_owned(),
             pid: field(3).parse().ok()?,
             started_s: i64::from_str_radix(started, 16).ok()?,
             severity: field(11),
@@ -319,12 +394,37 @@ mod tests {
     use super::*;
 
     fn parse(log: &[u8], database: &str) -> Result<Vec<LogRecord>, EvidenceError> {
-        let log = ServerLog {
-            text: log.to_vec(),
+        let mut passage = Passage::new(b"sentinel");
+        passage.take(log)?;
+        let mut log = ServerLog {
+            text: passage.text,
             database: database.to_owned(),
             to_utc_us: 0,
         };
-        log.records().collect()
+        log.records()?.collect()
+    }
+
+    #[test]
+    fn a_sentinel_is_found_wherever_a_chunk_ends_and_only_when_its_line_is_whole() {
+        let log = b"one, first\ntwo\nthe sentinel 7, and more\nnot read";
+        for cut in 0..log.len() {
+            for other in cut..log.len() {
+                let mut passage = Passage::new(b"sentinel 7");
+                let end = log.len() - b"not read".len();
+                let chunks = [&log[..cut], &log[cut..other], &log[other..]];
+                let mut come = 0;
+                for chunk in chunks {
+                    come += chunk.len();
+                    let complete = passage.take(chunk).unwrap();
+                    assert_eq!(complete, come >= end, "{cut} {other}");
+                    if complete {
+                        break;
+                    }
+                }
+                assert_eq!(passage.first_line, b"one, first\n");
+                assert_eq!(passage.whole().unwrap(), &log[..come]);
+            }
+        }
     }
 
     #[test]

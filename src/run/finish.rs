@@ -84,12 +84,12 @@ impl Run<'_> {
             self.bring_back().await?;
         }
         if self.world.watchers.has_log() {
-            let (logs, lost) = self
+            let (mut logs, lost) = self
                 .world
                 .watchers
                 .finish_logs(&self.world.database.name)
                 .await?;
-            self.note_logs(&logs, lost).await?;
+            self.note_logs(&mut logs, lost).await?;
         }
         self.note_created().await?;
         self.note_rows().await?;
@@ -195,7 +195,7 @@ impl Run<'_> {
     /// log count as complete.
     async fn note_logs(
         &mut self,
-        logs: &[(usize, ServerLog)],
+        logs: &mut [(usize, ServerLog)],
         lost: usize,
     ) -> Result<(), RunError> {
         let offset = self.clock_offset().await?;
@@ -213,7 +213,7 @@ impl Run<'_> {
     async fn note_log(
         &mut self,
         server: usize,
-        log: &ServerLog,
+        log: &mut ServerLog,
         offset: i64,
     ) -> Result<u64, RunError> {
         let fates = self.fates_of(server, log).await?;
@@ -224,7 +224,7 @@ impl Run<'_> {
         }
         let began = wall_us(self.world.begun_wall);
         let mut records = 0;
-        for record in log.records() {
+        for record in log.records()? {
             let record = &record?;
             records += 1;
             if record.message.starts_with("lockproof-sentinel") {

@@ -19,10 +19,10 @@ impl Run<'_> {
     pub(super) async fn fates_of(
         &self,
         server: usize,
-        log: &ServerLog,
+        log: &mut ServerLog,
     ) -> Result<BTreeMap<u32, Fate>, RunError> {
         let mut inside = BTreeSet::new();
-        for record in log.records() {
+        for record in log.records()? {
             inside.extend(read_witness(&record?).and_then(|seen| seen.inside()));
         }
         if inside.is_empty() || server != self.world.watchers.current() {

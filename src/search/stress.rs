@@ -127,12 +127,12 @@ async fn uncontrolled(
             pod.gone(PAIR_LIMIT).await.map_err(RunError::from)?;
         }
         drop(pods);
-        let log = log
+        let mut log = log
             .finish(&client, &database.name)
             .await
             .map_err(RunError::from)?;
         let mut errors = Vec::new();
-        for record in log.records() {
+        for record in log.records().map_err(RunError::from)? {
             let record = record.map_err(RunError::from)?;
             if matches!(record.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
                 errors.push((record.sqlstate, record.message));
