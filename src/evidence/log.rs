@@ -127,10 +127,7 @@ impl LogReader {
     ) -> Result<bool, EvidenceError> {
         let row = bounded(
             "what is in its log",
-            client.query_one(
-                READ,
-                &[&self.file, &self.looked_to, &LONGEST],
-            ),
+            client.query_one(READ, &[&self.file, &self.looked_to, &LONGEST]),
         )
         .await?;
         let chunk = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();

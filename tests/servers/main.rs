@@ -9,6 +9,7 @@ mod abandoned;
 mod choosing;
 mod cleaning;
 mod ends;
+mod full;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod holder;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
         choosing::tests(),
         cleaning::tests(),
         ends::tests(),
+        full::tests(),
         kinds::tests(),
         outages::tests(),
         seats::tests(),
