@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, count, list};
 use super::final_rows::{Compared, compare, limits_of, words};
 use super::ghosts::{Ghost, ghosts};
+use super::lease;
 use super::limit::Limit;
 use super::ruling::{Found, inconclusive, not_judged};
 use super::verdict::{Finding, InvariantVerdict};
@@ -64,7 +65,12 @@ pub(super) fn judge(facts: &Facts<'_>, workers: &Workers<'_>) -> (InvariantVerdi
         );
         return (Found::default().plain(NAME, holds), limits);
     }
-    if let Some(compared) = compare(facts, &counts) {
+    let compared = compare(facts, &counts);
+    let differs = compared.as_ref().is_none_or(|compared| !compared.equal());
+    if let Some(why) = differs.then(|| lease::left_to_time(facts)).flatten() {
+        return unlimited(not_judged(NAME, why));
+    }
+    if let Some(compared) = compared {
         return by_rows(facts, (seq, last), &compared, &ghosts);
     }
     let nearest = candidates()

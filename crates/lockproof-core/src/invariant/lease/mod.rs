@@ -27,7 +27,7 @@ pub(super) use exactly_once::done_once;
 pub(super) use fencing::judge as fencing;
 pub(super) use lost_work::lost_with_claimers;
 pub(super) use mutual_exclusion::judge as mutual_exclusion;
-pub(super) use no_leak::left;
+pub(super) use no_leak::{left, left_to_time};
 pub(super) use reports::reports;
 pub(super) use rows::with_the_row;
 pub(super) use same_owner::judge as same_owner;

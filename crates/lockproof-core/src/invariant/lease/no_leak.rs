@@ -23,6 +23,26 @@ pub(in super::super) fn left(facts: &Facts<'_>, books: &RowBooks<'_>, found: &mu
     missing(facts, books, found);
 }
 
+/// What nobody could finish before the end of the run, if there is such: a row of a lock that a pod had when a fault
+/// took it, and that is had until its time has passed.
+pub(in super::super) fn left_to_time(facts: &Facts<'_>) -> Option<String> {
+    let mut rows = facts.leases.iter().flat_map(|books| &books.rows);
+    rows.find_map(|leases| {
+        let section = leases.sections.last().filter(|one| one.end.is_none())?;
+        let expires = leases.rule.expiry.is_some() && section.until_us.is_some();
+        let expired = leases.last_version().is_some_and(|row| row.expired);
+        let waits = expires && !expired && leases.rule.claim.is_none();
+        (waits && facts.hit(section.pod()).is_some()).then(|| {
+            format!(
+                "{} is still had by pod {}, which a fault hit, until its time has passed: whether what that pod left \
+                 is finished then was not tried (`{{ expire = \"lock\" }}` after the fault tries it)",
+                leases.name,
+                section.pod()
+            )
+        })
+    })
+}
+
 fn left_behind(facts: &Facts<'_>, leases: &Leases<'_>, found: &mut Found) {
     // A claim is there to stay; whether its work was done is the affair of exactly-once.
     if leases.rule.claim.is_some() {

@@ -268,6 +268,44 @@ fn a_row_of_a_dead_pod_must_come_to_be_done_or_free() {
 }
 
 #[test]
+fn what_a_claim_of_a_dead_pod_left_undone_is_judged_when_its_time_has_passed() {
+    let judged = |rule: LockRow, killed: bool, expires: bool| {
+        let mut tale = Tale::of(rule);
+        tale.row("1").takes("a.0", 1);
+        match killed {
+            true => drop(tale.story.killed("a", 2)),
+            false => drop(tale.ends("a")),
+        }
+        if expires {
+            tale.expires();
+        }
+        does(&mut tale, "b", "2");
+        let lines = tale.ends("b").story.end();
+        let fewer = change(lines, 0, |event| match event {
+            Event::FinalState(state) => {
+                *state = rows(23);
+                true
+            }
+            _ => false,
+        });
+        said(&fewer, CleanState)
+    };
+    let waits = judged(jobs(), true, false);
+    assert_eq!(waits.judgement, Judgement::NotJudged, "{}", waits.why);
+    let words =
+        "row 1 of lease is still had by pod a, which a fault hit, until its time has passed";
+    assert!(waits.why.contains(words), "{}", waits.why);
+    for (rule, killed, expires) in [
+        (for_ever(), true, false),
+        (jobs(), false, false),
+        (jobs(), true, true),
+    ] {
+        let said = judged(rule, killed, expires);
+        assert_eq!(said.judgement, Judgement::Violated, "{}", said.why);
+    }
+}
+
+#[test]
 fn a_row_that_a_pod_leaves_claimed_is_a_leak() {
     let leaves = |ends: bool| {
         let mut tale = Tale::of(jobs());
