@@ -20,7 +20,7 @@ const SENTINEL_LIMIT: Duration = Duration::from_secs(30);
 const ROTATION_POLL: Duration = Duration::from_millis(250);
 /// So many bytes of a log are asked for at a time.
 const CHUNK: i64 = 1 << 20;
-/// A line of it is not longer than this: what is looked at while a run goes on ends with a line.
+/// A longer line is not looked at while a run goes on.
 const LONGEST: i64 = 16 << 20;
 /// A log longer than this goes to a file.
 const IN_MEMORY: usize = 4 << 20;
@@ -125,22 +125,33 @@ impl LogReader {
         pid: i32,
         from_us: i64,
     ) -> Result<bool, EvidenceError> {
-        let row = bounded(
-            "what is in its log",
-            client.query_one(READ, &[&self.file, &self.looked_to, &LONGEST]),
-        )
-        .await?;
-        let chunk = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();
-        // A line that is still being written is read again.
-        let whole = chunk
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        self.looked_to += i64::try_from(whole).unwrap_or(0);
-        for line in chunk[..whole].split(|byte| *byte == b'\n') {
-            if let Some((pid, at)) = check_in(line) {
-                self.checks.insert(pid, at + self.to_utc_us);
+        let mut most = CHUNK;
+        loop {
+            let row = bounded(
+                "what is in its log",
+                client.query_one(READ, &[&self.file, &self.looked_to, &most]),
+            )
+            .await?;
+            let chunk = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();
+            // A line that is still being written is read again, and one that is longer than this in larger pieces.
+            let whole = chunk
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+            self.looked_to += i64::try_from(whole).unwrap_or(0);
+            for line in chunk[..whole].split(|byte| *byte == b'\n') {
+                if let Some((pid, at)) = check_in(line) {
+                    self.checks.insert(pid, at + self.to_utc_us);
+                }
             }
+            if i64::try_from(chunk.len()).unwrap_or(i64::MAX) < most {
+                break;
+            }
+            most = match whole {
+                0 if most == LONGEST => break,
+                0 => LONGEST,
+                _ => CHUNK,
+            };
         }
         // The log has milliseconds only.
         Ok(self.checks.get(&pid).is_some_and(|at| at + 1_000 > from_us))
