@@ -81,7 +81,7 @@ fn search(trial: &Trial<'_>, jobs: usize) -> Result<f64, Box<dyn Error>> {
         cancel,
     };
     let mut pct = strategy(trial, SCHEDULES);
-    let found = explore(trial, &mut pct, &never_independent, &options, |_| {})?;
+    let found = explore(trial, &mut pct, &never_independent, &options, None, |_| {})?;
     Ok(found.schedules as f64 / found.took.as_secs_f64())
 }
 

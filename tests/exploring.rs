@@ -19,6 +19,8 @@ mod limits;
 mod parts;
 #[path = "exploring/races.rs"]
 mod races;
+#[path = "exploring/resuming.rs"]
+mod resuming;
 #[path = "exploring/sampled.rs"]
 mod sampled;
 #[path = "bad_input/sandbox.rs"]
@@ -40,6 +42,7 @@ fn main() -> std::process::ExitCode {
         limits::tests(),
         parts::tests(),
         races::tests(),
+        resuming::tests(),
         sampled::tests(),
         strategies::tests(),
         wrong::tests(),

@@ -8,6 +8,7 @@ mod estimate;
 mod every;
 mod faults;
 pub(super) mod grids;
+mod resume;
 mod search;
 mod subject_told;
 mod subjects;
@@ -78,6 +79,8 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
             // What cannot be used is said before a server is started.
             let shard = shard(arguments.shard.as_deref())?;
             let expect = arguments.expectation(shard)?;
+            // A directory that an earlier search has left is moved away by the next line.
+            let earlier = resume::earlier(arguments)?;
             let search = Search::begin(arguments, form)?;
             let one = async |server, cancel| {
                 let work = Work {
@@ -89,6 +92,7 @@ pub async fn run(arguments: &ExploreArguments) -> Result<Exit, Failure> {
                     out: search.directory.path(),
                     most: None,
                     expect: expect.clone(),
+                    earlier: Some(&earlier),
                 };
                 work.explore(server, cancel).await
             };
@@ -148,6 +152,7 @@ impl ExploreArguments {
             out,
             most: None,
             expect: None,
+            earlier: None,
         };
         work.explore(server, cancel).await
     }

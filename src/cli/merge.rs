@@ -2,7 +2,7 @@
 //!
 //! Owns which files are parts of the same search, and how their counts add up. Runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::ci::CiArguments;
@@ -10,7 +10,7 @@ use super::common::{Failure, Format, Talk};
 use super::exit::Exit;
 use super::explore::{exit, left_open_lines, not_applicable_lines, sampled_line, unclear_lines};
 use super::finding::tell_found;
-use crate::report::{Cases, ExploreJson, FoundJson, SpaceJson, count, wrap};
+use crate::report::{Cases, ExploreJson, FoundJson, SpaceJson, count, visible, wrap};
 use crate::search::strategy::{Space, Tally, claim};
 use crate::search::{self, LeftOpen, Unclear};
 
@@ -37,7 +37,7 @@ pub struct MergeArguments {
 /// Joins; the exit code, as of `explore`.
 ///
 /// # Errors
-/// When a part cannot be read, is of another search, is there twice, or is missing.
+/// When a part cannot be read, is of another search, or is missing.
 pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
     let talk = Talk::of(arguments.format, arguments.quiet);
     let mut parts: Vec<(PathBuf, ExploreJson)> = Vec::new();
@@ -46,7 +46,7 @@ pub fn run(arguments: &MergeArguments) -> Result<Exit, Failure> {
     }
     parts.sort_by_key(|(_, part)| part.shard.0);
     fits(&parts)?;
-    let parts: Vec<ExploreJson> = parts.into_iter().map(|(_, part)| part).collect();
+    let parts = once(parts, talk);
     let merged = join(&parts)?;
     talk.result(&wrap(
         "search",
@@ -136,13 +136,13 @@ fn read(place: &Path) -> Result<(PathBuf, ExploreJson), Failure> {
     Ok((file.clone(), part))
 }
 
-/// Whether these are all parts of one search, each once.
+/// Whether these are all parts of one search, each at least once.
 fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
     let wrong = |why: String| Err(Failure::new(Exit::Usage, why));
     let Some((first_file, first)) = parts.first() else {
         return wrong("there is nothing to merge".to_owned());
     };
-    let mut seen: BTreeMap<u64, &Path> = BTreeMap::new();
+    let mut seen: BTreeSet<u64> = BTreeSet::new();
     for (file, part) in parts {
         let pods = |part: &ExploreJson| part.pods.to_string();
         for (what, same, one, other) in [
@@ -184,18 +184,10 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
                 part.shard.1
             ));
         }
-        if let Some(other) = seen.insert(part.shard.0, file) {
-            return wrong(format!(
-                "part {}/{} is there twice: {} and {}",
-                part.shard.0,
-                part.shard.1,
-                other.display(),
-                file.display()
-            ));
-        }
+        seen.insert(part.shard.0);
     }
     let missing: Vec<String> = (0..first.shard.1)
-        .filter(|index| !seen.contains_key(index))
+        .filter(|index| !seen.contains(index))
         .map(|index| format!("{index}/{}", first.shard.1))
         .collect();
     if missing.is_empty() {
@@ -212,6 +204,36 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
             first.shard.1
         ))
     }
+}
+
+/// Each part once: a node that was lost, and the one that took its place, may both have left one. What has failed goes
+/// before what has not, what came to its end before what did not, and more before less.
+fn once(parts: Vec<(PathBuf, ExploreJson)>, talk: Talk) -> Vec<ExploreJson> {
+    let worth = |part: &ExploreJson| {
+        let whole = !part.interrupted && part.broken_off.is_none();
+        (part.violations > 0, whole, part.schedules)
+    };
+    let mut kept: Vec<(PathBuf, ExploreJson)> = Vec::new();
+    for (file, part) in parts {
+        match kept.last_mut().filter(|(_, last)| last.shard == part.shard) {
+            Some(last) => {
+                let better = worth(&part) > worth(&last.1);
+                let other = match better {
+                    true => std::mem::replace(last, (file, part)).0,
+                    false => file,
+                };
+                let (index, of) = last.1.shard;
+                let left_out = visible(&other.display().to_string()).into_owned();
+                let taken = last.0.display();
+                let words = format!(
+                    "part {index}/{of} is there twice: {left_out} is left out, {taken} says more"
+                );
+                talk.say(&wrap("note", &words));
+            }
+            None => kept.push((file, part)),
+        }
+    }
+    kept.into_iter().map(|(_, part)| part).collect()
 }
 
 /// The number in the whole search of the schedule that has this number in its part. Where what is

@@ -82,6 +82,9 @@ pub struct ExploreJson {
     pub seed: Option<u64>,
     /// Whether an interrupt came before the end.
     pub interrupted: bool,
+    /// How many of the schedules an earlier search had run that this one went on with.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resumed: u64,
     /// What ended it after something had failed (a full disk, say); absent where nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_off: Option<String>,

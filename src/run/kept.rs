@@ -113,8 +113,10 @@ impl KeptHistory {
     }
 }
 
-/// Of lines that are given away, each is let go as soon as it is folded.
-fn fold<L: Borrow<Line>>(lines: impl IntoIterator<Item = L>) -> std::io::Result<Vec<u8>> {
+/// Lines, folded. Of lines that are given away, each is let go as soon as it is folded.
+pub(crate) fn fold<L: Borrow<Line>>(
+    lines: impl IntoIterator<Item = L>,
+) -> std::io::Result<Vec<u8>> {
     let encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
     let mut file = BufWriter::new(encoder);
     for line in lines {
@@ -125,7 +127,8 @@ fn fold<L: Borrow<Line>>(lines: impl IntoIterator<Item = L>) -> std::io::Result<
     encoder.finish()
 }
 
-fn unfold(bytes: &[u8]) -> std::io::Result<Vec<Line>> {
+/// The lines of what was folded.
+pub(crate) fn unfold(bytes: &[u8]) -> std::io::Result<Vec<Line>> {
     let file = BufReader::new(DeflateDecoder::new(bytes));
     let parsed = |text: std::io::Result<String>| Ok(serde_json::from_str(&text?)?);
     file.lines().map(parsed).collect()

@@ -44,6 +44,7 @@ pub use baseline::{BaselineRuns, measure};
 pub(crate) use environment::{Way, environment};
 pub use error::RunError;
 pub use kept::KeptHistory;
+pub(crate) use kept::{fold, unfold};
 pub use one_run::run_once;
 pub(crate) use passage::Passage;
 pub use plan::{Place, Plan};

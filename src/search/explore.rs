@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::after_crash::Breaks;
+use super::checkpoint::Checkpoint;
 use super::confirm::{CHANCES, MEETINGS, alone, fails_without_faults, whole};
 use super::course::{NotApplicable, other_course};
 use super::error::TrialError;
@@ -90,6 +91,8 @@ pub struct Rate {
 pub struct Exploration {
     /// How many schedules were run; those that only taught what to try next are not counted.
     pub schedules: u64,
+    /// How many of them were run by an earlier search that this one goes on with.
+    pub resumed: u64,
     /// How many of them were steps let go at the same moment.
     pub draws: u64,
     /// How many of them failed: those that were found and confirmed, those that failed in the same way, and
@@ -151,6 +154,7 @@ pub fn explore(
     strategy: &mut dyn Strategy,
     independence: &Independence<'_>,
     options: &SearchOptions,
+    mut checkpoint: Option<&mut Checkpoint<'_>>,
     mut progress: impl FnMut(&Progress<'_>) + Send,
 ) -> Result<Exploration, TrialError> {
     // Behind the first error of a run there may be another failure.
@@ -166,7 +170,8 @@ pub fn explore(
             options,
             told: Exploration::new(strategy.space()),
         };
-        let result = search.run(strategy, independence, &mut progress);
+        let checkpoint = checkpoint.as_deref_mut();
+        let result = search.run(strategy, independence, checkpoint, &mut progress);
         search.told.took = begun.elapsed();
         if let Err(error) = result {
             // What failed is not lost with it.
@@ -184,9 +189,16 @@ pub fn explore(
 }
 
 impl Exploration {
+    /// How many schedules it has run itself.
+    #[must_use]
+    pub fn run_now(&self) -> u64 {
+        self.schedules - self.resumed
+    }
+
     fn new(space: Space) -> Self {
         Self {
             schedules: 0,
+            resumed: 0,
             draws: 0,
             violations: 0,
             inconclusive: 0,
@@ -218,6 +230,7 @@ impl Search<'_, '_> {
         &mut self,
         strategy: &mut dyn Strategy,
         independence: &Independence<'_>,
+        mut checkpoint: Option<&mut Checkpoint<'_>>,
         progress: &mut (impl FnMut(&Progress<'_>) + Send),
     ) -> Result<(), TrialError> {
         let aimed = strategy.aims();
@@ -235,7 +248,11 @@ impl Search<'_, '_> {
             let schedules: Vec<Schedule> = round.iter().map(|one| one.schedule.clone()).collect();
             let workers = self.workers;
             let mut complete = round.is_empty();
-            workers.run(&schedules, |index, probed| {
+            let is_known = |one: &Candidate| {
+                (checkpoint.as_ref()).is_some_and(|kept| kept.knows(one.index, &one.schedule))
+            };
+            let known: Vec<bool> = round.iter().map(is_known).collect();
+            let mut take = |index: usize, probed: Probed, earlier: bool| {
                 let Probed::Run(outcome) = probed else {
                     self.told.interrupted = true;
                     return Ok(false);
@@ -271,6 +288,7 @@ impl Search<'_, '_> {
                     return Ok(true);
                 }
                 self.told.schedules += 1;
+                self.told.resumed += u64::from(earlier);
                 self.told.draws += u64::from(together);
                 self.told
                     .left_open
@@ -309,7 +327,31 @@ impl Search<'_, '_> {
                     && !((drawn || together) && only_other_turns(&outcome.verdict));
                 self.told.missed += u64::from(missed);
                 self.count(candidate, *outcome)
-            })?;
+            };
+            let mut at = 0;
+            let mut more = true;
+            while more && at < round.len() {
+                let one = &round[at];
+                let earlier = (checkpoint.as_ref())
+                    .filter(|_| known[at])
+                    .and_then(|kept| kept.known(one.index, &one.schedule));
+                if let Some(outcome) = earlier {
+                    more = take(at, Probed::Run(Box::new(outcome)), true)?;
+                    at += 1;
+                    continue;
+                }
+                let end = (at + 1..round.len()).find(|place| known[*place]);
+                let end = end.unwrap_or(round.len());
+                workers.run(&schedules[at..end], |place, probed| {
+                    let one = &round[at + place];
+                    if let (Some(kept), Probed::Run(outcome)) = (checkpoint.as_mut(), &probed) {
+                        kept.keep(one.index, &one.schedule, outcome);
+                    }
+                    more = take(at + place, probed, false)?;
+                    Ok(more)
+                })?;
+                at = end;
+            }
             if !complete || self.told.interrupted || self.told.stopped {
                 break;
             }

@@ -6,6 +6,7 @@
 
 mod after_crash;
 mod beside_serial;
+mod checkpoint;
 mod confirm;
 mod course;
 mod error;
@@ -44,6 +45,7 @@ mod weighing_tests;
 mod workers;
 
 pub use after_crash::Breaks;
+pub use checkpoint::{Checkpoint, Earlier, Sought};
 pub use course::NotApplicable;
 pub use error::TrialError;
 pub use expectation::{unexpected, unexpected_find};

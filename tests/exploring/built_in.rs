@@ -157,7 +157,8 @@ fn random_priorities_find_a_violation_within_twenty_draws() {
         for seed in 0..SEEDS {
             let mut pct = Pct::new(2, steps, 3, 40, seed);
             let options = options(seed);
-            let found = explore(&trial, &mut pct, &never_independent, &options, |_| {}).unwrap();
+            let found =
+                explore(&trial, &mut pct, &never_independent, &options, None, |_| {}).unwrap();
             draws.push(found.first_violation_at.unwrap_or(u64::MAX));
         }
     }

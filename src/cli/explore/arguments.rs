@@ -164,6 +164,10 @@ pub struct ExploreArguments {
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
 
+    /// Go on with a search that was broken off: what it has kept in this directory is not run again
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+
     /// Keep each failure in this directory, as a scenario file
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
@@ -240,6 +244,7 @@ impl ExploreArguments {
             jobs: None,
             timings: false,
             shard: None,
+            resume: None,
             save: None,
             times: Some(1),
             no_shrink: false,

@@ -133,6 +133,7 @@ impl Search<'_> {
             out: &self.directory.path().join(dir),
             most: Some(most),
             expect: None,
+            earlier: None,
         };
         let mut json = SearchedJson {
             strategy: strategy.name().to_owned(),
@@ -145,7 +146,7 @@ impl Search<'_> {
             nothing: None,
             elapsed_ms: 0,
         };
-        let searched = match work.search(trial, cancel) {
+        let searched = match work.search(trial, None, cancel) {
             Ok(searched) => searched,
             // The strategy has nothing to run on this subject.
             Err(failure) if failure.exit == Exit::Inconclusive => {

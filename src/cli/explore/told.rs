@@ -37,6 +37,8 @@ pub(super) struct Told {
     pub expect: Option<Expect>,
     /// Whether there was a lock to judge.
     pub locks: bool,
+    /// Whether it was broken off and can be gone on with.
+    pub goes_on: bool,
 }
 
 /// Tells people.
@@ -47,6 +49,13 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
     if exploration.interrupted {
         talk.result("interrupted; this is what was found so far:");
     }
+    if result.goes_on {
+        let how = format!(
+            "the same command with --resume {} does not run again what was run",
+            visible(&out.display().to_string())
+        );
+        talk.result(&wrap("go on", &how));
+    }
     if let Some(why) = &exploration.broken_off {
         talk.result(&wrap(
             "broken off",
@@ -56,7 +65,7 @@ pub(super) fn tell(result: &Told, talk: Talk, out: &Path) {
     talk.result(&format!(
         "{} in {seconds:.1} s ({:.1} a second, {} at once): {} failed, {} unclear",
         count(exploration.schedules, "schedule"),
-        exploration.schedules as f64 / seconds.max(1e-9),
+        exploration.run_now() as f64 / seconds.max(1e-9),
         result.jobs,
         exploration.violations,
         exploration.inconclusive + exploration.unconfirmed
@@ -264,6 +273,7 @@ impl Told {
         let first = exploration.found.first().map(|found| found.failure.key());
         let first_kept = kept.first();
         let seconds = exploration.took.as_secs_f64();
+        let run_now = exploration.run_now();
         ExploreJson {
             lockproof: env!("CARGO_PKG_VERSION").to_owned(),
             strategy: match &self.sampled_out {
@@ -298,7 +308,7 @@ impl Told {
                     _ => exploration.draws,
                 },
             },
-            schedules_per_second: exploration.schedules as f64 / seconds.max(1e-9),
+            schedules_per_second: run_now as f64 / seconds.max(1e-9),
             shrunk: first_kept.and_then(|kept| kept.shrunk),
             replay: first_kept.and_then(|kept| kept.replay),
             schedule_file: first_kept.and_then(|kept| kept.file.clone()),
@@ -318,6 +328,7 @@ impl Told {
             shard: (self.shard.index(), self.shard.of()),
             seed: self.settings.seed(),
             interrupted: exploration.interrupted,
+            resumed: exploration.resumed,
             broken_off: exploration.broken_off,
             stopped_at_first: exploration.stopped,
             server: self.server,

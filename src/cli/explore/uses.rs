@@ -57,6 +57,7 @@ const ALL_BUT_DIRECTED: [Form; 10] = [
 const USES: &[(&str, &[Form])] = &[
     ("all", &ANY_ONE),
     ("shard", &ANY_ONE),
+    ("resume", &ANY_ONE),
     ("survey", &[Survey]),
     ("directed", &[Directed]),
     ("preemptions", &[One(Preemptions)]),

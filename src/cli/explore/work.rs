@@ -28,8 +28,8 @@ use crate::search::strategy::{
     Strategy, Sweep, Swept, Tally, claim,
 };
 use crate::search::{
-    Commute, Exploration, Independence, Job, Progress, SearchOptions, Trial, TrialError, explore,
-    never_independent,
+    Checkpoint, Commute, Earlier, Exploration, Independence, Job, Progress, SearchOptions, Trial,
+    TrialError, explore, never_independent,
 };
 use crate::server::Server;
 
@@ -49,6 +49,8 @@ pub(in crate::cli) struct Work<'a> {
     pub most: Option<u64>,
     /// What the search is to find, where it was said.
     pub expect: Option<Expect>,
+    /// What an earlier search has done that this one goes on with; `None`: this one keeps no checkpoint.
+    pub earlier: Option<&'a Earlier>,
 }
 
 /// What a search came to.
@@ -68,7 +70,9 @@ impl Work<'_> {
     ) -> Result<ExploreJson, Failure> {
         let explored = async |trial: &Trial<'_>, job: &Job| {
             self.tell_subject(trial)?;
-            let searched = self.search(trial, cancel.clone())?;
+            let mut checkpoint = self.checkpoint(job, &server)?;
+            let searched = self.search(trial, checkpoint.as_mut(), cancel.clone())?;
+            let goes_on = self.end(checkpoint, &searched.exploration);
             Ok(Told {
                 exploration: searched.exploration,
                 kept: searched.kept,
@@ -85,6 +89,7 @@ impl Work<'_> {
                 sampled_out: self.sample(trial)?.map(|sample| sample.left_out),
                 expect: self.expect.clone(),
                 locks: self.guards_itself(trial),
+                goes_on,
             })
         };
         let result = on_trial(&server, self.scenario, self.talk, &cancel, explored).await?;
@@ -99,6 +104,7 @@ impl Work<'_> {
     pub fn search(
         &self,
         trial: &Trial<'_>,
+        checkpoint: Option<&mut Checkpoint<'_>>,
         cancel: watch::Receiver<bool>,
     ) -> Result<Searched, Failure> {
         let talk = self.talk;
@@ -141,27 +147,29 @@ impl Work<'_> {
         let mut tried = Vec::new();
         let total = self.most.or(strategy.space().total.max(foreseen));
         let meter = Meter::new(talk, "schedules", total);
-        let mut exploration = explore(trial, &mut *strategy, touched, &options, |progress| {
-            if tried.len() < MOST_CELLS {
-                tried.push(Tried {
-                    schedule: progress.candidate.schedule.clone(),
-                    why: progress.candidate.why.clone(),
-                    judgement: progress.judgement,
-                });
-            }
-            // Twenty draws of one schedule that held are one line at the end.
-            let told = hazards && !progress.candidate.schedule.has_together();
-            if told || progress.judgement == Judgement::Violated {
-                talk.say(&wrap(
-                    &format!("{:>3} {}", progress.number, word(progress)),
-                    &why_words(&progress.candidate.why, &progress.candidate.schedule),
-                ));
-                if let Some(remark) = &progress.remark {
-                    talk.say(&wrap("", remark));
+        let strategy = &mut *strategy;
+        let mut exploration =
+            explore(trial, strategy, touched, &options, checkpoint, |progress| {
+                if tried.len() < MOST_CELLS {
+                    tried.push(Tried {
+                        schedule: progress.candidate.schedule.clone(),
+                        why: progress.candidate.why.clone(),
+                        judgement: progress.judgement,
+                    });
                 }
-            }
-            meter.at(progress.number, None, "");
-        })?;
+                // Twenty draws of one schedule that held are one line at the end.
+                let told = hazards && !progress.candidate.schedule.has_together();
+                if told || progress.judgement == Judgement::Violated {
+                    talk.say(&wrap(
+                        &format!("{:>3} {}", progress.number, word(progress)),
+                        &why_words(&progress.candidate.why, &progress.candidate.schedule),
+                    ));
+                    if let Some(remark) = &progress.remark {
+                        talk.say(&wrap("", remark));
+                    }
+                }
+                meter.at(progress.number, None, "");
+            })?;
         drop(meter);
         let claim = claim(
             strategy.kind(),
@@ -188,6 +196,23 @@ impl Work<'_> {
             promise,
             kind: strategy.kind(),
         })
+    }
+
+    /// What becomes of the checkpoint: whether the search can be gone on with by it.
+    fn end(&self, checkpoint: Option<Checkpoint<'_>>, exploration: &Exploration) -> bool {
+        let Some(checkpoint) = checkpoint else {
+            return false;
+        };
+        if let Some(why) = checkpoint.failed() {
+            let words = format!("{why}: were the search broken off, it could not be gone on with");
+            self.talk.say(&wrap("note", &words));
+            return false;
+        }
+        let goes_on = exploration.interrupted || exploration.broken_off.is_some();
+        if !goes_on {
+            checkpoint.remove();
+        }
+        goes_on
     }
 
     /// What the whole search will take; how many schedules that are. (`every` shares its schedules out, and tells that itself.)
@@ -346,7 +371,7 @@ impl Work<'_> {
     }
 
     /// The strategy with its settings: what two parts of one search have in common.
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         let arguments = self.arguments;
         let (schedules, seed) = (arguments.schedules(), arguments.seed);
         match self.strategy {

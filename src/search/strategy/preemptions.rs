@@ -147,7 +147,7 @@ impl Preemptions {
         let chain = &self.active[index];
         let followed = walk.as_ref().is_some_and(|walk| {
             let before = walk.steps.iter().zip(&chain.parent.steps).take(at);
-            walk.steps.len() >= at && before.into_iter().all(|(did, was)| did.key == was.key)
+            walk.steps.len() >= at && before.into_iter().all(|(did, was)| did.is_as(was))
         });
         let root = chain.parent.steps.is_empty();
         let begins = walk

@@ -4,6 +4,7 @@
 //! same run with some steps moved forward. Knows nothing of counting.
 
 use super::sampled::{form, kept};
+use crate::history::Digest;
 use crate::history::TurnEnd;
 use crate::name::{PodName, StepId};
 use crate::schedule::{Move, Stop, Turn};
@@ -17,8 +18,10 @@ pub(super) type Pods = u32;
 pub(super) struct Pace {
     pub id: StepId,
     pub pod: u8,
-    /// What it was and what came of it.
+    /// What it was and what came of it,
     pub key: u64,
+    /// and all rows that it was answered.
+    pub rows: Digest,
     /// What it asks.
     pub what: u64,
     /// Its normal forms.
@@ -39,6 +42,14 @@ pub(super) struct Leg {
     /// The schedule took the pod's turn away after these steps.
     pub preempted: bool,
     pub yielded: bool,
+}
+
+impl Pace {
+    /// Whether a pod did the same with the same effect. (In a search that was gone on with the rows of what was read back
+    /// are not known.)
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.key == other.key && self.rows.may_be(other.rows)
+    }
 }
 
 impl Leg {
@@ -96,6 +107,7 @@ impl Walk {
                 id: step.id,
                 pod: *pod,
                 key: step.key(),
+                rows: step.answer.digest.0,
                 what: step.what(),
                 form: form(&step.normal),
                 asks: step.only_asks,

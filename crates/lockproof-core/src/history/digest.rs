@@ -23,6 +23,12 @@ impl fmt::Debug for Digest {
 }
 
 impl Digest {
+    /// Whether what it stands for may be what the other stands for: nothing is known of one that was read back.
+    #[must_use]
+    pub fn may_be(self, other: Self) -> bool {
+        self.0.is_none() || other.0.is_none() || self == other
+    }
+
     /// The digest of these parts, in this order.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
