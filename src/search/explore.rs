@@ -45,7 +45,7 @@ pub fn never_independent(_lines: &[Line]) -> Commute {
 pub struct SearchOptions {
     /// How many runs at once, at least 1.
     pub jobs: usize,
-    /// Whether it goes on after the first failure.
+    /// Whether it goes on after the first failure that breaks the order.
     pub all: bool,
     /// Which part of the schedules is this search's.
     pub shard: Shard,
@@ -175,6 +175,8 @@ pub fn explore(
             }
             search.told.broken_off = Some(error.to_string());
         }
+        let after_crash = |found: &Found| found.breaks == Breaks::AfterCrash;
+        search.told.found.sort_by_key(after_crash);
         search.told.space = strategy.space();
         if let Some((why, times)) = strategy.not_applicable() {
             NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
@@ -342,8 +344,10 @@ impl Search<'_, '_> {
             }
         }
         self.failed();
-        self.told.stopped = !self.options.all;
-        Ok(self.options.all)
+        // What a crash leaves behind says nothing of the lock: that is still to be looked at.
+        let of_order = |found: &Found| found.breaks == Breaks::Order;
+        self.told.stopped = !self.options.all && self.told.found.iter().any(of_order);
+        Ok(!self.told.stopped)
     }
 
     /// The failures that were found so far and stand for one of this sort: what a fault left behind does not
