@@ -45,7 +45,7 @@ pub fn never_independent(_lines: &[Line]) -> Commute {
 pub struct SearchOptions {
     /// How many runs at once, at least 1.
     pub jobs: usize,
-    /// Whether it goes on after the first failure that breaks the order.
+    /// Whether it goes on after the first failure.
     pub all: bool,
     /// Which part of the schedules is this search's.
     pub shard: Shard,
@@ -165,6 +165,7 @@ pub fn explore(
             workers: &workers,
             options,
             told: Exploration::new(strategy.space()),
+            predicts: strategy.kind() == Kind::Predictions,
         };
         let result = search.run(strategy, independence, &mut progress);
         search.told.took = begun.elapsed();
@@ -213,6 +214,8 @@ struct Search<'s, 'a> {
     workers: &'s Workers<'a>,
     options: &'s SearchOptions,
     told: Exploration,
+    /// Whether its schedules are predictions, some of which are about what a crash does to the lock.
+    predicts: bool,
 }
 
 impl Search<'_, '_> {
@@ -345,8 +348,8 @@ impl Search<'_, '_> {
         }
         self.failed();
         // What a crash leaves behind says nothing of the lock: that is still to be looked at.
-        let of_order = |found: &Found| found.breaks == Breaks::Order;
-        self.told.stopped = !self.options.all && self.told.found.iter().any(of_order);
+        let ends = |found: &Found| !self.predicts || found.breaks == Breaks::Order;
+        self.told.stopped = !self.options.all && self.told.found.iter().any(ends);
         Ok(!self.told.stopped)
     }
 
