@@ -443,19 +443,6 @@ fn what_only_a_crash_leaves_behind_is_told_apart_from_the_lock() {
     );
 }
 
-/// Half a job after a crash, and the lock on another session than the work: when that dies the work goes on.
-fn what_a_crash_leaves_behind_does_not_hide_that_the_work_outlives_its_lock() {
-    let yard = Yard::new();
-    let work = HALF.replace("ask s 'insert", "ask w 'insert");
-    let work = work.replace("ask s \"insert", "ask w \"insert");
-    yard.write("job.sh", &script(&format!("open w\n{work}\nclose w")));
-    let (told, code) = yard.explore(&["--no-shrink"], &["bash", "job.sh"]);
-    assert_eq!(code, 1, "{told:#}");
-    let found = told["found"].as_array().unwrap();
-    let kinds: Vec<_> = found.iter().map(|one| &one["kind"]).collect();
-    assert_eq!(kinds, ["order", "after-crash"], "{told:#}");
-}
-
 /// Two migrations: is the table there? if not, make it.
 const MADE: &str = "ask s 'select 1'
 ask s \"select to_regclass('public.made') is null\"
@@ -500,6 +487,5 @@ crate::harness::tests![
     a_wait_that_ends_by_a_time_limit_that_no_statement_sets,
     a_job_that_leaves_when_the_lock_is_taken_is_not_asked_to_wait,
     what_only_a_crash_leaves_behind_is_told_apart_from_the_lock,
-    what_a_crash_leaves_behind_does_not_hide_that_the_work_outlives_its_lock,
     the_reduced_search_finds_what_the_unreduced_one_finds,
 ];
