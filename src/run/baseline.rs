@@ -16,8 +16,8 @@ use super::serial::{SerialRuns, read, serial_plan};
 use super::trace::{TraceEntry, trace_of};
 use crate::evidence::final_state;
 use crate::history::{
-    Baseline, Catalog, Event, FinalState, KnownError, Line, LockRow, Made, OutputStream, RowsRule,
-    SerialRun, Writer,
+    Baseline, Catalog, Event, Fate, FinalState, KnownError, Line, LockRow, Made, OutputStream,
+    RowsRule, SerialRun, Writer, wrote_nothing,
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
@@ -452,17 +452,22 @@ fn add_check_lines(history: &[Line], all: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The pods that wrote something.
+/// The pods that wrote some row. One whose statements found nothing left to do is none.
 fn writers(timeline: &Timeline<'_>) -> Vec<PodName> {
     let seen = timeline.lines.iter().filter_map(|line| match &line.event {
-        Event::Write(write) => Some(write.connection.as_ref()?.pod.clone()),
+        Event::Write(write) => {
+            let rows = write.extent.changed.as_ref();
+            let wrote = rows.is_none_or(|rows| !rows.is_empty());
+            let pod = write.connection.as_ref()?.pod.clone();
+            (wrote && write.extent.fate != Some(Fate::RolledBack)).then_some(pod)
+        }
         _ => None,
     });
     let mut pods: BTreeSet<PodName> = seen.collect();
-    let steps = timeline
-        .steps
-        .values()
-        .filter(|step| !step.request.writes.is_empty());
+    let steps = timeline.steps.values().filter(|step| {
+        let tags = step.last().map_or(&[][..], |end| &end.answer.tags);
+        !step.request.writes.is_empty() && !tags.iter().all(|tag| wrote_nothing(tag))
+    });
     pods.extend(steps.map(|step| step.pod().clone()));
     pods.into_iter().collect()
 }

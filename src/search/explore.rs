@@ -169,6 +169,7 @@ pub fn explore(
             workers: &workers,
             options,
             told: Exploration::new(strategy.space()),
+            predicts: strategy.kind() == Kind::Predictions,
         };
         let checkpoint = checkpoint.as_deref_mut();
         let result = search.run(strategy, independence, checkpoint, &mut progress);
@@ -180,6 +181,8 @@ pub fn explore(
             }
             search.told.broken_off = Some(error.to_string());
         }
+        let after_crash = |found: &Found| found.breaks == Breaks::AfterCrash;
+        search.told.found.sort_by_key(after_crash);
         search.told.space = strategy.space();
         if let Some((why, times)) = strategy.not_applicable() {
             NotApplicable { why, times }.add_to(&mut search.told.not_applicable);
@@ -223,6 +226,8 @@ struct Search<'s, 'a> {
     workers: &'s Workers<'a>,
     options: &'s SearchOptions,
     told: Exploration,
+    /// Whether its schedules are predictions, some of which are about what a crash does to the lock.
+    predicts: bool,
 }
 
 impl Search<'_, '_> {
@@ -384,8 +389,10 @@ impl Search<'_, '_> {
             }
         }
         self.failed();
-        self.told.stopped = !self.options.all;
-        Ok(self.options.all)
+        // What a crash leaves behind says nothing of the lock: that is still to be looked at.
+        let ends = |found: &Found| !self.predicts || found.breaks == Breaks::Order;
+        self.told.stopped = !self.options.all && self.told.found.iter().any(ends);
+        Ok(!self.told.stopped)
     }
 
     /// The failures that were found so far and stand for one of this sort: what a fault left behind does not

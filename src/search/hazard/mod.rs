@@ -63,5 +63,7 @@ pub use faults::unknown_limit;
 pub use finding::{Hazard, HazardKind};
 pub use mine::mine;
 pub use pairs::{inner_pairs, pairs};
-pub use refuted::{DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, when_taken};
+pub use refuted::{
+    DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, undecided, when_taken,
+};
 pub use trace::Runs;

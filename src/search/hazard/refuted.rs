@@ -113,12 +113,37 @@ fn turn_end(timeline: &Timeline<'_>, index: usize) -> Option<(u64, TurnEnd)> {
 /// whose verdict is not `violated`.
 #[must_use]
 pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
+    off_course(hazard, lines).unwrap_or_else(|| {
+        let came = as_it_was_made(hazard);
+        format!("{came} and every invariant held")
+    })
+}
+
+/// What became of the run of a hazard's schedule that could not be judged, in a sentence.
+#[must_use]
+pub fn undecided(hazard: &Hazard, lines: &[Line]) -> String {
+    off_course(hazard, lines).unwrap_or_else(|| {
+        let came = as_it_was_made(hazard);
+        format!("{came}, but whether every invariant held could not be judged")
+    })
+}
+
+fn as_it_was_made(hazard: &Hazard) -> &'static str {
+    let moves = hazard.schedule();
+    match moves.iter().any(|one| matches!(one, Move::Fault(_))) {
+        true => "the fault came",
+        false => "the steps ran in that order",
+    }
+}
+
+/// Where a run left the schedule that was made for a hazard, if it did.
+fn off_course(hazard: &Hazard, lines: &[Line]) -> Option<String> {
     let timeline = Timeline::of(lines);
     for (index, one) in hazard.schedule().iter().enumerate() {
         match one {
             Move::Turn(turn) => {
                 if let Some(why) = turn_missed(hazard, &timeline, index, turn) {
-                    return why;
+                    return Some(why);
                 }
             }
             // No hazard's schedule has one.
@@ -131,20 +156,15 @@ pub fn refuted(hazard: &Hazard, lines: &[Line]) -> String {
                     _ => None,
                 });
                 if let Some(why) = missed {
-                    return format!("the fault {} did not fire: {why}", fault.kind.name());
+                    return Some(format!(
+                        "the fault {} did not fire: {why}",
+                        fault.kind.name()
+                    ));
                 }
             }
         }
     }
-    let faulty = hazard
-        .schedule()
-        .iter()
-        .any(|one| matches!(one, Move::Fault(_)));
-    if faulty {
-        "the fault came, and every invariant held".to_owned()
-    } else {
-        "the steps ran in that order and every invariant held".to_owned()
-    }
+    None
 }
 
 /// Why this turn did not do what the hazard needs; `None` if it did.

@@ -403,6 +403,10 @@ fn a_refutation_tells_a_row_lock_an_early_end_and_a_run_in_which_all_held() {
         refuted(&hazard, &whole.lines()),
         "the steps ran in that order and every invariant held"
     );
+    assert_eq!(
+        undecided(&hazard, &whole.lines()),
+        "the steps ran in that order, but whether every invariant held could not be judged"
+    );
 }
 
 #[test]

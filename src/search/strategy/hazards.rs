@@ -17,7 +17,7 @@ use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
     DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, inner_pairs, mine, other_course, pairs, refuted,
-    unknown_limit, when_taken,
+    undecided, unknown_limit, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -317,7 +317,7 @@ impl Strategy for Hazards {
         } else {
             format!(
                 "neither confirmed nor refuted: {}",
-                refuted(hazard, explored.lines)
+                undecided(hazard, explored.lines)
             )
         })
     }

@@ -7,6 +7,7 @@
 //! `final_rows`.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use super::facts::{Facts, count, list};
 use super::final_rows::{Compared, compare, limits_of, words};
@@ -14,12 +15,13 @@ use super::ghosts::{Ghost, ghosts};
 use super::lease;
 use super::limit::Limit;
 use super::ruling::{Found, inconclusive, not_judged};
-use super::verdict::{Finding, InvariantVerdict};
-use super::workers::Workers;
+use super::verdict::{Finding, InvariantVerdict, Judgement};
+use super::workers::{Workers, overtaken};
 use crate::history::{Event, FinalState, OnContention};
 use crate::name::InvariantName;
 use crate::name::PodName;
 use crate::state::{Difference, Differs};
+use crate::timeline::StepFacts;
 
 const NAME: InvariantName = InvariantName::CleanState;
 
@@ -46,6 +48,26 @@ pub(super) fn judge(facts: &Facts<'_>, workers: &Workers<'_>) -> (InvariantVerdi
         return unlimited(inconclusive(NAME, "the final rows were not read"));
     };
     let counts = workers.count(serial.len());
+    let (ruling, limits) = against(facts, serial, (seq, last), &counts);
+    // What only fewer pods leave is right only if one of them had nothing to do.
+    let every = *counts.end()..=*counts.end();
+    if ruling.judgement == Judgement::Holds
+        && counts.start() < counts.end()
+        && let Some((pod, step)) = overtaken(facts)
+        && against(facts, serial, (seq, last), &every).0.judgement != Judgement::Holds
+    {
+        return (inconclusive(NAME, overtaken_words(pod, step)), limits);
+    }
+    (ruling, limits)
+}
+
+/// Judges by the serial runs of so many pods.
+fn against(
+    facts: &Facts<'_>,
+    serial: &[FinalState],
+    (seq, last): (u64, &FinalState),
+    counts: &RangeInclusive<usize>,
+) -> (InvariantVerdict, Vec<Limit>) {
     let candidates = || {
         counts
             .clone()
@@ -65,10 +87,10 @@ pub(super) fn judge(facts: &Facts<'_>, workers: &Workers<'_>) -> (InvariantVerdi
         );
         return (Found::default().plain(NAME, holds), limits);
     }
-    let compared = compare(facts, &counts);
+    let compared = compare(facts, counts);
     let differs = compared.as_ref().is_none_or(|compared| !compared.equal());
     if let Some(why) = differs.then(|| lease::left_to_time(facts)).flatten() {
-        return unlimited(not_judged(NAME, why));
+        return (not_judged(NAME, why), Vec::new());
     }
     if let Some(compared) = compared {
         return by_rows(facts, (seq, last), &compared, &ghosts);
@@ -82,6 +104,16 @@ pub(super) fn judge(facts: &Facts<'_>, workers: &Workers<'_>) -> (InvariantVerdi
         add(&mut found, seq, &serial, differ, &ghosts);
     }
     (found.plain(NAME, "nothing differs"), limits_of(facts))
+}
+
+/// Why nobody but the job's author knows whether the rows are right.
+fn overtaken_words(pod: &PodName, step: &StepFacts<'_>) -> String {
+    format!(
+        "the rows are those of fewer pods than ended with success: pod {pod} had looked, and then {} changed no \
+         row, and it ended as if it had done its work. Either that work is lost (nobody looked at the number of \
+         rows), or it is to leave where another was quicker (`on_contention = \"skip\"` says so)",
+        step.words()
+    )
 }
 
 /// Judges by the rows themselves.

@@ -8,7 +8,8 @@
 //! of its sessions got it; the candidates start as the scenario's or the clean run's locks;
 //! only writes count and there is no "exclusive" first phase, because a write outside the lock is
 //! wrong even while only one pod runs; a table that a pod by itself writes under several locks by turns
-//! (one for each job of a queue) asks for some lock at each write and is else not judged; and after a finding the
+//! (one for each job of a queue), or its sessions each under its own (workers), asks for some lock at each write
+//! and is else not judged; and after a finding the
 //! candidates are kept, so that each pod's first write outside the lock is named.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
     let mut covered = 0;
     let mut believed = 0;
     let all = work(facts);
-    let by_turns = under_locks_by_turns(facts, &all);
+    let mut by_turns = under_locks_by_turns(facts, &all);
+    let apart = under_own_locks(facts, &all);
     for one in &all {
         if one
             .step
@@ -79,6 +81,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> InvariantVerdict {
             .collect();
         if !after.is_empty() {
             *before = after;
+            covered += 1;
+        } else if apart.contains(one.table) && !own_session(facts, one).is_empty() {
+            by_turns.insert(one.table);
             covered += 1;
         } else if one.outlived_limit(facts) {
             found.stopped(finding(facts, one, before));
@@ -141,6 +146,44 @@ fn under_locks_by_turns<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet
         }
     }
     by_turns
+}
+
+/// Tables that several sessions of one pod write, each under a lock of its own: workers or processes, with a lock
+/// for each part. What another session of the pod happens to hold meanwhile does not make it one lock.
+fn under_own_locks<'a>(facts: &Facts<'a>, all: &[Work<'_, 'a>]) -> BTreeSet<&'a str> {
+    if !matches!(facts.run.rules.lock, LockRule::FromCleanRun(_)) {
+        return BTreeSet::new();
+    }
+    let mut own: BTreeMap<(&str, &str), Vec<LockKey>> = BTreeMap::new();
+    for one in all {
+        let keys = own_session(facts, one);
+        if keys.is_empty() {
+            continue;
+        }
+        let common = own.entry((one.table, one.pod.as_str()));
+        let common = common.or_insert_with(|| keys.clone());
+        common.retain(|key| keys.contains(key));
+    }
+    let apart = own.into_iter().filter(|(_, common)| common.is_empty());
+    let apart: BTreeSet<&str> = apart.map(|((table, _), _)| table).collect();
+    let tables = all.iter().map(|one| one.table);
+    tables.filter(|table| apart.contains(table)).collect()
+}
+
+/// The locks that covered a write and that its own session held.
+fn own_session(facts: &Facts<'_>, work: &Work<'_, '_>) -> Vec<LockKey> {
+    let (Ok(cover), Some(step)) = (&work.cover, work.step) else {
+        return Vec::new();
+    };
+    let own = work.locks.iter().filter(|lock| {
+        lock.granted && lock.connection == step.connection && facts.guards(&lock.key, lock.mode)
+    });
+    let own: BTreeSet<LockKey> = own.map(|lock| facts.one_lock(lock.key)).collect();
+    cover
+        .iter()
+        .copied()
+        .filter(|key| own.contains(key))
+        .collect()
 }
 
 /// The locks of the rule under which a write was made, in words; none, if it was made under none.

@@ -9,6 +9,7 @@ use super::facts::Facts;
 use super::lease;
 use crate::history::{OnContention, wrote_nothing};
 use crate::name::PodName;
+use crate::sql::{TablesRead, tables_read};
 use crate::timeline::StepFacts;
 
 /// Up to so many pods every order of them is tried.
@@ -92,12 +93,7 @@ fn first_deed(facts: &Facts<'_>, pod: &PodName) -> (u64, PodName) {
 
 /// Whether protected work of this pod is known to have been committed.
 fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
-    let done = |step: &StepFacts<'_>| {
-        step.last().is_some_and(|end| {
-            end.answer.error.is_none()
-                && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
-        })
-    };
+    let done = |step: &StepFacts<'_>| done(facts, step);
     if facts.run.witness {
         let mut writes = facts.writes.iter().filter(|write| write.pod() == pod);
         return writes.any(|write| {
@@ -116,6 +112,14 @@ fn committed(facts: &Facts<'_>, pod: &PodName) -> bool {
             && named.iter().any(|table| facts.protects(table))
             && done(step)
             && touched(step)
+    })
+}
+
+/// Whether a step did not fail, and what it did was committed.
+fn done(facts: &Facts<'_>, step: &StepFacts<'_>) -> bool {
+    step.last().is_some_and(|end| {
+        end.answer.error.is_none()
+            && (end.answer.transaction == Some('I') || facts.commit_of(step).is_some())
     })
 }
 
@@ -141,6 +145,38 @@ pub(super) fn idle<'f>(facts: &'f Facts<'_>) -> Vec<&'f PodName> {
             && !was_late(facts, pod)
     });
     idle.map(|(pod, _)| pod).collect()
+}
+
+/// A pod that ended well, was not refused the lock and wrote nothing, and what shows that its work may be lost: it
+/// had looked at a table, and its write of that table then found no row to change. It may as well have left on
+/// purpose: nobody but its author knows, so nothing is asked where it is to leave (`skip`).
+pub(super) fn overtaken<'f, 'a>(facts: &'f Facts<'a>) -> Option<(&'f PodName, &'f StepFacts<'a>)> {
+    if facts.run.rules.on_contention == OnContention::Skip {
+        return None;
+    }
+    let mut alone = idle(facts).into_iter();
+    alone.find_map(|pod| {
+        let own = |step: &&StepFacts<'_>| step.pod() == pod && step.ran();
+        let steps: Vec<&StepFacts<'a>> = facts.steps.values().filter(own).collect();
+        let missed = steps.iter().find(|step| {
+            let named = &step.request.writes;
+            let mut tables = named.iter().filter(|table| facts.protects(table));
+            let looked = |table: &&String| {
+                let before = steps.iter().filter(|one| one.id < step.id);
+                before.into_iter().any(|one| looks_at(one, table))
+            };
+            done(facts, step) && !touched(step) && tables.any(|table| looked(&table))
+        })?;
+        (!facts.refused(pod)).then_some((pod, *missed))
+    })
+}
+
+/// Whether a step only looks at this table, as far as its text tells.
+fn looks_at(step: &StepFacts<'_>, table: &str) -> bool {
+    let request = step.request;
+    let looks = tables_read(&request.sql, &request.normal);
+    request.writes.is_empty()
+        && matches!(looks, TablesRead::Known(looks) if looks.tables.contains(table))
 }
 
 /// Whether it found all that it wanted to claim claimed: whoever does the work is another then, as in serial runs.

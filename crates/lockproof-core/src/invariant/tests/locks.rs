@@ -147,6 +147,35 @@ fn with_several_locks_one_must_cover_each_table_and_exclusion_is_not_judged() {
     assert_violated(&by_turns(false, true), &[WorkUnderLock]);
     assert_violated(&by_turns(true, false), &[WorkUnderLock]);
 
+    // Workers of a pod, each under a lock of its own: that another worker has its own meanwhile makes it none of
+    // theirs.
+    let mut story = Story::of(&["a", "b"]);
+    two(&mut story);
+    story
+        .start("a", 2)
+        .lock("a.0")
+        .lock_with("a.1", other(LockAction::Lock), None)
+        .write("a.1", INVOICES)
+        .lock_with("a.1", other(LockAction::Unlock), Some(true))
+        .write("a.0", INVOICES)
+        .unlock("a.0")
+        .leaves("a.0")
+        .leaves("a.1")
+        .succeeds("a")
+        .start("b", 2)
+        .lock("b.0")
+        .lock_with("b.1", other(LockAction::Lock), None)
+        .write("b.0", INVOICES)
+        .unlock("b.0")
+        .write("b.1", INVOICES)
+        .lock_with("b.1", other(LockAction::Unlock), Some(true))
+        .leaves("b.0")
+        .leaves("b.1")
+        .succeeds("b");
+    let lines = story.end();
+    let said = crate::invariant::tests::said(&lines, WorkUnderLock);
+    assert_eq!(said.judgement, Judgement::NotJudged, "{}", said.why);
+
     // Two pods, each under its own: no one lock guards the table.
     let mut story = Story::of(&["a", "b"]);
     two(&mut story);
