@@ -30,14 +30,16 @@ const NEXT_ROW: Duration = Duration::from_secs(30);
 /// How often the server is asked whether it has come there.
 const BETWEEN_QUESTIONS: Duration = Duration::from_micros(500);
 
-/// At which point a session stands, and whether it is still at its statement and goes on by itself. (That it waits for a
-/// lock is told by the lock: one that has just got it still says that it waits.)
+/// At which point a session stands, and whether it is still at its statement and goes on by itself. That it waits for a
+/// lock is told by the lock, which is looked at once: its state tells it late.
 const WHERE: &str = "
-select (select l.objid::bigint from pg_catalog.pg_locks l
-        where l.pid = $1 and l.locktype = 'advisory' and not l.granted and l.classid::bigint = 1400000000 + $1),
-  coalesce((select a.state = 'active' and coalesce(a.wait_event_type, '') <> 'Client'
-            from pg_catalog.pg_stat_get_activity($1) a), false)
-  and not exists (select from pg_catalog.pg_locks l where l.pid = $1 and not l.granted)";
+with awaited as materialized (
+  select l.locktype, l.classid::bigint as high, l.objid::bigint as low
+  from pg_catalog.pg_locks l where l.pid = $1 and not l.granted)
+select (select low from awaited where locktype = 'advisory' and high = 1400000000 + $1),
+  not exists (select from awaited)
+  and coalesce((select a.state = 'active' and coalesce(a.wait_event_type, '') <> 'Client'
+                from pg_catalog.pg_stat_get_activity($1) a), false)";
 
 /// Why there can be no gate.
 #[derive(Debug, thiserror::Error)]
