@@ -30,8 +30,11 @@ case $1-$LOCKPROOF_POD in
   several_alone-*)
     ask s "select pg_advisory_xact_lock(7)\\; insert into voucher select 'A' where not exists (select from voucher)\\; insert into tally select 1 where not exists (select from tally)"
     ;;
-  cascade-a) ask s 'delete from room where id = 1' ;;
-  cascade-b) ask s 'insert into tally select count(*) from bed' ;;
+  cascade-a)
+    ask s 'with gone as (delete from room where id = 1 returning id)
+      insert into tally select count(*) from bed where room in (select id from gone)'
+    ;;
+  cascade-b) ask s 'update bed set room = 2 where room = 1' ;;
   many-a) ask s 'update seat set taken = taken + 1 where id > 0' ;;
   many-b)
     ask s 'with mine as materialized (select id from seat order by id desc for update)
