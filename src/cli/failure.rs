@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::short;
+use crate::evidence::GateError;
 use crate::history::private;
 use crate::name::PodName;
 use crate::report::{visible, visible_json};
@@ -146,6 +147,7 @@ impl From<TrialError> for Failure {
                 Exit::Inconclusive
             }
             TrialError::Run(RunError::Ignore { .. }) => Exit::Usage,
+            TrialError::Run(RunError::Gate(GateError::NoTable { .. })) => Exit::Usage,
             TrialError::Run(RunError::NoSuchPod(_) | RunError::TooManyPods { .. }) => Exit::Usage,
             TrialError::Run(RunError::Pod(
                 PodError::NotFound { .. } | PodError::NotExecutable { .. } | PodError::EmptyCommand,

@@ -59,6 +59,7 @@ impl<W: World> Conductor<W> {
                 ended: false,
                 unwritten,
                 waiting: None,
+                gate: None,
                 lack: None,
             },
         );

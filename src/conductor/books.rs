@@ -10,7 +10,7 @@ use super::repeats::Repeats;
 use super::seen::Need;
 use crate::history::{Answer, ClosedBy, Delivery, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
-use crate::schedule::{FaultKind, SqlPattern};
+use crate::schedule::{FaultKind, InnerPoint, SqlPattern};
 
 /// A pod of the run.
 #[derive(Debug, Clone)]
@@ -209,6 +209,8 @@ pub(crate) struct Step {
     pub unwritten: bool,
     /// It was seen blocked, or to need its pod, and has not ended since.
     pub waiting: Option<Waiting>,
+    /// The gate that is closed in its middle.
+    pub gate: Option<InnerPoint>,
     /// What it lacks of its pod, and since when it has at every look.
     pub lack: Option<(Need, Duration)>,
 }
@@ -222,6 +224,8 @@ pub(crate) enum Waiting {
     Pod,
     /// Inside a pooler, for a server connection.
     Connection,
+    /// In its middle, for its pod's next turn.
+    Gate,
 }
 
 /// A stop that was not met when its turn ended as blocked or because its pod made way.

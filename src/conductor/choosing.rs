@@ -109,6 +109,7 @@ impl<W: World> Conductor<W> {
         self.undo_outage().await?;
         for name in pods {
             self.start(name).await?;
+            self.leave_gates(name).await?;
             self.pass_preparations(name).await?;
             steps.extend(self.next_held(name));
         }

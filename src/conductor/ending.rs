@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::books::Waiting;
 use super::chain::Chain;
+use super::inside::AtGate;
 use super::machine::Conductor;
 use super::plain::is_plain;
 use super::world::World;
@@ -90,6 +91,14 @@ impl<W: World> Conductor<W> {
             self.absorb_all().await?;
             if self.has_answer(id) {
                 continue;
+            }
+            match self.at_gate(id, pid, &picture).await? {
+                AtGate::Stands => {
+                    self.note_waiting(id, Waiting::Gate, Vec::new());
+                    return Ok(Some(Ending::Inside));
+                }
+                AtGate::Passed => continue,
+                AtGate::Not => {}
             }
             if let Chain::Stuck(by) = self.chain(pid, &picture) {
                 let now = self.now();
@@ -267,6 +276,7 @@ impl<W: World> Conductor<W> {
             ending: match waiting {
                 Waiting::Lock | Waiting::Connection => Ending::Blocked,
                 Waiting::Pod => Ending::NeedsPod,
+                Waiting::Gate => Ending::Inside,
             },
             answer: Answer::default(),
             blocked_by,

@@ -18,6 +18,7 @@ mod controller;
 mod course;
 mod ending;
 mod faulting;
+mod inside;
 mod launcher;
 mod limit;
 mod machine;

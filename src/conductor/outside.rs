@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::books::{OpenWait, Rest};
+use super::books::{Link, OpenWait, Rest, Waiting};
 use super::machine::Conductor;
 use super::orders::LetGo;
 use super::repeats::Asked;
@@ -142,9 +142,18 @@ impl<W: World> Conductor<W> {
     fn held_beside(&self, name: &PodName) -> Vec<PodName> {
         let others = self.members.values().filter(|one| one.name != *name);
         others
-            .filter(|one| !one.ended && one.links.values().any(|link| link.held.is_some()))
+            .filter(|one| !one.ended && one.links.values().any(|link| self.is_kept(link)))
             .map(|one| one.name.clone())
             .collect()
+    }
+
+    /// Whether lockproof holds a step of this connection, at the gate or in its middle.
+    fn is_kept(&self, link: &Link) -> bool {
+        let stands = |id| {
+            let step = self.steps.get(&id);
+            step.is_some_and(|step| step.waiting == Some(Waiting::Gate))
+        };
+        link.held.is_some() || link.running.is_some_and(stands)
     }
 
     /// Writes down that a pod waits while others are held, once for each wait and kind.

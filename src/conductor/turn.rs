@@ -29,6 +29,7 @@ impl<W: World> Conductor<W> {
         // Nothing goes on while the server stands still.
         self.undo_outage().await?;
         self.start(name).await?;
+        self.leave_gates(name).await?;
         let mut matches = 0;
         let mut counted: Option<StepId> = None;
         let mut steps = 0;
@@ -84,7 +85,20 @@ impl<W: World> Conductor<W> {
                 self.note_limit(Awaited::Steps(most), 0);
                 return Ok(TurnEnd::Limit);
             }
-            let ending = self.step(id, Delivery::Forwarded).await?;
+            let inside = match &turn.until {
+                Stop::Inside { sql, nth, at } if self.matches(id, sql) => {
+                    matches += 1;
+                    Some(at).filter(|_| matches == *nth)
+                }
+                _ => None,
+            };
+            let ending = match inside {
+                Some(at) => self.step_into(id, at).await?,
+                None => self.step(id, Delivery::Forwarded).await?,
+            };
+            if ending == Some(Ending::Inside) {
+                return Ok(TurnEnd::Reached);
+            }
             self.count_repeat(name, id);
             steps += u32::from(!self.prepares(id));
             if self.takes_let_go() {

@@ -11,6 +11,7 @@ use super::orders::Mistake;
 use super::seen::{Activity, Heard, Need, Queue, Rested, Sessions, Started};
 use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
+use crate::schedule::InnerPoint;
 
 /// What the conductor acts on.
 ///
@@ -85,6 +86,19 @@ pub(crate) trait World: Sized {
         seen: Option<&Activity>,
         since: Duration,
     ) -> Result<bool, Self::Error>;
+
+    /// Closes a gate in the middle of what this session does next: there it stands.
+    async fn close_gate(&mut self, pid: i32, at: &InnerPoint) -> Result<(), Self::Error>;
+
+    /// Whether this session keeps gates closed.
+    fn keeps_gates(&self, pid: i32) -> bool;
+
+    /// A session stands behind its first row: lets it go on to this one. Whether it stands there, and not its gate is
+    /// open because it never came so far.
+    async fn pass_rows(&mut self, pid: i32, at: &InnerPoint) -> Result<bool, Self::Error>;
+
+    /// Opens the gates of this session.
+    async fn open_gates(&mut self, pid: i32) -> Result<(), Self::Error>;
 
     /// Whether the server can be asked now.
     fn can_look(&self) -> bool;

@@ -6,6 +6,7 @@
 mod catalog;
 mod claim_key;
 mod error;
+mod gates;
 mod lock_row;
 mod lock_row_age;
 mod lock_row_sql;
@@ -20,6 +21,7 @@ mod witness;
 pub use catalog::catalog;
 pub use error::EvidenceError;
 pub(crate) use error::text as driver_text;
+pub use gates::{GateError, Gates, is_of_gate};
 pub use lock_row::{FoundRow, find_row};
 pub use lock_row_age::{Aged, age_row};
 pub use lock_row_watch::watch_queue;

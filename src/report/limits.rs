@@ -15,6 +15,14 @@ pub fn limit_sentence(limit: &Limit) -> String {
                             multi-statement query were not explored"
                 .to_owned()
         }
+        Limit::StoppedInside { steps } => format!(
+            "one request cycle at a time; {} stopped inside, at one point each; other races inside a statement, a \
+             function or a multi-statement query were not explored",
+            match steps {
+                1 => "1 step was".to_owned(),
+                steps => format!("{steps} steps were"),
+            }
+        ),
         Limit::OneOrder => "one order of steps was run; others were not".to_owned(),
         Limit::Together => {
             "steps were let go together: which order the server took was left to chance".to_owned()

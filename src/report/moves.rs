@@ -4,7 +4,7 @@
 
 use crate::history::Begun;
 use crate::name::PodName;
-use crate::schedule::{Fault, FaultTarget, Move, Point, Schedule, SessionChoice, Stop};
+use crate::schedule::{Fault, FaultTarget, InnerPoint, Move, Point, Schedule, SessionChoice, Stop};
 use crate::search::strategy::Why;
 
 /// When a turn ends.
@@ -17,10 +17,22 @@ pub fn stop_words(stop: &Stop) -> String {
     match stop {
         Stop::Before { sql, nth: n } => format!("until before {sql}{}", nth(n)),
         Stop::After { sql, nth: n } => format!("until after {sql}{}", nth(n)),
+        Stop::Inside { sql, nth: n, at } => {
+            format!("until inside {sql}{}, {}", nth(n), inner_point_words(at))
+        }
         Stop::Steps(1) => "for 1 step".to_owned(),
         Stop::Steps(steps) => format!("for {steps} steps"),
         Stop::Blocked => "until blocked".to_owned(),
         Stop::End => "to its end".to_owned(),
+    }
+}
+
+/// Where a step stands in its middle.
+#[must_use]
+pub fn inner_point_words(at: &InnerPoint) -> String {
+    match at.row {
+        Some(row) => format!("behind row {row} that it writes to {}", at.table),
+        None => format!("before it writes to {}", at.table),
     }
 }
 

@@ -422,6 +422,11 @@ impl<'t, 'a> Teller<'t, 'a> {
                 }
             }
             Ending::NeedsPod => {}
+            Ending::Inside => {
+                self.forget_last(step);
+                self.blocked.insert(step, text.clone());
+                self.say(&who, format!("stands inside: {text}"));
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::conductor::{
 use crate::history::{Delivery, HeldLock, Request, WaitsFor};
 use crate::name::{ConnectionName, PodName, Session, StepId};
 use crate::pod::{Node, Pod, PodEvent, SettleLimits};
+use crate::schedule::InnerPoint;
 use crate::server::{Guardian, Ward};
 use crate::wire::{Admission, Doors, Handover, Proxy, WireError, WireEvent};
 
@@ -305,6 +306,31 @@ impl World for RealWorld<'_> {
             return Ok(checked);
         }
         Ok(waited >= timeout + DEADLOCK_CHECK)
+    }
+
+    async fn close_gate(&mut self, pid: i32, at: &InnerPoint) -> Result<(), RunError> {
+        match &mut self.gates {
+            Some(gates) => Ok(gates.close(pid, at).await?),
+            None => Ok(()),
+        }
+    }
+
+    fn keeps_gates(&self, pid: i32) -> bool {
+        self.gates.as_ref().is_some_and(|gates| gates.pid() == pid)
+    }
+
+    async fn pass_rows(&mut self, pid: i32, at: &InnerPoint) -> Result<bool, RunError> {
+        match &mut self.gates {
+            Some(gates) => Ok(gates.pass_rows(pid, at).await?),
+            None => Ok(false),
+        }
+    }
+
+    async fn open_gates(&mut self, pid: i32) -> Result<(), RunError> {
+        match &mut self.gates {
+            Some(gates) => Ok(gates.open(pid).await?),
+            None => Ok(()),
+        }
     }
 
     fn can_look(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Why a run could not be made. A subject that fails is no error here: that is what runs are for.
 
-use crate::evidence::EvidenceError;
+use crate::evidence::{EvidenceError, GateError};
 use crate::history::HistoryError;
 use crate::name::PodName;
 use crate::pod::PodError;
@@ -16,6 +16,9 @@ pub enum RunError {
     /// Its evidence.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// A stop inside a step.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// A pod.
     #[error(transparent)]
     Pod(#[from] PodError),

@@ -257,7 +257,16 @@ impl Run<'_> {
                 if is_silenced(&seen) {
                     self.world.silenced.extend(connection.clone());
                 }
-                let event = witnessed(seen, server, &fates, session, connection.clone(), step);
+                let event = witnessed(
+                    seen,
+                    server,
+                    (&fates, |lock: &HeldLock| {
+                        self.world.watchers.is_of_gate(lock)
+                    }),
+                    session,
+                    connection.clone(),
+                    step,
+                );
                 self.note(event);
                 continue;
             }

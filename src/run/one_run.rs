@@ -17,7 +17,7 @@ use super::stopwatch::{Phase, Stopwatch, Timings};
 use super::trust::Trust;
 use super::watchers::{Watcher, Watchers, connect};
 use crate::conductor::{Conductor, Orders};
-use crate::evidence::{watch_queue, watch_rows};
+use crate::evidence::{Gates, watch_queue, watch_rows};
 use crate::history::{Event, FORMAT, Line, LockRule, Pacing, Rules, RunFacts, Writer};
 use crate::pod::{SettleLimits, Settler};
 use crate::schedule::Schedule;
@@ -106,6 +106,7 @@ pub async fn run_once(
         bodies,
         pooled,
         stopwatch,
+        gates,
         ..
     } = world;
     // Pods die with their bodies, the connections with the watchers: only then can the database go.
@@ -116,6 +117,7 @@ pub async fn run_once(
     }
     drop(pooled);
     drop(watchers);
+    drop(gates);
     let mut dropped = Ok(());
     let database = if keep && result.is_ok() {
         Some(place.keep(database).await?)
@@ -165,6 +167,16 @@ impl<'a> Run<'a> {
             watch_queue(&client, row).await?;
         }
         let watcher = Watcher::new(0, client, place.server.log_readable()).await?;
+        let mut watchers = Watchers::new(watcher);
+        let gates = match plan.schedule.inner_points().next() {
+            Some(_) => {
+                let client = connect(place.server, &database.name).await?;
+                let gates = Gates::new(client, plan.schedule.inner_points()).await?;
+                watchers.keep_gates(gates.pid());
+                Some(gates)
+            }
+            None => None,
+        };
         let (wire_sender, wire) = mpsc::unbounded_channel();
         let (output_sender, output) = mpsc::unbounded_channel();
         let pooled = match plan.pooler {
@@ -180,7 +192,7 @@ impl<'a> Run<'a> {
             place,
             plan,
             database,
-            watchers: Watchers::new(watcher),
+            watchers,
             begun,
             begun_wall,
             stopwatch,
@@ -198,6 +210,7 @@ impl<'a> Run<'a> {
             output,
             output_sender,
             activity: Arc::default(),
+            gates,
             outage: None,
             pooled,
             standby: None,

@@ -18,6 +18,7 @@ use super::stopwatch::Stopwatch;
 use super::trust::Trust;
 use super::watchers::Watchers;
 use crate::conductor::Conductor;
+use crate::evidence::Gates;
 use crate::history::{HeldRow, LockCall};
 use crate::name::{ConnectionName, PodName};
 use crate::pod::{Pod, PodEvent, Settler};
@@ -58,6 +59,8 @@ pub(super) struct RealWorld<'a> {
     pub output: mpsc::UnboundedReceiver<PodEvent>,
     pub output_sender: mpsc::UnboundedSender<PodEvent>,
     pub activity: Arc<AtomicU64>,
+    /// The gates in the middle of steps, where the schedule stops there.
+    pub gates: Option<Gates>,
     /// Why the first primary cannot be asked at the moment.
     pub outage: Option<Outage>,
     /// The pooler between the pods and the server.

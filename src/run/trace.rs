@@ -46,6 +46,7 @@ impl TraceEntry {
             Some(Ending::Done) => "done",
             Some(Ending::Blocked) => "blocked",
             Some(Ending::NeedsPod) => "needs-pod",
+            Some(Ending::Inside) => "inside",
             Some(Ending::Gone) => "gone",
             None => "dropped",
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::RunError;
-use crate::evidence::{Activity, EvidenceError, LogReader, Observer, ServerLog};
+use crate::evidence::{Activity, EvidenceError, LogReader, Observer, ServerLog, is_of_gate};
 use crate::history::{HeldLock, LockCall};
 use crate::name::{LockMode, TableName};
 use crate::server::Server;
@@ -44,6 +44,8 @@ pub(super) struct Watchers {
     current: usize,
     /// The backends that serve, or served, the harness itself.
     own: Vec<i32>,
+    /// The one of them that keeps gates closed in the middle of steps.
+    keeper: Option<i32>,
     /// Tables and modes that a LOCK TABLE has named.
     tables: BTreeSet<(TableName, LockMode)>,
 }
@@ -55,6 +57,7 @@ impl Watchers {
             all: vec![first],
             current: 0,
             own,
+            keeper: None,
             tables: BTreeSet::new(),
         }
     }
@@ -92,6 +95,17 @@ impl Watchers {
             one.observer = Some(observer);
         }
         Ok(())
+    }
+
+    /// From now on this backend of the harness's own keeps gates closed.
+    pub fn keep_gates(&mut self, pid: i32) {
+        self.own.push(pid);
+        self.keeper = Some(pid);
+    }
+
+    /// Whether this lock only keeps a step in its middle.
+    pub fn is_of_gate(&self, lock: &HeldLock) -> bool {
+        self.keeper.is_some_and(|keeper| is_of_gate(lock, keeper))
     }
 
     /// Whether this backend serves, or served, the harness itself.
@@ -157,7 +171,8 @@ impl Watchers {
         for (server, observer) in self.live() {
             let (server_us, locks) = observer.locks(&self.tables).await?;
             when = server_us.max(when);
-            all.extend(locks.into_iter().map(|lock| of_server(lock, server)));
+            let locks = locks.into_iter().filter(|lock| !self.is_of_gate(lock));
+            all.extend(locks.map(|lock| of_server(lock, server)));
         }
         Ok((when, all))
     }

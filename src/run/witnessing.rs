@@ -138,7 +138,7 @@ pub(super) fn is_silenced(seen: &Witnessed) -> bool {
 pub(super) fn witnessed(
     seen: Witnessed,
     server: usize,
-    fates: &BTreeMap<u32, Fate>,
+    (fates, is_of_gate): (&BTreeMap<u32, Fate>, impl Fn(&HeldLock) -> bool),
     session: Option<Session>,
     connection: Option<ConnectionName>,
     step: impl Fn(i64) -> Option<StepId>,
@@ -146,6 +146,7 @@ pub(super) fn witnessed(
     let on_server = |locks: Vec<HeldLock>| -> Vec<HeldLock> {
         locks
             .into_iter()
+            .filter(|lock| !is_of_gate(lock))
             .map(|lock| of_server(lock, server))
             .collect()
     };

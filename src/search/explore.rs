@@ -95,6 +95,8 @@ pub struct Exploration {
     pub resumed: u64,
     /// How many of them were steps let go at the same moment.
     pub draws: u64,
+    /// How many of the schedules that were run stop inside a step.
+    pub inside: u64,
     /// How many of them failed: those that were found and confirmed, those that failed in the same way, and
     /// the one that an interrupt kept from being confirmed.
     pub violations: u64,
@@ -203,6 +205,7 @@ impl Exploration {
             schedules: 0,
             resumed: 0,
             draws: 0,
+            inside: 0,
             violations: 0,
             inconclusive: 0,
             unconfirmed: 0,
@@ -295,6 +298,8 @@ impl Search<'_, '_> {
                 self.told.schedules += 1;
                 self.told.resumed += u64::from(earlier);
                 self.told.draws += u64::from(together);
+                let inside = candidate.schedule.inner_points().next().is_some();
+                self.told.inside += u64::from(inside);
                 self.told
                     .left_open
                     .take(self.told.schedules, &outcome.verdict);

@@ -88,7 +88,12 @@ fn told(trace: &[TraceEntry], index: usize) -> String {
         .iter()
         .take(index)
         .filter(|one| one.connection.pod == entry.connection.pod)
-        .filter(|one| !matches!(one.ending, Some(Ending::Blocked | Ending::NeedsPod)))
+        .filter(|one| {
+            !matches!(
+                one.ending,
+                Some(Ending::Blocked | Ending::NeedsPod | Ending::Inside)
+            )
+        })
         .count();
     let mut sql: String = entry.normal.chars().take(SHOWN).collect();
     if sql.len() < entry.normal.len() {

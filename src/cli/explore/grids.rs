@@ -151,7 +151,7 @@ fn order(moves: &[Move]) -> Option<(String, u32, u32)> {
         Move::Turn(turn) => match turn.until {
             Stop::Steps(steps) => Some((turn.pod.to_string(), steps)),
             Stop::End | Stop::Blocked => Some((turn.pod.to_string(), TO_THE_END)),
-            Stop::Before { .. } | Stop::After { .. } => None,
+            Stop::Before { .. } | Stop::After { .. } | Stop::Inside { .. } => None,
         },
         _ => None,
     };

@@ -342,11 +342,29 @@ impl Told {
 /// What becomes of races inside a step.
 fn inside_words(exploration: &Exploration) -> String {
     let inside = "one request cycle at a time; races inside a statement, a function or a multi-statement query";
-    match exploration.draws {
-        0 => format!("{inside} are what --strategy overlap is for"),
-        1 => format!("{inside} were left to chance, once (--strategy overlap tries more often)"),
-        draws => format!(
-            "{inside} were left to chance, {draws} times (--strategy overlap tries more often)"
-        ),
+    let stopped = match exploration.inside {
+        0 => None,
+        inside => Some(format!(
+            "where steps write, {}: before a table and behind a first row; what is read in the middle of a step was not \
+             stopped at",
+            crate::report::count(inside, "stop")
+        )),
+    };
+    let chance = match exploration.draws {
+        0 => None,
+        1 => Some("were left to chance, once (--strategy overlap tries more often)".to_owned()),
+        draws => Some(format!(
+            "were left to chance, {draws} times (--strategy overlap tries more often)"
+        )),
+    };
+    match (stopped, chance) {
+        (None, None) => format!("{inside} are what --strategy overlap is for"),
+        (None, Some(chance)) => format!("{inside} {chance}"),
+        (Some(stopped), None) => {
+            format!("{inside} were tried {stopped} (--strategy overlap leaves that to chance)")
+        }
+        (Some(stopped), Some(chance)) => {
+            format!("{inside} were tried {stopped}; those of steps that cannot be stopped {chance}")
+        }
     }
 }

@@ -26,6 +26,8 @@ pub struct Model {
     pub holders: BTreeMap<u8, i32>,
     /// Which sessions wait for it.
     pub queues: BTreeMap<u8, VecDeque<i32>>,
+    /// Sessions whose steps are to stand in their middle, and whether they do.
+    pub gates: BTreeMap<i32, bool>,
     /// Reports that have not been taken in.
     pub heard: VecDeque<Heard<()>>,
     /// Sessions whose steps have been let go and not done.
@@ -78,6 +80,9 @@ pub struct Connection {
 pub fn pid_of(pod: usize, connection: u32) -> i32 {
     i32::try_from(pod).unwrap() * 10 + i32::try_from(connection).unwrap() + 1
 }
+
+/// The process id of the session that keeps gates closed.
+pub const KEEPER: i32 = 999;
 
 fn owner(pid: i32) -> (usize, u32) {
     let index = u32::try_from(pid - 1).unwrap();
@@ -296,6 +301,14 @@ impl Model {
                 let failed = value(&self.vars, name) != i64::from(wanted);
                 self.answer(pid, "SELECT 1", failed.then_some("P0001"), None, true);
             }
+            Op::Both(one, two) => {
+                *self.vars.entry(one).or_insert(0) += 1;
+                self.wake();
+                match self.gates.get_mut(&pid) {
+                    Some(stands) => *stands = true,
+                    None => self.second_half(pid, two),
+                }
+            }
             Op::Unlock(lock) => {
                 let held = self.holders.get(&lock) == Some(&pid);
                 self.answer(pid, "SELECT 1", None, Some(held), true);
@@ -319,6 +332,26 @@ impl Model {
         }
     }
 
+    fn second_half(&mut self, pid: i32, name: u8) {
+        *self.vars.entry(name).or_insert(0) += 1;
+        self.answer(pid, "SELECT 1", None, None, true);
+        self.wake();
+    }
+
+    /// Opens the gate of a session: a step that stands there goes on.
+    pub fn open_gate(&mut self, pid: i32) {
+        if self.gates.remove(&pid) != Some(true) {
+            return;
+        }
+        let (pod, index) = owner(pid);
+        let connections = &self.pods[pod].connections;
+        let open = connections.get(&index).filter(|one| !one.closed);
+        let running = open.and_then(|one| one.running);
+        if let Some(Op::Both(_, two)) = running.map(|place| self.pods[pod].acts[place].op) {
+            self.second_half(pid, two);
+        }
+    }
+
     fn lock(&mut self, pid: i32, lock: u8) {
         let holder = *self.holders.entry(lock).or_insert(pid);
         if holder == pid {
@@ -339,6 +372,9 @@ impl Model {
 
     /// The session that holds the lock for which this one waits.
     pub fn waits_for(&self, waiter: i32) -> Option<i32> {
+        if self.gates.get(&waiter) == Some(&true) {
+            return Some(KEEPER);
+        }
         let mut queues = self.queues.iter();
         let (lock, _) = queues.find(|(_, queue)| queue.contains(&waiter))?;
         self.holders.get(lock).copied()

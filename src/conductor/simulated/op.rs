@@ -19,6 +19,8 @@ pub enum Op {
     Try(u8),
     /// Asks for a lock until it gets it.
     Poll(u8),
+    /// Adds to the one, and then to the other: a step with a middle.
+    Both(u8, u8),
     /// Goes on until the pod has its other answers.
     Copy,
     /// No step: the pod rests until the variable is not zero.
@@ -36,6 +38,7 @@ impl Op {
             Self::Unlock(name) => format!("unlock l{name}"),
             Self::Try(name) => format!("try l{name}"),
             Self::Poll(name) => format!("poll l{name}"),
+            Self::Both(one, two) => format!("both v{one} v{two}"),
             Self::Copy => "copy".to_owned(),
             Self::Await(name) => format!("await v{name}"),
         }
@@ -50,10 +53,18 @@ impl Op {
 
     /// Whether two steps commute, by what they touch.
     pub fn commutes(self, other: Self) -> bool {
+        if let Self::Both(one, two) = self {
+            return [one, two]
+                .into_iter()
+                .all(|name| Self::Add(name).commutes(other));
+        }
+        if matches!(other, Self::Both(..)) {
+            return other.commutes(self);
+        }
         let touches = |op| match op {
             Self::Read(name) | Self::Check(name, _) | Self::Await(name) => (name, false),
             Self::Copy => (200, true),
-            Self::Add(name) | Self::Set(name, _) => (name, true),
+            Self::Add(name) | Self::Set(name, _) | Self::Both(name, _) => (name, true),
             Self::Lock(name) | Self::Unlock(name) | Self::Try(name) | Self::Poll(name) => {
                 (100 + name, true)
             }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::act::Act;
-use super::model::{Model, index_of, name_of, pid_of};
+use super::model::{KEEPER, Model, index_of, name_of, pid_of};
 use super::op::Op;
 use crate::conductor::{
     Activity, Aim, Conductor, Heard, Mistake, Need, Orders, Outcome, Quiet, Rested, Sessions,
@@ -19,7 +19,7 @@ use crate::history::{
     WaitsFor, Writer,
 };
 use crate::name::{ConnectionName, LockKey, LockMode, PodName, Session, StepId};
-use crate::schedule::{FaultKind, Point, Schedule};
+use crate::schedule::{FaultKind, InnerPoint, Point, Schedule};
 
 /// The variable that stands for a lock row: not zero while somebody has it.
 pub const LOCK_ROW: u8 = 7;
@@ -205,8 +205,12 @@ impl World for Model {
     async fn look(&mut self, pids: &[i32]) -> Result<Sessions, Mistake> {
         self.do_passed();
         let mut seen = Sessions::new();
-        for pid in pids.iter().copied().filter(|pid| self.lives(*pid)) {
-            let copies = self.need(&name_of(pid)) == Need::Message;
+        for pid in pids
+            .iter()
+            .copied()
+            .filter(|pid| self.lives(*pid) || *pid == KEEPER)
+        {
+            let copies = pid != KEEPER && self.need(&name_of(pid)) == Need::Message;
             let blocked_by: Vec<i32> = self.waits_for(pid).into_iter().collect();
             let (state, wait) = match (copies, blocked_by.is_empty()) {
                 (true, _) => ("active", "Client"),
@@ -261,6 +265,24 @@ impl World for Model {
         _: Duration,
     ) -> Result<bool, Mistake> {
         Ok(true)
+    }
+
+    async fn close_gate(&mut self, pid: i32, _: &InnerPoint) -> Result<(), Mistake> {
+        self.gates.insert(pid, false);
+        Ok(())
+    }
+
+    fn keeps_gates(&self, pid: i32) -> bool {
+        pid == KEEPER
+    }
+
+    async fn pass_rows(&mut self, _: i32, _: &InnerPoint) -> Result<bool, Mistake> {
+        Ok(true)
+    }
+
+    async fn open_gates(&mut self, pid: i32) -> Result<(), Mistake> {
+        self.open_gate(pid);
+        Ok(())
     }
 
     fn can_look(&self) -> bool {

@@ -68,6 +68,7 @@ fn with(ours: &[(i32, Does)]) -> Simulated {
                 answered: None,
                 ended: false,
                 unwritten: false,
+                gate: None,
                 waiting: (*does == Does::NeedsItsPod).then_some(Waiting::Pod),
                 lack: None,
             };

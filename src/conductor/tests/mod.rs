@@ -9,6 +9,7 @@ mod chains;
 mod controller;
 mod endings;
 mod faults;
+mod inside;
 mod polling;
 mod priorities;
 mod properties;
@@ -22,7 +23,7 @@ use super::simulated::{Act, Model, Ran, orders, run_with};
 use crate::history::{Begun, Ending, Event, Line};
 use crate::name::PodName;
 use crate::schedule::{
-    Fault, FaultKind, Move, Point, Schedule, SessionChoice, SqlPattern, Stop, Turn,
+    Fault, FaultKind, InnerPoint, Move, Point, Schedule, SessionChoice, SqlPattern, Stop, Turn,
 };
 
 /// Each case is a test, named by the sentence that it proves.
@@ -76,6 +77,15 @@ pub fn after(pod: &str, sql: &str, nth: u32) -> Move {
     turn(pod, Stop::After { sql, nth })
 }
 
+pub fn inside(pod: &str, sql: &str, nth: u32) -> Move {
+    let sql = SqlPattern::new(sql).unwrap();
+    let at = InnerPoint {
+        table: "t".to_owned(),
+        row: None,
+    };
+    turn(pod, Stop::Inside { sql, nth, at })
+}
+
 pub fn together<const N: usize>(pods: [&str; N]) -> Move {
     Move::Together(pods.map(PodName::new).to_vec())
 }
@@ -127,6 +137,7 @@ fn word(
             Ending::Done => of(step, "=", steps),
             Ending::Blocked => of(step, "~", steps),
             Ending::NeedsPod => of(step, "^", steps),
+            Ending::Inside => of(step, "|", steps),
             Ending::Gone => of(step, "x", steps),
         },
         Event::MoveStarted {

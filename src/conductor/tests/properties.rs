@@ -154,7 +154,7 @@ fn steps_of(lines: &[Line]) -> BTreeMap<StepId, Told> {
                 let told = told.entry(*step).or_default();
                 match ending {
                     Ending::Done | Ending::Gone => told.ended.push(at),
-                    Ending::Blocked | Ending::NeedsPod => told.waits.push(at),
+                    Ending::Blocked | Ending::NeedsPod | Ending::Inside => told.waits.push(at),
                 }
             }
             _ => {}

@@ -154,6 +154,7 @@ fn sentence(line: &Line, timeline: &Timeline<'_>) -> String {
             let how = match (ending, &answer.error) {
                 (Ending::Blocked, _) => "was seen to wait".to_owned(),
                 (Ending::NeedsPod, _) => "waits for its own pod".to_owned(),
+                (Ending::Inside, _) => "stands in its middle, at a gate of lockproof's".to_owned(),
                 (_, Some(error)) => format!("failed with {}", error.sqlstate),
                 (Ending::Gone, None) => "was gone with its session".to_owned(),
                 (Ending::Done, None) => format!("was answered {}", answer.tags.join("; ")),

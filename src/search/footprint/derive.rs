@@ -9,7 +9,9 @@ use super::request::{Known, complete, footprint, is_isolation, is_rollback};
 use super::steps::{Footprints, Step};
 use super::touched::{Footprint, Held, LockUse, LockUseKind};
 use super::waits::{Unknown, WaitLimits};
-use crate::history::{Catalog, Delivery, Ending, Event, HeldLock, Line, PoolMode, Setting, Write};
+use crate::history::{
+    Catalog, Delivery, Ending, Event, HeldLock, Line, PoolMode, Setting, Write, rows_told,
+};
 use crate::ledger::served;
 use crate::name::{ConnectionName, PodName, StepId};
 use crate::timeline::{EndingFacts, Happening, Snapshot, StepFacts, Timeline};
@@ -178,6 +180,7 @@ impl<'t, 'a> Book<'t, 'a> {
             normal: request.normal.clone(),
             ending: None,
             blocked: false,
+            rows: 0,
             waits_end,
             error: None,
             footprint: Footprint::default(),
@@ -192,6 +195,8 @@ impl<'t, 'a> Book<'t, 'a> {
         };
         let (ending, answer) = (end.ending, end.answer);
         self.steps[index].blocked |= ending == Ending::Blocked;
+        let told = end.answer.tags.iter().filter_map(|tag| rows_told(tag));
+        self.steps[index].rows = told.max().unwrap_or(0).max(self.steps[index].rows);
         self.steps[index].ending = Some(ending);
         if !matches!(ending, Ending::Done | Ending::Gone) {
             return;

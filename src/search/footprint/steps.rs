@@ -29,6 +29,8 @@ pub struct Step {
     pub ending: Option<Ending>,
     /// Whether it was seen to wait for a lock.
     pub blocked: bool,
+    /// The most rows that one of its statements told of.
+    pub rows: u64,
     /// How a wait of it for a lock would end by a time limit of its session's.
     pub waits_end: WaitEnd,
     /// The SQLSTATE of its error.

@@ -55,15 +55,18 @@ mod checks_tests;
 #[cfg(test)]
 mod claims_tests;
 #[cfg(test)]
+mod inside_tests;
+#[cfg(test)]
 mod refuted_tests;
 #[cfg(test)]
 mod tests;
 
 pub use faults::unknown_limit;
 pub use finding::{Hazard, HazardKind};
+pub use inside::InnerStop;
 pub use mine::mine;
-pub use pairs::{inner_pairs, pairs};
+pub use pairs::{InnerPair, inner_pairs, pairs};
 pub use refuted::{
-    DOES_NOT_WAIT, OtherCourse, WhenTaken, other_course, refuted, undecided, when_taken,
+    DOES_NOT_WAIT, OtherCourse, WhenTaken, never_inside, other_course, refuted, undecided, when_taken,
 };
 pub use trace::Runs;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::anchor::before;
-use super::inside::race_inside;
+use super::inside::{InnerStop, inner_stops, meet_half_way, race_inside};
 use super::parts::kept_apart;
 use super::trace::{Ground, Runs, Trace};
 use crate::history::{Catalog, Rules};
@@ -23,8 +23,25 @@ pub fn pairs(
     rules: &Rules,
     pods: &[PodName],
 ) -> Vec<(Turn, Turn)> {
-    let conflicting = conflicting(runs, catalog, rules, pods, |_, _| true);
-    conflicting.into_iter().map(|(_, pair)| pair).collect()
+    let [a, b, ..] = pods else {
+        return Vec::new();
+    };
+    let ground = Ground::of(runs, catalog, rules, a, b);
+    // The courses of the clean run alone: what others add comes at other numbers of matches.
+    let Some(trace) = ground.traces.first() else {
+        return Vec::new();
+    };
+    let conflicting = conflicting(trace, rules, (a, b), |_, _| true);
+    conflicting.into_iter().map(|(.., pair)| pair).collect()
+}
+
+/// Two steps of which one has a middle in which the other can do harm.
+#[derive(Debug, Clone)]
+pub struct InnerPair {
+    /// The turns that bring the two pods before these steps.
+    pub turns: (Turn, Turn),
+    /// Orders in which one pod stops inside its step and the other goes to its end, the likeliest first.
+    pub stops: Vec<InnerStop>,
 }
 
 /// Those of them of which a step has a middle in which the other can do harm: two of one form first.
@@ -34,28 +51,31 @@ pub fn inner_pairs(
     catalog: &Catalog,
     rules: &Rules,
     pods: &[PodName],
-) -> Vec<(Turn, Turn)> {
-    let mut found = conflicting(runs, catalog, rules, pods, race_inside);
-    found.sort_by_key(|(same_form, _)| !same_form);
-    found.into_iter().map(|(_, pair)| pair).collect()
-}
-
-/// Those that are wanted, each with whether both steps are of one form.
-fn conflicting(
-    runs: &(impl Runs + ?Sized),
-    catalog: &Catalog,
-    rules: &Rules,
-    pods: &[PodName],
-    wanted: impl Fn(&Step, &Step) -> bool,
-) -> Vec<(bool, (Turn, Turn))> {
+) -> Vec<InnerPair> {
+    let wanted = |one: &Step, other: &Step| race_inside(one, other) || meet_half_way(one, other);
     let [a, b, ..] = pods else {
         return Vec::new();
     };
     let ground = Ground::of(runs, catalog, rules, a, b);
-    // The courses of the clean run alone: what others add comes at other numbers of matches.
     let Some(trace) = ground.traces.first() else {
         return Vec::new();
     };
+    let mut found = conflicting(trace, rules, (a, b), wanted);
+    found.sort_by_key(|(one, other, _)| one != other);
+    let inner = |(one, other, turns)| InnerPair {
+        turns,
+        stops: inner_stops(trace, catalog, (a, b), (one, other)),
+    };
+    found.into_iter().map(inner).collect()
+}
+
+/// The places of those that are wanted, and the turns that bring two pods before them.
+fn conflicting(
+    trace: &Trace,
+    rules: &Rules,
+    (a, b): (&PodName, &PodName),
+    wanted: impl Fn(&Step, &Step) -> bool,
+) -> Vec<(usize, usize, (Turn, Turn))> {
     let places = firsts(trace);
     let mut found = Vec::new();
     for (index, one) in places.iter().enumerate() {
@@ -69,7 +89,7 @@ fn conflicting(
                 (before(a, trace, *one, 0), before(b, trace, *other, 0))
             {
                 // Of each form there is one place.
-                found.push((one == other, (first, second)));
+                found.push((*one, *other, (first, second)));
             }
         }
     }

@@ -8,12 +8,16 @@ use crate::history::{Ending, Event, Line, LockAction, LockCall, TurnEnd};
 use crate::invariant::was_refused;
 use crate::ledger::{Holder, Ledger};
 use crate::name::PodName;
-use crate::schedule::{Move, Stop, Turn};
+use crate::schedule::{Move, Schedule, Stop, Turn};
 use crate::timeline::Timeline;
 
 /// Why what needs a pod that waits for the lock does not apply.
 pub const DOES_NOT_WAIT: &str =
     "a pod does not wait for the lock: where it was told that it is taken, it left";
+
+/// Why what stops inside a step does not apply.
+const NEVER_INSIDE: &str =
+    "the step went by without coming to the point inside it that was seen elsewhere";
 
 /// How a schedule that did not go as it was made to go counts all the same, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,19 @@ pub enum OtherCourse {
     Answered(String),
     /// It asks for something that this subject never does.
     NotApplicable(String),
+}
+
+/// Whether the pod that was to stop inside a step never came to that point, though it went to its end.
+#[must_use]
+pub fn never_inside(schedule: &Schedule, lines: &[Line]) -> Option<OtherCourse> {
+    let timeline = Timeline::of(lines);
+    let missed = timeline.turns.iter().any(|turn| {
+        let inside = schedule.moves().get(turn.index).is_some_and(
+            |one| matches!(one, Move::Turn(turn) if matches!(turn.until, Stop::Inside { .. })),
+        );
+        turn.scheduled && inside && turn.why == Some(TurnEnd::PodEnded)
+    });
+    missed.then(|| OtherCourse::NotApplicable(NEVER_INSIDE.to_owned()))
 }
 
 /// Whether a run of a hazard's schedule in which a stop was not reached tells all the same what it was made to

@@ -50,7 +50,8 @@ impl Redactor {
     }
 
     fn stop(&mut self, stop: &mut Stop) {
-        let (Stop::Before { sql, .. } | Stop::After { sql, .. }) = stop else {
+        let (Stop::Before { sql, .. } | Stop::After { sql, .. } | Stop::Inside { sql, .. }) = stop
+        else {
             return;
         };
         let text = String::from(sql.clone());

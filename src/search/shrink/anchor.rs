@@ -70,7 +70,10 @@ fn stops(place: usize, executed: &Executed, at: Option<StepId>) -> Vec<Stop> {
     if held.is_none() {
         stops.push(Stop::End);
     }
-    if matches!(last.ending, Some(Ending::Blocked | Ending::NeedsPod)) {
+    if matches!(
+        last.ending,
+        Some(Ending::Blocked | Ending::NeedsPod | Ending::Inside)
+    ) {
         stops.push(Stop::Blocked);
     }
     let fails = |step: &ExecutedStep| step.answer.error.is_some() || at == Some(step.id);

@@ -2,8 +2,9 @@
 //! (a predicted race is confirmed or refuted by a run made for it).
 //!
 //! Owns the rounds: the pods one after the other first, then what was mined from the clean and serial
-//! runs, then what is new in the runs that these became, until nothing is new; at last some draws of steps
-//! that are let go at the same moment, where one of them has a middle in which the other can do harm. Knows
+//! runs, then what is new in the runs that these became, until nothing is new; then stops inside steps of which one has a
+//! middle in which the other can do harm, and where there is no such stop some draws of steps that are let go at the
+//! same moment. Knows
 //! nothing of how a hazard is found.
 
 use crate::search::strategy::Why;
@@ -11,13 +12,13 @@ use std::collections::BTreeSet;
 
 use super::kept::Kept;
 use super::{Candidate, Explored, Kind, Overlap, Space, Strategy};
-use crate::history::{Catalog, Line, Rules};
+use crate::history::{Catalog, Event, Line, Rules};
 use crate::name::PodName;
 use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, OtherCourse, WhenTaken, inner_pairs, mine, other_course, pairs, refuted,
-    undecided, unknown_limit, when_taken,
+    DOES_NOT_WAIT, Hazard, InnerPair, InnerStop, OtherCourse, WhenTaken, inner_pairs, mine,
+    never_inside, other_course, pairs, refuted, undecided, unknown_limit, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
@@ -27,6 +28,8 @@ const MOST_ROUNDS: usize = 8;
 /// (MERGE, insert … where not exists, a procedure that commits on its way) one draw in two to one in thirteen showed
 /// them.
 const DRAWS: u64 = 20;
+/// So many schedules stop inside a step, all pairs together.
+const MOST_STOPS: usize = 24;
 /// Of so many pairs, the likeliest.
 const MOST_PAIRS: usize = 5;
 
@@ -63,7 +66,9 @@ pub struct Hazards {
     /// The first round, where it was worked out before it was asked for.
     ahead: Option<Vec<Candidate>>,
     /// The pairs of steps that may race inside, once they have been looked for.
-    inner: Option<Vec<(Turn, Turn)>>,
+    inner: Option<Vec<InnerPair>>,
+    /// The schedules that stop inside a step: the index of the first, and how many, once they have been handed out.
+    stops: Option<(u64, u64)>,
     /// How many draws there are, once they have been handed out.
     draws: Option<u64>,
 }
@@ -99,6 +104,7 @@ impl Hazards {
             unknown_limit: None,
             ahead: None,
             inner: None,
+            stops: None,
             draws: None,
         }
     }
@@ -127,20 +133,71 @@ impl Hazards {
         pairs(&self.runs, &self.catalog, &self.rules, &self.pods)
     }
 
-    /// The draws that the clean run suggests.
-    fn overlap(&mut self) -> Overlap {
+    /// The pairs of steps that may race inside.
+    fn inner(&mut self) -> &[InnerPair] {
         let inner = self
             .inner
             .take()
             .unwrap_or_else(|| inner_pairs(&self.runs, &self.catalog, &self.rules, &self.pods));
         let pairs = self.inner.insert(inner);
         pairs.truncate(MOST_PAIRS);
-        let each = DRAWS / u64::try_from(pairs.len()).unwrap_or(DRAWS).max(1);
-        Overlap::new(pairs.clone(), each)
+        // Behind a pooler no session is a pod's own.
+        let clean = self.runs.clean();
+        let pooled = |line: &Line| matches!(&line.event, Event::Run(run) if run.pooler.is_some());
+        if clean.is_some_and(|lines| lines.iter().any(pooled)) {
+            pairs.iter_mut().for_each(|pair| pair.stops.clear());
+        }
+        pairs
     }
 
-    /// The last round: steps that may race inside, let go at the same moment.
+    /// The draws that the clean run suggests, of pairs of which no step can be stopped inside.
+    fn overlap(&mut self) -> Overlap {
+        let without = self.inner().iter().filter(|pair| pair.stops.is_empty());
+        let pairs: Vec<(Turn, Turn)> = without.map(|pair| pair.turns.clone()).collect();
+        let each = DRAWS / u64::try_from(pairs.len()).unwrap_or(DRAWS).max(1);
+        Overlap::new(pairs, each)
+    }
+
+    /// The orders that stop a pod inside a step: of each pair the likeliest, then the next of each.
+    fn inner_stops(&mut self) -> Vec<InnerStop> {
+        let pairs = self.inner();
+        let longest = pairs.iter().map(|pair| pair.stops.len()).max();
+        let nth = |place: usize| pairs.iter().filter_map(move |pair| pair.stops.get(place));
+        let all = (0..longest.unwrap_or(0)).flat_map(nth);
+        all.take(MOST_STOPS).cloned().collect()
+    }
+
+    /// The last but one: stops inside steps.
+    fn round_inside(&mut self) -> Vec<Candidate> {
+        let first = self.next;
+        let mut candidates = Vec::new();
+        for stop in self.inner_stops() {
+            if self
+                .permitted
+                .allow_all_of(&Schedule::Controlled(stop.moves.clone()))
+            {
+                candidates.push(Candidate {
+                    schedule: Schedule::Controlled(stop.moves),
+                    why: Why::Words(stop.title),
+                    needed: false,
+                    index: self.next,
+                });
+                self.next += 1;
+            }
+        }
+        self.stops = Some((first, self.next - first));
+        candidates
+    }
+
+    /// The last rounds: stops inside steps; then steps that may race inside and cannot be stopped there, let go at the
+    /// same moment.
     fn last_round(&mut self) -> Vec<Candidate> {
+        if self.stops.is_none() {
+            let inside = self.round_inside();
+            if !inside.is_empty() {
+                return inside;
+            }
+        }
         if self.draws.is_some() {
             return Vec::new();
         }
@@ -151,6 +208,12 @@ impl Hazards {
         }
         self.draws = u64::try_from(drawn.len()).ok();
         drawn
+    }
+
+    /// Whether this schedule stops inside a step.
+    fn is_inside(&self, candidate: &Candidate) -> bool {
+        let (first, count) = self.stops.unwrap_or_default();
+        (first..first + count).contains(&candidate.index)
     }
 
     /// The hazards that were kept back until it was known whether pods wait: those that apply.
@@ -197,7 +260,8 @@ impl Strategy for Hazards {
         let round = self.round();
         let foreseen = u64::try_from(round.len()).ok();
         self.ahead = Some(round);
-        Some(foreseen? + self.overlap().draws())
+        let inside = u64::try_from(self.inner_stops().len()).ok()?;
+        Some(foreseen? + inside + self.overlap().draws())
     }
 
     fn round(&mut self) -> Vec<Candidate> {
@@ -248,7 +312,7 @@ impl Strategy for Hazards {
         for one in explored {
             self.taken.extend(when_taken(one.lines));
             // A run that was stopped at its failure shows nothing that goes on from there.
-            if self.again && self.draws.is_none() && !one.violated && one.conclusive {
+            if self.again && self.stops.is_none() && !one.violated && one.conclusive {
                 self.runs.add(one.lines);
                 self.news = true;
             }
@@ -272,6 +336,9 @@ impl Strategy for Hazards {
     }
 
     fn other_course(&self, candidate: &Candidate, lines: &[Line]) -> Option<OtherCourse> {
+        if self.is_inside(candidate) {
+            return never_inside(&candidate.schedule, lines);
+        }
         other_course(self.hazard_of(candidate)?, lines)
     }
 

@@ -93,6 +93,8 @@ pub enum Ending {
     Blocked,
     /// It waits for something else of its own pod.
     NeedsPod,
+    /// It stands in its middle, at a gate of lockproof's, until its pod's next turn.
+    Inside,
     /// The session is gone.
     Gone,
 }

@@ -14,6 +14,11 @@ use crate::state::Reason;
 pub enum Limit {
     /// One request cycle was run at a time: no race inside a statement was.
     OneCycle,
+    /// The same, but that steps were stopped in their middle, at one point each.
+    StoppedInside {
+        /// How many steps.
+        steps: usize,
+    },
     /// One order of steps was run.
     OneOrder,
     /// Steps were let go together: the server chose their order.

@@ -14,7 +14,13 @@ pub(super) fn not_tested(facts: &Facts<'_>, invariants: &[InvariantVerdict]) -> 
     let mut limits = Vec::new();
     let any = |is: &dyn Fn(&Event) -> bool| facts.lines.iter().any(|line| is(&line.event));
     if facts.controlled() {
-        limits.push(Limit::OneCycle);
+        let inside = facts.steps.values();
+        limits.push(
+            match inside.filter(|step| step.stood_inside().is_some()).count() {
+                0 => Limit::OneCycle,
+                steps => Limit::StoppedInside { steps },
+            },
+        );
         limits.push(Limit::OneOrder);
         let together = |event: &Event| matches!(event, Event::MoveStarted { begun, .. } if begun.is_together());
         if any(&together) {

@@ -17,8 +17,9 @@ use crate::history::{
 };
 use crate::name::{ConnectionName, PodName};
 use crate::schedule::{
-    EVERY_POINT, Fault, FaultKind, FreeSchedule, Move, Parameter, ParameterValue, PermittedFaults,
-    Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern, Stop, Turn,
+    EVERY_POINT, Fault, FaultKind, FaultTarget, FreeSchedule, InnerPoint, Move, Parameter,
+    ParameterValue, PermittedFaults, Point, Schedule, SessionChoice, Sessions, Shape, SqlPattern,
+    Stop, Turn,
 };
 
 /// A file that exists, for `schema`.
@@ -269,6 +270,13 @@ fn stop() -> impl Strategy<Value = Stop> {
     prop_oneof![
         (sql(), 1..=u32::MAX).prop_map(|(sql, nth)| Stop::Before { sql, nth }),
         (sql(), 1..3_u32).prop_map(|(sql, nth)| Stop::After { sql, nth }),
+        (sql(), 1..3_u32, "[a-zé.]{1,8}", of(1..=10_000_u32)).prop_map(|(sql, nth, table, row)| {
+            Stop::Inside {
+                sql,
+                nth,
+                at: InnerPoint { table, row },
+            }
+        }),
         (1..=u32::MAX).prop_map(Stop::Steps),
         Just(Stop::Blocked),
         Just(Stop::End),
@@ -447,7 +455,7 @@ fn promotes(schedule: &Schedule) -> bool {
     schedule.faults().any(|fault| fault.kind.needs_standby())
 }
 
-/// No turn while the server is paused, and in free pacing nothing that is not undone.
+/// No turn while the server is paused, no stop inside a step where a fault takes the server, and in free pacing nothing that is not undone.
 fn possible(schedule: Schedule) -> Schedule {
     let undo = |fault: &Fault| fault.kind.undone_by().is_some();
     match schedule {
@@ -456,6 +464,13 @@ fn possible(schedule: Schedule) -> Schedule {
                 Move::Fault(fault) => fault.kind.entry().stops_server() != Some(true),
                 _ => true,
             });
+            let of_server = |one: &Move| matches!(one, Move::Fault(fault) if fault.kind.target() == FaultTarget::Server);
+            if moves.iter().any(of_server) {
+                moves.retain(|one| match one {
+                    Move::Turn(turn) => !matches!(turn.until, Stop::Inside { .. }),
+                    _ => true,
+                });
+            }
             Schedule::Controlled(moves)
         }
         Schedule::Free(mut free) => {
@@ -501,7 +516,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
                     server: Surroundings {
                         own,
                         standby: standby || promotes(&timing.0),
-                        pooler,
+                        pooler: pooler.filter(|_| timing.0.inner_points().next().is_none()),
                     },
                     cronjob: timing.1,
                     schedule: timing.0,

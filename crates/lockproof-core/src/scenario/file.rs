@@ -277,7 +277,7 @@ pub(super) struct MoveFile {
     pub(super) manual: Option<Spanned<bool>>,
 }
 
-/// When a turn ends: one of `before`, `after` (each perhaps with `nth`), `steps`, `blocked`.
+/// When a turn ends: one of `before`, `after`, `inside` (each perhaps with `nth`), `steps`, `blocked`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -290,6 +290,16 @@ pub(super) struct StopFile {
     /// The turn ends when such a step has ended, with success or with an error.
     #[schemars(with = "Option<String>")]
     pub(super) after: Option<Spanned<String>>,
+    /// The turn ends when such a step stands in its middle: before the first statement in it that writes to the
+    /// table `at`, or behind the `row`-th row that it writes there. It stands there until the pod's next turn.
+    #[schemars(with = "Option<String>")]
+    pub(super) inside: Option<Spanned<String>>,
+    /// With `inside`: the table, with or without its schema.
+    #[schemars(with = "Option<String>")]
+    pub(super) at: Option<Spanned<String>>,
+    /// With `inside`: behind which row that the step writes to the table, from 1.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 10000))]
+    pub(super) row: Option<Spanned<i64>>,
     /// Which of the matching steps of this turn, from 1.
     #[schemars(with = "Option<u32>", range(min = 1))]
     pub(super) nth: Option<Spanned<i64>>,

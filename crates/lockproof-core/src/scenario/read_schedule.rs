@@ -14,7 +14,9 @@ use super::read_cronjob::move_of_controller;
 use super::read_fault::{expire, fault};
 use super::read_values::{duration, pod};
 use crate::name::PodName;
-use crate::schedule::{Fault, FreeSchedule, Move, Point, Schedule, SqlPattern, Stop, Turn};
+use crate::schedule::{
+    Fault, FaultTarget, FreeSchedule, InnerPoint, Move, Point, Schedule, SqlPattern, Stop, Turn,
+};
 
 pub(super) fn schedule(
     file: &ScheduleFile,
@@ -39,10 +41,39 @@ pub(super) fn schedule(
                     let help = "put `{ fault = { unpause-server = {} } }` before it";
                     return Err(Wrong::new(one.span(), message).help(help));
                 }
+                if stops_inside(&next) && server.pooler.is_some() {
+                    let message =
+                        "behind a pooler a pod has no session of its own to stop inside a step";
+                    let help = "leave `pooler` out, or stop before the step";
+                    return Err(Wrong::new(one.span(), message).help(help));
+                }
                 moves.push(next);
             }
+            inside_or_outage(turns, &moves)?;
             Ok(Schedule::Controlled(moves))
         }
+    }
+}
+
+fn stops_inside(one: &Move) -> bool {
+    matches!(one, Move::Turn(turn) if matches!(turn.until, Stop::Inside { .. }))
+}
+
+/// What keeps a step in its middle is a lock of lockproof's on the server: it would go with it.
+fn inside_or_outage(turns: &Option<Vec<Spanned<MoveFile>>>, moves: &[Move]) -> Result<(), Wrong> {
+    let of_server = |one: &Move| match one {
+        Move::Fault(fault) => fault.kind.target() == FaultTarget::Server,
+        _ => false,
+    };
+    let place = moves.iter().position(stops_inside);
+    match (place, moves.iter().any(of_server)) {
+        (Some(place), true) => {
+            let span = turns.iter().flatten().nth(place).map(Spanned::span);
+            let message = "a stop inside a step and a fault of the server cannot be in one schedule: what keeps the step \
+                           there is a lock on that server";
+            Err(Wrong::new(span.unwrap_or_default(), message))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -210,6 +241,9 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
     let StopFile {
         before,
         after,
+        inside,
+        at,
+        row,
         nth,
         prepare,
         steps,
@@ -218,11 +252,12 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
     let given = [
         before.is_some(),
         after.is_some(),
+        inside.is_some(),
         steps.is_some(),
         blocked.is_some(),
     ];
     if given.iter().filter(|given| **given).count() != 1 {
-        let message = "a stop is one of `before`, `after`, `steps` and `blocked`";
+        let message = "a stop is one of `before`, `after`, `inside`, `steps` and `blocked`";
         let help = "leave `until` out to run the pod to its end";
         return Err(Wrong::new(file.span(), message).help(help));
     }
@@ -230,6 +265,20 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
         Some(nth) => positive(nth, "matches are counted from 1"),
         None => Ok(1),
     };
+    if inside.is_none() {
+        let of_inside = [
+            (at.as_ref().map(Spanned::span), "at"),
+            (row.as_ref().map(Spanned::span), "row"),
+        ];
+        if let Some((Some(span), key)) = of_inside.into_iter().find(|(span, _)| span.is_some()) {
+            let message = format!("`{key}` says where inside a step `inside` stops");
+            return Err(Wrong::new(span, message));
+        }
+    }
+    if let (Some(_), Some(prepare)) = (inside, prepare) {
+        let message = "a step that only prepares has no inside: it writes nothing";
+        return Err(Wrong::new(prepare.span(), message).help("leave `prepare` out"));
+    }
     let prepares = match prepare {
         Some(prepare) if !prepare.get_ref() => {
             let message = "without `prepare` no preparation is meant";
@@ -245,10 +294,15 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
         let (sql, nth) = (pattern(text, prepares)?, match_number(nth)?);
         return Ok(Stop::After { sql, nth });
     }
+    if let Some(text) = inside {
+        let (sql, nth) = (pattern(text, false)?, match_number(nth)?);
+        let at = inner_point(text.span(), at.as_ref(), row.as_ref())?;
+        return Ok(Stop::Inside { sql, nth, at });
+    }
     if let Some(nth) = nth {
         return Err(Wrong::new(
             nth.span(),
-            "`nth` counts the matches of `before` or `after`",
+            "`nth` counts the matches of `before`, `after` or `inside`",
         ));
     }
     if let Some(prepare) = prepare {
@@ -265,6 +319,40 @@ fn stop(file: &Spanned<StopFile>) -> Result<Stop, Wrong> {
         }
         _ => Ok(Stop::Blocked),
     }
+}
+
+/// The most rows that a step is let write before it stands: the harness lets it go on row by row.
+const MOST_ROWS: u32 = 10_000;
+
+fn inner_point(
+    inside: Range<usize>,
+    at: Option<&Spanned<String>>,
+    row: Option<&Spanned<i64>>,
+) -> Result<InnerPoint, Wrong> {
+    let Some(table) = at else {
+        let message = "`inside` needs the table at which the step stops";
+        return Err(
+            Wrong::new(inside, message).help("add `at = \"table\"`, one that the step writes to")
+        );
+    };
+    if table.get_ref().trim().is_empty() {
+        return Err(Wrong::new(table.span(), "a table has a name"));
+    }
+    let number = row
+        .map(|row| positive(row, "rows are counted from 1"))
+        .transpose()?;
+    if let (Some(row), Some(number)) = (row, number)
+        && number > MOST_ROWS
+    {
+        let message = format!(
+            "a step can be stopped behind its first {MOST_ROWS} rows, not behind row {number}"
+        );
+        return Err(Wrong::new(row.span(), message));
+    }
+    Ok(InnerPoint {
+        table: table.get_ref().trim().to_owned(),
+        row: number,
+    })
 }
 
 fn positive(number: &Spanned<i64>, otherwise: &str) -> Result<u32, Wrong> {

@@ -270,6 +270,15 @@ fn a_move(one: &Move) -> String {
     let until = match &turn.until {
         Stop::Before { sql, nth } => matching("before", sql.text(), *nth),
         Stop::After { sql, nth } => matching("after", sql.text(), *nth),
+        Stop::Inside { sql, nth, at } => {
+            let mut keys = vec![
+                format!("inside = {}", text(sql.text())),
+                format!("at = {}", text(&at.table)),
+            ];
+            keys.extend(at.row.map(|row| format!("row = {row}")));
+            keys.extend((*nth != 1).then(|| format!("nth = {nth}")));
+            inline(&keys)
+        }
         Stop::Steps(steps) => inline(&[format!("steps = {steps}")]),
         Stop::Blocked => inline(&["blocked = true".to_owned()]),
         Stop::End => String::new(),

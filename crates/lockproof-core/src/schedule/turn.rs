@@ -65,6 +65,17 @@ impl Schedule {
         self.faults().next().is_some()
     }
 
+    /// The points inside steps at which it stops.
+    pub fn inner_points(&self) -> impl Iterator<Item = &InnerPoint> {
+        self.moves().iter().filter_map(|one| match one {
+            Move::Turn(Turn {
+                until: Stop::Inside { at, .. },
+                ..
+            }) => Some(at),
+            _ => None,
+        })
+    }
+
     /// Whether steps are let go together, so that the server decides their order.
     #[must_use]
     pub fn has_together(&self) -> bool {
@@ -138,10 +149,30 @@ pub enum Stop {
         /// Which match, from 1.
         nth: u32,
     },
+    /// When the nth step of this turn that matches stands at a point in its middle: it is under way on the
+    /// server, and a gate of lockproof's keeps it there until its pod's next turn.
+    Inside {
+        /// What to match.
+        sql: SqlPattern,
+        /// Which match, from 1.
+        nth: u32,
+        /// Where it stands.
+        at: InnerPoint,
+    },
     /// After this many steps.
     Steps(u32),
     /// When the pod can do nothing but wait for a lock.
     Blocked,
     /// At the pod's end.
     End,
+}
+
+/// A point in the middle of a step: where it writes to a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InnerPoint {
+    /// The table, with or without its schema.
+    pub table: String,
+    /// Behind this row that it writes there, from 1; without it, before the first statement that writes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u32>,
 }

@@ -139,6 +139,20 @@ impl<'a> StepFacts<'a> {
             .map(|one| one.at)
     }
 
+    /// When it was first seen to stand in its middle, at a gate of lockproof's.
+    pub fn stood_inside(&self) -> Option<Moment> {
+        self.endings
+            .iter()
+            .find(|one| one.ending == Ending::Inside)
+            .map(|one| one.at)
+    }
+
+    /// Since when others have kept it from going on: a lock, or a gate in its middle.
+    pub fn kept_waiting(&self) -> Option<Moment> {
+        let both = [self.blocked(), self.stood_inside()];
+        both.into_iter().flatten().min()
+    }
+
     /// Whether it was with the server at this line, or ended after `since`.
     pub fn was_under_way(&self, since: u64, until: u64) -> bool {
         self.released.is_some_and(|at| at.seq <= until)

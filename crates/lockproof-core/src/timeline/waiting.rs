@@ -37,6 +37,8 @@ impl<'a> Waiting<'a> {
                 match end.ending {
                     Ending::Blocked | Ending::NeedsPod => waiting.insert(step.id),
                     Ending::Done | Ending::Gone => waiting.remove(&step.id),
+                    // Its pod's next turn brings it on.
+                    Ending::Inside => false,
                 };
             }
             _ => {}

@@ -151,7 +151,10 @@ pub(crate) fn timers<'a>(
                 longest_hold(steps.values().filter(of_pod), now, seq, From::Arrival)
             }
         };
-        if held > longest_gap {
+        // What runs out while lockproof keeps the statement in its middle no free run shows so.
+        let stood = own.and_then(|own| steps.get(&own)?.stood_inside());
+        let stood = stood.is_some_and(|at| seq.is_none_or(|seq| at.seq <= seq));
+        if held > longest_gap || stood {
             timers.push(Timer {
                 pod: &error.connection.pod,
                 seq: seq.unwrap_or(error.seqs[0]),
@@ -266,10 +269,13 @@ fn longest_hold<'s, 'a: 's>(
                 .filter(|at| before(at.seq))
                 .map_or(now, |at| at.at_us);
             let held = until.saturating_sub(step.held.at_us);
-            let waited = step.blocked().filter(|at| before(at.seq)).map_or(0, |at| {
-                let until = step.last().map_or(now, |end| end.at.at_us);
-                until.saturating_sub(at.at_us)
-            });
+            let waited = step
+                .kept_waiting()
+                .filter(|at| before(at.seq))
+                .map_or(0, |at| {
+                    let until = step.last().map_or(now, |end| end.at.at_us);
+                    until.saturating_sub(at.at_us)
+                });
             match from {
                 From::Arrival => held.max(step.held_us).max(waited),
                 From::Release => waited,
