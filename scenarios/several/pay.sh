@@ -8,6 +8,8 @@
 #     both       has the advisory lock for the payout, too
 #     table      locks the report's table as well as it takes the advisory lock
 #     no-table   the same, in a mode that guards nothing
+#     apart      has the advisory lock on a connection of its own
+#     goes-on    waits for the advisory lock for two seconds, and goes on without it
 #     leases     has a lease for the payout and one for the report in the place of both
 #     in-row     the same, with each part in a transaction that has locked its lease's row
 set -euo pipefail
@@ -65,11 +67,14 @@ ask s "begin" || exit 1
 if ! is no-row; then ask s "select id from account where id = 1 for no key update" || exit 1; fi
 pay
 ask s "commit" || exit 1
-if ! is both && ! is no-key; then ask s "select pg_advisory_lock(7)" || exit 1; fi
+locker=s
+if is apart; then locker=l; open l; fi
+if is goes-on; then ask s "set lock_timeout = '2s'" || exit 1; fi
+if ! is both && ! is no-key; then ask "$locker" "select pg_advisory_lock(7)" || is goes-on || exit 1; fi
 ask s "begin" || exit 1
 if is table; then ask s "lock table report in exclusive mode" || exit 1; fi
 if is no-table; then ask s "lock table report in access share mode" || exit 1; fi
 add
 ask s "commit" || exit 1
-if ! is no-key; then ask s "select pg_advisory_unlock(7)" || exit 1; fi
+if ! is no-key; then ask "$locker" "select pg_advisory_unlock(7)" || is apart || exit 1; fi
 close s

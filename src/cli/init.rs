@@ -17,11 +17,13 @@ use super::keys::KeyArguments;
 use super::progress::watched;
 use super::subject::{OWN_FILE, foreign, job};
 use super::template::TemplateArguments;
-use crate::history::{RowsRule, ServerFacts};
-use crate::name::{KeyForm, LockKey, TableName};
+use crate::history::ServerFacts;
+use crate::name::LockKey;
 use crate::report::{count, visible, wrap};
 use crate::run::trace_of;
-use crate::scenario::{self, DemandedGuard, Expect, LockName, Scenario, write_duration};
+use crate::scenario::{
+    self, DemandedGuard, Expect, LockName, Scenario, write_duration, write_lock,
+};
 use crate::schedule::Schedule;
 use crate::search::{Stage, Trial, first_order};
 use page::{Seen, in_seconds, page, rounded};
@@ -221,11 +223,13 @@ fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
     let baseline = &measured.baseline;
     let tries = |text: &str| text.contains("pg_try_advisory") || text.contains("nowait");
     let clean = measured.clean.lines()?;
+    let likely = measured.likely_row.as_ref();
     Ok(Seen {
         steps: baseline.steps,
         written: baseline.written.clone(),
         locks: measured.locks.clone(),
-        rows: measured.rows.clone(),
+        lock: trial.suggested_lock(None),
+        likely: likely.and_then(|row| trial.suggested_lock(Some(row))),
         lock_rows: measured.lock_rows.clone(),
         took: measured.clean_time(),
         limit: trial.time_limit(),
@@ -235,33 +239,24 @@ fn seen(trial: &Trial<'_>) -> Result<Seen, Failure> {
     })
 }
 
-/// The lock as a scenario names it.
-fn named(key: &LockKey) -> LockName {
-    match key.form {
-        KeyForm::OneBigint => {
-            let bits = (u64::from(key.high) << 32) | u64::from(key.low);
-            LockName::Key(bits.cast_signed())
-        }
-        KeyForm::TwoInts => LockName::Keys([key.high.cast_signed(), key.low.cast_signed()]),
-        KeyForm::Relation(table) => LockName::Relation { table, mode: None },
-    }
-}
-
 /// Puts into the scenario what was seen and what was not given.
 fn suggest(scenario: &mut Scenario, seen: &Seen) {
     if scenario.schedule == Schedule::Controlled(Vec::new()) {
         scenario.schedule = seen.order.clone();
     }
-    if let ([], Some(rows), None) = (seen.locks.as_slice(), &seen.rows, &scenario.subject.lock) {
-        let name = rows.table.as_str();
-        let name = name.strip_prefix("public.").unwrap_or(name);
-        scenario.subject.lock = Some(LockName::Rows(TableName::new(name)));
-    }
-    if let ([only], None) = (seen.locks.as_slice(), &scenario.subject.lock) {
-        scenario.subject.lock = Some(named(only));
+    if scenario.subject.lock.is_none() {
+        scenario.subject.lock.clone_from(&seen.lock);
     }
     let ordered = scenario.schedule != Schedule::Controlled(Vec::new());
-    if scenario.subject.lock.is_some() && ordered && scenario.expect == Expect::default() {
+    // Serializable transactions hold nothing, and of a queue or of claims each pod may take another row.
+    let met = |lock: &LockName| {
+        let mut each = lock.each();
+        each.any(|one| {
+            !matches!(one, LockName::Serializable) && one.row().is_none_or(|row| !row.is_many())
+        })
+    };
+    let meets = scenario.subject.lock.as_ref().is_some_and(met);
+    if meets && ordered && scenario.expect == Expect::default() {
         // Otherwise an order in which nobody asks for the lock would count as proof of it.
         scenario.expect.guards = vec![DemandedGuard::Contention];
     }
@@ -269,25 +264,24 @@ fn suggest(scenario: &mut Scenario, seen: &Seen) {
 
 fn tell(talk: Talk, file: &Path, scenario: &Scenario, seen: &Seen) {
     let locks: Vec<String> = seen.locks.iter().map(LockKey::in_full).collect();
-    let locks = match (locks.as_slice(), seen.lock_rows.as_slice()) {
-        ([], _) if seen.rows.is_some() => seen
-            .rows
-            .as_ref()
-            .map(RowsRule::in_full)
-            .unwrap_or_default(),
-        ([], []) => {
+    let locks = match (locks.as_slice(), &seen.lock, seen.lock_rows.as_slice()) {
+        ([one], Some(LockName::Key(_) | LockName::Keys(_) | LockName::Relation { .. }), _) => {
+            one.clone()
+        }
+        (_, Some(lock), _) => write_lock(lock),
+        ([], None, []) => {
             "no lock was seen: what goes wrong without one is found all the same".to_owned()
         }
-        ([], rows) => format!(
+        ([], None, rows) => format!(
             "a row of {} that is there only while a pod is at work",
             rows.join(", ")
         ),
-        ([one], _) => one.clone(),
-        (several, _) => format!(
+        (several, None, _) => format!(
             "{}; whichever the job takes must guard what it writes (`lock` in the file names one)",
             several.join(", ")
         ),
     };
+    let likely = seen.likely.as_ref().map(write_lock);
     talk.say(&wrap(
         "clean run",
         &format!(
@@ -298,6 +292,10 @@ fn tell(talk: Talk, file: &Path, scenario: &Scenario, seen: &Seen) {
     ));
     talk.say(&wrap("writes", &seen.written.join(", ")));
     talk.say(&wrap("lock", &locks));
+    if let Some(likely) = likely {
+        let text = format!("a row looks like a lock; named, it is judged: lock = {likely}");
+        talk.say(&wrap("note", &text));
+    }
     talk.say(&wrap(
         "pods",
         &format!(

@@ -21,9 +21,9 @@ use crate::history::{
 };
 use crate::invariant::{known_errors_of, names_made};
 use crate::ledger::{
-    Ledger, LikelyClaim, LikelyQueue, OutsideLocks, is_kept, keeps_claims, keeps_rows, keyed_calls,
-    likely_claims, likely_lock_row, likely_queue, lock_rows_of, not_serializable, row_guards,
-    used_keys,
+    Coverage, Guard, Ledger, LikelyClaim, LikelyQueue, is_kept, keeps_claims, keeps_rows,
+    keyed_calls, likely_claims, likely_lock_row, likely_queue, lock_rows_of, not_serializable,
+    row_guards, used_keys,
 };
 use crate::name::{LockKey, PodName, TableName};
 use crate::server::Database;
@@ -52,8 +52,8 @@ pub struct BaselineRuns {
     pub serializable: bool,
     /// The tables that hold a row only while a pod is at work.
     pub lock_rows: Vec<String>,
-    /// The tables of which these runs write rows outside of their locks only.
-    pub outside: Vec<String>,
+    /// Which locks, those of `locks` and others, cover which of the tables that these runs write.
+    pub coverage: Coverage,
     /// The queue of which these runs claim rows around all that they write elsewhere.
     pub queue: Option<LockRow>,
     /// A row that looks like a lock of the job's: only ever suggested.
@@ -111,7 +111,13 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
             lines: Vec::new(),
         });
     };
-    let of_all = OfAll::of(&runs)?;
+    let left = compared.runs.first().map(|run| &run.state);
+    // By its key a row of a queue is known.
+    let has_key = |queue: &LikelyQueue| {
+        let table = left.and_then(|left| left.tables.get(&queue.rule.table));
+        table.is_some_and(|table| table.columns.iter().any(|column| column.key))
+    };
+    let of_all = OfAll::of(&runs, has_key)?;
     let steps = runs.last().map(|run| run.steps.clone()).unwrap_or_default();
     let lines = clean.history.lines()?;
     let timeline = Timeline::of(&lines);
@@ -141,27 +147,43 @@ pub async fn measure(place: Place<'_>, plan: &Plan) -> Result<BaselineRuns, RunE
         passing_locks,
         lock_calls: keyed_calls(&timeline, &Ledger::of(&timeline)),
     };
-    let left = compared.runs.first().map(|run| &run.state);
-    // By its key a row of a queue is known.
-    let has_key = |queue: &LikelyQueue| {
-        let table = left.and_then(|left| left.tables.get(&queue.rule.table));
-        table.is_some_and(|table| table.columns.iter().any(|column| column.key))
+    // With a lock beside it, only what says more than that a row is inserted once looks like one.
+    let alone = locks.is_empty() && of_all.rows.is_none() && of_all.queue.is_none();
+    let covers = |queue: &&LikelyQueue| {
+        !of_all
+            .coverage
+            .kept(&Guard::Queue(Box::new((*queue).clone())))
+            .is_empty()
     };
+    let known = of_all.queue.as_ref().or(of_all.loose_queue.as_ref());
+    let known = known.filter(covers).map(|queue| queue.rule.table.clone());
+    let likely_row = of_all
+        .loose_queue
+        .map(|queue| queue.rule)
+        .or_else(|| {
+            let left = left?;
+            let guarded = |key: &LockKey| of_all.coverage.kept(&Guard::Key(*key));
+            let guarded = locks.iter().flat_map(guarded).collect();
+            likely_lock_row(&timeline, left, &BTreeSet::new())
+                .or_else(|| likely_lock_row(&timeline, left, &guarded))
+        })
+        .or_else(|| likely_claim(&of_all.claims, &catalog, alone))
+        // Of a queue that covers a part of the work more is known than how it looks.
+        .filter(|row| {
+            known
+                .as_deref()
+                .is_none_or(|known| qualified(&row.table) != known)
+        });
     Ok(BaselineRuns {
         baseline,
         locks,
         lock_rows: of_all.lock_rows,
-        outside: of_all.outside.tables(),
+        coverage: of_all.coverage,
         rows: of_all.rows,
         serializable: of_all.serializable,
-        queue: of_all.queue.filter(has_key).map(|queue| queue.rule),
+        queue: of_all.queue.map(|queue| queue.rule),
         run_time,
-        likely_row: of_all
-            .loose_queue
-            .filter(has_key)
-            .map(|queue| queue.rule)
-            .or_else(|| left.and_then(|left| likely_lock_row(&timeline, left)))
-            .or_else(|| likely_claim(&of_all.claims, &catalog)),
+        likely_row,
         clean: clean.history.clone(),
         serial: runs.iter().skip(1).map(|run| run.history.clone()).collect(),
         serial_runs: Arc::new(SerialRuns::starting(compared.runs, steps)),
@@ -211,8 +233,8 @@ struct OfAll {
     /// Those of the clean run's that each run keeps around its work, and those that some run does not.
     locks: (Vec<LockKey>, Vec<LockKey>),
     lock_rows: Vec<String>,
-    /// What is written under the clean run's locks, and what outside of them.
-    outside: OutsideLocks,
+    /// What is written under which of the locks that the clean run shows.
+    coverage: Coverage,
     /// The table of which rows are locked at all that is written.
     rows: Option<RowsRule>,
     /// Whether the server itself checks all that is written.
@@ -229,7 +251,7 @@ struct OfAll {
 }
 
 impl OfAll {
-    fn of(runs: &[MadeRun]) -> Result<Self, RunError> {
+    fn of(runs: &[MadeRun], has_key: impl Fn(&LikelyQueue) -> bool) -> Result<Self, RunError> {
         let mut names = Vec::new();
         for run in runs {
             names.push(names_made(&Timeline::of(&run.history.lines()?)));
@@ -237,7 +259,7 @@ impl OfAll {
         let mut errors = BTreeSet::new();
         let mut locks = (Vec::new(), Vec::new());
         let mut rows: Option<BTreeSet<String>> = None;
-        let mut outside = OutsideLocks::default();
+        let mut coverage = Coverage::default();
         let mut guards = Vec::new();
         let mut tables = Vec::new();
         let mut serializable = true;
@@ -253,13 +275,18 @@ impl OfAll {
                 locks.0 = used_keys(&timeline);
                 guards = row_guards(&timeline, qualified);
                 tables = written(&timeline);
-                queue = likely_queue(&timeline, qualified);
+                queue = likely_queue(&timeline, qualified).filter(&has_key);
                 claims = likely_claims(&timeline, qualified);
+                let sure = queue.iter().filter(|queue| queue.sure);
+                let keys = locks.0.iter().copied().map(Guard::Key);
+                let rows = guards.iter().cloned().map(Guard::Rows);
+                let queues = sure.map(|queue| Guard::Queue(Box::new(queue.clone())));
+                coverage = Coverage::of(keys.chain(rows).chain(queues).collect());
             }
             claims
                 .iter_mut()
                 .for_each(|claim: &mut LikelyClaim| claim.take(&timeline));
-            outside.take(&timeline, &locks.0);
+            coverage.take(&timeline);
             guards.retain(|rule| keeps_rows(&timeline, rule.table));
             serializable &= is_serializable(&timeline, &tables);
             // The clean run must show that there is work elsewhere; a later pod may find nothing to do.
@@ -288,7 +315,7 @@ impl OfAll {
             errors: errors.into_iter().collect(),
             locks,
             lock_rows: rows.unwrap_or_default().into_iter().collect(),
-            outside,
+            coverage,
             rows: guards.into_iter().next(),
             serializable,
             queue,
@@ -301,10 +328,12 @@ impl OfAll {
     }
 }
 
-/// The one of these that looks most like a claim: a later pod was told that the key is there, and did nothing.
-fn likely_claim(claims: &[LikelyClaim], catalog: &Catalog) -> Option<LockRow> {
+/// The one of these that looks most like a claim: a later pod was told that the key is there, and did nothing. `or_said`:
+/// or its text says that it may be there.
+fn likely_claim(claims: &[LikelyClaim], catalog: &Catalog, or_said: bool) -> Option<LockRow> {
     let seen = claims.iter().filter(|claim| claim.seen);
-    let mut all = seen.chain(claims.iter().filter(|claim| !claim.seen));
+    let said = claims.iter().filter(|claim| !claim.seen && or_said);
+    let mut all = seen.chain(said);
     all.find_map(|claim| claim.rule(catalog))
 }
 

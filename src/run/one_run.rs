@@ -163,8 +163,9 @@ impl<'a> Run<'a> {
         for rows in rows.filter(|_| plan.witness) {
             watch_rows(&client, rows.table).await?;
         }
-        if let Some(row) = plan.rules.lock.row().filter(|_| plan.witness) {
-            watch_queue(&client, row).await?;
+        let queues = plan.rules.lock.each().filter_map(LockRule::row);
+        for queue in queues.filter(|_| plan.witness) {
+            watch_queue(&client, queue).await?;
         }
         let watcher = Watcher::new(0, client, place.server.log_readable()).await?;
         let mut watchers = Watchers::new(watcher);

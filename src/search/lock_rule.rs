@@ -3,6 +3,7 @@
 //! Owns what comes of a scenario's `lock`, of the row that the templates have, and of the clean run together.
 
 use super::error::TrialError;
+use super::recognised::judged;
 use super::stage::Stage;
 use crate::evidence::FoundRow;
 use crate::history::{Catalog, Done, Event, Line, LockRow, LockRule, OneLock, RowsRule};
@@ -10,15 +11,12 @@ use crate::name::{LockKey, TableName};
 use crate::run::{BaselineRuns, qualified};
 use crate::scenario::{LockName, ProtectingLock, Scenario};
 
-/// The lock that must guard the protected tables: what the scenario names, or what the clean run takes; where it
-/// takes none, rows of the table of which it locks some around all that it writes; where it locks none either, the
-/// server's check, if all its transactions are serializable; else the rows of a queue that it claims.
+/// The lock that must guard the protected tables: what the scenario names, or what clean and serial runs show.
 pub(super) fn lock_rule(
     scenario: &Scenario,
     found: &[FoundRow],
     measured: &BaselineRuns,
 ) -> LockRule {
-    let (clean, rows) = (measured.locks.as_slice(), measured.rows.as_ref());
     let mut found = found.iter();
     match &scenario.subject.lock {
         Some(LockName::Several(all)) => {
@@ -30,13 +28,13 @@ pub(super) fn lock_rule(
             LockRule::Several(all.iter().map(one).collect())
         }
         Some(name) => named(name, &mut found, measured),
-        None if clean.is_empty() => match (rows, measured.serializable, &measured.queue) {
-            (Some(rows), _, _) => LockRule::Rows(rows.clone()),
-            (None, true, _) => LockRule::Serializable,
-            (None, false, Some(queue)) => LockRule::Row(Box::new(queue.clone())),
-            (None, false, None) => LockRule::None,
+        None => match &scenario.subject.protect {
+            Some(tables) => {
+                let tables: Vec<String> = tables.iter().map(|table| qualified(table)).collect();
+                judged(measured, &tables)
+            }
+            None => judged(measured, &measured.baseline.written),
         },
-        None => LockRule::FromCleanRun(clean.to_vec()),
     }
 }
 
@@ -226,13 +224,20 @@ fn is_claimed(rule: &LockRow, measured: &BaselineRuns) -> Result<(), TrialError>
     Ok(())
 }
 
-/// Refuses a table that one of several locks protects and that is not there, neither before the clean run nor after it.
-pub(super) fn has_protected(rule: &LockRule, measured: &BaselineRuns) -> Result<(), TrialError> {
-    let (LockRule::Several(all), Some(left)) = (rule, measured.serial_runs.of_one()) else {
+/// Refuses a table that one of several locks is said to protect and that is not there, neither before the clean run nor
+/// after it.
+pub(super) fn has_protected(
+    scenario: &Scenario,
+    measured: &BaselineRuns,
+) -> Result<(), TrialError> {
+    let (Some(LockName::Several(all)), Some(left)) =
+        (&scenario.subject.lock, measured.serial_runs.of_one())
+    else {
         return Ok(());
     };
-    let mut named = all.iter().flat_map(|one| &one.protect);
-    match named.find(|table| !left.state.tables.contains_key(*table)) {
+    let named = all.iter().flat_map(|one| &one.protect);
+    let mut named = named.map(|table| qualified(table));
+    match named.find(|table| !left.state.tables.contains_key(table)) {
         Some(table) => Err(TrialError::Lock(format!(
             "there is no table {table} when the clean run has ended, so that no lock can protect it. Look at `protect` (a \
              table that is not in public needs its schema in front)"

@@ -16,17 +16,18 @@ use super::giving_up::{look_again, silence};
 use super::lock_rule::{has_protected, has_rows, ignored, is_used, lock_rule, protected};
 use super::output::{output_file, outputs};
 use super::own_time::own_time;
+use super::recognised::{Beside, beside, suggested, with};
 use super::redact::{Redactor, redacted_error};
 use super::stage::{Job, Stage};
 use super::weighing::{Confirmation, plain_keeps_locks, text_tells, weigh};
-use crate::history::{Event, Line, LockRule, NamedError, Rules, Writer, private};
+use crate::history::{Event, Line, LockRow, LockRule, NamedError, Rules, Writer, private};
 use crate::invariant::{Judgement, Verdict};
 use crate::name::{GuardName, InvariantName};
 use crate::run::{
     BaselineRuns, KeptHistory, Phase, Plan, SerialRuns, Timings, Waits, measure, qualified,
     run_once,
 };
-use crate::scenario::{LockName, Scenario};
+use crate::scenario::{LockName, ProtectingLock, Scenario};
 use crate::schedule::{Fault, Schedule};
 use crate::server::Server;
 
@@ -167,11 +168,12 @@ impl<'a> Trial<'a> {
         let found = matches!(plan.rules.lock, LockRule::FromCleanRun(_));
         if found && subject.protect.is_none() {
             let protected = plan.rules.protect.iter();
-            let outside = protected.filter(|table| measured.outside.contains(table));
-            plan.rules.unguarded = outside.cloned().collect();
+            let outside = measured.coverage.outside(&measured.locks);
+            let outside_of = protected.filter(|table| outside.contains(table));
+            plan.rules.unguarded = outside_of.cloned().collect();
         }
         has_rows(&plan.rules.lock, &measured)?;
-        has_protected(&plan.rules.lock, &measured)?;
+        has_protected(scenario, &measured)?;
         plan.one_request = measured.baseline.max_open_requests <= 1;
         plan.baseline = Some(measured.baseline.clone());
         plan.waits.silence = Some(silence(&measured.clean.lines()?));
@@ -270,6 +272,32 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn rules(&self) -> &Rules {
         &self.plan.rules
+    }
+
+    /// The locks that clean and serial runs showed beside those that are judged; none where the scenario names locks.
+    #[must_use]
+    pub fn locks_beside(&self) -> Vec<Beside> {
+        match self.scenario.subject.lock {
+            Some(_) => Vec::new(),
+            None => beside(&self.measured, &self.plan.rules.lock),
+        }
+    }
+
+    /// How a scenario that names no lock would name those that are judged; with `likely`, also a row that looks like one.
+    #[must_use]
+    pub fn suggested_lock(&self, likely: Option<&LockRow>) -> Option<LockName> {
+        suggested(&self.measured, &self.plan.rules, likely)
+    }
+
+    /// The same with another lock that was seen; `None` where those that are judged have no name.
+    #[must_use]
+    pub fn suggested_with(&self, beside: &ProtectingLock) -> Option<LockName> {
+        let rules = &self.plan.rules;
+        let judged = suggested(&self.measured, rules, None);
+        if judged.is_none() && rules.lock != LockRule::None {
+            return None;
+        }
+        with(judged, beside, &rules.protect)
     }
 
     /// What clean and serial runs showed.

@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use crate::history::RowsRule;
 use crate::name::LockKey;
 use crate::report::visible;
-use crate::scenario::{Scenario, write_duration};
+use crate::scenario::{LockName, Scenario, write_duration, write_lock};
 use crate::schedule::Schedule;
 
 /// What the clean and serial runs showed.
@@ -18,8 +17,10 @@ pub(super) struct Seen {
     pub written: Vec<String>,
     pub locks: Vec<LockKey>,
     pub lock_rows: Vec<String>,
-    /// The table of which rows are locked around all that is written.
-    pub rows: Option<RowsRule>,
+    /// With what the job guards itself, as a first `explore` takes it.
+    pub lock: Option<LockName>,
+    /// The same with a row that looks like a lock: only ever suggested.
+    pub likely: Option<LockName>,
     pub took: Duration,
     pub limit: Duration,
     pub unstable: Vec<String>,
@@ -117,30 +118,39 @@ fn keys(seen: &Seen) -> Vec<Key> {
     };
     let example = |text: &str| Some(text.to_owned());
     let locks: Vec<String> = seen.locks.iter().map(LockKey::in_full).collect();
-    let lock = match (locks.as_slice(), seen.lock_rows.as_slice()) {
-        ([], _) if seen.rows.is_some() => format!(
-            "The lock that must guard the tables. Seen: {}. Left out, that counts.",
-            seen.rows
-                .as_ref()
-                .map(RowsRule::in_full)
-                .unwrap_or_default()
-        ),
-        ([], []) => {
-            "The lock that must guard the tables. None was seen in the clean run.".to_owned()
-        }
-        ([], rows) => format!(
-            "The lock that must guard the tables. Seen: a row of {}, there only while a pod is at work.",
-            rows.join(", ")
-        ),
-        ([one], _) => format!(
+    let mut lock = match (locks.as_slice(), &seen.lock, seen.lock_rows.as_slice()) {
+        ([one], Some(LockName::Key(_) | LockName::Keys(_) | LockName::Relation { .. }), _) => format!(
             "The lock that must guard the tables. Seen: {one}. Left out, whatever the clean run takes counts (do that\n\
              where the job makes the key of the database's name, as sqlx, golang-migrate and ActiveRecord do)."
         ),
-        (several, _) => format!(
+        (_, Some(LockName::Several(_)), _) => {
+            "The locks that must guard the tables, each those that it is to `protect`. These were seen; left out, they\n\
+             count all the same."
+                .to_owned()
+        }
+        (_, Some(_), _) => {
+            "The lock that must guard the tables. This was seen; left out, it counts all the same.".to_owned()
+        }
+        ([], None, []) => {
+            "The lock that must guard the tables. None was seen in the clean run.".to_owned()
+        }
+        ([], None, rows) => format!(
+            "The lock that must guard the tables. Seen: a row of {}, there only while a pod is at work.",
+            rows.join(", ")
+        ),
+        (several, None, _) => format!(
             "The lock that must guard the tables. Seen: {}. Left out, whatever the clean run takes counts.",
             several.join(", ")
         ),
     };
+    let likely = seen.likely.as_ref().map(write_lock);
+    let taken = "A row looks like a lock, which nothing proves; named so, it is judged:";
+    match (&likely, &seen.lock) {
+        (Some(likely), Some(_)) => lock += &format!("\n{taken} {likely}"),
+        (Some(_), None) => lock += &format!("\n{taken}"),
+        (None, _) => {}
+    }
+    let lock_example = likely.unwrap_or_else(|| "{ key = 4711 }".to_owned());
     let contention = match seen.tries {
         true => {
             "The job tries a lock that it need not wait for. If it leaves when the lock is taken, say so here."
@@ -190,7 +200,7 @@ fn keys(seen: &Seen) -> Vec<Key> {
             "Tables and columns whose final rows differ from run to run with no fault of the job.",
             example("[\"audit\", \"report.made_at\"]"),
         ),
-        key("lock", &lock, example("{ key = 4711 }")),
+        key("lock", &lock, Some(lock_example)),
         key(
             "release",
             "How a lock may end: by \"unlock\", with the \"process\" that ends well, or by \"any\" end of its session.",
@@ -224,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::name::PodName;
-    use crate::scenario::{DemandedGuard, LockName, Prepare, Program, parse};
+    use crate::scenario::{DemandedGuard, Prepare, Program, parse};
     use crate::schedule::{Move, SqlPattern, Stop, Turn};
 
     fn seen() -> Seen {
@@ -233,7 +243,8 @@ mod tests {
             written: vec!["public.t".to_owned()],
             locks: vec![LockKey::bigint(0, 4711)],
             lock_rows: Vec::new(),
-            rows: None,
+            lock: None,
+            likely: None,
             took: Duration::from_millis(1234),
             limit: Duration::from_secs(30),
             unstable: Vec::new(),

@@ -61,26 +61,58 @@ impl Middle<'_> {
     }
 }
 
-/// In the middle of what a does under a lock, while b waits for it or comes for it.
+/// In the middle of what a does under a lock, while b waits for it or comes for it: of each lock that b takes.
 pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
-    let locks: Vec<_> = x.locks(ground.rules).into_iter().collect();
+    let mut earlier: Vec<LockKey> = Vec::new();
+    for take in y.takes() {
+        let taken = y.steps[take].own.locks.iter();
+        let taken = taken.filter(|one| matches!(one.action, LockUseKind::Take | LockUseKind::Try));
+        let Some(key) = taken.map(|one| one.key).next() else {
+            continue;
+        };
+        // What a key that no text tells is, the locks say that a had at its work.
+        let locks: Vec<LockKey> = x
+            .locks(ground.rules)
+            .into_iter()
+            .filter(|own| key.is_none_or(|key| own.same_key(&key)))
+            .collect();
+        if let Some(key) = locks.first()
+            && !earlier.iter().any(|one| one.same_key(key))
+        {
+            of_lock(ground, (x, y), (take, *key), (&locks, &earlier), found);
+            earlier.push(*key);
+        }
+    }
+}
+
+/// Of one lock, which b takes at this place: `locks` are what a may have of it, and `earlier` what b takes before.
+fn of_lock(
+    ground: &Ground<'_>,
+    (x, y): (&Trace, &Trace),
+    (take, key): (usize, LockKey),
+    (locks, earlier): (&[LockKey], &[LockKey]),
+    found: &mut Vec<Hazard>,
+) {
     let inside: Vec<usize> = x
         .work(ground.rules)
         .into_iter()
-        .filter(|place| x.steps[*place].own.held_any(&locks))
+        .filter(|place| x.steps[*place].own.held_any(locks))
         .collect();
-    let Some(take) = y.takes().first().copied() else {
+    let (Some(first), Some(last)) = (inside.first(), inside.last()) else {
         return;
     };
-    let (Some(first), Some(last), Some(key)) = (inside.first(), inside.last(), locks.first())
-    else {
+    // While a has a lock that b takes before this one, b does not come to it.
+    if inside
+        .iter()
+        .any(|place| x.steps[*place].own.held_any(earlier))
+    {
         return;
-    };
+    }
     let (a, b) = (ground.a, ground.b);
     let stands_before = |at: usize| {
         let middle = Middle {
             ground,
-            key: *key,
+            key,
             x,
             first: *first,
             at,
@@ -124,7 +156,7 @@ pub(super) fn faults(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<
         ));
     }
     let waits = |one: &LockUse| {
-        one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(key))
+        one.action == LockUseKind::Take && one.key.is_none_or(|own| own.same_key(&key))
     };
     if let WaitEnd::By(refusal) = y.steps[take].waits_end
         && y.steps[take].own.locks.iter().any(waits)

@@ -10,7 +10,7 @@ use super::anchor::{before, blocked, end, words};
 use super::finding::{Expected, Hazard, HazardKind, Role};
 use super::parts::{part, window};
 use super::trace::{Ground, Trace};
-use crate::history::{LockRow, LockRule};
+use crate::history::LockRow;
 use crate::name::PodName;
 use crate::schedule::{Fault, FaultKind, Move, Point, SessionChoice};
 use crate::search::footprint::Step;
@@ -38,8 +38,11 @@ fn kill(pod: &PodName) -> Move {
 
 /// What a pod does from its grant on, with another beside it.
 pub(super) fn leases(ground: &Ground<'_>, x: &Trace, y: &Trace, found: &mut Vec<Hazard>) {
-    for rule in ground.rules.lock.each().filter_map(LockRule::row) {
-        of_row(ground, rule, (x, y), found);
+    // Of several locks the work of each is what it protects.
+    for rules in ground.rules.of_each() {
+        if let Some(rule) = rules.lock.row() {
+            of_row(ground, rule, &x.work(&rules), (x, y), found);
+        }
     }
 }
 
@@ -58,7 +61,13 @@ fn claims_by_text(rule: &LockRow, step: &Step) -> bool {
     step.sql.iter().flat_map(|sql| assigned(sql)).any(claims)
 }
 
-fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: &mut Vec<Hazard>) {
+fn of_row(
+    ground: &Ground<'_>,
+    rule: &LockRow,
+    work: &[usize],
+    (x, y): (&Trace, &Trace),
+    found: &mut Vec<Hazard>,
+) {
     let lock = x.did(&rule.table, |_| true);
     // A worker may first put rows in, or clear old ones away.
     let takes = |place: &&usize| claims_by_text(rule, &x.steps[**place]);
@@ -73,7 +82,7 @@ fn of_row(ground: &Ground<'_>, rule: &LockRow, (x, y): (&Trace, &Trace), found: 
     // Of a queue the next claim is neither a renewal nor a release: nothing is in hand then.
     let claims = |place: &usize| rule.is_many() && x.steps[*place].form() == x.steps[take].form();
     let lock: Vec<usize> = lock.into_iter().filter(|place| !claims(place)).collect();
-    let (lock, work) = (after(lock, open), after(x.work(ground.rules), take));
+    let (lock, work) = (after(lock, open), after(work.to_vec(), take));
     let Some((first, last)) = work.first().copied().zip(work.last().copied()) else {
         return;
     };

@@ -5,11 +5,11 @@
 //! it was makes no queue. What a driver gives as a parameter, and what a function does, no text tells: such a queue must be
 //! named. Knows nothing of which tables are protected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::likely_row::OWNER;
 use crate::history::{Done, Ending, Event, Expiry, Fate, LockRow, rows_told};
-use crate::name::{PodName, TableName};
+use crate::name::{PodName, StepId, TableName};
 use crate::sql::{Assigned, Value, With, assigned, compared, created};
 use crate::timeline::{StepFacts, Timeline};
 
@@ -186,7 +186,7 @@ pub fn likely_queue(
 #[must_use]
 pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> Option<bool> {
     let own = TableName::new(&queue.rule.table);
-    let mut wrote: Vec<u64> = Vec::new();
+    let mut wrote: BTreeSet<StepId> = BTreeSet::new();
     for line in timeline.lines {
         let Event::Write(write) = &line.event else {
             continue;
@@ -201,15 +201,20 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> Option<bool
             continue;
         }
         let step = write.step.and_then(|step| timeline.steps.get(&step));
-        match step.and_then(|step| step.released) {
-            Some(at) => wrote.push(at.seq),
+        match step.filter(|step| step.released.is_some()) {
+            Some(step) => wrote.insert(step.id),
             None => return Some(false),
-        }
+        };
     }
     if wrote.is_empty() {
         return None;
     }
-    // How many rows each pod has claimed and not done.
+    Some(wrote.is_subset(&claimed_steps(timeline, queue)))
+}
+
+/// The steps at which their pod has a row of the queue claimed and not done.
+pub(super) fn claimed_steps(timeline: &Timeline<'_>, queue: &LikelyQueue) -> BTreeSet<StepId> {
+    // How many rows each pod has.
     let mut claimed: BTreeMap<&PodName, u64> = BTreeMap::new();
     let mut steps: Vec<(u64, &StepFacts<'_>)> = timeline
         .steps
@@ -217,8 +222,8 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> Option<bool
         .filter_map(|step| Some((step.released?.seq, step)))
         .collect();
     steps.sort_by_key(|(at, _)| *at);
-    wrote.sort_unstable();
-    let kept = steps.into_iter().all(|(at, step)| {
+    let mut found = BTreeSet::new();
+    for (_, step) in steps {
         let has = claimed.entry(step.pod()).or_default();
         let did: Vec<Did> = step
             .request
@@ -229,13 +234,14 @@ pub fn keeps_claims(timeline: &Timeline<'_>, queue: &LikelyQueue) -> Option<bool
         if did.contains(&Did::Claimed) {
             *has += rows(step);
         }
-        let covered = *has > 0 || wrote.binary_search(&at).is_err();
+        if *has > 0 {
+            found.insert(step.id);
+        }
         if did.contains(&Did::Done) {
             *has = has.saturating_sub(rows(step).max(1));
         }
-        covered
-    });
-    Some(kept)
+    }
+    found
 }
 
 impl LikelyQueue {

@@ -28,9 +28,14 @@ const UNTIL: [&str; 3] = ["until", "expir", "valid_to"];
 const SINCE: [&str; 4] = ["locked_at", "lock_at", "acquired_at", "lockgranted"];
 const HELD: [&str; 2] = ["is_locked", "locked"];
 
-/// The row that the clean run may lock itself with, as a scenario would name it; `left`: the rows that it left.
+/// The row that the clean run may lock itself with, as a scenario would name it; `left`: the rows that it left,
+/// `guarded`: tables of which another lock is known.
 #[must_use]
-pub fn likely_lock_row(clean: &Timeline<'_>, left: &Snapshot) -> Option<LockRow> {
+pub fn likely_lock_row(
+    clean: &Timeline<'_>,
+    left: &Snapshot,
+    guarded: &BTreeSet<String>,
+) -> Option<LockRow> {
     // The tables in which rows were changed, in the order of the changes, and how many each time.
     let mut changes: Vec<(&str, u64)> = Vec::new();
     for line in clean.lines {
@@ -41,6 +46,7 @@ pub fn likely_lock_row(clean: &Timeline<'_>, left: &Snapshot) -> Option<LockRow>
             continue;
         }
         let changed = write.extent.changed.iter().flatten();
+        let changed = changed.filter(|one| !guarded.contains(&one.table));
         changes.extend(changed.map(|one| (one.table.as_str(), one.rows)));
     }
     let (first, _) = changes.first()?;
@@ -168,7 +174,7 @@ mod tests {
             tables: [("public.lock".to_owned(), table)].into(),
             references: Vec::new(),
         };
-        likely_lock_row(&Timeline::of(&lines), &left)
+        likely_lock_row(&Timeline::of(&lines), &left, &BTreeSet::new())
     }
 
     const AROUND: [(&str, u64); 3] = [("public.lock", 1), ("public.work", 9), ("public.lock", 1)];

@@ -11,6 +11,7 @@
 
 mod book;
 mod calls;
+mod coverage;
 mod event;
 mod grant;
 mod holders;
@@ -23,7 +24,6 @@ mod likely_claim;
 mod likely_queue;
 mod likely_row;
 mod lock_rows;
-mod outside;
 mod reading;
 mod row_guards;
 mod row_locks;
@@ -35,6 +35,7 @@ mod work;
 
 pub use book::Ledger;
 pub use calls::{keyed_calls, rule_keys_of};
+pub use coverage::{Coverage, Guard};
 pub use event::{LedgerEvent, Said, ledger_events};
 pub use grant::{Grant, How};
 pub use holders::{Holder, Holders, served};
@@ -46,7 +47,6 @@ pub use likely_claim::{LikelyClaim, likely_claims};
 pub use likely_queue::{LikelyQueue, keeps_claims, likely_queue};
 pub use likely_row::likely_lock_row;
 pub use lock_rows::lock_rows_of;
-pub use outside::OutsideLocks;
 pub use row_guards::{keeps_rows, row_guards};
 pub use row_locks::{Asked, RowHold, RowLocks, RowLook, asked_by};
 pub use unlocks::{FailedUnlock, failed_unlocks};

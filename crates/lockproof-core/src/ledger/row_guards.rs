@@ -39,14 +39,39 @@ pub fn row_guards(timeline: &Timeline<'_>, qualified: impl Fn(&str) -> String) -
     candidates
 }
 
+/// When pods had rows of a table locked, in a run.
+pub(super) struct RowTimes<'a>(BTreeMap<&'a PodName, Vec<(u64, u64)>>);
+
+impl<'a> RowTimes<'a> {
+    pub(super) fn of(timeline: &Timeline<'a>, table: TableName) -> Self {
+        let mut times: BTreeMap<&PodName, Vec<(u64, u64)>> = BTreeMap::new();
+        for one in held(timeline) {
+            if one.table.may_mean(table) {
+                let own = times.entry(one.pod).or_default();
+                // In their order, each with the latest end so far: the last that began tells for all before it.
+                let latest = own.last().map_or(one.to, |(_, to)| one.to.max(*to));
+                own.push((one.from, latest));
+            }
+        }
+        Self(times)
+    }
+
+    /// Whether a step's pod had some when the step was given to the server.
+    pub(super) fn has(&self, step: &StepFacts<'_>) -> bool {
+        let at = step.released.map_or(0, |at| at.seq);
+        let Some(own) = self.0.get(step.pod()) else {
+            return false;
+        };
+        let begun = own.partition_point(|(from, _)| *from <= at);
+        begun > 0 && own[begun - 1].1 >= at
+    }
+}
+
 /// Whether all that this run wrote was written while its pod had a row of this table locked, in one of its sessions. A
 /// run that wrote nothing says nothing.
 #[must_use]
 pub fn keeps_rows(timeline: &Timeline<'_>, table: TableName) -> bool {
-    let held: Vec<Held<'_>> = held(timeline)
-        .into_iter()
-        .filter(|one| one.table.may_mean(table))
-        .collect();
+    let times = RowTimes::of(timeline, table);
     let mut wrote: BTreeMap<StepId, &StepFacts<'_>> = BTreeMap::new();
     for line in timeline.lines {
         if let Event::Write(write) = &line.event
@@ -63,11 +88,7 @@ pub fn keeps_rows(timeline: &Timeline<'_>, table: TableName) -> bool {
             wrote.insert(step.id, step);
         }
     }
-    wrote.values().all(|step| {
-        let from = step.released.map_or(0, |at| at.seq);
-        held.iter()
-            .any(|one| one.pod == step.pod() && one.from <= from && from <= one.to)
-    })
+    wrote.values().all(|step| times.has(step))
 }
 
 /// What the locking reads of a run had locked, in the order in which they began.

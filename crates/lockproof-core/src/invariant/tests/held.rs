@@ -6,7 +6,7 @@ use crate::history::{
     Write,
 };
 use crate::invariant::Limit;
-use crate::ledger::OutsideLocks;
+use crate::ledger::{Coverage, Guard};
 use crate::name::InvariantName::{MutualExclusion, NoErrors, WorkUnderLock};
 use crate::name::LockMode;
 use crate::timeline::Timeline;
@@ -252,9 +252,12 @@ fn two_tables(also: bool) -> Vec<Line> {
 #[test]
 fn a_table_that_is_written_outside_of_the_lock_alone_is_told_and_not_judged() {
     let outside = |lines: &[Line]| {
-        let mut outside = OutsideLocks::default();
-        outside.take(&Timeline::of(lines), &[key()]);
-        outside.tables()
+        let mut coverage = Coverage::of(vec![Guard::Key(key())]);
+        coverage.take(&Timeline::of(lines));
+        let kept: Vec<String> = coverage.kept(&Guard::Key(key())).into_iter().collect();
+        let outside = coverage.outside(&[key()]);
+        assert!(!outside.iter().any(|table| kept.contains(table)));
+        outside
     };
     let lines = two_tables(false);
     assert_eq!(outside(&lines), [SPLITS]);
