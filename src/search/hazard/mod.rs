@@ -67,6 +67,7 @@ pub use inside::InnerStop;
 pub use mine::mine;
 pub use pairs::{InnerPair, inner_pairs, pairs};
 pub use refuted::{
-    DOES_NOT_WAIT, OtherCourse, WhenTaken, never_inside, other_course, refuted, undecided, when_taken,
+    DOES_NOT_WAIT, OtherCourse, WhenTaken, never_inside, other_course, refuted, undecided,
+    when_taken,
 };
 pub use trace::Runs;
