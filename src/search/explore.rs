@@ -156,7 +156,7 @@ pub fn explore(
     strategy: &mut dyn Strategy,
     independence: &Independence<'_>,
     options: &SearchOptions,
-    mut checkpoint: Option<&mut Checkpoint<'_>>,
+    checkpoint: Option<&mut Checkpoint<'_>>,
     mut progress: impl FnMut(&Progress<'_>) + Send,
 ) -> Result<Exploration, TrialError> {
     // Behind the first error of a run there may be another failure.
@@ -173,7 +173,6 @@ pub fn explore(
             told: Exploration::new(strategy.space()),
             predicts: strategy.kind() == Kind::Predictions,
         };
-        let checkpoint = checkpoint.as_deref_mut();
         let result = search.run(strategy, independence, checkpoint, &mut progress);
         search.told.took = begun.elapsed();
         if let Err(error) = result {
