@@ -2,36 +2,28 @@
 //! (a predicted race is confirmed or refuted by a run made for it).
 //!
 //! Owns the rounds: the pods one after the other first, then what was mined from the clean and serial
-//! runs, then what is new in the runs that these became, until nothing is new; then stops inside steps of which one has a
-//! middle in which the other can do harm, and where there is no such stop some draws of steps that are let go at the
-//! same moment. Knows
+//! runs, then what is new in the runs that these became, until nothing is new; last, what `inside` has. Knows
 //! nothing of how a hazard is found.
+
+mod inside;
 
 use crate::search::strategy::Why;
 use std::collections::BTreeSet;
 
 use super::kept::Kept;
-use super::{Candidate, Explored, Kind, Overlap, Space, Strategy};
-use crate::history::{Catalog, Event, Line, Rules};
+use super::{Candidate, Explored, Kind, Space, Strategy};
+use crate::history::{Catalog, Line, Rules};
 use crate::name::PodName;
 use crate::run::{KeptHistory, RunError};
 use crate::schedule::{PermittedFaults, Schedule, Turn};
 use crate::search::hazard::{
-    DOES_NOT_WAIT, Hazard, InnerPair, InnerStop, OtherCourse, WhenTaken, inner_pairs, mine,
-    never_inside, other_course, pairs, refuted, undecided, unknown_limit, when_taken,
+    DOES_NOT_WAIT, Hazard, InnerPair, OtherCourse, WhenTaken, mine, never_inside, other_course,
+    pairs, refuted, undecided, unknown_limit, when_taken,
 };
 
 /// More rounds than this are not made: every round's hazards come from what the last one's runs
 /// did for the first time.
 const MOST_ROUNDS: usize = 8;
-/// How often steps are let go at the same moment, all pairs together. Of races inside a statement that were tried
-/// (MERGE, insert … where not exists, a procedure that commits on its way) one draw in two to one in thirteen showed
-/// them.
-const DRAWS: u64 = 20;
-/// So many schedules stop inside a step, all pairs together.
-const MOST_STOPS: usize = 24;
-/// Of so many pairs, the likeliest.
-const MOST_PAIRS: usize = 5;
 
 /// Tries the hazards of a subject, each with one schedule.
 #[derive(Debug)]
@@ -131,89 +123,6 @@ impl Hazards {
     #[must_use]
     pub fn pairs(&self) -> Vec<(Turn, Turn)> {
         pairs(&self.runs, &self.catalog, &self.rules, &self.pods)
-    }
-
-    /// The pairs of steps that may race inside.
-    fn inner(&mut self) -> &[InnerPair] {
-        let inner = self
-            .inner
-            .take()
-            .unwrap_or_else(|| inner_pairs(&self.runs, &self.catalog, &self.rules, &self.pods));
-        let pairs = self.inner.insert(inner);
-        pairs.truncate(MOST_PAIRS);
-        // Behind a pooler no session is a pod's own.
-        let clean = self.runs.clean();
-        let pooled = |line: &Line| matches!(&line.event, Event::Run(run) if run.pooler.is_some());
-        if clean.is_some_and(|lines| lines.iter().any(pooled)) {
-            pairs.iter_mut().for_each(|pair| pair.stops.clear());
-        }
-        pairs
-    }
-
-    /// The draws that the clean run suggests, of pairs of which no step can be stopped inside.
-    fn overlap(&mut self) -> Overlap {
-        let without = self.inner().iter().filter(|pair| pair.stops.is_empty());
-        let pairs: Vec<(Turn, Turn)> = without.map(|pair| pair.turns.clone()).collect();
-        let each = DRAWS / u64::try_from(pairs.len()).unwrap_or(DRAWS).max(1);
-        Overlap::new(pairs, each)
-    }
-
-    /// The orders that stop a pod inside a step: of each pair the likeliest, then the next of each.
-    fn inner_stops(&mut self) -> Vec<InnerStop> {
-        let pairs = self.inner();
-        let longest = pairs.iter().map(|pair| pair.stops.len()).max();
-        let nth = |place: usize| pairs.iter().filter_map(move |pair| pair.stops.get(place));
-        let all = (0..longest.unwrap_or(0)).flat_map(nth);
-        all.take(MOST_STOPS).cloned().collect()
-    }
-
-    /// The last but one: stops inside steps.
-    fn round_inside(&mut self) -> Vec<Candidate> {
-        let first = self.next;
-        let mut candidates = Vec::new();
-        for stop in self.inner_stops() {
-            if self
-                .permitted
-                .allow_all_of(&Schedule::Controlled(stop.moves.clone()))
-            {
-                candidates.push(Candidate {
-                    schedule: Schedule::Controlled(stop.moves),
-                    why: Why::Words(stop.title),
-                    needed: false,
-                    index: self.next,
-                });
-                self.next += 1;
-            }
-        }
-        self.stops = Some((first, self.next - first));
-        candidates
-    }
-
-    /// The last rounds: stops inside steps; then steps that may race inside and cannot be stopped there, let go at the
-    /// same moment.
-    fn last_round(&mut self) -> Vec<Candidate> {
-        if self.stops.is_none() {
-            let inside = self.round_inside();
-            if !inside.is_empty() {
-                return inside;
-            }
-        }
-        if self.draws.is_some() {
-            return Vec::new();
-        }
-        let mut drawn = self.overlap().round();
-        for one in &mut drawn {
-            one.index = self.next;
-            self.next += 1;
-        }
-        self.draws = u64::try_from(drawn.len()).ok();
-        drawn
-    }
-
-    /// Whether this schedule stops inside a step.
-    fn is_inside(&self, candidate: &Candidate) -> bool {
-        let (first, count) = self.stops.unwrap_or_default();
-        (first..first + count).contains(&candidate.index)
     }
 
     /// The hazards that were kept back until it was known whether pods wait: those that apply.
