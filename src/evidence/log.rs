@@ -14,6 +14,8 @@ use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
 
+/// How long the server may take to say which file its log is.
+const NAMED_LIMIT: Duration = Duration::from_secs(5);
 /// How long the sentinel may take from the backend to the file.
 const SENTINEL_LIMIT: Duration = Duration::from_secs(30);
 /// How long the sentinel is waited for before it is asked whether the log still is that file.
@@ -89,18 +91,26 @@ impl LogReader {
     }
 
     async fn at_its_end(client: &Client) -> Result<Self, EvidenceError> {
-        let row = bounded(
-            "where its log is",
-            client.query_one(
-                "select f, (pg_stat_file(f)).size,
-                   ((extract(epoch from now()) - extract(epoch from
-                     (now() at time zone current_setting('log_timezone')))) * 1000000)::bigint
-                 from pg_current_logfile('csvlog') f",
-                &[],
-            ),
-        )
-        .await?;
-        let file: Option<String> = row.get(0);
+        let begun = tokio::time::Instant::now();
+        let (row, file) = loop {
+            let row = bounded(
+                "where its log is",
+                client.query_one(
+                    "select f, (pg_stat_file(f)).size,
+                       ((extract(epoch from now()) - extract(epoch from
+                         (now() at time zone current_setting('log_timezone')))) * 1000000)::bigint
+                     from pg_current_logfile('csvlog') f",
+                    &[],
+                ),
+            )
+            .await?;
+            let file: Option<String> = row.get(0);
+            // The collector of a server that has just started, or that rotates, may be about to name it.
+            if file.is_some() || begun.elapsed() > NAMED_LIMIT {
+                break (row, file);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
         Ok(Self {
             file: file.ok_or(EvidenceError::Unreadable {
                 what: "the server's log",
