@@ -29,6 +29,8 @@ use super::state::{self, RUN_VARIABLE};
 use super::stored::{self, LEASE_FILE, StoredServer};
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long a keeper whose holder has died may take to come to its own end.
+const DYING_LIMIT: Duration = Duration::from_secs(10);
 /// A server that is stopped and started again by the run it belongs to is down for less.
 const BREAK: Duration = Duration::from_secs(600);
 
@@ -171,7 +173,8 @@ fn live_instances() -> Vec<(PathBuf, StoredServer)> {
 
 async fn instances(report: &mut CleanReport) {
     for instance in all_instances() {
-        if lease::is_abandoned(&instance) {
+        // Whose holder died a moment ago may have a keeper that is still at its end.
+        if lease::becomes_abandoned(&instance, DYING_LIMIT).await {
             let done = owned::tear_down(&instance).await;
             report.removed.extend(done.removed);
             report.problems.extend(done.left);
