@@ -9,6 +9,9 @@ create table bed (room int not null references room on delete cascade, used int 
 insert into room values (1), (2);
 insert into bed values (1, 0), (2, 0);
 create table tally (beds int not null);
+create table errand (id int primary key, claimed boolean not null default false, done boolean not null default false);
+create table letter (errand int not null);
+insert into errand (id) values (1), (2);
 
 -- Two inserts, and between them whoever looks sees half.
 create function book(amount int) returns void language plpgsql as $$

@@ -35,6 +35,19 @@ case $1-$LOCKPROOF_POD in
       insert into tally select count(*) from bed where room in (select id from gone)'
     ;;
   cascade-b) ask s 'update bed set room = 2 where room = 1' ;;
+  set_back-* | kept-*)
+    # Whoever waited, or was slow, asks again only whether the errand is claimed: at its end it no longer is.
+    free='not claimed'
+    if [[ $1 == kept ]]; then free='not claimed and not done'; fi
+    while true; do
+      ask s "update errand set claimed = true where $free and id in
+        (select id from errand where not claimed and not done order by id limit 1) returning id"
+      if [[ -z $answer ]]; then break; fi
+      id=$answer
+      ask s "insert into letter values ($id)"
+      ask s "update errand set done = true, claimed = false where id = $id"
+    done
+    ;;
   many-a) ask s 'update seat set taken = taken + 1 where id > 0' ;;
   many-b)
     ask s 'with mine as materialized (select id from seat order by id desc for update)
