@@ -206,8 +206,8 @@ fn fits(parts: &[(PathBuf, ExploreJson)]) -> Result<(), Failure> {
     }
 }
 
-/// Each part once: a node that was lost, and the one that took its place, may both have left one. What has failed goes
-/// before what has not, what came to its end before what did not, and more before less.
+/// Each part once: a node that was lost, and the one that took its place, may both have left one. What has failed counts
+/// before what has not, what came to its end before what did not, and more before less; what the other one found is kept.
 fn once(parts: Vec<(PathBuf, ExploreJson)>, talk: Talk) -> Vec<ExploreJson> {
     let worth = |part: &ExploreJson| {
         let whole = !part.interrupted && part.broken_off.is_none();
@@ -218,16 +218,16 @@ fn once(parts: Vec<(PathBuf, ExploreJson)>, talk: Talk) -> Vec<ExploreJson> {
         match kept.last_mut().filter(|(_, last)| last.shard == part.shard) {
             Some(last) => {
                 let better = worth(&part) > worth(&last.1);
-                let other = match better {
-                    true => std::mem::replace(last, (file, part)).0,
-                    false => file,
+                let (other, left_out) = match better {
+                    true => std::mem::replace(last, (file, part)),
+                    false => (file, part),
                 };
+                last.1.found.extend(left_out.found);
                 let (index, of) = last.1.shard;
-                let left_out = visible(&other.display().to_string()).into_owned();
-                let taken = last.0.display();
-                let words = format!(
-                    "part {index}/{of} is there twice: {left_out} is left out, {taken} says more"
-                );
+                let shown = |file: &Path| visible(&file.display().to_string()).into_owned();
+                let (other, taken) = (shown(&other), shown(&last.0));
+                let words =
+                    format!("part {index}/{of} is there twice: {taken} counts, {other} does not");
                 talk.say(&wrap("note", &words));
             }
             None => kept.push((file, part)),

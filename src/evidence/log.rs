@@ -5,7 +5,7 @@
 //! have arrived before the log counts as read. A long log is kept in a file without a name, not in memory.
 
 use std::collections::HashMap;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::Seek as _;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -13,6 +13,7 @@ use tempfile::SpooledTempFile;
 use tokio_postgres::Client;
 
 use super::error::{EvidenceError, bounded};
+use super::passage::{Passage, find, not_kept};
 
 /// How long the server may take to say which file its log is.
 const NAMED_LIMIT: Duration = Duration::from_secs(5);
@@ -24,8 +25,6 @@ const ROTATION_POLL: Duration = Duration::from_millis(250);
 const CHUNK: i64 = 1 << 20;
 /// A longer line is not looked at while a run goes on.
 const LONGEST: i64 = 16 << 20;
-/// A log longer than this goes to a file.
-const IN_MEMORY: usize = 4 << 20;
 /// Statements are cut at this many characters.
 const STATEMENT: usize = 2_000;
 
@@ -244,64 +243,6 @@ impl LogReader {
     }
 }
 
-/// What has been read of a log on the way to a sentinel.
-struct Passage {
-    text: SpooledTempFile,
-    /// How many bytes.
-    length: i64,
-    /// Its first line, as far as it has been read.
-    first_line: Vec<u8>,
-    sentinel: Vec<u8>,
-    /// Its last bytes: the sentinel may lie across the border of two chunks, and its line may go on.
-    last: Vec<u8>,
-}
-
-impl Passage {
-    fn new(sentinel: &[u8]) -> Self {
-        Self {
-            text: SpooledTempFile::new(IN_MEMORY),
-            length: 0,
-            first_line: Vec::new(),
-            sentinel: sentinel.to_vec(),
-            last: Vec::new(),
-        }
-    }
-
-    /// Takes in what comes next; whether the whole line of the sentinel has come.
-    fn take(&mut self, chunk: &[u8]) -> Result<bool, EvidenceError> {
-        self.text.write_all(chunk).map_err(not_kept)?;
-        self.length += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
-        if !self.first_line.ends_with(b"\n") {
-            let line = chunk.split_inclusive(|byte| *byte == b'\n').next();
-            self.first_line.extend_from_slice(line.unwrap_or_default());
-        }
-        self.last.extend_from_slice(chunk);
-        let found = find(&self.last, &self.sentinel);
-        if found.is_some_and(|at| self.last[at..].contains(&b'\n')) {
-            return Ok(true);
-        }
-        let kept = self.sentinel.len().saturating_sub(1);
-        let from = found.unwrap_or(self.last.len().saturating_sub(kept));
-        self.last.drain(..from);
-        Ok(false)
-    }
-
-    /// All of it, at once.
-    fn whole(mut self) -> Result<Vec<u8>, EvidenceError> {
-        let mut whole = Vec::new();
-        self.text.rewind().map_err(not_kept)?;
-        self.text.read_to_end(&mut whole).map_err(not_kept)?;
-        Ok(whole)
-    }
-}
-
-fn not_kept(why: std::io::Error) -> EvidenceError {
-    EvidenceError::Unreadable {
-        what: "the server's log, which was put into a file of the temporary directory",
-        why: why.to_string(),
-    }
-}
-
 /// Writes a line into the log that nobody else writes; its text.
 async fn sentinel(client: &Client) -> Result<String, EvidenceError> {
     let sentinel = format!("lockproof-sentinel {}", uuid::Uuid::new_v4().simple());
@@ -312,12 +253,6 @@ async fn sentinel(client: &Client) -> Result<String, EvidenceError> {
     )
     .await?;
     Ok(sentinel)
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
 }
 
 /// The backend whose deadlock check this line of the log is about, and when, if it found none.
@@ -420,29 +355,6 @@ mod tests {
             to_utc_us: 0,
         };
         log.records()?.collect()
-    }
-
-    #[test]
-    fn a_sentinel_is_found_wherever_a_chunk_ends_and_only_when_its_line_is_whole() {
-        let log = b"one, first\ntwo\nthe sentinel 7, and more\nnot read";
-        for cut in 0..log.len() {
-            for other in cut..log.len() {
-                let mut passage = Passage::new(b"sentinel 7");
-                let end = log.len() - b"not read".len();
-                let chunks = [&log[..cut], &log[cut..other], &log[other..]];
-                let mut come = 0;
-                for chunk in chunks {
-                    come += chunk.len();
-                    let complete = passage.take(chunk).unwrap();
-                    assert_eq!(complete, come >= end, "{cut} {other}");
-                    if complete {
-                        break;
-                    }
-                }
-                assert_eq!(passage.first_line, b"one, first\n");
-                assert_eq!(passage.whole().unwrap(), &log[..come]);
-            }
-        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod lock_row_watch;
 mod log;
 mod objects;
 mod observer;
+mod passage;
 mod pooler;
 mod rows;
 mod witness;

@@ -29,6 +29,12 @@ pub struct Program {
 }
 
 impl Program {
+    /// The file that the command means where no pod has a PATH of its own, if there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        self.resolve(&[]).ok()
+    }
+
     /// The file that the command means, absolute, seen to be a program that may be run.
     ///
     /// # Errors

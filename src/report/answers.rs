@@ -12,7 +12,6 @@ pub fn answer_sentence(answered: &Answered) -> String {
     let why = match answered.reason {
         AnswerReason::Declared => "the scenario says that this is the lock's answer",
         AnswerReason::CameAgain => "it sent the same again, and that committed",
-        AnswerReason::FoundIt => "it looked for the row once more, and found it",
         AnswerReason::Left => "it wrote no protected table after it",
         AnswerReason::Exists => "what it was to create is there at the end",
         AnswerReason::CutShort => "a fault took it before it did anything after it",

@@ -23,78 +23,60 @@ use crate::run::{Timings, fold, unfold};
 use crate::schedule::Schedule;
 
 /// The name of the file in the directory of a search.
-pub const CHECKPOINT: &str = "checkpoint.jsonl";
-/// The version of its format.
-const FORMAT: u32 = 1;
+const CHECKPOINT: &str = "checkpoint.jsonl";
 
 /// What a search is the search of: the first line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sought {
     /// The version of the format.
-    format: u32,
+    pub format: u32,
     /// The version of lockproof.
-    lockproof: String,
+    pub lockproof: String,
     /// The strategy with its settings.
     pub strategy: Settings,
-    /// Options of the strategy that are none of its settings.
-    pub options: String,
+    /// Whether it goes on after a failure.
+    pub all: bool,
+    /// Whether it leaves switch points out.
+    pub sample: bool,
+    /// The faults that it was told to do, by their names.
+    pub faults: Vec<String>,
     /// Which part of the schedules: the index, and of how many.
     pub shard: (u64, u64),
-    /// A digest of the subject: its scenario, and the files that this names.
-    pub subject: String,
     /// The version of the server.
     pub server: String,
+    /// A digest of the scenario and the files that it names.
+    pub subject: String,
+    /// A hash over what the job does alone, where it always does the same.
+    pub course: Option<String>,
 }
 
 impl Sought {
-    /// By this lockproof.
-    #[must_use]
-    pub fn new(
-        strategy: Settings,
-        options: String,
-        shard: (u64, u64),
-        subject: String,
-        server: String,
-    ) -> Self {
-        Self {
-            format: FORMAT,
-            lockproof: env!("CARGO_PKG_VERSION").to_owned(),
-            strategy,
-            options,
-            shard,
-            subject,
-            server,
-        }
-    }
+    /// The version of the format that is written now.
+    pub const FORMAT: u32 = 2;
 
     /// What is another in the file, if something is.
     fn other(&self, file: &Self) -> Option<String> {
-        let differ = |what: &str, one: &str, other: &str| {
-            (one != other).then(|| format!("{what} was {other} and is {one}"))
-        };
+        fn text(value: &impl Serialize) -> String {
+            serde_json::to_string(value).unwrap_or_default()
+        }
         let part = |(index, of): (u64, u64)| format!("{index}/{of}");
-        let settings = |one: &Settings| serde_json::to_string(one).unwrap_or_default();
-        differ(
-            "the format of its file",
-            &self.format.to_string(),
-            &file.format.to_string(),
-        )
-        .or_else(|| differ("lockproof", &self.lockproof, &file.lockproof))
-        .or_else(|| {
-            differ(
-                "its strategy",
-                &settings(&self.strategy),
-                &settings(&file.strategy),
-            )
-        })
-        .or_else(|| differ("what its options say", &self.options, &file.options))
-        .or_else(|| differ("its part", &part(self.shard), &part(file.shard)))
-        .or_else(|| differ("the server", &self.server, &file.server))
-        .or_else(|| {
-            let changed = "its subject is another: the command, a file of it, the schema, or a key \
-                           of the scenario has changed";
-            (self.subject != file.subject).then(|| changed.to_owned())
-        })
+        let told = [
+            ("its format", text(&self.format), text(&file.format)),
+            ("lockproof", self.lockproof.clone(), file.lockproof.clone()),
+            ("its strategy", text(&self.strategy), text(&file.strategy)),
+            ("--all", text(&self.all), text(&file.all)),
+            ("--sample", text(&self.sample), text(&file.sample)),
+            ("--faults", self.faults.join(","), file.faults.join(",")),
+            ("its part", part(self.shard), part(file.shard)),
+            ("the server", self.server.clone(), file.server.clone()),
+        ];
+        let mut differ = told.into_iter().filter(|(_, now, then)| now != then);
+        if let Some((what, now, then)) = differ.next() {
+            return Some(format!("{what} was {then} and is {now}"));
+        }
+        let words =
+            "the command, a file that it names, the schema, or a key of the scenario has changed";
+        (self.subject != file.subject).then(|| words.to_owned())
     }
 }
 
@@ -204,6 +186,16 @@ impl Earlier {
         })
     }
 
+    /// Whether the job, alone and undisturbed, did the same then, as far as it always does.
+    #[must_use]
+    pub fn goes_as(&self, sought: &Sought) -> bool {
+        let then = self.of.as_ref().and_then(|(_, file)| file.course.as_ref());
+        match (&sought.course, then) {
+            (Some(now), Some(then)) => now == then,
+            _ => true,
+        }
+    }
+
     /// How many schedules it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -222,7 +214,8 @@ impl Earlier {
 pub struct Checkpoint<'e> {
     path: PathBuf,
     file: Option<File>,
-    earlier: &'e Earlier,
+    /// What is not run again.
+    earlier: Option<&'e Earlier>,
     /// Why the search cannot be gone on with later, if so.
     failed: Option<String>,
 }
@@ -231,7 +224,7 @@ impl<'e> Checkpoint<'e> {
     /// Of a search that begins, or goes on, in this directory. What cannot be written is told by
     /// [`Checkpoint::failed`]: the search goes on without.
     #[must_use]
-    pub fn begin(directory: &Path, sought: &Sought, earlier: &'e Earlier) -> Self {
+    pub fn begin(directory: &Path, sought: &Sought, earlier: Option<&'e Earlier>) -> Self {
         let path = directory.join(CHECKPOINT);
         let mut checkpoint = Self {
             file: None,
@@ -242,7 +235,7 @@ impl<'e> Checkpoint<'e> {
         let begun = private::create(&checkpoint.path).and_then(|mut file| {
             let mut whole = serde_json::to_string(sought).map_err(io::Error::from)?;
             whole.push('\n');
-            for entry in checkpoint.earlier.entries.values() {
+            for entry in earlier.iter().flat_map(|one| one.entries.values()) {
                 whole.push_str(entry);
                 whole.push('\n');
             }
@@ -258,16 +251,13 @@ impl<'e> Checkpoint<'e> {
 
     /// Whether this schedule was run in the earlier search.
     pub(super) fn knows(&self, index: u64, schedule: &Schedule) -> bool {
-        !self.earlier.is_empty()
-            && self
-                .earlier
-                .entries
-                .contains_key(&(index, digest(schedule)))
+        let earlier = self.earlier.filter(|earlier| !earlier.is_empty());
+        earlier.is_some_and(|one| one.entries.contains_key(&(index, digest(schedule))))
     }
 
     /// What came of this schedule in the earlier search, if it was run there.
     pub(super) fn known(&self, index: u64, schedule: &Schedule) -> Option<Outcome> {
-        let text = self.earlier.entries.get(&(index, digest(schedule)))?;
+        let text = self.earlier?.entries.get(&(index, digest(schedule)))?;
         let entry: Entry = serde_json::from_str(text).ok()?;
         let lines = unfold(&STANDARD.decode(entry.history).ok()?).ok()?;
         Some(Outcome {

@@ -291,7 +291,7 @@ fn rows_name(rows: &RowsRule) -> LockName {
 }
 
 fn short(table: &str) -> String {
-    table.strip_prefix("public.").unwrap_or(table).to_owned()
+    TableName::new(table).to_string()
 }
 
 /// A lock that `pg_locks` shows, as a scenario names it.

@@ -11,10 +11,11 @@ use crate::yard::{Yard, psql};
 
 const CHECKPOINT: &str = "lockproof-out/explore/checkpoint.jsonl";
 
-/// A job under a lock.
+/// A job under a lock, whose command does not name all that it loads.
 fn locked() -> Yard {
     let yard = Yard::new();
-    yard.write("job.sh", &psql(&LOCKED));
+    yard.write("job.sh", ". ./inner.sh\n");
+    yard.write("inner.sh", &psql(&LOCKED));
     yard
 }
 
@@ -117,11 +118,25 @@ fn what_is_kept_of_another_search_is_refused() {
     std::fs::write(&keep, "no checkpoint").unwrap();
     refused(&search, "is no checkpoint of a search");
     std::fs::write(&keep, text).unwrap();
-    yard.write("job.sh", &psql(&LOCKED[..3]));
-    refused(&search, "its subject is another");
+    yard.write("job.sh", ". ./inner.sh # changed\n");
+    refused(&search, "a file that it names");
+}
+
+fn a_job_that_does_something_else_now_is_searched_anew() {
+    let yard = locked();
+    let search = ["--strategy", "pct", "--schedules", "4"];
+    killed(&yard, &search, 1);
+    yard.write("inner.sh", &psql(&LOCKED[..3]));
+    let mut options = search.to_vec();
+    options.extend(["--resume", "lockproof-out"]);
+    let done = yard.explored(&options, &["sh", "job.sh"], "human");
+    let words = "the job did something else when";
+    assert!(done.text().contains(words), "{done}");
+    assert!(done.text().contains("4 schedules in"), "{done}");
 }
 
 crate::harness::tests![
     a_search_that_was_killed_is_gone_on_with_and_counts_as_one_that_was_not,
     what_is_kept_of_another_search_is_refused,
+    a_job_that_does_something_else_now_is_searched_anew,
 ];

@@ -23,6 +23,11 @@ pub(super) fn swept_name() -> impl TypedValueParser<Value = SweptName> {
     PossibleValuesParser::new(values).map(SweptName)
 }
 
+/// These names, as they were given.
+pub(super) fn swept_names(names: &[SweptName]) -> Vec<String> {
+    names.iter().map(|one| one.0.clone()).collect()
+}
+
 /// The faults of these names.
 pub(super) fn swept(names: &[SweptName]) -> Vec<Swept> {
     let wanted = |name: &str| names.iter().any(|one| one.0 == name);

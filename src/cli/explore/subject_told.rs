@@ -6,7 +6,7 @@ use super::work::Work;
 use crate::cli::common::Failure;
 use crate::cli::exit::Exit;
 use crate::history::{LockRule, OneLock, private};
-use crate::name::LockKey;
+use crate::name::{LockKey, TableName};
 use crate::report::{count, three_lines, wrap};
 use crate::scenario::{LockName, ProtectingLock, Scenario, write_lock};
 use crate::search::{Beside, Trial};
@@ -33,7 +33,7 @@ impl Work<'_> {
                  subject find work to do in a fresh database? (--schema, --prepare)",
             ));
         }
-        let written: Vec<&str> = baseline.written.iter().map(|table| short(table)).collect();
+        let written: Vec<String> = baseline.written.iter().map(|table| short(table)).collect();
         self.talk.say(&wrap(
             "clean run",
             &format!(
@@ -71,7 +71,7 @@ impl Work<'_> {
                 self.talk.say(&wrap("note", &text));
                 continue;
             };
-            let tables: Vec<&str> = name.protect.iter().map(|table| short(table)).collect();
+            let tables: Vec<String> = name.protect.iter().map(|table| short(table)).collect();
             let text = format!(
                 "it uses {words}, too, around all that it writes of {}: not judged",
                 tables.join(", ")
@@ -149,8 +149,8 @@ impl Work<'_> {
     }
 }
 
-fn short(table: &str) -> &str {
-    table.strip_prefix("public.").unwrap_or(table)
+fn short(table: &str) -> String {
+    TableName::new(table).to_string()
 }
 
 /// With what the job guards itself.
@@ -186,6 +186,6 @@ fn part_words(part: &OneLock) -> String {
         LockRule::Row(row) => row.in_full(),
         other => other.words(),
     };
-    let tables: Vec<&str> = part.protect.iter().map(|table| short(table)).collect();
+    let tables: Vec<String> = part.protect.iter().map(|table| short(table)).collect();
     format!("{lock} where it writes {}", tables.join(", "))
 }

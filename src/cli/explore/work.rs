@@ -70,7 +70,7 @@ impl Work<'_> {
     ) -> Result<ExploreJson, Failure> {
         let explored = async |trial: &Trial<'_>, job: &Job| {
             self.tell_subject(trial)?;
-            let mut checkpoint = self.checkpoint(job, &server)?;
+            let mut checkpoint = self.checkpoint(trial, job, &server)?;
             let searched = self.search(trial, checkpoint.as_mut(), cancel.clone())?;
             let goes_on = self.end(checkpoint, &searched.exploration);
             Ok(Told {

@@ -6,9 +6,8 @@
 //! it reads what others have done since. Knows nothing of which errors may be excused.
 
 use super::facts::{Facts, PREPARE};
-use crate::history::{Ending, rows_told};
+use crate::history::Ending;
 use crate::name::StepId;
-use crate::sql::{TablesRead, tables_read};
 use crate::timeline::StepFacts;
 
 /// Beginnings of normal forms that do no work of their own.
@@ -75,46 +74,6 @@ pub(super) fn attempted<'f, 'a>(
     let undone = undone(facts, step);
     let first = undone.iter().copied().find(|one| works(one))?;
     Some((undone.first().copied()?, first))
-}
-
-/// Whether this step's INSERT is one of a row that the pod had looked for in vain ("get or create"): right before
-/// it came a query of the table that gave no row, and nothing that was done is undone by its error.
-pub(super) fn looked_in_vain<'f, 'a>(
-    facts: &'f Facts<'a>,
-    step: &StepFacts<'_>,
-) -> Option<&'f StepFacts<'a>> {
-    let [table] = step.request.writes.as_slice() else {
-        return None;
-    };
-    let mut undone = undone(facts, step).into_iter().filter(|one| works(one));
-    if !begins(step, "insert") || undone.any(|one| one.id != step.id && !reads(one)) {
-        return None;
-    }
-    let own = facts.steps.range(..step.id).map(|(_, one)| one);
-    let mut before = own.filter(|one| one.pod() == step.pod() && one.ran() && works(one));
-    let look = before.next_back().filter(|one| reads(one))?;
-    let tables = tables_read(&look.request.sql, &look.request.normal);
-    let of_it = matches!(tables, TablesRead::Known(looks) if looks.tables.contains(table));
-    (of_it && rows_found(look) == Some(0)).then_some(look)
-}
-
-/// Whether the first thing that the pod did after its INSERT had failed was to look once more in the same way, and
-/// now there was the row.
-pub(super) fn found_it(facts: &Facts<'_>, step: &StepFacts<'_>, look: &StepFacts<'_>) -> bool {
-    let after = course_after(facts, step, 0);
-    after.first().is_some_and(|one| {
-        let same = one.request.sql == look.request.sql && one.request.normal == look.request.normal;
-        same && rows_found(one).is_some_and(|rows| rows > 0)
-    })
-}
-
-/// How many rows a query gave.
-fn rows_found(step: &StepFacts<'_>) -> Option<u64> {
-    let end = step.last().filter(|_| !failed(step))?;
-    match end.answer.tags.as_slice() {
-        [tag] => rows_told(tag),
-        _ => None,
-    }
 }
 
 /// Whether nothing but this step was undone by its error.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::again::{came_again, found_it, looked_in_vain, nothing_after, was_undone_alone};
+use super::again::{came_again, nothing_after, was_undone_alone};
 use super::facts::{Facts, FaultFacts, PodError, quoted_name, writes_nothing_protected};
 use super::verdict::{AnswerReason, Answered};
 use crate::history::{
@@ -183,18 +183,12 @@ fn stands(facts: &Facts<'_>, error: &PodError<'_>) -> Standing {
     if exists(facts, error, step) {
         return Standing::Answer(AnswerReason::Exists);
     }
-    let unique = error.sqlstate == UNIQUE;
-    let looked = unique && !claim_is_taken(rules, error.sqlstate, table);
-    let looked = looked.then(|| looked_in_vain(facts, step)).flatten();
-    if looked.is_some_and(|look| found_it(facts, step, look)) {
-        return Standing::Answer(AnswerReason::FoundIt);
-    }
     let tells_of_lock = tells_of_lock(rules, step.request, error.sqlstate, table);
-    let asks_again = tells_of_lock || TRY_AGAIN.contains(&error.sqlstate);
-    if !asks_again && looked.is_none() {
+    if !tells_of_lock && !TRY_AGAIN.contains(&error.sqlstate) {
         return Standing::Judged;
     }
-    if asks_again && came_again(facts, step, !unique) && !(unique && took_away(facts, step)) {
+    let unique = error.sqlstate == UNIQUE;
+    if came_again(facts, step, !unique) && !(unique && took_away(facts, step)) {
         return Standing::Answer(AnswerReason::CameAgain);
     }
     let skip =
@@ -328,7 +322,6 @@ pub fn may_be_answer(rules: &Rules, request: &Request, error: &ServerError) -> b
         || TRY_AGAIN.contains(&sqlstate)
         || sqlstate == ABORTED
         || tells_of_lock(rules, request, sqlstate, table)
-        || sqlstate == UNIQUE && request.normal.iter().all(|one| one.starts_with("insert "))
         || tells_of_object(sqlstate, table, constraint)
             && request.sql.iter().any(|sql| !sql::created(sql).is_empty())
 }

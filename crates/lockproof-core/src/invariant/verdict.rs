@@ -151,8 +151,6 @@ pub enum AnswerReason {
     CameAgain,
     /// Under `on_contention = "skip"`, the pod wrote no protected table after it.
     Left,
-    /// An INSERT of a row for which the pod had looked in vain: it looked once more, and found it.
-    FoundIt,
     /// A CREATE whose object is there at the end.
     Exists,
     /// A fault took the pod before it did anything after it.

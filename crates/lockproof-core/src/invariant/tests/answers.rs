@@ -377,37 +377,6 @@ fn a_unique_row_that_is_the_lock_is_an_answer_where_it_comes_again_or_the_pod_le
     assert_eq!(with(true, "invoices", leaves), None);
 }
 
-/// "Get or create": a protected table's row is looked for, made, and looked for once more.
-#[test]
-fn a_row_that_was_looked_for_in_vain_and_then_found_is_an_answer() {
-    const LOOK: (&str, &str) = (
-        "select id from invoices where text = 'x'",
-        "select id from invoices where text = ?",
-    );
-    const OTHER: (&str, &str) = (
-        "select id from invoices where text = 'y'",
-        "select id from invoices where text = ?",
-    );
-    let with = |before: &'static str, again: (&'static str, &'static str), found: &'static str| {
-        let (sql, normal) = unique("invoices");
-        reason(&told(false, |story| {
-            asks(story, "a.0", LOOK, ok(before, 'I'));
-            asks(story, "a.0", (&sql, &normal), no("23505", 'I'));
-            asks(story, "a.0", again, ok(found, 'I'));
-            asks(story, "a.0", WRITE, ok("UPDATE 1", 'I'));
-        }))
-    };
-    assert_eq!(
-        with("SELECT 0", LOOK, "SELECT 1"),
-        Some(AnswerReason::FoundIt)
-    );
-    // A count has a row before and after.
-    assert_eq!(with("SELECT 1", LOOK, "SELECT 1"), None);
-    assert_eq!(with("SELECT 0", LOOK, "SELECT 0"), None);
-    assert_eq!(with("SELECT 0", OTHER, "SELECT 1"), None);
-    assert_eq!(with("SELECT 0", WRITE, "UPDATE 1"), None);
-}
-
 #[test]
 fn a_row_that_stays_only_while_a_pod_works_is_the_locks_unless_the_pod_took_it_away_itself() {
     let with = |lock_rows: &[&str], between: &'static str, fault: bool| {
